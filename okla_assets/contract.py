@@ -1,0 +1,261 @@
+"""What steps hand to each other and what the pipeline hands to the world, as pydantic models.
+
+`Listing` is listing.json; its JSON Schema is exported from here. Boxes are [x, y, w, h] and quads
+[[x, y] x 4], in pixels of the upright source photo. Angles are the vehicle's own: with its front
+towards the picture's left it shows its left side; azimuth 0 is the front, 90 the left side, 180
+the rear.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from okla_assets.imaging.refusals import RefusalReason
+
+Category = Literal["exterior", "interior", "misc"]
+Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
+Side = Literal["left", "right"]
+Treatment = Literal["studio", "enhanced", "original"]
+Status = Literal["ready", "needs_review", "failed"]
+Confidence = Annotated[float, Field(ge=0, le=1)]
+Box = tuple[float, float, float, float]
+Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
+class Row(BaseModel):
+    """Base of every table row and of the listing: unknown fields are an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+class StudioOptions(Row):
+    """How a vehicle's photos are finished. The names are those OKLA's backend uses."""
+
+    background_id: Literal["white_studio"] = "white_studio"
+    generate_shadow: bool = True
+    shadow_opacity: float = Field(default=0.75, ge=0, le=1)
+    auto_enhance: bool = True
+    output_format: Literal["jpg", "png", "webp"] = "jpg"
+    output_quality: int = Field(default=90, ge=40, le=100)
+    max_width: int = Field(default=1600, ge=320, le=4096)
+    aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
+
+
+# --- tables between assets ------------------------------------------------------------------------
+
+
+class Photo(Row):
+    """One accepted photo. `digest` names its working copy by content and decoder version."""
+
+    number: int
+    source_key: str
+    source_sha256: str
+    width: int
+    height: int
+    format: str
+    notes: tuple[str, ...]
+    digest: str
+    work_key: str
+    perceptual_hash: str
+    duplicate_of: int | None
+    exact_duplicate: bool
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The uploaded file's own name, for people."""
+        return self.source_key.rsplit("/", 1)[-1]
+
+
+class RefusedFile(Row):
+    """One upload that cannot be used, and why."""
+
+    source_key: str
+    reason: RefusalReason
+    detail: str
+
+
+class RawPhotos(Row):
+    """Table of `raw_photos`."""
+
+    vehicle_id: str
+    options: StudioOptions
+    options_problems: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    refused: tuple[RefusedFile, ...]
+
+
+MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
+
+
+class Mask(Row):
+    """The main vehicle of one photo.
+
+    `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
+    `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
+    matte at working size, present for `cut` and `unsure`.
+    """
+
+    number: int
+    status: MaskStatus
+    vehicle_box: Box | None
+    vehicle_score: Confidence | None
+    matte_key: str | None
+    agreement: Confidence | None
+    digest: str
+    seconds: float
+
+
+class Masks(Row):
+    """Table of `masks`."""
+
+    rows: tuple[Mask, ...]
+
+
+class Quality(Row):
+    """How good the uploaded photo is: 0 unusable, 100 flawless."""
+
+    score: int = Field(ge=0, le=100)
+    issues: tuple[str, ...]
+
+
+class Classification(Row):
+    """What one photo shows and how good it is."""
+
+    number: int
+    category: Category
+    category_confidence: Confidence
+    angle: Angle | None
+    angle_confidence: Confidence | None
+    side: Side | None
+    azimuth_deg: float | None = Field(ge=0, lt=360)
+    quality: Quality
+    seconds: float
+
+
+class Classifications(Row):
+    """Table of `classifications`."""
+
+    rows: tuple[Classification, ...]
+
+
+class Composite(Row):
+    """One finished photo. `reason` says why it is not on the studio scene, where it is not."""
+
+    number: int
+    treatment: Treatment
+    reason: str | None
+    processed_key: str
+    thumbnail_key: str
+    mask_key: str | None
+    seconds: float
+
+
+class Composites(Row):
+    """Table of `composites`."""
+
+    rows: tuple[Composite, ...]
+
+
+# --- listing.json ---------------------------------------------------------------------------------
+
+
+class ModelUsed(Row):
+    """One set of weights that had a part in the result."""
+
+    role: str
+    name: str
+    sha256: str | None
+    licence: str
+
+
+class PipelineInfo(Row):
+    """Which code and which models made the listing."""
+
+    version: str
+    profile: str
+    models: tuple[ModelUsed, ...]
+
+
+class Cost(Row):
+    """Seconds of computing by step that went into these outputs; money where a price is set."""
+
+    seconds: dict[str, float]
+    usd: float | None
+
+
+class Plate(Row):
+    """One licence plate."""
+
+    quad: Quad
+    confidence: Confidence
+
+
+class ListingPhoto(Row):
+    """One photo of the listing."""
+
+    number: int
+    source_key: str
+    source_sha256: str
+    width: int
+    height: int
+    category: Category
+    category_confidence: Confidence
+    angle: Angle | None
+    angle_confidence: Confidence | None
+    side: Side | None
+    azimuth_deg: float | None = Field(ge=0, lt=360)
+    vehicle_box: Box | None
+    mask_key: str | None
+    plates: tuple[Plate, ...]
+    quality: Quality
+    duplicate_of: int | None = Field(
+        description="number of the earlier photo that this one repeats"
+    )
+    treatment: Treatment
+    treatment_reason: str | None = Field(description="why the photo is not on the studio scene")
+    processed_key: str
+    thumbnail_key: str
+
+
+class Spin(Row):
+    """The 360 set."""
+
+    frames: tuple[str, ...]
+    viewer_key: str
+    gaps: tuple[float, ...]
+
+
+class Promo(Row):
+    """The promo video."""
+
+    key: str
+    vertical_key: str
+    poster_key: str
+    seconds: float
+
+
+class Listing(Row):
+    """listing.json: everything a marketplace needs to show the vehicle."""
+
+    schema_version: Literal[1]
+    vehicle_id: str
+    status: Status
+    reasons: tuple[str, ...]
+    generated_at: datetime
+    pipeline: PipelineInfo
+    options: StudioOptions
+    cost: Cost
+    photos: tuple[ListingPhoto, ...]
+    refused: tuple[RefusedFile, ...]
+    spin: Spin | None
+    promo: Promo | None
+
+
+def listing_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of listing.json."""
+    return Listing.model_json_schema(mode="serialization")

@@ -1,0 +1,132 @@
+"""Every storage key is built here and nowhere else; vehicle ids are parsed here, once.
+
+The layout is the storage contract of the README. A key is relative to the bucket or local folder
+and uses forward slashes on every platform.
+"""
+
+import re
+from typing import NewType
+
+VehicleId = NewType("VehicleId", str)
+
+_VEHICLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+RAW = "raw/"
+READY_MARKER = "_READY"
+PHOTO_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp"}) | frozenset(
+    {"heic", "heif", "avif", "tif", "tiff", "gif", "bmp"}
+)
+VIDEO_SUFFIXES = frozenset(["mp4", "m4v", "mov", "avi", "webm", "mkv"])
+
+
+class BadVehicleId(ValueError):
+    """The text cannot name a vehicle."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"vehicle id {text!r} is not usable: 1 to 64 letters, digits, '-' or '_', starting "
+            "with a letter or digit (UUIDs and VINs fit)"
+        )
+
+
+def parse_vehicle_id(text: str) -> VehicleId:
+    """The one door for vehicle ids; raises `BadVehicleId`."""
+    if not _VEHICLE_ID.fullmatch(text):
+        raise BadVehicleId(text)
+    return VehicleId(text)
+
+
+def vehicle_id_from_folder(name: str) -> VehicleId:
+    """A vehicle id out of a folder's name, unusable characters turned to '-'."""
+    return parse_vehicle_id(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:64])
+
+
+def raw_folder(vehicle: VehicleId) -> str:
+    """Everything the seller uploaded; private."""
+    return f"{RAW}{vehicle}/"
+
+
+def raw_photos(vehicle: VehicleId) -> str:
+    """Prefix of the uploaded photos."""
+    return f"{RAW}{vehicle}/photos/"
+
+
+def raw_videos(vehicle: VehicleId) -> str:
+    """Prefix of the uploaded videos."""
+    return f"{RAW}{vehicle}/video/"
+
+
+def options(vehicle: VehicleId) -> str:
+    """The vehicle's own studio options."""
+    return f"{RAW}{vehicle}/options.json"
+
+
+def ready_marker(vehicle: VehicleId) -> str:
+    """Its presence says that the upload is complete."""
+    return f"{RAW}{vehicle}/{READY_MARKER}"
+
+
+def processed_folder(vehicle: VehicleId) -> str:
+    """Everything a buyer may see."""
+    return f"processed/{vehicle}/"
+
+
+def _stem(category: str, number: int) -> str:
+    return f"{category}_{number:03d}"
+
+
+def processed_photo(vehicle: VehicleId, category: str, number: int, suffix: str) -> str:
+    """A finished photo; `suffix` without the dot."""
+    return f"processed/{vehicle}/{_stem(category, number)}_processed.{suffix}"
+
+
+def thumbnail(vehicle: VehicleId, category: str, number: int) -> str:
+    """The finished photo at gallery size."""
+    return f"processed/{vehicle}/thumbnails/{_stem(category, number)}_thumb.jpg"
+
+
+def processed_mask(vehicle: VehicleId, category: str, number: int) -> str:
+    """The matte at the size of the upright source photo."""
+    return f"processed/{vehicle}/masks/{_stem(category, number)}_mask.png"
+
+
+def is_photo_output(key: str) -> bool:
+    """Whether the key is one that `processed_photo`, `thumbnail` or `processed_mask` makes."""
+    return bool(re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask)\.\w+\Z", key))
+
+
+def listing(vehicle: VehicleId) -> str:
+    """The machine-readable result; written last."""
+    return f"processed/{vehicle}/listing.json"
+
+
+def table(vehicle: VehicleId, asset: str) -> str:
+    """What one asset hands to the next, as JSON."""
+    return f"work/{vehicle}/tables/{asset}.json"
+
+
+def work_folder(vehicle: VehicleId, step: str) -> str:
+    """Prefix of one step's intermediate files."""
+    return f"work/{vehicle}/{step}/"
+
+
+def work_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str:
+    """An intermediate file of one photo, named by what it was made from."""
+    return f"{work_folder(vehicle, step)}{digest[:32]}.{suffix}"
+
+
+def suffix_of(key: str) -> str:
+    """The file suffix in lower case, without the dot; empty where there is none."""
+    name = key.rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+
+
+def is_media(key: str) -> bool:
+    """Whether an uploaded file is a photo or video by its suffix."""
+    return suffix_of(key) in PHOTO_SUFFIXES | VIDEO_SUFFIXES
+
+
+def natural_order(key: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which photo2 comes before photo10."""
+    parts = re.split(r"(\d+)", key.casefold())
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts)
