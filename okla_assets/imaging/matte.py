@@ -1,0 +1,169 @@
+"""From two networks' opinions to one clean matte, and the colours at its edge.
+
+Photos are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w, h) in pixels.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Rgb = npt.NDArray[np.uint8]
+Alpha = npt.NDArray[np.float32]
+Box = tuple[float, float, float, float]
+
+CROP_MARGIN = 0.08
+GATE = 0.015  # of the box width: how far outside SAM 2's silhouette the saliency net may add
+CORE = 0.02  # of the box width: how deep inside it nothing may be taken away
+TRUSTED_AGREEMENT = 0.85
+DOUBT, SURE = -1.75, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
+EDGE_SIGMA_AT_1600 = 2.0
+FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
+MOST_CUT = 0.18  # of the vehicle's length or height: more lying on the picture's edge is cut off
+LEAST_BOX_MATCH = 0.75  # extent of the matte against the detector's box
+LEAST_FILL = 0.45  # of the box; whole vehicles fill .55 and more
+
+
+def main_vehicle(
+    boxes: Sequence[Box], scores: Sequence[float], width: int, height: int
+) -> int | None:
+    """Index of the vehicle the photo is about: large, sure and near the middle; None for none."""
+    best, best_value = None, 0.0
+    for index, ((x, y, w, h), score) in enumerate(zip(boxes, scores, strict=True)):
+        dx = (x + w / 2) / width - 0.5
+        dy = (y + h / 2) / height - 0.5
+        value = w * h * (0.3 + score) * float(np.exp(-2.5 * (dx * dx + dy * dy)))
+        if value > best_value:
+            best, best_value = index, value
+    return best
+
+
+def fills_frame(box: Box, width: int, height: int) -> bool:
+    """Whether the box reaches three sides of the picture, as in a close-up or a cabin."""
+    x, y, w, h = box
+    near_x, near_y = FRAME_MARGIN * width, FRAME_MARGIN * height
+    return sum((x <= near_x, y <= near_y, x + w >= width - near_x, y + h >= height - near_y)) >= 3
+
+
+def runs_out(alpha: Alpha) -> bool:
+    """Whether the vehicle is cut by the picture's edge over a good part of its own size."""
+    solid = alpha > 0.5
+    columns, rows = solid.any(axis=0), solid.any(axis=1)
+    wide, high = max(1, int(columns.sum())), max(1, int(rows.sum()))
+    return bool(
+        max(solid[0].sum(), solid[-1].sum()) > MOST_CUT * wide
+        or max(solid[:, 0].sum(), solid[:, -1].sum()) > MOST_CUT * high
+    )
+
+
+def trustworthy(alpha: Alpha, agreement: float | None, box: Box) -> bool:
+    """Whether the matte may be shown to a buyer: the networks agree and it fills its box."""
+    solid = alpha > 0.5
+    columns, rows = np.flatnonzero(solid.any(axis=0)), np.flatnonzero(solid.any(axis=1))
+    if columns.size == 0 or (agreement is not None and agreement < TRUSTED_AGREEMENT):
+        return False
+    _, _, w, h = box
+    share = min(columns[-1] - columns[0] + 1, w) / max(columns[-1] - columns[0] + 1, w)
+    share *= min(rows[-1] - rows[0] + 1, h) / max(rows[-1] - rows[0] + 1, h)
+    return bool(share >= LEAST_BOX_MATCH and solid.sum() >= LEAST_FILL * w * h)
+
+
+def crop_box(
+    box: Box, width: int, height: int, margin: float = CROP_MARGIN
+) -> tuple[int, int, int, int]:
+    """The box grown by `margin` of its size a side, inside the photo, as x0, y0, x1, y1."""
+    x, y, w, h = box
+    return (
+        max(0, int(x - margin * w)),
+        max(0, int(y - margin * h)),
+        min(width, int(np.ceil(x + w + margin * w))),
+        min(height, int(np.ceil(y + h + margin * h))),
+    )
+
+
+def largest_component(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected part of a boolean mask, its holes filled."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=4
+    )
+    if count < 2:
+        return mask
+    part = (labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(part, contours, -1, 1, -1)
+    return np.asarray(part > 0)
+
+
+def _grown(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
+    """Dilated by `pixels`, or eroded where negative; the picture's border does not erode."""
+    distance = cv2.distanceTransform(
+        (mask if pixels < 0 else ~mask).astype(np.uint8), cv2.DIST_L2, 5
+    )
+    if pixels < 0:
+        return np.asarray(distance > -pixels)
+    return np.asarray(distance <= pixels)
+
+
+def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
+    """SAM 2's silhouette with the saliency net's edge; returns the alpha and the agreement.
+
+    `logits` are SAM 2's mask logits and `saliency` the other net's probability, both (H, W) on the
+    same crop. SAM 2 decides what the vehicle is, so neighbours and furniture stay out; the
+    saliency net decides where its edge runs. `agreement` is the IoU of the two silhouettes; below
+    0.85 the saliency net is not listened to.
+    """
+    silhouette = largest_component(logits > 0)
+    gate = _grown(silhouette, GATE * box_width)
+    salient = (saliency > 0.5) & gate
+    union = float((salient | silhouette).sum())
+    agreement = float((salient & silhouette).sum()) / union if union else 0.0
+    if agreement >= TRUSTED_AGREEMENT:
+        # Mirrors and spoilers: SAM 2 nearly takes them, and the saliency net is sure.
+        doubted = (logits > DOUBT) & (saliency > SURE)
+        silhouette = largest_component(silhouette | doubted)
+        gate = _grown(silhouette, GATE * box_width)
+        p = np.clip(saliency, 1e-4, 1 - 1e-4)
+        score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
+    else:
+        score = 6 * np.clip(logits, -10, 10)
+    alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
+    alpha *= gate
+    alpha[_grown(silhouette, -CORE * box_width)] = 1
+    return alpha, agreement
+
+
+def smooth_edge(alpha: Alpha, photo_width: int) -> Alpha:
+    """Takes the networks' stair steps off the edge: blur, then steepen back to a narrow ramp."""
+    sigma = EDGE_SIGMA_AT_1600 * photo_width / 1600
+    blurred = cv2.GaussianBlur(alpha, (0, 0), max(0.5, sigma))
+    return np.asarray(np.clip((blurred - 0.3) / 0.4, 0, 1), np.float32)
+
+
+def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
+    """The vehicle's own colours, also where the edge pixels are mixed with the old background.
+
+    Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021): twice, from a
+    wide and a narrow neighbourhood, F = mean of the foreground + what explains the mixed pixel.
+    Pixels with alpha 1 keep their colour. Returns uint8 (H, W, 3).
+    """
+    image = np.asarray(photo, np.float32) / np.float32(255)
+    a = np.asarray(alpha[..., None], np.float32)
+    front, back = _blur_fusion(image, image, image, a, radius)
+    front, _ = _blur_fusion(image, front, back, a, 6)
+    return np.where(a >= 1, photo, np.rint(front * 255)).astype(np.uint8)
+
+
+def _blur_fusion(
+    image: npt.NDArray[np.float32],
+    front: npt.NDArray[np.float32],
+    back: npt.NDArray[np.float32],
+    a: npt.NDArray[np.float32],
+    radius: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    size = (radius, radius)
+    mean_a = cv2.blur(a[..., 0], size)[..., None]
+    mean_front = cv2.blur(front * a, size) / (mean_a + 1e-5)
+    mean_back = cv2.blur(back * (1 - a), size) / ((1 - mean_a) + 1e-5)
+    estimate = mean_front + a * (image - a * mean_front - (1 - a) * mean_back)
+    return np.clip(estimate, 0, 1).astype(np.float32), mean_back.astype(np.float32)
