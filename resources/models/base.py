@@ -1,0 +1,117 @@
+"""The roles a profile fills, as small Protocols; one file a model implements them.
+
+Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w, h) in pixels of
+the picture they were found on. Every call takes a batch, so that a GPU sibling can use one.
+A model whose weights are missing raises `resources.weights.WeightsMissing`; none ever answers
+with a made-up result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Rgb = npt.NDArray[np.uint8]
+Alpha = npt.NDArray[np.float32]
+Box = tuple[float, float, float, float]
+
+Category = Literal["exterior", "interior", "misc"]
+Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One vehicle found on a photo: box in pixels, score in [0, 1], COCO class name."""
+
+    box: Box
+    score: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Matte:
+    """The cut-out of one vehicle.
+
+    `alpha` has the photo's size. `agreement` in [0, 1] says how far two independent networks agree
+    on the silhouette; None where only one was asked.
+    """
+
+    alpha: Alpha
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class View:
+    """What a photo shows. The angle fields are None unless the photo is an exterior with a box."""
+
+    category: Category
+    category_confidence: float
+    angle: Angle | None = None
+    angle_confidence: float | None = None
+    side: Side | None = None
+    side_confidence: float | None = None
+    azimuth_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One set of weights, for the listing: what it does, its name, digest and licence."""
+
+    role: str
+    name: str
+    sha256: str | None
+    licence: str
+
+
+@runtime_checkable
+class VehicleDetector(Protocol):
+    """Finds cars, buses and trucks."""
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        """All vehicles on each photo, best score first."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Cuts one boxed vehicle out of its photo."""
+
+    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        """One matte a photo, for the vehicle in its box."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
+class ViewClassifier(Protocol):
+    """Names category, angle, side and azimuth."""
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        """One view a photo; `boxes` holds the main vehicle's box or None."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...

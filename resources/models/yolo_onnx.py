@@ -1,0 +1,93 @@
+"""YOLOv8 exported to ONNX, as vehicle detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from resources import weights
+from resources.models.base import Detection, ModelInfo, Rgb
+from resources.models.onnx import catalogue_model, load_session
+
+INPUT_SIDE = 640
+PAD_GREY = 114
+VEHICLE_CLASSES = {2: "car", 5: "bus", 7: "truck"}
+
+
+class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Vehicles (COCO car, bus, truck) by an Ultralytics YOLOv8 export without NMS inside."""
+
+    weights: str = "yolov8m"
+    min_score: float = 0.25
+    nms_iou: float = 0.6
+    threads: int = 0
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        """All vehicles on each photo, best score first."""
+        session = load_session(self.weights, self.threads)
+        found = []
+        for photo in photos:
+            pixels, scale, left, top = letterbox(photo, INPUT_SIDE)
+            (output,) = session.run(None, {"images": pixels})
+            found.append(self._detections(np.asarray(output)[0], scale, left, top, photo.shape[:2]))
+        return found
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"yolo:{weights.digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (catalogue_model(self.weights),)
+
+    def _detections(
+        self,
+        output: npt.NDArray[np.float32],
+        scale: float,
+        left: float,
+        top: float,
+        shape: tuple[int, ...],
+    ) -> list[Detection]:
+        import cv2
+
+        classes = list(VEHICLE_CLASSES)
+        scores = output[[4 + c for c in classes]]
+        best = scores.argmax(axis=0)
+        score = scores.max(axis=0)
+        keep = score >= self.min_score
+        if not keep.any():
+            return []
+        cx, cy, w, h = output[:4, keep] / scale
+        boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
+        score, best = score[keep], best[keep]
+        # One vehicle may be seen as car and as truck: NMS runs over the classes together.
+        chosen = cv2.dnn.NMSBoxes(boxes.tolist(), score.tolist(), self.min_score, self.nms_iou)
+        height, width = shape
+        found = []
+        for i in np.asarray(chosen, dtype=int).ravel():
+            x, y, w, h = boxes[i]
+            x0, y0 = max(0.0, float(x)), max(0.0, float(y))
+            x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
+            label = VEHICLE_CLASSES[classes[best[i]]]
+            found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(score[i]), label))
+        return found
+
+
+def letterbox(photo: Rgb, side: int) -> tuple[npt.NDArray[np.float32], float, float, float]:
+    """The photo fitted into a square on grey 114, as 1x3xSxS in [0, 1]; with scale, left, top."""
+    import cv2
+
+    height, width = photo.shape[:2]
+    scale = side / max(height, width)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(
+        photo, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    left, top = (side - w) // 2, (side - h) // 2
+    canvas = np.full((side, side, 3), PAD_GREY, np.uint8)
+    canvas[top : top + h, left : left + w] = small
+    pixels = np.asarray(canvas.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return pixels, scale, float(left), float(top)
