@@ -1,0 +1,146 @@
+"""Category, angle, side and azimuth from TinyViT features and the small heads of `view_heads`.
+
+TinyViT-5M (Wu et al. 2022, distilled on ImageNet-22k; MIT upstream) is used frozen: a 7x7 grid of
+320 features. The category is read from their mean over the whole photo; the angle from the grid
+itself over the boxed vehicle, since a mean cannot tell left from right. Every vehicle is looked at
+twice, as it is and in the mirror, and the odds averaged: it costs one pass and saves most flips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from resources import weights
+from resources.models.base import Box, ModelInfo, Rgb, View
+from resources.models.onnx import catalogue_model, load_session
+from resources.models.view_heads import (
+    CHANNELS,
+    GRID,
+    AngleOdds,
+    ViewHeads,
+    decide,
+    load_heads,
+    packaged_heads,
+)
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Floats = npt.NDArray[np.float32]
+
+WEIGHT = "tiny_vit_5m_patch"
+SIDE_PX = 224
+MARGIN = 0.06  # of the box, on each side: the heads were trained with it
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
+_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+# Memory, not speed: the network is no faster a picture in a batch.
+_BATCH = 8
+
+
+class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """TinyViT features under heads trained by `okla train-views`.
+
+    `heads` is the path of a heads file, empty for the packaged one.
+    """
+
+    weights: str = WEIGHT
+    heads: str = ""
+    threads: int = 0
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        """One view a photo; angle, side and azimuth only for an exterior with a box."""
+        session = load_session(self.weights, self.threads)
+        heads = load_heads(self._heads_path())
+        return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
+
+    def fingerprint(self) -> str:
+        """Identifies weights, heads and settings."""
+        heads = load_heads(self._heads_path())
+        return f"tiny-vit-views:{weights.digest(self.weights)}:{heads.digest}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses: the network and the heads."""
+        path = self._heads_path()
+        heads = ModelInfo("view heads", path.name, load_heads(path).digest, "AGPL-3.0-or-later")
+        return (catalogue_model(self.weights), heads)
+
+    def _heads_path(self) -> Path:
+        return Path(self.heads) if self.heads else packaged_heads()
+
+
+def _view(
+    session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
+) -> View:
+    (whole,) = mean_features(grid_features(session, [squash(photo)]))
+    category, confidence = heads.category.best(whole)
+    if category != "exterior" or box is None:
+        return View(category, confidence)
+    crop = vehicle_crop(photo, box)
+    pose = decide(mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]])))[0]
+    return View(
+        category,
+        confidence,
+        angle=pose.angle,
+        angle_confidence=pose.angle_confidence,
+        side=pose.side,
+        side_confidence=pose.side_confidence,
+        azimuth_deg=pose.azimuth_deg,
+    )
+
+
+def mirror_averaged(heads: ViewHeads, grids: Floats) -> AngleOdds:
+    """Odds of N vehicles from 2N grids: each crop followed by its mirror image."""
+    return heads.angle_odds(grids[::2]).averaged(heads.angle_odds(grids[1::2]).mirrored())
+
+
+def squash(photo: Rgb) -> Rgb:
+    """The whole photo at 224x224, aspect ratio given up. RGB uint8 in and out."""
+    import cv2
+
+    shrinks = photo.shape[0] * photo.shape[1] > SIDE_PX * SIDE_PX
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(photo, (SIDE_PX, SIDE_PX), interpolation=method), np.uint8)
+
+
+def vehicle_crop(photo: Rgb, box: Box) -> Rgb:
+    """The box and a margin around it, squashed to 224x224. RGB uint8 in and out.
+
+    `box` is (x, y, w, h) in pixels of `photo`; what sticks out of the photo is cut off.
+    """
+    height, width = photo.shape[:2]
+    x, y, w, h = box
+    left = int(np.clip(x - MARGIN * w, 0, width - 1))
+    top = int(np.clip(y - MARGIN * h, 0, height - 1))
+    right = int(np.clip(np.ceil(x + w + MARGIN * w), left + 1, width))
+    bottom = int(np.clip(np.ceil(y + h + MARGIN * h), top + 1, height))
+    return squash(photo[top:bottom, left:right])
+
+
+def grid_features(session: onnxruntime.InferenceSession, pictures: Sequence[Rgb]) -> Floats:
+    """TinyViT features (N, 7, 7, 320) float32 of 224x224 RGB pictures; rows, then columns."""
+    name = session.get_inputs()[0].name
+    grids = [session.run(None, {name: _normalised(batch)})[0] for batch in _batches(pictures)]
+    if not grids:
+        return np.zeros((0, GRID, GRID, CHANNELS), np.float32)
+    return np.concatenate(grids).astype(np.float32, copy=False)
+
+
+def mean_features(grids: Floats) -> Floats:
+    """(N, 7, 7, 320) -> (N, 320)."""
+    return np.asarray(grids.mean(axis=(1, 2)), np.float32)
+
+
+def _batches(pictures: Sequence[Rgb]) -> Iterator[npt.NDArray[np.uint8]]:
+    for start in range(0, len(pictures), _BATCH):
+        yield np.stack(pictures[start : start + _BATCH])
+
+
+def _normalised(batch: npt.NDArray[np.uint8]) -> Floats:
+    scaled = (batch.astype(np.float32) - _MEAN) / _STD
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
