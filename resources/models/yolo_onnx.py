@@ -20,7 +20,7 @@ VEHICLE_CLASSES = {2: "car", 5: "bus", 7: "truck"}
 class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Vehicles (COCO car, bus, truck) by an Ultralytics YOLOv8 export without NMS inside."""
 
-    weights: str = "yolov8m"
+    weights: str = "yolov8s"
     min_score: float = 0.25
     nms_iou: float = 0.6
     threads: int = 0

@@ -138,14 +138,14 @@ _ALL = (
         "s",
         "fb831dd01762c001e3954cb440074dd8565c604028ea635930fc3dcc0ed39987",
         44_842_177,
-        (),
+        ("local",),
         "the middle way",
     ),
     _yolov8(
         "m",
         "e91bd39ce15420f9623d5e3d46580f7ce4dfc85d061e4ee2e7b78ccd3e5b9453",
         103_773_493,
-        ("local",),
+        (),
         "most accurate of the three, about ten times the time of n",
     ),
     _sam2_tiny(

@@ -1,0 +1,201 @@
+"""Delivery: listing.json, the machine's result, written last."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import dagster as dg
+from pydantic import ValidationError
+
+from okla_assets import keys, previews
+from okla_assets.contract import (
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    Cost,
+    Listing,
+    ListingPhoto,
+    Mask,
+    Masks,
+    ModelUsed,
+    Photo,
+    PipelineInfo,
+    RawPhotos,
+    Status,
+)
+from okla_assets.partitions import vehicle_of, vehicles
+from resources.media_store import MediaStore
+from resources.models.base import ModelInfo, Segmenter, VehicleDetector, ViewClassifier
+from resources.profiles import Profile
+
+VERSION = "1"
+NOT_COMPARED = {"generated_at", "cost"}
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="delivery",
+    code_version=VERSION,
+    kinds={"python", "json"},
+    owners=["team:media"],
+)
+def listing(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    masks: Masks,
+    classifications: Classifications,
+    composites: Composites,
+    store: dg.ResourceParam[MediaStore],
+    detector: dg.ResourceParam[VehicleDetector],
+    segmenter: dg.ResourceParam[Segmenter],
+    views: dg.ResourceParam[ViewClassifier],
+    profile: Profile,
+) -> dg.MaterializeResult[Listing]:
+    """listing.json: everything a marketplace needs to show the vehicle.
+
+    `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
+    means that no photo could be used. It is written after every file it names, and files that it
+    no longer names are removed.
+    """
+    vehicle = vehicle_of(context)
+    models = (*detector.models(), *segmenter.models(), *views.models())
+    fresh = build(raw_photos, masks, classifications, composites, profile.name, models)
+    published, changed = publish(vehicle, fresh, store)
+    return previews.result(
+        context,
+        published,
+        store,
+        counts={"published": len(published.photos), "refused": len(published.refused)},
+        computed=int(changed),
+        seconds=sum(published.cost.seconds.values()),
+        rows=[previews.listing_row(photo) for photo in published.photos],
+        pictures=[photo.thumbnail_key for photo in published.photos],
+        link=keys.listing(vehicle),
+        extra={"status": published.status, "reasons": "\n".join(published.reasons) or "none"},
+    )
+
+
+def build(
+    raw: RawPhotos,
+    masks: Masks,
+    classifications: Classifications,
+    composites: Composites,
+    profile: str,
+    models: Iterable[ModelInfo],
+) -> Listing:
+    """The listing of the vehicle's tables."""
+    photos = tuple(
+        _listed(*rows)
+        for rows in zip(raw.photos, masks.rows, classifications.rows, composites.rows, strict=True)
+    )
+    status, reasons = judge(raw, masks.rows, photos)
+    spent: dict[str, Sequence[Photo | Mask | Classification | Composite]] = {
+        "raw_photos": raw.photos,
+        "masks": masks.rows,
+        "classifications": classifications.rows,
+        "composites": composites.rows,
+    }
+    return Listing(
+        schema_version=1,
+        vehicle_id=raw.vehicle_id,
+        status=status,
+        reasons=reasons,
+        generated_at=datetime.now(UTC).replace(microsecond=0),
+        pipeline=PipelineInfo(
+            version=version("okla-media"),
+            profile=profile,
+            models=tuple(
+                ModelUsed(role=m.role, name=m.name, sha256=m.sha256, licence=m.licence)
+                for m in models
+            ),
+        ),
+        options=raw.options,
+        cost=Cost(
+            seconds={s: round(sum(row.seconds for row in rows), 2) for s, rows in spent.items()},
+            usd=None,
+        ),
+        photos=photos,
+        refused=raw.refused,
+        spin=None,
+        promo=None,
+    )
+
+
+def judge(
+    raw: RawPhotos, masks: Sequence[Mask], photos: Sequence[ListingPhoto]
+) -> tuple[Status, tuple[str, ...]]:
+    """The listing's status and what a person should look at."""
+    if not photos:
+        return "failed", (
+            f"none of the {len(raw.refused)} uploaded files could be used"
+            if raw.refused
+            else "no photo was uploaded",
+        )
+    reasons = list(raw.options_problems)
+    if not any(photo.category == "exterior" for photo in photos):
+        reasons.append("no photo shows the vehicle from outside")
+    for photo, mask in zip(photos, masks, strict=True):
+        name = f"{photo.category}_{photo.number:03d}"
+        if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
+            reasons.append(f"{name}: {photo.treatment_reason}")
+        if "damaged_data" in photo.quality.issues:
+            reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+    return ("needs_review" if reasons else "ready"), tuple(reasons)
+
+
+def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple[Listing, bool]:
+    """Writes listing.json and removes finished files it does not name.
+
+    Where nothing changed but the clock, the published bytes stay as they are. Returns the listing
+    as published, and whether it was written.
+    """
+    key = keys.listing(vehicle)
+    previous = _previous(key, store)
+    changed = previous is None or previous.model_dump(exclude=NOT_COMPARED) != fresh.model_dump(
+        exclude=NOT_COMPARED
+    )
+    published = fresh if changed or previous is None else previous
+    if changed:
+        store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
+    # Also where the listing stays: a run that was killed may have left files of its own.
+    named = {k for p in published.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key)}
+    for info in list(store.list(keys.processed_folder(vehicle))):
+        if keys.is_photo_output(info.key) and info.key not in named:
+            store.delete(info.key)
+    return published, changed
+
+
+def _previous(key: str, store: MediaStore) -> Listing | None:
+    """The listing as published; None where there is none, or one of another version."""
+    if store.stat(key) is None:
+        return None
+    try:
+        return Listing.model_validate_json(store.get(key))
+    except ValidationError:
+        return None
+
+
+def _listed(photo: Photo, mask: Mask, view: Classification, finished: Composite) -> ListingPhoto:
+    return ListingPhoto(
+        number=photo.number,
+        source_key=photo.source_key,
+        source_sha256=photo.source_sha256,
+        width=photo.width,
+        height=photo.height,
+        category=view.category,
+        category_confidence=view.category_confidence,
+        angle=view.angle,
+        angle_confidence=view.angle_confidence,
+        side=view.side,
+        azimuth_deg=view.azimuth_deg,
+        vehicle_box=mask.vehicle_box if view.category == "exterior" else None,
+        mask_key=finished.mask_key,
+        plates=(),
+        quality=view.quality,
+        duplicate_of=photo.duplicate_of,
+        treatment=finished.treatment,
+        treatment_reason=finished.reason,
+        processed_key=finished.processed_key,
+        thumbnail_key=finished.thumbnail_key,
+    )

@@ -1,0 +1,61 @@
+"""The loop every per-photo step shares: reuse what is known, compute the rest, report both."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from okla_assets.step_cache import StepCache
+from resources.progress import Progress
+
+RowT = TypeVar("RowT", bound=BaseModel)
+Outputs = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Job(Generic[RowT]):
+    """One photo's work: `compute` returns the row, its `seconds` left at 0, and output files."""
+
+    number: int
+    name: str
+    digest: str
+    compute: Callable[[], tuple[RowT, Outputs]]
+
+
+@dataclass(frozen=True)
+class Done(Generic[RowT]):
+    """Rows in the order of the jobs; how many were computed, and the seconds that took."""
+
+    rows: tuple[RowT, ...]
+    computed: int
+    seconds: float
+
+    @property
+    def reused(self) -> int:
+        """Rows that were already there."""
+        return len(self.rows) - self.computed
+
+
+def run_jobs(
+    title: str, jobs: Sequence[Job[RowT]], cache: StepCache[RowT], progress: Progress
+) -> Done[RowT]:
+    """Runs the jobs in order; each row gets its own photo's number and its seconds."""
+    rows, computed, spent = [], 0, 0.0
+    progress.step(title, len(jobs))
+    for job in jobs:
+        row = cache.get(job.digest)
+        if row is None:
+            began = time.perf_counter()
+            fresh, outputs = job.compute()
+            seconds = time.perf_counter() - began
+            row = cache.put(
+                job.digest, fresh.model_copy(update={"seconds": round(seconds, 3)}), outputs
+            )
+            computed, spent = computed + 1, spent + seconds
+        # Two uploads of the same bytes share a result but not a number.
+        rows.append(row.model_copy(update={"number": job.number}))
+        progress.advance(job.name)
+    cache.prune()
+    return Done(tuple(rows), computed, spent)

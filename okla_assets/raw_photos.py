@@ -1,0 +1,276 @@
+"""Intake: every uploaded photo decoded once, or refused by name."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+from pydantic import BaseModel, ValidationError
+
+from okla_assets import keys, previews
+from okla_assets.contract import (
+    Photo,
+    RawPhotos,
+    RefusedFile,
+    Row,
+    StudioOptions,
+)
+from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.step_cache import StepCache, digest_of
+from resources.media_store import MediaStore, ObjectInfo
+from resources.photo_decoder import PhotoDecoder
+from resources.progress import Progress
+
+VERSION = "1"
+# Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
+WORKING_SIDE = 2016
+WORKING_QUALITY = 95
+PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
+"""Refusals that may not happen again on a quieter machine: never remembered."""
+
+
+class _Intake(Row):
+    """What the decoder said about one file's bytes: accepted facts, or a refusal."""
+
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    notes: tuple[str, ...] = ()
+    work_key: str = ""
+    perceptual_hash: str = ""
+    refused: RefusedFile | None = None
+    seconds: float = 0.0
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="intake",
+    code_version=VERSION,
+    kinds={"python", "pillow"},
+    owners=["team:media"],
+)
+def raw_photos(
+    context: dg.AssetExecutionContext,
+    store: dg.ResourceParam[MediaStore],
+    decoder: PhotoDecoder,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[RawPhotos]:
+    """The vehicle's uploads: photos upright, in sRGB and at working size; the rest refused by name.
+
+    A refused file never holds up the others: it is listed with a reason code and a sentence for
+    the person who uploaded it. Numbers are kept from run to run.
+    """
+    vehicle = vehicle_of(context)
+    began = time.perf_counter()
+    table, computed = take_in(vehicle, store, decoder, progress)
+    seconds = time.perf_counter() - began
+    return previews.result(
+        context,
+        table,
+        store,
+        counts={"accepted": len(table.photos), "refused": len(table.refused)},
+        computed=computed,
+        seconds=seconds,
+        rows=[previews.photo_row(p) for p in table.photos]
+        + [previews.refused_row(r) for r in table.refused],
+        pictures=[p.work_key for p in table.photos],
+        link=keys.raw_photos(vehicle),
+    )
+
+
+def take_in(
+    vehicle: keys.VehicleId, store: MediaStore, decoder: PhotoDecoder, progress: Progress
+) -> tuple[RawPhotos, int]:
+    """The vehicle's table of uploads, and how many files had to be decoded."""
+    uploads = sorted(
+        (
+            info
+            for info in store.list(keys.raw_photos(vehicle))
+            if keys.suffix_of(info.key) in keys.PHOTO_SUFFIXES
+        ),
+        key=lambda info: keys.natural_order(info.key),
+    )
+    progress.step("Reading photos", len(uploads))
+    digests = {info.key: hashlib.sha256(store.get(info.key)).hexdigest() for info in uploads}
+    intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
+    options, problems = read_options(vehicle, store)
+    accepted = [info.key for info in uploads if intakes[info.key].refused is None]
+    table = RawPhotos(
+        vehicle_id=vehicle,
+        options=options,
+        options_problems=problems,
+        photos=tuple(_photos(vehicle, accepted, digests, intakes, store)),
+        refused=tuple(
+            refused.model_copy(update={"source_key": info.key})
+            for info in uploads
+            if (refused := intakes[info.key].refused) is not None
+        ),
+    )
+    return table, computed
+
+
+def read_options(
+    vehicle: keys.VehicleId, store: MediaStore
+) -> tuple[StudioOptions, tuple[str, ...]]:
+    """The vehicle's options.json and what is wrong with it.
+
+    A field that cannot be used falls back to its default and is named; the vehicle goes on.
+    """
+    key = keys.options(vehicle)
+    if store.stat(key) is None:
+        return StudioOptions(), ()
+    text = store.get(key)
+    try:
+        return StudioOptions.model_validate_json(text), ()
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    named = tuple(
+        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
+        "the default is used"
+        for p in problems
+    )
+    if len(bad) < len({str(p["loc"]) for p in problems}):  # not a JSON object at all
+        return StudioOptions(), named
+    import json
+
+    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
+    return StudioOptions.model_validate(usable), named
+
+
+def _decode(
+    vehicle: keys.VehicleId,
+    uploads: Sequence[ObjectInfo],
+    digests: Mapping[str, str],
+    store: MediaStore,
+    decoder: PhotoDecoder,
+    progress: Progress,
+) -> tuple[dict[str, _Intake], int]:
+    """What each upload holds, by key; and how many distinct files had to be decoded."""
+    cache = StepCache(store, vehicle, "photos", _Intake)
+    by_digest: dict[str, _Intake] = {}
+    missing: dict[str, str] = {}
+    for info in uploads:
+        digest = _photo_digest(digests[info.key])
+        if digest in by_digest or digest in missing:
+            continue
+        known = cache.get(digest)
+        if known is None:
+            missing[digest] = info.key
+        else:
+            by_digest[digest] = known
+            progress.advance(info.key.rsplit("/", 1)[-1])
+    for digest, intake, picture in _decoded(vehicle, missing, store, decoder):
+        if intake.refused is None:
+            by_digest[digest] = cache.put(digest, intake, {intake.work_key: picture})
+        elif intake.refused.reason in PASSING_REASONS:
+            by_digest[digest] = intake
+        else:
+            by_digest[digest] = cache.put(digest, intake, {})
+        progress.advance(missing[digest].rsplit("/", 1)[-1])
+    cache.prune()
+    return {i.key: by_digest[_photo_digest(digests[i.key])] for i in uploads}, len(missing)
+
+
+def _decoded(
+    vehicle: keys.VehicleId, missing: Mapping[str, str], store: MediaStore, decoder: PhotoDecoder
+) -> Iterator[tuple[str, _Intake, bytes]]:
+    """Digest, facts and encoded working copy of each file, decoded ahead."""
+    from okla_assets.imaging import codec, quality
+    from okla_assets.imaging.refusals import Refused
+
+    items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
+    began = time.perf_counter()
+    for digest, photo in decoder.decode_all(items, WORKING_SIDE):
+        if isinstance(photo, Refused):
+            refused = RefusedFile(
+                source_key=missing[digest], reason=photo.reason, detail=photo.detail
+            )
+            intake, picture = _Intake(refused=refused), b""
+        else:
+            intake = _Intake(
+                width=photo.width,
+                height=photo.height,
+                format=photo.format,
+                notes=photo.notes,
+                work_key=keys.work_file(vehicle, "photos", digest, "jpg"),
+                perceptual_hash=quality.perceptual_hash(photo.rgb),
+            )
+            picture = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)
+        seconds = round(time.perf_counter() - began, 3)
+        yield digest, intake.model_copy(update={"seconds": seconds}), picture
+        began = time.perf_counter()
+
+
+def _photo_digest(sha256: str) -> str:
+    return digest_of("photo", VERSION, sha256, WORKING_SIDE, WORKING_QUALITY)
+
+
+def _photos(
+    vehicle: keys.VehicleId,
+    accepted: Sequence[str],
+    digests: Mapping[str, str],
+    intakes: Mapping[str, _Intake],
+    store: MediaStore,
+) -> Iterator[Photo]:
+    from okla_assets.imaging.quality import find_near_duplicates
+
+    numbers = _numbers(vehicle, accepted, store)
+    ordered = sorted(accepted, key=lambda key: numbers[key])
+    repeats = find_near_duplicates([intakes[key].perceptual_hash for key in ordered])
+    first_with: dict[str, str] = {}
+    for key, repeat in zip(ordered, repeats, strict=True):
+        intake = intakes[key]
+        original = first_with.setdefault(digests[key], key)
+        if original == key:
+            original = "" if repeat is None else ordered[repeat]
+        yield Photo(
+            number=numbers[key],
+            source_key=key,
+            source_sha256=digests[key],
+            width=intake.width,
+            height=intake.height,
+            format=intake.format,
+            notes=intake.notes,
+            digest=_photo_digest(digests[key]),
+            work_key=intake.work_key,
+            perceptual_hash=intake.perceptual_hash,
+            duplicate_of=numbers.get(original),
+            exact_duplicate=bool(original) and digests[original] == digests[key],
+            seconds=intake.seconds,
+        )
+
+
+def _numbers(vehicle: keys.VehicleId, accepted: Sequence[str], store: MediaStore) -> dict[str, int]:
+    """Number by key: as published before, new photos after the highest, in the order of names."""
+    published = _published_numbers(vehicle, store)
+    following = max(published.values(), default=0) + 1
+    numbers = {}
+    for key in accepted:
+        if key in published:
+            numbers[key] = published[key]
+        else:
+            numbers[key], following = following, following + 1
+    return numbers
+
+
+class _Numbered(BaseModel):
+    source_key: str
+    number: int
+
+
+class _Published(BaseModel):
+    """What numbering needs of listing.json, whichever version of the code has written it."""
+
+    photos: tuple[_Numbered, ...]
+
+
+def _published_numbers(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, int]:
+    key = keys.listing(vehicle)
+    if store.stat(key) is None:
+        return {}
+    try:
+        published = _Published.model_validate_json(store.get(key))
+    except ValidationError:  # no listing at all: it is about to be replaced
+        return {}
+    return {photo.source_key: photo.number for photo in published.photos}

@@ -1,0 +1,44 @@
+"""A profile is a set of model resources; asset code is the same under each."""
+
+import dagster as dg
+
+from resources.errors import BadInput
+from resources.media_store import LocalMediaStore
+from resources.models.fused_matte import FusedMatte
+from resources.models.tiny_vit import TinyVitViewClassifier
+from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.photo_decoder import PhotoDecoder
+from resources.progress import LogProgress
+from resources.table_io import table_io_manager
+
+DEFAULT_PROFILE = "local"
+
+
+class Profile(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The profile's name, for the listing."""
+
+    name: str
+
+
+def profile_names() -> tuple[str, ...]:
+    """The profiles there are."""
+    return ("local",)
+
+
+def resources_for(profile: str) -> dict[str, object]:
+    """Everything the assets ask for, by resource key. Loads no model.
+
+    Raises BadInput for a profile that does not exist.
+    """
+    if profile not in profile_names():
+        raise BadInput(f"there is no profile {profile!r}; there is: {', '.join(profile_names())}")
+    return {
+        "profile": Profile(name=profile),
+        "store": LocalMediaStore(),
+        "io_manager": table_io_manager,
+        "progress": LogProgress(),
+        "decoder": PhotoDecoder(),
+        "detector": YoloOnnxDetector(),
+        "segmenter": FusedMatte(),
+        "views": TinyVitViewClassifier(),
+    }
