@@ -1,0 +1,176 @@
+"""`okla process`: one folder of photos through the pipeline, in this process."""
+
+import filecmp
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from okla_assets import keys
+from okla_assets.contract import Listing, StudioOptions
+from okla_assets.instance import dagster_home, open_instance
+from resources.errors import BadInput
+from resources.media_store import LocalMediaStore
+from resources.progress import Progress
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a folder brought in: uploads by key, and names that are no photo or video."""
+
+    uploaded: tuple[str, ...]
+    ignored: tuple[str, ...]
+    kept: tuple[str, ...]
+    """Uploads of an earlier import whose file is no longer in the folder; they stay."""
+
+
+def import_folder(folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore) -> Imported:
+    """Copies a folder's photos and videos to raw/; a file that is there already is left alone.
+
+    Raises BadInput where the folder holds neither.
+    """
+    if folder.resolve() == (store.folder / keys.raw_folder(vehicle)).resolve():
+        existing = [info.key for info in store.list(keys.raw_folder(vehicle))]
+        media = tuple(key for key in existing if keys.is_media(key))
+        return Imported(media, (), ())
+    uploaded: dict[str, Path] = {}
+    ignored = []
+    for path in _files(folder):
+        # A key holds no backslash, and JSON no name that is not UTF-8 (old zip archives).
+        name = re.sub(r"[\\\ud800-\udfff]", "_", path.name)
+        suffix = keys.suffix_of(name)
+        if suffix in keys.PHOTO_SUFFIXES:
+            key = keys.raw_photos(vehicle) + name
+        elif suffix in keys.VIDEO_SUFFIXES:
+            key = keys.raw_videos(vehicle) + name
+        else:
+            if name != keys.options(vehicle).rsplit("/", 1)[-1]:
+                ignored.append(name)
+            continue
+        twin = uploaded.setdefault(key, path)
+        if twin is not path and not filecmp.cmp(twin, path, shallow=False):
+            raise BadInput(f"{folder} holds two different files called {name}; rename one of them")
+    if not uploaded:
+        known = ", ".join(sorted(keys.PHOTO_SUFFIXES))
+        raise BadInput(f"{folder} holds no photo; looked for files ending in {known}")
+    for key, path in uploaded.items():
+        if not _same(path, store, key):
+            store.put_file(key, path)
+    before = {i.key for i in store.list(keys.raw_photos(vehicle))}
+    return Imported(tuple(uploaded), tuple(ignored), tuple(sorted(before - uploaded.keys())))
+
+
+def save_options(
+    folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore, given: Mapping[str, object]
+) -> None:
+    """Stores the vehicle's options: those it has, those beside its photos, those of the command.
+
+    So a rerun from Dagster's UI makes the same pictures. Raises BadInput naming the option.
+    """
+    key = keys.options(vehicle)
+    had = store.get(key) if store.stat(key) else b"{}"
+    beside = folder / "options.json"
+    options = _options_in(had, key)
+    if beside.is_file():
+        options |= _options_in(beside.read_bytes(), str(beside))
+    try:
+        merged = StudioOptions.model_validate({**options, **given})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+        raise BadInput(f"the options cannot be used: {wrong}") from None
+    text = merged.model_dump_json(indent=2, exclude_defaults=True).encode()
+    if text != had:
+        store.put(key, text, "application/json")
+
+
+def _options_in(text: bytes, where: str) -> dict[str, object]:
+    import json
+
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{where} is no JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise BadInput(f"{where} is no JSON object")
+    return options
+
+
+def run_vehicle(
+    vehicle: keys.VehicleId, store: LocalMediaStore, profile: str, progress: Progress
+) -> tuple[Listing | None, str]:
+    """Runs the vehicle's assets here and now; returns its listing, or None and what went wrong.
+
+    The run is recorded in the instance that `okla up` shows.
+    """
+    from okla_assets.definitions import build_definitions
+    from okla_assets.jobs import vehicle_media
+    from okla_assets.partitions import vehicles
+    from sensors.uploads import RUN_KEY_TAG, run_key_of
+
+    definitions = build_definitions(profile, store=store, progress=progress)
+    with open_instance(store.folder) as instance:
+        instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
+        run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
+        result = definitions.resolve_job_def(vehicle_media.name).execute_in_process(
+            partition_key=vehicle,
+            instance=instance,
+            tags={RUN_KEY_TAG: run_key},
+            raise_on_error=False,
+            # The bar is what a person watches; the run's events are in the instance.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        if not result.success:
+            if any(_is_interrupt(event) for event in result.all_events):
+                raise KeyboardInterrupt  # dagster takes Ctrl-C for a step that failed
+            return None, "\n".join(_failures(result.all_events))
+    return Listing.model_validate_json(store.get(keys.listing(vehicle))), ""
+
+
+def _failures(events: Sequence[object]) -> Iterator[str]:
+    for event in events:
+        data = getattr(event, "event_specific_data", None)
+        error = getattr(data, "error", None)
+        if getattr(event, "is_step_failure", False) and error is not None:
+            cause = error
+            while cause.cause is not None:
+                cause = cause.cause
+            yield f"{getattr(event, 'step_key', '')}: {cause.message.strip()}"
+
+
+def _is_interrupt(event: object) -> bool:
+    error = getattr(getattr(event, "event_specific_data", None), "error", None)
+    return getattr(error, "cls_name", None) == "DagsterExecutionInterruptedError"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files of the folder and of its photos/ and video/, in order of name; hidden ones left out."""
+    for part in (folder, folder / "photos", folder / "video"):
+        if part.is_dir():
+            yield from sorted(
+                p for p in part.iterdir() if p.is_file() and not p.name.startswith(".")
+            )
+
+
+def _same(path: Path, store: LocalMediaStore, key: str) -> bool:
+    info = store.stat(key)
+    return (
+        info is not None
+        and info.size == path.stat().st_size
+        and store.get(key) == path.read_bytes()
+    )
+
+
+def dagster_environment(out: Path, profile: str) -> dict[str, str]:
+    """The environment in which a Dagster process finds the same media, models and runs."""
+    return os.environ | {
+        "OKLA_MEDIA_DIR": str(out.resolve()),
+        "OKLA_PROFILE": profile,
+        "DAGSTER_HOME": str(dagster_home(out)),
+        # `dg dev` would need one more package to start the same three processes.
+        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
+    }
