@@ -17,7 +17,10 @@ CROP_MARGIN = 0.08
 GATE = 0.015  # of the box width: how far outside SAM 2's silhouette the saliency net may add
 CORE = 0.02  # of the box width: how deep inside it nothing may be taken away
 TRUSTED_AGREEMENT = 0.85
-DOUBT, SURE = -1.75, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
+# The saliency net is sure of everything, so its word is capped: past logit 2.4 it would drag in
+# strips of the car behind, against SAM 2.
+SURELY_NOT = 0.08
+DOUBT, SURE = -1.5, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
 EDGE_SIGMA_AT_1600 = 2.0
 FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
 MOST_CUT = 0.18  # of the vehicle's length or height: more lying on the picture's edge is cut off
@@ -121,10 +124,13 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     if agreement >= TRUSTED_AGREEMENT:
         # Mirrors and spoilers: SAM 2 nearly takes them, and the saliency net is sure.
         doubted = (logits > DOUBT) & (saliency > SURE)
-        silhouette = largest_component(silhouette | doubted)
+        whole = largest_component(silhouette | doubted)
+        joined = whole & ~silhouette
+        silhouette = whole
         gate = _grown(silhouette, GATE * box_width)
-        p = np.clip(saliency, 1e-4, 1 - 1e-4)
+        p = np.clip(saliency, SURELY_NOT, 1 - SURELY_NOT)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
+        score[joined] = np.maximum(score[joined], 6 * saliency[joined])
     else:
         score = 6 * np.clip(logits, -10, 10)
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
