@@ -67,6 +67,7 @@ def process(
     """Make the studio listing of one car from a folder of photos."""
     from okla_assets import process as work
     from resources.media_store import LocalMediaStore
+    from resources.profiles import check_profile
     from resources.weights import ensure, names_for, rich_progress
 
     if not folder.is_dir():
@@ -90,17 +91,23 @@ def process(
         if value is not None
     }
     store = LocalMediaStore(root=str(out))
+    # What the command itself gets wrong is told before anything is copied or fetched.
+    check_profile(profile)
+    options = work.merged_options(folder, vehicle, store, given)
+    imported = work.import_folder(folder, vehicle, store)
+    work.save_options(vehicle, store, options)
     with rich_progress() as fetching:
         ensure(names_for(profile), fetching)
-    imported = work.import_folder(folder, vehicle, store)
-    work.save_options(folder, vehicle, store, given)
     if imported.ignored:
         err_console.print(f"ignored, no photo or video: {', '.join(imported.ignored)}", style="dim")
     if imported.kept:
         names = ", ".join(key.rsplit("/", 1)[-1] for key in imported.kept)
         err_console.print(f"kept from an earlier upload: {names}", style="dim")
-    with _bars() as progress:
-        listing, problem = work.run_vehicle(vehicle, store, profile, progress)
+    try:
+        with _bars() as progress:
+            listing, problem = work.run_vehicle(vehicle, store, profile, progress)
+    except KeyboardInterrupt:
+        _stop("interrupted; the same command goes on where it stopped", INTERRUPTED)
     if listing is None:
         _stop(problem, NOTHING_MADE)
     _print_summary(listing)
@@ -117,10 +124,10 @@ def up(
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets.process import dagster_environment
-    from resources.profiles import resources_for
+    from resources.profiles import check_profile
     from resources.weights import ensure, names_for, rich_progress
 
-    resources_for(profile)  # a wrong name is told here, not in the code server's log
+    check_profile(profile)
     out.joinpath(keys.RAW).mkdir(parents=True, exist_ok=True)
     with rich_progress() as fetching:
         ensure(names_for(profile), fetching)
@@ -128,6 +135,7 @@ def up(
     out_console.print(
         f"Drop a folder of photos at {out / 'raw'}/VEHICLE_ID/photos/ and it is processed."
     )
+    _close_dead_runs(out)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "okla_assets.definitions"]
     command += ["-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
     # Started by `&` in a script, SIGINT is ignored, and dagster would inherit that as its TERM too.
@@ -204,7 +212,7 @@ def train_views(
     Whole vehicles are held out to measure, then everything is trained on. Use the result by the
     field `heads` of the `views` resource.
     """
-    from resources.models import train_views as training
+    from resources import training
     from resources.models.main_vehicle import find_main_vehicle
     from resources.weights import ensure, names_for, rich_progress
 
@@ -247,9 +255,14 @@ def main() -> None:
     except BrokenSetup as error:
         err_console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
         sys.exit(NOTHING_MADE)
-    except KeyboardInterrupt:
-        err_console.print("interrupted; the same command goes on where it stopped", style="yellow")
-        sys.exit(INTERRUPTED)
+
+
+def _close_dead_runs(out: Path) -> None:
+    from okla_assets.instance import close_dead_runs, open_instance
+
+    with open_instance(out) as instance:
+        if closed := close_dead_runs(instance, only_processes=False):
+            out_console.print(f"{closed} runs of killed processes reported as failed")
 
 
 def _id_from_folder(name: str) -> keys.VehicleId:

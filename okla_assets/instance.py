@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_FOLDER = ".dagster"
+PROCESS_TAG = "okla/process"
+"""Tag of the process that makes a run itself, as `okla process` does."""
 
 
 def dagster_home(media_folder: Path) -> Path:
@@ -27,6 +30,52 @@ def packaged_config() -> Path:
     here = Path(__file__).parent
     installed = here / "dagster.yaml"
     return installed if installed.exists() else here.parent / "dagster.yaml"
+
+
+def this_process() -> str:
+    """Names this process for `PROCESS_TAG`: host, pid and start, since pids come again."""
+    import psutil
+
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
+
+
+def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> int:
+    """Reports runs failed whose process is gone, so that they hold no slot; returns how many.
+
+    Nothing else would: a killed process cannot say so, and dagster's default launcher has no
+    health check. `only_processes` looks at runs of `okla process`; without it, at every unfinished
+    run, which is right only while no daemon runs on the instance.
+    """
+    import dagster as dg
+
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+            dg.DagsterRunStatus.CANCELING,
+        ]
+    )
+    closed = 0
+    for run in instance.get_runs(unfinished):
+        owner = run.tags.get(PROCESS_TAG)
+        if (owner is None and only_processes) or (owner is not None and _lives(owner)):
+            continue
+        instance.report_run_failed(run, "the process of this run is gone; run it again to go on")
+        closed += 1
+    return closed
+
+
+def _lives(owner: str) -> bool:
+    """Whether a process named by `this_process` still runs, or runs where we cannot look."""
+    import psutil
+
+    host, pid, started = owner.rsplit(":", 2)
+    if host != socket.gethostname():
+        return True
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
+    except psutil.NoSuchProcess:
+        return False
 
 
 def open_instance(media_folder: Path) -> "dg.DagsterInstance":

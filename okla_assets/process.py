@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import Listing, StudioOptions
-from okla_assets.instance import dagster_home, open_instance
+from okla_assets.instance import (
+    PROCESS_TAG,
+    close_dead_runs,
+    dagster_home,
+    open_instance,
+    this_process,
+)
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore
 from resources.progress import Progress
@@ -63,12 +69,12 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore)
     return Imported(tuple(uploaded), tuple(ignored), tuple(sorted(before - uploaded.keys())))
 
 
-def save_options(
+def merged_options(
     folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore, given: Mapping[str, object]
-) -> None:
-    """Stores the vehicle's options: those it has, those beside its photos, those of the command.
+) -> StudioOptions:
+    """The vehicle's options: those it has, over them those beside its photos, then the command's.
 
-    So a rerun from Dagster's UI makes the same pictures. Raises BadInput naming the option.
+    Writes nothing. Raises BadInput naming the option.
     """
     key = keys.options(vehicle)
     had = store.get(key) if store.stat(key) else b"{}"
@@ -77,14 +83,19 @@ def save_options(
     if beside.is_file():
         options |= _options_in(beside.read_bytes(), str(beside))
     try:
-        merged = StudioOptions.model_validate({**options, **given})
+        return StudioOptions.model_validate({**options, **given})
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise BadInput(f"the options cannot be used: {wrong}") from None
-    text = merged.model_dump_json(indent=2, exclude_defaults=True).encode()
-    if text != had:
+
+
+def save_options(vehicle: keys.VehicleId, store: LocalMediaStore, options: StudioOptions) -> None:
+    """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same."""
+    key = keys.options(vehicle)
+    text = options.model_dump_json(indent=2, exclude_defaults=True).encode()
+    if text != (store.get(key) if store.stat(key) else b"{}"):
         store.put(key, text, "application/json")
 
 
@@ -114,12 +125,13 @@ def run_vehicle(
 
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(store.folder) as instance:
+        close_dead_runs(instance, only_processes=True)
         instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
         run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
         result = definitions.resolve_job_def(vehicle_media.name).execute_in_process(
             partition_key=vehicle,
             instance=instance,
-            tags={RUN_KEY_TAG: run_key},
+            tags={RUN_KEY_TAG: run_key, PROCESS_TAG: this_process()},
             raise_on_error=False,
             # The bar is what a person watches; the run's events are in the instance.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -132,14 +144,16 @@ def run_vehicle(
 
 
 def _failures(events: Sequence[object]) -> Iterator[str]:
+    """What went wrong, a line a failed step; of a run that failed outside its steps, its own."""
     for event in events:
-        data = getattr(event, "event_specific_data", None)
-        error = getattr(data, "error", None)
-        if getattr(event, "is_step_failure", False) and error is not None:
-            cause = error
-            while cause.cause is not None:
-                cause = cause.cause
-            yield f"{getattr(event, 'step_key', '')}: {cause.message.strip()}"
+        error = getattr(getattr(event, "event_specific_data", None), "error", None)
+        if error is None or not (
+            getattr(event, "is_step_failure", False) or getattr(event, "is_job_failure", False)
+        ):
+            continue
+        while error.cause is not None:
+            error = error.cause
+        yield f"{getattr(event, 'step_key', None) or 'run'}: {error.message.strip()}"
 
 
 def _is_interrupt(event: object) -> bool:

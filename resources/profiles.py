@@ -25,13 +25,18 @@ def profile_names() -> tuple[str, ...]:
     return ("local",)
 
 
+def check_profile(profile: str) -> None:
+    """Raises BadInput for a profile that does not exist."""
+    if profile not in profile_names():
+        raise BadInput(f"there is no profile {profile!r}; there is: {', '.join(profile_names())}")
+
+
 def resources_for(profile: str) -> dict[str, object]:
     """Everything the assets ask for, by resource key. Loads no model.
 
     Raises BadInput for a profile that does not exist.
     """
-    if profile not in profile_names():
-        raise BadInput(f"there is no profile {profile!r}; there is: {', '.join(profile_names())}")
+    check_profile(profile)
     return {
         "profile": Profile(name=profile),
         "store": LocalMediaStore(),

@@ -23,13 +23,7 @@ MOST_REQUESTS = 50  # a tick; the rest waits for the next one
 RUN_KEY_TAG = "okla/run_key"
 """Tag of the run key on every run of a vehicle, also on those that `okla process` makes."""
 
-SEEN_STATES = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.SUCCESS,
-]
+FAILED_STATES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,13 @@ def uploads(
         elif fired.get(upload.vehicle) == upload.run_key:
             seen[upload.vehicle] = upload.run_key
         elif len(wanted) < MOST_REQUESTS:
-            seen[upload.vehicle] = upload.run_key
-            if not _has_run(context.instance, upload.run_key):
+            state = _state(context.instance, upload.run_key)
+            if state is None:
                 wanted.append(upload)
-    # A vehicle that is being uploaded to again is not at rest: what fired before is kept for it.
-    cursor = json.dumps({**fired, **seen}, sort_keys=True)
+            if state is None or state is dg.DagsterRunStatus.SUCCESS:
+                seen[upload.vehicle] = upload.run_key
+            # A run in progress elsewhere is looked at again on the next tick: it may still fail.
+    cursor = json.dumps(seen, sort_keys=True)
     if not wanted:
         context.update_cursor(cursor)
         return dg.SkipReason("no vehicle folder is new or changed and at rest")
@@ -110,7 +106,7 @@ def uploads(
     )
 
 
-def _has_run(instance: dg.DagsterInstance, run_key: str) -> bool:
-    """Whether `okla process` or an earlier sensor has dealt with exactly these files."""
-    filters = dg.RunsFilter(tags={RUN_KEY_TAG: run_key}, statuses=SEEN_STATES)
-    return instance.get_runs_count(filters) > 0
+def _state(instance: dg.DagsterInstance, run_key: str) -> dg.DagsterRunStatus | None:
+    """How the last run for exactly these files stands; None where there is none or it failed."""
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
+    return None if not runs or runs[0].status in FAILED_STATES else runs[0].status

@@ -54,6 +54,6 @@ def test_a_bumper_hanging_before_the_tyres_still_has_a_shadow_below_it() -> None
 
 def test_a_picture_twice_the_size_has_the_same_shadow() -> None:
     small = car_alpha()
-    large = np.asarray(cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_LINEAR))
+    large = np.asarray(cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_LINEAR), np.float32)
     halved = cv2.resize(ground_shadow(large), (800, 600), interpolation=cv2.INTER_AREA)
     assert np.abs(halved - ground_shadow(small)).mean() < 0.004

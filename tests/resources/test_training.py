@@ -7,16 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resources.models.train_views import (
-    AngleTargets,
-    LabelError,
-    Score,
-    fit_angle_head,
-    fit_category_head,
-    read_labels,
-    train_views,
-)
 from resources.models.view_heads import ANGLES, BINS, CHANNELS, GRID, load_heads
+from resources.training import LabelError, Score, train_views
+from resources.training.fit import fit_angle_head, fit_category_head
+from resources.training.labels import read_labels
+from resources.training.samples import AngleTargets
 
 COLUMNS = ["file", "category", "angle", "side", "azimuth_deg", "vehicle_id", "mask", "box"]
 GOOD = {

@@ -1,0 +1,12 @@
+"""Trains the view heads on labelled photos: the work behind `okla train-views`.
+
+`labels` reads the tables, `looks` varies the photos, `samples` passes them through the network,
+`fit` trains on the features and `measure` scores. Whole vehicles are held out to measure, then the
+heads are trained again on everything; `train` puts it together.
+"""
+
+from resources.training.labels import LabelError
+from resources.training.measure import HeldOut, Score
+from resources.training.train import Trained, train_views
+
+__all__ = ["HeldOut", "LabelError", "Score", "Trained", "train_views"]

@@ -1,0 +1,53 @@
+"""What tests share: the private photos, the weights, a media folder, an instance, a pipeline."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from resources import weights as catalogue
+from resources.media_store import LocalMediaStore
+from tests.fakes import Pipeline
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """The private photos: real cars with real plates, never committed."""
+    folder = Path(os.environ.get("OKLA_TESTDATA") or REPOSITORY.parent / "shared" / "testdata")
+    if not folder.is_dir():
+        pytest.skip("needs the private photos in ../shared/testdata (or OKLA_TESTDATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights() -> dict[str, Path]:
+    """The weights of the local profile, fetched where they are missing."""
+    try:
+        return catalogue.ensure(catalogue.names_for("local"))
+    except catalogue.PullFailed as failed:
+        if not failed.offline:
+            raise
+        pytest.skip(f"needs the local profile's weights, and no registry can be reached: {failed}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalMediaStore:
+    """An empty media folder."""
+    return LocalMediaStore(root=str(tmp_path / "media"))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def pipeline(store: LocalMediaStore, instance: dg.DagsterInstance) -> Pipeline:
+    """All assets on fake models, over the empty media folder."""
+    return Pipeline(store, instance)

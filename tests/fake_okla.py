@@ -1,0 +1,41 @@
+"""The `okla` command on fake models, in a process of its own: `python -m tests.fake_okla ...`.
+
+With OKLA_TEST_WAIT_AT=n it says so on stderr and waits for a minute before photo n is finished.
+"""
+
+import os
+import sys
+import time
+from unittest import mock
+
+from okla_assets import cli, composites, definitions
+from resources import weights
+from resources.profiles import resources_for
+from tests.fakes import fake_models
+
+
+def main() -> None:
+    """Runs the command line in `sys.argv`."""
+    finish, photos = composites.finish, 0
+    wait_at = int(os.environ.get("OKLA_TEST_WAIT_AT", "0"))
+
+    def watched(*args: object) -> object:
+        nonlocal photos
+        photos += 1
+        if photos == wait_at:
+            sys.stderr.write("waiting\n")
+            sys.stderr.flush()
+            time.sleep(60)
+        return finish(*args)  # type: ignore[arg-type]
+
+    models = fake_models()
+    with (
+        mock.patch.object(composites, "finish", watched),
+        mock.patch.object(definitions, "resources_for", lambda name: resources_for(name) | models),
+        mock.patch.object(weights, "ensure", lambda *_: {}),
+    ):
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()

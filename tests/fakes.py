@@ -1,0 +1,204 @@
+"""Stand-ins for the models, and a pipeline that runs on them.
+
+They see only what `tests/pictures.py` paints, always answer the same, and need no weights.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets import keys
+from okla_assets.contract import Listing
+from okla_assets.definitions import build_definitions
+from okla_assets.imaging.refusals import Refused
+from okla_assets.jobs import vehicle_media
+from okla_assets.partitions import vehicles
+from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
+from resources.models.base import Box, Detection, Matte, ModelInfo, Rgb, View
+from resources.photo_decoder import PhotoDecoder
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.codec import DecodedPhoto
+
+VEHICLE = keys.parse_vehicle_id("1HGCM82633A004352")
+
+
+@dataclass
+class FakeDetector:
+    """Finds the saturated blob."""
+
+    version: str = "1"
+    asked: int = 0
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        self.asked += len(photos)
+        return [_blob(photo) for photo in photos]
+
+    def fingerprint(self) -> str:
+        return f"fake-detector:{self.version}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("vehicle detector", "blob", "0" * 64, "none"),)
+
+
+@dataclass
+class FakeSegmenter:
+    """Cuts the ellipse that fits the box; doubts green ones."""
+
+    asked: int = 0
+
+    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        self.asked += len(photos)
+        return [_ellipse(photo, box) for photo, box in zip(photos, boxes, strict=True)]
+
+    def fingerprint(self) -> str:
+        return "fake-segmenter:1"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("matte", "ellipse", None, "none"),)
+
+
+@dataclass
+class FakeViews:
+    """Exterior where there is a car, else interior in the dark and misc in the light."""
+
+    asked: int = 0
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        self.asked += len(photos)
+        return [_view(photo, box) for photo, box in zip(photos, boxes, strict=True)]
+
+    def fingerprint(self) -> str:
+        return "fake-views:1"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("views", "brightness", "1" * 64, "none"),)
+
+
+class QuickDecoder(PhotoDecoder):
+    """The real decoding, but in this process: no worker to start."""
+
+    def decode(self, data: bytes, working_side: int) -> "DecodedPhoto":
+        from okla_assets.imaging.codec import DecodeLimits, decode
+
+        return decode(data, DecodeLimits(), working_side)
+
+    def decode_all(
+        self, items: Iterable[tuple[Any, Callable[[], bytes]]], working_side: int
+    ) -> "Iterator[tuple[Any, DecodedPhoto | Refused]]":
+        for key, fetch in items:
+            try:
+                yield key, self.decode(fetch(), working_side)
+            except Refused as refused:
+                yield key, refused
+
+
+class Quiet:
+    """Progress that nobody watches."""
+
+    def step(self, title: str, total: int) -> None: ...
+
+    def advance(self, what: str) -> None: ...
+
+
+def fake_models() -> dict[str, object]:
+    """The resources of a profile that have to be replaced to run without weights."""
+    return {
+        "detector": FakeDetector(),
+        "segmenter": FakeSegmenter(),
+        "views": FakeViews(),
+        "decoder": QuickDecoder(),
+    }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run left: metadata by asset, verdict by check, and the published listing."""
+
+    success: bool
+    listing: Listing
+    metadata: Mapping[str, Mapping[str, Any]]
+    checks: Mapping[str, bool]
+
+    @property
+    def computed(self) -> dict[str, int]:
+        """How many results each asset had to make."""
+        return {asset: found["computed"] for asset, found in self.metadata.items()}
+
+
+@dataclass
+class Pipeline:
+    """A media folder and all assets on fake models."""
+
+    store: LocalMediaStore
+    instance: dg.DagsterInstance
+    models: dict[str, object] = field(default_factory=fake_models)
+
+    def upload(self, files: Mapping[str, bytes], vehicle: keys.VehicleId = VEHICLE) -> None:
+        """Puts photos into the vehicle's upload folder."""
+        for name, data in files.items():
+            self.store.put(keys.raw_photos(vehicle) + name, data)
+
+    def run(self, vehicle: keys.VehicleId = VEHICLE, tags: Mapping[str, str] = {}) -> Outcome:
+        """The vehicle's job, in this process."""
+        definitions = build_definitions(
+            "local", **(self.models | {"store": self.store, "progress": Quiet()})
+        )
+        self.instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
+        result = definitions.resolve_job_def(vehicle_media.name).execute_in_process(
+            partition_key=vehicle,
+            instance=self.instance,
+            tags=dict(tags),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        metadata = {
+            event.asset_key.to_user_string(): {
+                name: value.value for name, value in event.materialization.metadata.items()
+            }
+            for event in result.get_asset_materialization_events()
+            if event.asset_key is not None
+        }
+        checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+        listing = Listing.model_validate_json(self.store.get(keys.listing(vehicle)))
+        return Outcome(result.success, listing, metadata, checks)
+
+    def snapshot(self, vehicle: keys.VehicleId = VEHICLE) -> dict[str, tuple[bytes, ObjectInfo]]:
+        """Everything a buyer may see, by key: bytes and facts."""
+        return contents(self.store, keys.processed_folder(vehicle))
+
+
+def contents(store: MediaStore, prefix: str) -> dict[str, tuple[bytes, ObjectInfo]]:
+    """Bytes and facts of every object under a prefix."""
+    return {info.key: (store.get(info.key), info) for info in store.list(prefix)}
+
+
+def _blob(photo: Rgb) -> list[Detection]:
+    saturated = np.ptp(photo.astype(np.int16), axis=2) > 90
+    if saturated.sum() < 500:
+        return []
+    ys, xs = np.nonzero(saturated)
+    x, y = float(xs.min()), float(ys.min())
+    box = (x, y, float(xs.max()) - x + 1, float(ys.max()) - y + 1)
+    return [Detection(box, 0.9, "car")]
+
+
+def _ellipse(photo: Rgb, box: Box) -> Matte:
+    x, y, w, h = box
+    rows, columns = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]]
+    distance = np.hypot((columns - x - w / 2) / (w / 2), (rows - y - h / 2) / (h / 2))
+    alpha: npt.NDArray[np.float32] = np.clip((1.02 - distance) * 25, 0, 1).astype(np.float32)
+    red, green, _ = photo[alpha > 0.9].mean(axis=0)
+    return Matte(alpha, 0.5 if green > red else 0.97)
+
+
+def _view(photo: Rgb, box: Box | None) -> View:
+    if box is None:
+        return View("interior" if photo.mean() < 100 else "misc", 0.8)
+    left = box[0] + box[2] / 2 < photo.shape[1] / 2
+    return View(
+        "exterior", 0.95, "side", 0.9, "left" if left else "right", 0.9, 90.0 if left else 270.0
+    )

@@ -1,0 +1,96 @@
+"""What Dagster's code server loads, and what it must not load."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from okla_assets.definitions import build_definitions
+from okla_assets.partitions import vehicles
+from resources.errors import BadInput
+from tests.conftest import REPOSITORY
+
+HEAVY = ("cv2", "onnxruntime", "torch", "PIL", "scipy", "pillow_heif", "imagehash", "transformers")
+UPSTREAM: dict[str, set[str]] = {
+    "raw_photos": set(),
+    "masks": {"raw_photos"},
+    "classifications": {"raw_photos", "masks"},
+    "composites": {"raw_photos", "masks", "classifications"},
+    "listing": {"raw_photos", "masks", "classifications", "composites"},
+}
+GROUPS = {
+    "raw_photos": "intake",
+    "masks": "vision",
+    "classifications": "vision",
+    "composites": "studio",
+    "listing": "delivery",
+}
+
+
+def test_everything_loads() -> None:
+    dg.Definitions.validate_loadable(build_definitions("local"))
+
+
+def test_the_workspace_names_the_module_that_has_the_definitions() -> None:
+    workspace = (REPOSITORY / "workspace.yaml").read_text(encoding="utf-8")
+    assert "python_module: okla_assets.definitions" in workspace
+
+
+def test_the_graph_is_the_one_of_the_readme() -> None:
+    graph = build_definitions("local").resolve_asset_graph()
+    for name, upstream in UPSTREAM.items():
+        node = graph.get(dg.AssetKey(name))
+        assert {key.to_user_string() for key in node.parent_keys} >= upstream, name
+        assert node.group_name == GROUPS[name]
+        assert node.partitions_def == vehicles
+
+
+def test_every_asset_tells_a_person_what_it_is() -> None:
+    graph = build_definitions("local").resolve_asset_graph()
+    assets = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert len(assets) >= 5
+    for node in assets:
+        name = node.key.to_user_string()
+        assert node.description, name
+        assert len(node.description) > 40, name
+        assert node.owners, name
+        assert node.kinds, name
+        assert node.code_version, name
+
+
+def test_the_job_holds_every_asset_and_check() -> None:
+    definitions = build_definitions("local")
+    job = definitions.resolve_job_def("vehicle_media")
+    every = definitions.resolve_asset_graph().get_all_asset_keys()
+    assert set(job.asset_layer.executable_asset_keys) == every
+    checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
+    assert checks >= {"something_accepted", "exteriors_cut_or_flagged", "listing_valid"}
+
+
+def test_the_sensor_runs_without_being_switched_on() -> None:
+    sensor = build_definitions("local").resolve_sensor_def("uploads")
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    assert sensor.job_name == "vehicle_media"
+
+
+def test_an_unknown_profile_is_refused_by_name() -> None:
+    with pytest.raises(BadInput, match=r"'moon'.*local"):
+        build_definitions("moon")
+
+
+def test_the_code_server_starts_light_and_without_touching_anything(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    code = f"""
+import sys
+import okla_assets.definitions as d
+d.defs()
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=elsewhere, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+    assert list(elsewhere.iterdir()) == []

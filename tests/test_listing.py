@@ -1,0 +1,282 @@
+"""The verdict on a vehicle, and what publishing does to the files of earlier runs."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Category,
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    Listing,
+    Mask,
+    Masks,
+    MaskStatus,
+    Photo,
+    Quality,
+    RawPhotos,
+    RefusedFile,
+    StudioOptions,
+)
+from okla_assets.listing import build, publish
+from resources.media_store import LocalMediaStore
+from resources.models.base import ModelInfo
+from tests.fakes import VEHICLE, contents
+
+MODEL = ModelInfo("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
+REFUSED = RefusedFile(source_key="raw/v/photos/x.jpg", reason="corrupt", detail="It is damaged.")
+Shown = tuple[Category, MaskStatus, tuple[str, ...]]
+
+
+def listing_of(
+    *shown: Shown,
+    refused: Sequence[RefusedFile] = (),
+    problems: tuple[str, ...] = (),
+    suffix: str = "jpg",
+    seconds: float = 1.0,
+) -> Listing:
+    """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
+    photos, masks, views, composites = [], [], [], []
+    for number, (category, status, issues) in enumerate(shown, 1):
+        cut = status == "cut" and category == "exterior"
+        photos.append(
+            Photo(
+                number=number,
+                source_key=f"{keys.raw_photos(VEHICLE)}{number}.jpg",
+                source_sha256=f"{number:064x}",
+                width=4000,
+                height=3000,
+                format="JPEG",
+                notes=(),
+                digest=f"{number:064x}",
+                work_key=keys.work_file(VEHICLE, "photos", f"{number:064x}", "jpg"),
+                perceptual_hash="0" * 64,
+                duplicate_of=None,
+                exact_duplicate=False,
+                seconds=seconds,
+            )
+        )
+        masks.append(
+            Mask(
+                number=number,
+                status=status,
+                vehicle_box=None if status == "no_vehicle" else (1, 2, 3, 4),
+                vehicle_score=None if status == "no_vehicle" else 0.9,
+                matte_key=None,
+                agreement=None,
+                digest="0" * 64,
+                seconds=seconds,
+            )
+        )
+        views.append(
+            Classification(
+                number=number,
+                category=category,
+                category_confidence=0.9,
+                angle=None,
+                angle_confidence=None,
+                side=None,
+                azimuth_deg=None,
+                quality=Quality(score=80, issues=issues),
+                seconds=seconds,
+            )
+        )
+        composites.append(
+            Composite(
+                number=number,
+                treatment="studio" if cut else "enhanced",
+                reason=None if cut else f"why not: {status}",
+                processed_key=keys.processed_photo(VEHICLE, category, number, suffix),
+                thumbnail_key=keys.thumbnail(VEHICLE, category, number),
+                mask_key=keys.processed_mask(VEHICLE, category, number) if cut else None,
+                seconds=seconds,
+            )
+        )
+    raw = RawPhotos(
+        vehicle_id=VEHICLE,
+        options=StudioOptions(),
+        options_problems=problems,
+        photos=tuple(photos),
+        refused=tuple(refused),
+    )
+    return build(
+        raw,
+        Masks(rows=tuple(masks)),
+        Classifications(rows=tuple(views)),
+        Composites(rows=tuple(composites)),
+        "local",
+        (MODEL,),
+    )
+
+
+CUT: Shown = ("exterior", "cut", ())
+CABIN: Shown = ("interior", "no_vehicle", ())
+
+
+@pytest.mark.parametrize(
+    ("listing", "status", "reasons"),
+    [
+        (listing_of(), "failed", ["no photo was uploaded"]),
+        (
+            listing_of(refused=[REFUSED, REFUSED]),
+            "failed",
+            ["none of the 2 uploaded files could be used"],
+        ),
+        (listing_of(CUT), "ready", []),
+        (listing_of(CUT, CABIN, ("misc", "no_vehicle", ())), "ready", []),
+        # A refused file is told in `refused`; a close-up is an ordinary photo.
+        (listing_of(CUT, refused=[REFUSED]), "ready", []),
+        (listing_of(CUT, ("exterior", "cropped", ("cropped",))), "ready", []),
+        (listing_of(CUT, ("interior", "unsure", ())), "ready", []),
+        (listing_of(("exterior", "cut", ("blurred", "dark"))), "ready", []),
+        (listing_of(CABIN), "needs_review", ["no photo shows the vehicle from outside"]),
+        (
+            listing_of(CUT, ("exterior", "unsure", ())),
+            "needs_review",
+            ["exterior_002: why not: unsure"],
+        ),
+        (
+            listing_of(("exterior", "no_vehicle", ()), CUT),
+            "needs_review",
+            ["exterior_001: why not: no_vehicle"],
+        ),
+        (
+            listing_of(CUT, ("interior", "no_vehicle", ("damaged_data",))),
+            "needs_review",
+            ["interior_002: the uploaded file is damaged; look at the picture"],
+        ),
+        (listing_of(CUT, problems=("options.json: x",)), "needs_review", ["options.json: x"]),
+        (
+            listing_of(("exterior", "unsure", ("damaged_data",)), problems=("options.json: x",)),
+            "needs_review",
+            [
+                "options.json: x",
+                "exterior_001: why not: unsure",
+                "exterior_001: the uploaded file is damaged; look at the picture",
+            ],
+        ),
+    ],
+)
+def test_verdicts(listing: Listing, status: str, reasons: list[str]) -> None:
+    assert (listing.status, list(listing.reasons)) == (status, reasons)
+
+
+def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
+    listing = listing_of(CUT, CABIN, seconds=1.25)
+    assert listing.cost.seconds == {
+        "raw_photos": 2.5,
+        "masks": 2.5,
+        "classifications": 2.5,
+        "composites": 2.5,
+    }
+    assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
+        ("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
+    ]
+    assert listing.pipeline.profile == "local"
+    assert listing.pipeline.version
+
+
+def test_only_an_exterior_has_a_vehicle_box() -> None:
+    boxes = [p.vehicle_box for p in listing_of(CUT, ("interior", "unsure", ())).photos]
+    assert boxes == [(1, 2, 3, 4), None]
+
+
+def write_files_of(listing: Listing, store: LocalMediaStore) -> None:
+    for photo in listing.photos:
+        for key in (photo.processed_key, photo.thumbnail_key, photo.mask_key):
+            if key:
+                store.put(key, key.encode())
+
+
+def publish_whole(listing: Listing, store: LocalMediaStore) -> None:
+    write_files_of(listing, store)
+    publish(VEHICLE, listing, store)
+
+
+def test_where_only_the_clock_and_the_cost_changed_the_file_stays(store: LocalMediaStore) -> None:
+    publish_whole(listing_of(CUT, CABIN), store)
+    before = contents(store, "processed/")
+    later = listing_of(CUT, CABIN, seconds=9.0).model_copy(
+        update={"generated_at": listing_of().generated_at.replace(year=2099)}
+    )
+    published, changed = publish(VEHICLE, later, store)
+    assert not changed
+    assert published.generated_at.year != 2099
+    assert contents(store, "processed/") == before
+
+
+def test_a_change_is_written_and_the_rest_stays(store: LocalMediaStore) -> None:
+    publish_whole(listing_of(CUT, CABIN), store)
+    before = contents(store, "processed/")
+    fresh = listing_of(CUT, ("interior", "no_vehicle", ("dark",)))
+    published, changed = publish(VEHICLE, fresh, store)
+    assert changed
+    after = contents(store, "processed/")
+    assert Listing.model_validate_json(after[keys.listing(VEHICLE)][0]) == published == fresh
+    del before[keys.listing(VEHICLE)], after[keys.listing(VEHICLE)]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "fresh",
+    [
+        listing_of(CABIN, ("misc", "no_vehicle", ())),
+        listing_of(CUT, CABIN, suffix="png"),
+        listing_of(CUT),
+        listing_of(("exterior", "unsure", ()), CABIN),
+        listing_of(),
+    ],
+    ids=["other categories", "other format", "a photo less", "no matte any more", "no photo"],
+)
+def test_files_that_are_no_longer_named_go(store: LocalMediaStore, fresh: Listing) -> None:
+    publish_whole(listing_of(CUT, CABIN), store)
+    publish_whole(fresh, store)
+    named = {
+        key
+        for p in fresh.photos
+        for key in (p.processed_key, p.thumbnail_key, p.mask_key)
+        if key is not None
+    }
+    assert contents(store, "processed/").keys() == {keys.listing(VEHICLE)} | named
+
+
+def test_what_a_killed_run_left_goes_although_the_listing_stays(store: LocalMediaStore) -> None:
+    listing = listing_of(CUT)
+    publish_whole(listing, store)
+    whole = contents(store, "processed/")
+    # A run with one more photo was killed before it could publish; then the photo was withdrawn.
+    write_files_of(listing_of(CUT, CABIN), store)
+    publish_whole(listing, store)
+    assert contents(store, "processed/").keys() == whole.keys()
+
+
+def test_files_of_others_stay(store: LocalMediaStore) -> None:
+    folder = keys.processed_folder(VEHICLE)
+    others = [
+        f"{folder}promo.mp4",
+        f"{folder}promo_poster.jpg",
+        f"{folder}index.html",
+        f"{folder}360-viewer/frame_001.jpg",
+        f"{folder}notes about exterior_001_processed.txt",
+        "processed/1HGCM82633A0043529/exterior_001_processed.jpg",
+        f"raw/{VEHICLE}/photos/exterior_001_processed.jpg",
+        f"work/{VEHICLE}/exterior_001_processed.jpg",
+    ]
+    for key in others:
+        store.put(key, b"1")
+    publish_whole(listing_of(CUT), store)
+    publish_whole(listing_of(), store)
+    assert {i.key for i in store.list("")} == {*others, keys.listing(VEHICLE)}
+
+
+@pytest.mark.parametrize(
+    "old", [b'{"schema_version": 0, "photos": []}', b"", b"[]", b"\xff"], ids=repr
+)
+def test_a_listing_of_another_version_is_replaced(store: LocalMediaStore, old: bytes) -> None:
+    store.put(keys.listing(VEHICLE), old)
+    _, changed = publish(VEHICLE, listing_of(CUT), store)
+    assert changed
+    assert Listing.model_validate_json(store.get(keys.listing(VEHICLE))).status == "ready"
