@@ -117,7 +117,7 @@ def test_a_mixed_folder_becomes_a_listing(golf: tuple[LocalMediaStore, Listing])
 def test_composites_stand_on_one_line_at_one_scale(
     golf: tuple[LocalMediaStore, Listing],
 ) -> None:
-    """Measured on the finished pictures: a white car on a light scene, so by its shadow and glass."""
+    """Measured on the finished pictures, by what differs from the empty scene."""
     store, listing = golf
     for photo in listing.photos[:2]:
         picture = codec.decode_own(store.get(photo.processed_key))
@@ -155,8 +155,10 @@ def test_the_same_run_in_another_process_gives_the_same_bytes(
     folder.mkdir()
     shutil.copy(testdata / GOLF / "02.webp", folder / "02.webp")
     subprocess.run(
-        [sys.executable, "-m", "okla_assets", "process", str(folder)]
-        + ["--vehicle-id", "golf", "--out", str(tmp_path / "media")],
+        [
+            *(sys.executable, "-m", "okla_assets", "process", str(folder)),
+            *("--vehicle-id", "golf", "--out", str(tmp_path / "media")),
+        ],
         check=True,
         capture_output=True,
     )
