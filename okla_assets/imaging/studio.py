@@ -140,16 +140,17 @@ def _placed(photo: Rgb, alpha: Alpha, placement: Placement) -> tuple[Rgb, Alpha,
     margin = 8
     y0, y1 = max(0, int(rows[0]) - margin), min(alpha.shape[0], int(rows[-1]) + margin + 1)
     x0, x1 = max(0, int(columns[0]) - margin), min(alpha.shape[1], int(columns[-1]) + margin + 1)
-    matte = alpha[y0:y1, x0:x1]
-    colour = foreground(photo[y0:y1, x0:x1], matte)
+    part = photo[y0:y1, x0:x1]
     scale = placement.scale
-    size = (max(1, round(matte.shape[1] * scale)), max(1, round(matte.shape[0] * scale)))
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    large = np.asarray(cv2.resize(colour, size, interpolation=method), np.uint8)
-    matte = np.asarray(cv2.resize(matte, size, interpolation=method).clip(0, 1), np.float32)
+    mixed = np.asarray(cv2.resize(part, size, interpolation=method), np.uint8)
+    matte = cv2.resize(alpha[y0:y1, x0:x1], size, interpolation=method).clip(0, 1)
+    # At canvas scale, where there are fewer pixels: colours and matte were mixed alike.
+    colour = foreground(mixed, np.asarray(matte, np.float32))
     return (
-        large,
-        matte,
+        colour,
+        np.asarray(matte, np.float32),
         placement.left + round(x0 * scale),
         placement.top + round(y0 * scale),
     )

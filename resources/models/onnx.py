@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING
 
 from resources import weights
@@ -64,14 +65,30 @@ def _new_session(weight: str, threads: int) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     path = weights.weight_path(weight)
+    _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # The arena keeps the largest activation of every network for ever: SAM 2 and U2-Net side by
-    # side would hold 1 GB more than either needs.
-    options.enable_cpu_mem_arena = False
-    # Threads that spin while they wait win a few per cent on an idle machine and lose a third on a
-    # busy one, where they take the core from the thread they wait for.
+    # Threads that spin while they wait win nothing on an idle machine and lose a third on a busy
+    # one, where they take the core from the thread they wait for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _share_one_arena() -> None:
+    """One memory arena for all sessions, grown by what is asked for.
+
+    By default each session keeps an arena of its own and grows it by powers of two: the same
+    networks then hold 400 MB more. Without any arena SAM 2 is 15 % slower.
+    """
+    import onnxruntime
+
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    exactly_what_is_asked_for = 1  # kSameAsRequested; the default doubles
+    arena = onnxruntime.OrtArenaCfg({"arena_extend_strategy": exactly_what_is_asked_for})
+    onnxruntime.create_and_register_allocator(memory, arena)
