@@ -235,6 +235,20 @@ _ALL = (
         note="YOLOv8n",
     ),
     Weight(
+        name="ppocr_rec",
+        role="text reader",
+        licence="Apache-2.0",
+        upstream_licence="Apache-2.0",
+        sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+        size_bytes=21_234_383,
+        sources=(
+            Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_rec_small.onnx", 27_288_134),
+        ),
+        filename="PP-OCRv6_rec_small.onnx",
+        used_by=(),
+        note="PP-OCRv6; only the file: rapidocr itself needs opencv-python-headless",
+    ),
+    Weight(
         name="sam2.1_hiera_large",
         role="segmentation",
         licence="Apache-2.0",

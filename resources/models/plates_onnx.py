@@ -1,0 +1,436 @@
+"""Licence plates on ONNX Runtime: two networks, fused by place, and a reader for the leak check.
+
+No network finds every plate: platedet (YOLOv8s-seg) is good at tilted and small ones and draws an
+outline, plate-fast (YOLOv8n) at frontal and dark ones. Together they miss none of the annotated
+plates that either misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from resources import weights
+from resources.models.base import Box, ModelInfo, Rgb
+from resources.models.onnx import catalogue_model, load_session
+from resources.models.yolo_onnx import INPUT_SIDE, letterbox
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.plates import Candidate, Sighting
+
+Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+
+SURE_ENOUGH = 1.0
+"""Sum of the networks' scores from which the main vehicle is not looked at again."""
+
+
+@dataclass(frozen=True)
+class PlateFound:
+    """One place that may be a plate.
+
+    `quad` follows the plate, from its own top left corner clockwise; `box` is all that any network
+    saw of it. `score` in [0, 1] says that it is a plate, `agreement` what the least convinced
+    network gives it (the score itself where there is only one network).
+    """
+
+    quad: Quad
+    box: Box
+    score: float
+    agreement: float
+
+
+@runtime_checkable
+class PlateDetector(Protocol):
+    """Finds licence plates. It answers generously; `imaging.plates.believed` decides."""
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        """All candidates on each photo, best first.
+
+        `vehicles` holds each photo's vehicle boxes, the main one first; a detector may look again
+        at its crop.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """Reads one line of text."""
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        """Text and mean confidence of its characters, of each strip."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """platedet, a YOLOv8s-seg export with float16 input: boxes and outlines."""
+
+    weights: str = "platedet"
+    min_score: float = 0.05
+    threads: int = 0
+
+    def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
+        """All boxes of the picture, no NMS; the surest of each place with its outline."""
+        from okla_assets.imaging.plates import Sighting
+
+        session = load_session(self.weights, self.threads)
+        pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
+        output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
+        rows = np.asarray(output, np.float32)[0]
+        rows = rows[:, rows[4] >= self.min_score]
+        boxes = _boxes(rows[:4])
+        outlined = _surest(boxes, rows[4])
+        found = []
+        for i, (box, row) in enumerate(zip(boxes, rows.T, strict=True)):
+            quad = None
+            if i in outlined:
+                quad = _outline(box, row[5:], np.asarray(prototypes)[0])
+                quad = None if quad is None else (quad - np.array([left, top], np.float32)) / scale
+            found.append(Sighting(_placed(box, scale, left, top), float(row[4]), network, quad))
+        return found
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        """All candidates on each photo, best first."""
+        from okla_assets.imaging.plates import cluster
+
+        return [_found(photo, cluster(self.sightings(photo, 0), 1)) for photo in photos]
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"platedet:{weights.digest(self.weights)}:{self.min_score}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (catalogue_model(self.weights),)
+
+
+class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """plate-fast, a YOLOv8n export: boxes only."""
+
+    weights: str = "plate_fast"
+    min_score: float = 0.05
+    threads: int = 0
+
+    def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
+        """All boxes of the picture, no NMS."""
+        from okla_assets.imaging.plates import Sighting
+
+        session = load_session(self.weights, self.threads)
+        pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
+        (output,) = session.run(None, {"images": pixels})
+        rows = np.asarray(output)[0]
+        rows = rows[:, rows[4] >= self.min_score]
+        return [
+            Sighting(_placed(box, scale, left, top), float(score), network)
+            for box, score in zip(_boxes(rows[:4]), rows[4], strict=True)
+        ]
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        """All candidates on each photo, best first."""
+        from okla_assets.imaging.plates import cluster
+
+        return [_found(photo, cluster(self.sightings(photo, 0), 1)) for photo in photos]
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"plate-fast:{weights.digest(self.weights)}:{self.min_score}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (catalogue_model(self.weights),)
+
+
+class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Both networks on the photo, plate-fast again on the main vehicle where they doubt, and
+    platedet again on the enlarged places: that confirms them and draws their outlines exactly.
+    """
+
+    outlines: PlatedetOnnx = Field(default_factory=PlatedetOnnx)
+    boxes: PlateFastOnnx = Field(default_factory=PlateFastOnnx)
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        """All candidates on each photo, best first."""
+        return [self._detect(p, v) for p, v in zip(photos, vehicles, strict=True)]
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"fused-plates:{self.outlines.fingerprint()}:{self.boxes.fingerprint()}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return self.outlines.models() + self.boxes.models()
+
+    def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
+        from okla_assets.imaging import plates
+
+        seen = self.outlines.sightings(photo, 0) + self.boxes.sightings(photo, 1)
+        if vehicles:
+            on_main = (
+                sum(c.scores) for c in plates.cluster(seen, 2) if plates.owner(c.box, vehicles) == 0
+            )
+            if max(on_main, default=0.0) < SURE_ENOUGH:
+                seen += self._look_again(photo, vehicles[0])
+        return _found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
+
+    def _look_again(self, photo: Rgb, vehicle: Box) -> list[Sighting]:
+        from okla_assets.imaging import matte, plates
+
+        x0, y0, x1, y1 = matte.crop_box(vehicle, photo.shape[1], photo.shape[0])
+        seen = self.boxes.sightings(np.ascontiguousarray(photo[y0:y1, x0:x1]), 1)
+        return [
+            plates.Sighting((s.box[0] + x0, s.box[1] + y0, s.box[2], s.box[3]), s.score, s.network)
+            for s in seen
+        ]
+
+    def _look_closer(
+        self, photo: Rgb, candidates: list[Candidate], vehicles: Sequence[Box]
+    ) -> list[Candidate]:
+        """The better candidates seen again, enlarged, all in one run of platedet."""
+        from okla_assets.imaging import plates
+
+        worth = [c for c in candidates if plates.worth_a_closer_look(c, vehicles)]
+        worth = worth[: plates.MOST_TILES]
+        if not worth:
+            return candidates
+        others = [c for c in candidates if c not in worth]
+        picture, matrices = plates.tiles(photo, [c.box for c in worth], INPUT_SIDE)
+        seen = self.outlines.sightings(picture, 0)
+        closer: list[Candidate] = []
+        for candidate, matrix in zip(worth, matrices, strict=True):
+            here = [plates.out_of_tile(s, matrix) for s in seen if s.quad is not None]
+            same = [s for s in here if plates.same_plate(s.box, candidate.box)]
+            best = max(same, key=lambda s: s.score, default=None)
+            closer.append(replace(candidate, closer=best))
+        return sorted([*closer, *others], key=lambda c: -c.score)
+
+
+class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR)."""
+
+    weights: str = "ppocr_rec"
+    threads: int = 0
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        """Text and mean confidence of its characters, of each strip."""
+        session = load_session(self.weights, self.threads)
+        listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
+        alphabet = ["", *listed, " "]
+        read = []
+        for strip in strips:
+            (odds,) = session.run(None, {"x": _line_pixels(strip)})
+            read.append(_greedy(np.asarray(odds)[0], alphabet))
+        return read
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"ppocr:{weights.digest(self.weights)}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (catalogue_model(self.weights),)
+
+
+LINE_HEIGHT = 48
+LONGEST_LINE = 640
+
+
+def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
+    """The strip at the reader's height, as 1x3x48xW in [-1, 1], BGR as it was trained."""
+    import cv2
+
+    width = round(LINE_HEIGHT * strip.shape[1] / strip.shape[0])
+    size = (min(LONGEST_LINE, max(LINE_HEIGHT, width)), LINE_HEIGHT)
+    small = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)[..., ::-1]
+    pixels = (small.astype(np.float32) / 255 - 0.5) / 0.5
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def _greedy(odds: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
+    """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
+    best = odds.argmax(axis=1)
+    kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))
+    text = "".join(alphabet[i] for i in best[kept])
+    return text, float(odds.max(axis=1)[kept].mean()) if kept.any() else 0.0
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A place on a finished picture that still shows a plate.
+
+    `kind` says how it was found: `covered` is a covered plate's place that can be read, `read` a
+    new suspect that can be read, `seen` one so sure that it need not be. `characters` counts what
+    was read; the text itself is never kept.
+    """
+
+    quad: Quad
+    kind: Literal["covered", "read", "seen"]
+    score: float
+    characters: int
+
+
+def find_leaks(
+    picture: Rgb,
+    quads: Sequence[Quad],
+    vehicles: Sequence[Box],
+    detector: PlateDetector,
+    reader: TextReader,
+    allowed: Sequence[str] = (),
+) -> list[Leak]:
+    """What on a finished picture may still be a plate; empty where nothing is.
+
+    `quads` are where plates were covered, `vehicles` the vehicle boxes on this picture, main first.
+    The detector looks again at a lower threshold, and every place is read: `plates.READABLE`
+    characters are a leak. `allowed` holds what may stand there, as the owner's logo.
+    """
+    from okla_assets.imaging import plates
+
+    leaks = []
+    covered = [np.array(quad, np.float32) for quad in quads]
+    for quad in covered:
+        count = _characters(picture, quad, reader, allowed)
+        if count >= plates.READABLE:
+            leaks.append(Leak(as_quad(quad), "covered", 0.0, count))
+    (suspects,) = detector.detect([picture], [vehicles])
+    for suspect in suspects:
+        if not plates.suspicious(suspect.box, suspect.score, vehicles):
+            continue
+        quad = np.array(suspect.quad, np.float32)
+        new = not any(
+            plates.contains(plates.padded(c), quad.mean(axis=0)[None])[0] for c in covered
+        )
+        count = _characters(picture, quad, reader, allowed)
+        if count >= plates.READABLE:
+            leaks.append(Leak(suspect.quad, "read", suspect.score, count))
+        elif new and plates.surely(suspect.box, suspect.score, suspect.agreement, vehicles):
+            leaks.append(Leak(suspect.quad, "seen", suspect.score, count))
+    return leaks
+
+
+def _characters(
+    picture: Rgb, quad: npt.NDArray[np.float32], reader: TextReader, allowed: Sequence[str]
+) -> int:
+    """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
+
+    The strips overlap: where one shows the logo, the others show parts of it.
+    """
+    from okla_assets.imaging import plates
+
+    read = reader.read(plates.lines_of(picture, quad))
+    texts = [text for text, sure in read if sure >= plates.READER_SURE]
+    if any(plates.is_allowed(text, allowed) for text in texts):
+        return 0
+    return max((plates.readable_characters(text) for text in texts), default=0)
+
+
+def as_quad(corners: npt.NDArray[np.float32]) -> Quad:
+    """Corners (4, 2) as plain numbers, rounded to a tenth of a pixel."""
+    a, b, c, d = ((round(float(x), 1), round(float(y), 1)) for x, y in corners)
+    return a, b, c, d
+
+
+# --- shared ---------------------------------------------------------------------------------------
+
+LEAST_SCORE = 0.10
+"""Candidates that all networks together give less are not handed on."""
+
+
+def _found(photo: Rgb, candidates: Sequence[Candidate]) -> list[PlateFound]:
+    from okla_assets.imaging import plates
+
+    found = []
+    for candidate in candidates:
+        if candidate.score < LEAST_SCORE:
+            continue
+        quad = plates.plate_quad(photo, candidate)
+        found.append(PlateFound(as_quad(quad), candidate.box, candidate.score, candidate.agreement))
+    return found
+
+
+def _boxes(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(4, N) of centre x, y, width, height as (N, 4) of x, y, width, height."""
+    cx, cy, w, h = rows
+    return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
+
+
+def _placed(box: npt.NDArray[np.float32], scale: float, left: float, top: float) -> Box:
+    """A box of the letterboxed picture, on the picture."""
+    x, y, w, h = (float(v) for v in box)
+    return (x - left) / scale, (y - top) / scale, w / scale, h / scale
+
+
+def _surest(boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> set[int]:
+    """Index of the best box of each place: drawing the outline of every box costs too much."""
+    from okla_assets.imaging.plates import SAME_PLACE, iou
+
+    free = np.ones(len(boxes), bool)
+    chosen = set()
+    for i in np.argsort(-scores, kind="stable"):
+        if free[i]:
+            chosen.add(int(i))
+            free &= iou(boxes[i], boxes) < SAME_PLACE
+    return chosen
+
+
+PROTOTYPE_STRIDE = 4
+OUTLINE_WIDTH = 160  # pixels that the mask of a plate is drawn in: its own 10 to 60 are steps
+
+
+def _outline(
+    box: npt.NDArray[np.float32],
+    coefficients: npt.NDArray[np.float32],
+    prototypes: npt.NDArray[np.float16],
+) -> npt.NDArray[np.float32] | None:
+    """The plate's quad in pixels of the letterboxed picture, from its mask inside its box."""
+    import cv2
+
+    from okla_assets.imaging.plates import mask_quad
+
+    side = prototypes.shape[1]
+    x, y, w, h = box / PROTOTYPE_STRIDE
+    x0, y0 = max(0, int(x) - 2), max(0, int(y) - 2)
+    x1, y1 = min(side, int(np.ceil(x + w)) + 2), min(side, int(np.ceil(y + h)) + 2)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return None
+    logits = np.tensordot(coefficients, prototypes[:, y0:y1, x0:x1].astype(np.float32), 1)
+    zoom = max(1, int(np.ceil(OUTLINE_WIDTH / max(float(w), 4.0))))
+    large = cv2.resize(logits, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    mask = 1 / (1 + np.exp(-large.clip(-20, 20)))
+    # The network is trained on masks cut to their boxes; what it says outside means nothing.
+    inside = np.zeros(mask.shape, np.float32)
+    left, top = max(0, round((x - x0) * zoom)), max(0, round((y - y0) * zoom))
+    right, bottom = round((x + w - x0) * zoom), round((y + h - y0) * zoom)
+    inside[top:bottom, left:right] = mask[top:bottom, left:right]
+    quad = mask_quad(inside)
+    if quad is None:
+        return None
+    corner = np.array([x0, y0], np.float32)
+    return np.asarray((quad / zoom + corner) * PROTOTYPE_STRIDE, np.float32)

@@ -1,0 +1,340 @@
+"""Plates are found by place, outlined in perspective, and covered so that nothing can be read."""
+
+import time
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from okla_assets.imaging import plates
+from okla_assets.imaging.plates import Candidate, Quad, Sighting, Style
+
+Pixels = npt.NDArray[np.uint8]
+
+TILTED = np.array([[300, 200], [420, 235], [410, 300], [296, 255]], np.float32)
+LEVEL = plates.box_quad((300, 200, 160, 50))
+
+
+def painted_plate(characters: str, ground: int = 235, ink: int = 25) -> Pixels:
+    """A white plate (80, 360, 3) with dark characters."""
+    plate = np.full((80, 360, 3), ground, np.uint8)
+    cv2.putText(plate, characters, (12, 60), cv2.FONT_HERSHEY_DUPLEX, 1.9, (ink,) * 3, 5)
+    return plate
+
+
+def scene(quad: Quad, characters: str = "ABC 1234", light: float = 1.0) -> Pixels:
+    """A dark red car's side (480, 640, 3) that carries a plate on the quad."""
+    rng = np.random.default_rng(1)
+    photo = np.full((480, 640, 3), (90, 20, 24), np.float32) + rng.normal(0, 2, (480, 640, 1))
+    plate = painted_plate(characters).astype(np.float32) * light
+    matrix = cv2.getPerspectiveTransform(
+        plates.box_quad((0, 0, plate.shape[1], plate.shape[0])), quad
+    )
+    laid = cv2.warpPerspective(plate, matrix, (640, 480), flags=cv2.INTER_AREA)
+    where = cv2.warpPerspective(np.ones(plate.shape[:2], np.float32), matrix, (640, 480))[..., None]
+    mixed: Pixels = (photo * (1 - where) + laid * where).clip(0, 255).astype(np.uint8)
+    return mixed
+
+
+def inside(quad: Quad, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]]
+    points = np.stack([xs.ravel() + 0.5, ys.ravel() + 0.5], axis=1).astype(np.float32)
+    return plates.contains(quad, points).reshape(shape[0], shape[1])
+
+
+def far_apart(quad: Quad, other: Quad) -> float:
+    return float(np.hypot(*(quad - other).T).max())
+
+
+# --- what the networks saw ------------------------------------------------------------------------
+
+
+def test_cluster_keeps_the_larger_box_and_each_networks_best_score() -> None:
+    small = Sighting((100, 100, 80, 30), 0.9, 0)
+    large = Sighting((92, 96, 100, 38), 0.6, 1)
+    weak = Sighting((88, 92, 115, 48), 0.1, 1)
+    elsewhere = Sighting((400, 50, 40, 20), 0.3, 1)
+    first, second = plates.cluster([weak, small, elsewhere, large], networks=2)
+    assert first.box == (92, 96, 100, 38)  # the weak one does not widen it
+    assert first.scores == pytest.approx((0.9, 0.6))
+    assert first.score == pytest.approx(0.96)
+    assert first.agreement == pytest.approx(0.6)
+    assert second.scores == pytest.approx((0.0, 0.3))
+
+
+def test_cluster_of_nothing_is_nothing() -> None:
+    assert plates.cluster([], networks=2) == []
+
+
+def test_an_enlarged_view_raises_its_own_networks_score_only() -> None:
+    closer = Sighting((0, 0, 50, 20), 0.8, 0)
+    candidate = Candidate((0, 0, 50, 20), (0.2, 0.1), None, closer)
+    assert candidate.score == pytest.approx(1 - 0.2 * 0.9)
+    assert candidate.agreement == pytest.approx(0.1)
+
+
+CAR = (100.0, 100.0, 400.0, 200.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "agreement", "interior", "covered"),
+    [
+        ((250, 200, 80, 30), 0.35, 0.0, False, True),  # on a car, one network half sure
+        ((250, 200, 80, 30), 0.25, 0.0, False, False),  # a grille
+        ((250, 200, 60, 60), 0.40, 0.1, False, False),  # an emblem is square
+        ((250, 200, 60, 60), 0.80, 0.1, False, True),  # a plate seen at a steep angle is, too
+        ((20, 20, 80, 30), 0.65, 0.0, False, False),  # a shop sign away from every car
+        ((20, 20, 80, 30), 0.45, 0.25, False, True),  # both networks see it there
+        ((20, 20, 80, 30), 0.75, 0.0, False, True),
+        ((250, 200, 80, 30), 0.85, 0.04, True, False),  # a screen on the dashboard
+        ((250, 200, 80, 30), 0.95, 0.80, True, True),  # a rear plate under an open tailgate
+    ],
+)
+def test_what_is_believed_depends_on_where_it_is(
+    box: plates.Box, score: float, agreement: float, interior: bool, covered: bool
+) -> None:
+    assert plates.believed(box, score, agreement, [CAR], interior) is covered
+
+
+def test_owner_is_the_smaller_vehicle_unless_the_matte_knows_better() -> None:
+    behind = (300.0, 100.0, 120.0, 80.0)
+    plate = (330.0, 130.0, 40.0, 15.0)
+    assert plates.owner(plate, [CAR, behind]) == 1
+    alpha = np.zeros((480, 640), np.float32)
+    alpha[110:160, 310:400] = 1
+    assert plates.owner(plate, [CAR, behind], alpha) == 0
+    assert plates.owner((600.0, 400.0, 20.0, 8.0), [CAR, behind]) is None
+    assert plates.owner(plate, []) is None
+
+
+# --- quadrilaterals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "quad",
+    [
+        LEVEL,
+        TILTED,
+        np.array([[100, 300], [180, 240], [178, 300], [102, 370]], np.float32),  # from the side
+    ],
+)
+def test_a_mask_gives_back_the_quad_it_was_drawn_from(quad: Quad) -> None:
+    found = plates.mask_quad(inside(quad, (480, 640)).astype(np.float32))
+    assert found is not None
+    assert far_apart(found, quad) < 3
+
+
+def test_an_empty_mask_has_no_quad() -> None:
+    assert plates.mask_quad(np.zeros((40, 60), np.float32)) is None
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_upright_starts_at_the_plates_own_top_left(start: int) -> None:
+    assert np.array_equal(plates.upright(np.roll(TILTED, start, axis=0)), TILTED)
+    assert np.array_equal(plates.upright(np.roll(TILTED[::-1], start, axis=0)), TILTED)
+
+
+def test_padding_moves_every_side_by_its_share() -> None:
+    grown = plates.padded(LEVEL, 0.1)
+    assert np.allclose(grown, plates.box_quad((284, 195, 192, 60)), atol=1e-3)
+    small = plates.padded(plates.box_quad((10, 10, 12, 4)), 0.1, least=1.5)
+    assert np.allclose(small, plates.box_quad((8.5, 8.5, 15, 7)), atol=1e-3)
+
+
+def test_padding_keeps_the_perspective() -> None:
+    grown = plates.padded(TILTED)
+    assert plates.contains(grown, TILTED).all()
+    assert not plates.contains(TILTED, grown).any()
+    axis_aligned = plates.quad_box(TILTED)
+    assert cv2.contourArea(grown) < axis_aligned[2] * axis_aligned[3] * 1.05
+
+
+@pytest.mark.parametrize("move", [(-5, -3), (6, 2), (0, 4)])
+def test_refining_finds_the_plates_edge_again(move: tuple[int, int]) -> None:
+    photo = scene(TILTED)
+    guess = TILTED + np.array(move, np.float32) * np.array([[1, 1], [0.5, 1], [1, 0.5], [0.6, 1]])
+    found = plates.refined(photo, guess.astype(np.float32))
+    assert far_apart(found, TILTED) < far_apart(guess.astype(np.float32), TILTED)
+    assert plates.contains(plates.padded(found), TILTED).all()
+
+
+def test_refining_leaves_a_quad_alone_where_there_is_no_edge() -> None:
+    flat = np.full((480, 640, 3), 120, np.uint8)
+    assert np.allclose(plates.refined(flat, TILTED), TILTED, atol=0.01)
+
+
+def test_an_unconfirmed_outline_goes_most_of_the_way_to_the_hull() -> None:
+    flat = np.full((480, 640, 3), 120, np.uint8)
+    hull = plates.quad_box(TILTED)
+    outline = Sighting(hull, 0.8, 0, TILTED)
+    loose = plates.plate_quad(flat, Candidate(hull, (0.8,), outline))
+    exact = plates.plate_quad(flat, Candidate(hull, (0.8,), outline, outline))
+    assert far_apart(exact, TILTED) < 0.1
+    assert far_apart(loose, (TILTED + 2 * plates.box_quad(hull)) / np.float32(3)) < 0.1
+
+
+def test_true_aspect_sees_through_foreshortening() -> None:
+    # A 2:1 plate 60 degrees turned, 4 plate widths away, on a 1600 x 1200 photo.
+    focal, distance, turn = 0.75 * 1600, 8.0, np.radians(60)
+    corners = np.array([[-1, -0.5], [1, -0.5], [1, 0.5], [-1, 0.5]])
+    x, z = corners[:, 0] * np.cos(turn), distance + corners[:, 0] * np.sin(turn)
+    quad = np.stack([800 + focal * x / z, 600 + focal * corners[:, 1] / z], axis=1)
+    assert plates.apparent_aspect(quad.astype(np.float32)) < 1.2
+    assert plates.true_aspect(quad.astype(np.float32), 1600, 1200) == pytest.approx(2, rel=0.05)
+
+
+def test_tiles_enlarge_each_box_and_know_the_way_back() -> None:
+    photo = np.zeros((480, 640, 3), np.uint8)
+    boxes = [(100.0, 100.0, 40.0, 16.0), (400.0, 300.0, 60.0, 30.0), (10.0, 10.0, 20.0, 8.0)]
+    for x, y, w, h in boxes:
+        cv2.rectangle(photo, (int(x), int(y)), (int(x + w) - 1, int(y + h) - 1), (255,) * 3, -1)
+    picture, matrices = plates.tiles(photo, boxes, 640)
+    for box, matrix in zip(boxes, matrices, strict=True):
+        there = plates.box_quad(box) @ matrix[:, :2].T + matrix[:, 2]
+        x, y, w, h = plates.quad_box(there.astype(np.float32))
+        assert w >= 100
+        assert picture[int(y + h / 2), int(x + w / 2)].min() > 250
+        assert picture[int(y - 6), int(x - 6)].max() < 5
+        back = plates.out_of_tile(Sighting((x, y, w, h), 0.5, 0), matrix)
+        assert back.box == pytest.approx(box, abs=0.01)
+
+
+# --- covering -------------------------------------------------------------------------------------
+
+
+def logo() -> Pixels:
+    picture = np.zeros((100, 300, 4), np.uint8)
+    picture[..., :3], picture[..., 3] = (10, 60, 160), 255
+    return picture
+
+
+STYLES: tuple[Style, ...] = ("blur", "fill", "logo")
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("quad", [LEVEL, TILTED])
+def test_nothing_of_the_characters_is_left(style: Style, quad: Quad) -> None:
+    one = plates.mask_plates(scene(quad, "ABC 1234"), [quad], style, logo())
+    other = plates.mask_plates(scene(quad, "XWM 9087"), [quad], style, logo())
+    under = inside(plates.padded(quad, 0.08), one.shape)
+    # Two plates may differ in their mean tone, but not from pixel to pixel.
+    difference = (one.astype(np.float32) - other).mean(axis=2)
+    detail = difference - cv2.GaussianBlur(difference, (0, 0), 12)
+    assert np.abs(detail[under]).max() < 12  # of the 210 between ink and ground
+    sharp = np.abs(cv2.Laplacian(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.CV_32F))
+    if style == "blur":
+        assert sharp[inside(quad, one.shape)].max() < 6
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_photo_beside_the_plate_is_not_touched(style: Style) -> None:
+    photo = scene(TILTED)
+    masked = plates.mask_plates(photo, [TILTED], style, logo())
+    beside = ~inside(plates.padded(TILTED, 0.35), photo.shape)
+    assert np.array_equal(masked[beside], photo[beside])
+    assert not np.array_equal(masked, photo)
+
+
+def test_cover_is_whole_on_eight_per_cent_and_soft_beyond() -> None:
+    place = plates.cover(TILTED, (480, 640))
+    assert place is not None
+    rows, columns, alpha = place
+    full = np.zeros((480, 640), np.float32)
+    full[rows, columns] = alpha
+    assert full[inside(plates.padded(TILTED, 0.08), full.shape)].min() == 1
+    assert ((full > 0.05) & (full < 0.95)).sum() > 200
+    assert np.abs(np.diff(full, axis=0)).max() < 0.9
+
+
+def test_a_plate_cut_off_by_the_picture_is_covered_to_its_edge() -> None:
+    quad = plates.box_quad((560, 200, 160, 50))
+    place = plates.cover(quad, (480, 640))
+    assert place is not None
+    rows, columns, alpha = place
+    assert columns.stop == 640
+    assert alpha[(rows.stop - rows.start) // 2, -1] == 1
+    photo = scene(quad)
+    assert plates.mask_plates(photo, [quad], "blur").shape == photo.shape
+    assert plates.cover(plates.box_quad((900, 200, 160, 50)), (480, 640)) is None
+
+
+@pytest.mark.parametrize("light", [1.0, 0.45])
+def test_fill_has_the_plates_colour_and_light(light: float) -> None:
+    photo = scene(LEVEL, light=light)
+    masked = plates.mask_plates(photo, [LEVEL], "fill")
+    middle = masked[inside(LEVEL, photo.shape)].astype(float)
+    assert middle.mean() == pytest.approx(235 * light, abs=12)
+    assert middle.std() < 6
+
+
+def test_fill_keeps_the_shading() -> None:
+    photo = scene(LEVEL).astype(np.float32)
+    photo *= np.linspace(0.5, 1, 640, dtype=np.float32)[None, :, None]
+    masked = plates.mask_plates(photo.astype(np.uint8), [LEVEL], "fill")
+    left, right = masked[215:235, 310:330].mean(), masked[215:235, 430:450].mean()
+    assert right - left == pytest.approx(235 * 120 / 640 * 0.5, rel=0.5)
+
+
+def test_logo_is_upright_on_the_plate_and_in_its_light() -> None:
+    bright = plates.mask_plates(scene(LEVEL), [LEVEL], "logo", logo())
+    dim = plates.mask_plates(scene(LEVEL, light=0.5), [LEVEL], "logo", logo())
+    centre = bright[225, 380].astype(int)
+    assert centre[2] > centre[0] + 80
+    assert dim[225, 380].sum() < 0.7 * centre.sum()
+    assert bright[225, 300].min() > 150  # beside the logo the blank plate shows
+
+
+def test_a_logo_that_is_missing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="logo"):
+        plates.mask_plates(scene(LEVEL), [LEVEL], "logo")
+
+
+def test_none_changes_nothing_but_copies() -> None:
+    photo = scene(LEVEL)
+    masked = plates.mask_plates(photo, [LEVEL], "none")
+    assert np.array_equal(masked, photo)
+    assert masked is not photo
+
+
+def test_masking_twice_gives_the_same_bytes() -> None:
+    photo = scene(TILTED)
+    first = plates.mask_plates(photo, [TILTED], "fill")
+    assert np.array_equal(first, plates.mask_plates(photo, [TILTED], "fill"))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_masking_costs_milliseconds(style: Style) -> None:
+    photo = np.zeros((1512, 2016, 3), np.uint8)
+    quads = [TILTED * 1.6, LEVEL]
+    plates.mask_plates(photo, quads, style, logo())
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        plates.mask_plates(photo, quads, style, logo())
+        times.append(time.process_time() - start)
+    assert min(times) < 0.02
+
+
+# --- leaks ----------------------------------------------------------------------------------------
+
+
+def test_lines_of_a_plate_show_it_upright() -> None:
+    strips = plates.lines_of(scene(TILTED), TILTED)
+    assert len(strips) == 4  # nearly square: it may have two lines
+    assert len(plates.lines_of(scene(LEVEL), LEVEL)) == 2
+    flat = plates.lines_of(scene(TILTED), TILTED)[0]
+    assert flat[:, : flat.shape[1] // 8].mean() > 110  # the plate's margin, not the car
+
+
+@pytest.mark.parametrize(("text", "count"), [("ABC-123", 6), ("", 0), ("- . '", 0), ("MÔNACO", 6)])
+def test_readable_characters_are_letters_and_digits(text: str, count: int) -> None:
+    assert plates.readable_characters(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [("OKLA", True), ("0KLA", True), ("okla cars", True), ("ABC 1234", False), ("KL 1234", False)],
+)
+def test_the_owners_logo_may_stand_on_a_plate(text: str, allowed: bool) -> None:
+    assert plates.is_allowed(text, ["OKLA", "OKLA Cars"]) is allowed
