@@ -244,7 +244,7 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Entry point: a person's error is one sentence, not a traceback."""
+    """Runs the command line: a person's error is one sentence, not a traceback."""
     from resources.errors import BadInput, BrokenSetup
 
     try:

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_FOLDER = ".dagster"
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Large allocations in 2 MB pages, where the kernel leaves that to us: SAM 2 is 10 % faster.
+
+Read by glibc when a process starts (2.35 and newer), so it can only be handed down.
+"""
+
 PROCESS_TAG = "okla/process"
 """Tag of the process that makes a run itself, as `okla process` does."""
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from okla_assets import keys
 from okla_assets.contract import Listing, StudioOptions
 from okla_assets.instance import (
+    HUGE_PAGES,
     PROCESS_TAG,
     close_dead_runs,
     dagster_home,
@@ -185,6 +186,7 @@ def dagster_environment(out: Path, profile: str) -> dict[str, str]:
         "OKLA_MEDIA_DIR": str(out.resolve()),
         "OKLA_PROFILE": profile,
         "DAGSTER_HOME": str(dagster_home(out)),
+        **HUGE_PAGES,
         # `dg dev` would need one more package to start the same three processes.
         "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
     }

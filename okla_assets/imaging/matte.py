@@ -22,6 +22,7 @@ TRUSTED_AGREEMENT = 0.85
 SURELY_NOT = 0.08
 DOUBT, SURE = -1.5, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
 EDGE_SIGMA_AT_1600 = 2.0
+NARROW = 6  # pixels: the second neighbourhood of the edge colours
 FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
 MOST_CUT = 0.18  # of the vehicle's length or height: more lying on the picture's edge is cut off
 LEAST_BOX_MATCH = 0.75  # extent of the matte against the detector's box
@@ -153,23 +154,39 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     wide and a narrow neighbourhood, F = mean of the foreground + what explains the mixed pixel.
     Pixels with alpha 1 keep their colour. Returns uint8 (H, W, 3).
     """
-    image = np.asarray(photo, np.float32) / np.float32(255)
-    a = np.asarray(alpha[..., None], np.float32)
-    front, back = _blur_fusion(image, image, image, a, radius)
-    front, _ = _blur_fusion(image, front, back, a, 6)
-    return np.where(a >= 1, photo, np.rint(front * 255)).astype(np.uint8)
+    image = np.asarray(photo, np.float32)
+    height, width = alpha.shape
+    # The wide neighbourhood's means are smooth: half the size tells them as well.
+    half = (max(1, width // 2), max(1, height // 2))
+    small = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.float32)
+    small_alpha = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.float32)
+    front, back = (
+        np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        for mean in _means(small, small, small_alpha, radius // 2)
+    )
+    front = _explain(image, alpha, front, back)
+    front = _explain(image, alpha, *_means(front, back, alpha, NARROW))
+    return np.where(alpha[..., None] >= 1, photo, np.rint(front)).astype(np.uint8)
 
 
-def _blur_fusion(
+def _means(
+    front: npt.NDArray[np.float32], back: npt.NDArray[np.float32], alpha: Alpha, radius: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean colours (H, W, 3) of foreground and background around each pixel."""
+    size = (max(1, radius), max(1, radius))
+    weight = alpha[..., None]
+    mean_alpha = cv2.blur(alpha, size)[..., None]
+    mean_front = cv2.blur(front * weight, size) / (mean_alpha + 1e-5)
+    mean_back = cv2.blur(back * (1 - weight), size) / ((1 - mean_alpha) + 1e-5)
+    return np.asarray(mean_front, np.float32), np.asarray(mean_back, np.float32)
+
+
+def _explain(
     image: npt.NDArray[np.float32],
+    alpha: Alpha,
     front: npt.NDArray[np.float32],
     back: npt.NDArray[np.float32],
-    a: npt.NDArray[np.float32],
-    radius: int,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    size = (radius, radius)
-    mean_a = cv2.blur(a[..., 0], size)[..., None]
-    mean_front = cv2.blur(front * a, size) / (mean_a + 1e-5)
-    mean_back = cv2.blur(back * (1 - a), size) / ((1 - mean_a) + 1e-5)
-    estimate = mean_front + a * (image - a * mean_front - (1 - a) * mean_back)
-    return np.clip(estimate, 0, 1).astype(np.float32), mean_back.astype(np.float32)
+) -> npt.NDArray[np.float32]:
+    """The foreground mean plus what it leaves unexplained of the mixed pixel."""
+    a = alpha[..., None]
+    return np.asarray((front + a * (image - a * front - (1 - a) * back)).clip(0, 255), np.float32)

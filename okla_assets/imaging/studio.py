@@ -119,7 +119,7 @@ def compose(photo: Rgb, alpha: Alpha, placement: Placement, shadow_opacity: floa
     `alpha` has the photo's size. `shadow_opacity` in [0, 1]; None leaves the shadow out.
     """
     colour, matte, left, top = _placed(photo, alpha, placement)
-    scene = white_studio(placement.width, placement.height).copy()
+    scene = white_studio(placement.width, placement.height)
     full = np.zeros((placement.height, placement.width), np.float32)
     h, w = matte.shape
     y0, x0 = max(0, top), max(0, left)
@@ -128,10 +128,11 @@ def compose(photo: Rgb, alpha: Alpha, placement: Placement, shadow_opacity: floa
     window = (slice(y0, y1), slice(x0, x1))
     full[window] = matte[part]
     if shadow_opacity:
-        scene *= (1 - shadow_opacity * ground_shadow(full))[..., None]
+        scene = scene * (1 - np.float32(shadow_opacity) * ground_shadow(full))[..., None]
+    picture = cv2.convertScaleAbs(scene)  # rounds and keeps within 0..255
     a = full[window][..., None]
-    scene[window] = scene[window] * (1 - a) + colour[part] * a
-    return np.asarray(np.rint(scene.clip(0, 255)), np.uint8)
+    picture[window] = cv2.convertScaleAbs(scene[window] * (1 - a) + colour[part] * a)
+    return np.asarray(picture, np.uint8)
 
 
 def _placed(photo: Rgb, alpha: Alpha, placement: Placement) -> tuple[Rgb, Alpha, int, int]:
