@@ -182,11 +182,14 @@ def _same(path: Path, store: LocalMediaStore, key: str) -> bool:
 
 def dagster_environment(out: Path, profile: str) -> dict[str, str]:
     """The environment in which a Dagster process finds the same media, models and runs."""
-    return os.environ | {
-        "OKLA_MEDIA_DIR": str(out.resolve()),
-        "OKLA_PROFILE": profile,
-        "DAGSTER_HOME": str(dagster_home(out)),
-        **HUGE_PAGES,
-        # `dg dev` would need one more package to start the same three processes.
-        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
-    }
+    return (
+        HUGE_PAGES
+        | os.environ
+        | {
+            "OKLA_MEDIA_DIR": str(out.resolve()),
+            "OKLA_PROFILE": profile,
+            "DAGSTER_HOME": str(dagster_home(out)),
+            # `dg dev` would need one more package to start the same three processes.
+            "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
+        }
+    )

@@ -14,8 +14,14 @@ import pytest
 from PIL import Image
 
 from okla_assets import definitions, keys
-from okla_assets.instance import open_instance
-from okla_assets.process import import_folder, merged_options, run_vehicle, save_options
+from okla_assets.instance import HUGE_PAGES, open_instance
+from okla_assets.process import (
+    dagster_environment,
+    import_folder,
+    merged_options,
+    run_vehicle,
+    save_options,
+)
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore, ObjectInfo
 from resources.profiles import resources_for
@@ -378,6 +384,17 @@ def test_options_add_up_and_the_command_wins(folder: Path, store: LocalMediaStor
     merge_and_save(folder, store, {"output_quality": 70})
     assert before is not None
     assert store.stat(keys.options(VEHICLE)) == after
+
+
+def test_what_the_user_set_for_glibc_is_handed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert dagster_environment(tmp_path, "local").items() >= HUGE_PAGES.items()
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
+    own = dagster_environment(tmp_path, "local")
+    assert own["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
+    assert own["OKLA_MEDIA_DIR"] == str(tmp_path)
 
 
 def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
