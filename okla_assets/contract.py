@@ -43,6 +43,9 @@ class StudioOptions(Row):
     output_quality: int = Field(default=90, ge=40, le=100)
     max_width: int = Field(default=1600, ge=320, le=4096)
     aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
+    mask_license_plate: bool = True
+    license_plate_mask_type: Literal["blur", "fill", "logo", "none"] = "fill"
+    spin_frames: int = Field(default=36, ge=8, le=72)
 
 
 # --- tables between assets ------------------------------------------------------------------------
@@ -89,6 +92,34 @@ class RawPhotos(Row):
     refused: tuple[RefusedFile, ...]
 
 
+class Frame(Row):
+    """One moment of the walk-around video, upright and at working size; `time` in seconds.
+
+    `work_key` is the private copy: it shows plates.
+    """
+
+    number: int
+    time: float
+    width: int
+    height: int
+    digest: str
+    work_key: str
+    seconds: float
+
+
+class WalkaroundFrames(Row):
+    """Table of `walkaround_frames`: N moments of one turn around the vehicle, in video order.
+
+    Without frames `reason` says why: there is no video, or none of them shows a turn.
+    """
+
+    source_key: str | None
+    source_sha256: str | None
+    frames: tuple[Frame, ...]
+    refused: tuple[RefusedFile, ...]
+    reason: str | None
+
+
 MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
 
 
@@ -111,9 +142,10 @@ class Mask(Row):
 
 
 class Masks(Row):
-    """Table of `masks`."""
+    """Table of `masks`: photos, and frames of the walk-around by their own numbers."""
 
     rows: tuple[Mask, ...]
+    frames: tuple[Mask, ...] = ()
 
 
 class Quality(Row):
@@ -143,6 +175,40 @@ class Classifications(Row):
     rows: tuple[Classification, ...]
 
 
+PlateCarrier = Literal["main", "other", "none"]
+
+
+class FoundPlate(Row):
+    """One licence plate, or a card in a plate's place.
+
+    `vehicle` says which vehicle carries it: the one the photo is about, another, or none known.
+    """
+
+    quad: Quad
+    confidence: Confidence
+    vehicle: PlateCarrier
+
+
+class PhotoPlates(Row):
+    """The plates of one photo or frame, best first; `masked_key` is its copy without them.
+
+    Steps downstream read `masked_key` and never the copy that intake made.
+    """
+
+    number: int
+    plates: tuple[FoundPlate, ...]
+    masked_key: str
+    digest: str
+    seconds: float
+
+
+class LicensePlates(Row):
+    """Table of `license_plates`: photos, and frames of the walk-around by their own numbers."""
+
+    rows: tuple[PhotoPlates, ...]
+    frames: tuple[PhotoPlates, ...] = ()
+
+
 class Composite(Row):
     """One finished photo. `reason` says why it is not on the studio scene, where it is not."""
 
@@ -159,6 +225,62 @@ class Composites(Row):
     """Table of `composites`."""
 
     rows: tuple[Composite, ...]
+
+
+class SpinFrame(Row):
+    """One picture of the spin: its azimuth on the vehicle, and the frame or photo it is made of."""
+
+    key: str
+    azimuth_deg: float = Field(ge=0, lt=360)
+    source: int
+
+
+class SpinFrames(Row):
+    """Table of `spin_frames`: the turn from front-quarter on; empty with the reason why.
+
+    `gaps` are the angles in degrees from each frame to the next, the last one to the first.
+    """
+
+    made_from: Literal["video", "photos"] | None
+    frames: tuple[SpinFrame, ...]
+    width: int
+    height: int
+    gaps: tuple[float, ...]
+    reason: str | None
+    seconds: float
+
+
+class Hotspot(Row):
+    """A close-up's place on a picture that shows the whole vehicle.
+
+    `x` and `y` in [0, 1] are on the finished picture: exterior photo `on_photo`, or spin frame
+    `on_frame` (counted from 0); just one of the two is set.
+    """
+
+    photo: int
+    on_photo: int | None
+    on_frame: int | None
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+    by_hand: bool
+    matches: int
+
+
+class Hotspots(Row):
+    """Table of `hotspots`."""
+
+    rows: tuple[Hotspot, ...]
+
+
+class PromoVideo(Row):
+    """Table of `promo_video`: its files, or the reason why there are none."""
+
+    key: str | None
+    vertical_key: str | None
+    poster_key: str | None
+    duration: float
+    reason: str | None
+    seconds: float
 
 
 # --- listing.json ---------------------------------------------------------------------------------
@@ -223,9 +345,12 @@ class ListingPhoto(Row):
 
 
 class Spin(Row):
-    """The 360 set."""
+    """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees."""
 
     frames: tuple[str, ...]
+    azimuths_deg: tuple[float, ...]
+    width: int
+    height: int
     viewer_key: str
     gaps: tuple[float, ...]
 
@@ -253,7 +378,10 @@ class Listing(Row):
     photos: tuple[ListingPhoto, ...]
     refused: tuple[RefusedFile, ...]
     spin: Spin | None
+    spin_reason: str | None = Field(description="why there is no spin")
     promo: Promo | None
+    promo_reason: str | None = Field(description="why there is no promo video")
+    hotspots: tuple[Hotspot, ...]
 
 
 def listing_schema() -> dict[str, Any]:

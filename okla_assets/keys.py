@@ -95,6 +95,46 @@ def is_photo_output(key: str) -> bool:
     return bool(re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask)\.\w+\Z", key))
 
 
+def spin_folder(vehicle: VehicleId) -> str:
+    """The spin's frames, its page and its data."""
+    return f"processed/{vehicle}/360-viewer/"
+
+
+def spin_frame(vehicle: VehicleId, position: int) -> str:
+    """One picture of the spin, counted from 1."""
+    return f"{spin_folder(vehicle)}frame_{position:03d}.jpg"
+
+
+def spin_data(vehicle: VehicleId) -> str:
+    """What the viewer reads."""
+    return f"{spin_folder(vehicle)}spin.json"
+
+
+def spin_page(vehicle: VehicleId) -> str:
+    """The viewer's page."""
+    return f"{spin_folder(vehicle)}index.html"
+
+
+def promo(vehicle: VehicleId) -> str:
+    """The promo video, 16:9."""
+    return f"processed/{vehicle}/promo.mp4"
+
+
+def promo_vertical(vehicle: VehicleId) -> str:
+    """The promo video, 9:16."""
+    return f"processed/{vehicle}/promo_vertical.mp4"
+
+
+def promo_poster(vehicle: VehicleId) -> str:
+    """The promo video's still."""
+    return f"processed/{vehicle}/promo_poster.jpg"
+
+
+def gallery(vehicle: VehicleId) -> str:
+    """The vehicle's page for people."""
+    return f"processed/{vehicle}/index.html"
+
+
 def listing(vehicle: VehicleId) -> str:
     """The machine-readable result; written last."""
     return f"processed/{vehicle}/listing.json"
@@ -113,6 +153,16 @@ def work_folder(vehicle: VehicleId, step: str) -> str:
 def work_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str:
     """An intermediate file of one photo, named by what it was made from."""
     return f"{work_folder(vehicle, step)}{digest[:32]}.{suffix}"
+
+
+def private_folder(vehicle: VehicleId, step: str) -> str:
+    """Prefix of one step's copies that may show plates; to be guarded like raw/."""
+    return f"private/{vehicle}/{step}/"
+
+
+def private_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str:
+    """An intermediate picture as the seller took it, plates and all."""
+    return f"{private_folder(vehicle, step)}{digest[:32]}.{suffix}"
 
 
 def suffix_of(key: str) -> str:

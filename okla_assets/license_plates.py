@@ -1,7 +1,6 @@
 """Vision: where licence plates are, so that nothing a buyer sees shows one."""
 
 from functools import partial
-from typing import Literal
 
 import dagster as dg
 import numpy as np
@@ -12,48 +11,24 @@ from okla_assets.contract import (
     Box,
     Classification,
     Classifications,
-    Confidence,
+    FoundPlate,
+    LicensePlates,
     Mask,
     Masks,
     Photo,
+    PhotoPlates,
+    PlateCarrier,
     Quad,
     RawPhotos,
-    Row,
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
-from resources.models.plates_onnx import PlateDetector
+from resources.models.base import PlateDetector
 from resources.progress import Progress
 
 VERSION = "1"
-
-
-class FoundPlate(Row):
-    """One licence plate, or a card in a plate's place.
-
-    `vehicle` says which vehicle carries it: the one the photo is about, another, or none known.
-    """
-
-    quad: Quad
-    confidence: Confidence
-    vehicle: Literal["main", "other", "none"]
-
-
-class PhotoPlates(Row):
-    """The plates of one photo, best first."""
-
-    number: int
-    plates: tuple[FoundPlate, ...]
-    digest: str
-    seconds: float
-
-
-class LicensePlates(Row):
-    """Table of `license_plates`."""
-
-    rows: tuple[PhotoPlates, ...]
 
 
 @dg.asset(
@@ -127,7 +102,8 @@ def find_plates(
     """One photo's row."""
     from okla_assets.imaging import codec, plates
 
-    picture = codec.decode_own(store.get(photo.work_key))
+    copy = store.get(photo.work_key)
+    picture = codec.decode_own(copy)
     factor = picture.shape[1] / photo.width
     boxes = vehicle_boxes(mask, factor)
     alpha = None
@@ -136,11 +112,12 @@ def find_plates(
     interior = view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
     (candidates,) = detector.detect([picture], [boxes])
     found = []
+    quads = []
     for plate in candidates:
         if not plates.believed(plate.box, plate.score, plate.agreement, boxes, interior):
             continue
         carrier = plates.owner(plate.box, boxes, alpha)
-        place: Literal["main", "other", "none"] = "main" if carrier == 0 else "other"
+        place: PlateCarrier = "main" if carrier == 0 else "other"
         found.append(
             FoundPlate(
                 quad=_scaled(plate.quad, 1 / factor),
@@ -148,7 +125,16 @@ def find_plates(
                 vehicle="none" if carrier is None else place,
             )
         )
-    return PhotoPlates(number=photo.number, plates=tuple(found), digest=digest, seconds=0), {}
+        quads.append(np.array(plate.quad, np.float32))
+    masked_key = keys.work_file(vehicle, "plates", digest, "jpg")
+    row = PhotoPlates(
+        number=photo.number, plates=tuple(found), masked_key=masked_key, digest=digest, seconds=0
+    )
+    # A photo without a plate is handed on as it is, not encoded once more.
+    if quads:
+        picture = plates.mask_plates(picture, quads, style, logo)
+        return row, {masked_key: codec.encode_jpeg(picture, WORKING_QUALITY, subsampling444=True)}
+    return row, {masked_key: copy}
 
 
 def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:

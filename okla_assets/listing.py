@@ -118,7 +118,10 @@ def build(
         photos=photos,
         refused=raw.refused,
         spin=None,
+        spin_reason=None,
         promo=None,
+        promo_reason=None,
+        hotspots=(),
     )
 
 

@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -63,6 +64,13 @@ class MediaStore(Protocol):
 
     def get(self, key: str) -> bytes:
         """The object's bytes; raises `FileNotFoundError` naming the key."""
+        ...
+
+    def as_file(self, key: str) -> AbstractContextManager[Path]:
+        """The object as a file on this machine while the context lasts; not to be written to.
+
+        Raises `FileNotFoundError` naming the key.
+        """
         ...
 
     def put(self, key: str, data: bytes, content_type: str | None = None) -> ObjectInfo:
@@ -119,6 +127,14 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return self._path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(f"{key} is not in the media store {self.folder}") from None
+
+    @contextmanager
+    def as_file(self, key: str) -> Iterator[Path]:
+        """The object's own file."""
+        path = self._path(key)
+        if not path.is_file():
+            raise FileNotFoundError(f"{key} is not in the media store {self.folder}")
+        yield path
 
     def put(self, key: str, data: bytes, content_type: str | None = None) -> ObjectInfo:
         """Writes or replaces the object, atomically."""

@@ -10,21 +10,22 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.classifications import classifications
-from okla_assets.contract import Classification, Mask, Photo, Quality
-from okla_assets.imaging import codec, plates
-from okla_assets.license_plates import (
+from okla_assets.contract import (
+    Classification,
     LicensePlates,
+    Mask,
+    Photo,
     PhotoPlates,
-    find_plates,
-    license_plates,
-    quads_on,
+    Quality,
 )
+from okla_assets.imaging import codec, plates
+from okla_assets.license_plates import find_plates, license_plates
 from okla_assets.masks import masks
 from okla_assets.partitions import vehicles
 from okla_assets.raw_photos import raw_photos
 from resources.media_store import LocalMediaStore
-from resources.models.base import Box, ModelInfo, Rgb
-from resources.models.plates_onnx import PlateFound, as_quad
+from resources.models.base import Box, ModelInfo, PlateFound, Rgb
+from resources.models.plates_onnx import as_quad
 from resources.table_io import table_io_manager
 from tests.fakes import VEHICLE, Quiet, fake_models
 from tests.pictures import cabin, car, jpeg

@@ -16,6 +16,7 @@ import numpy.typing as npt
 Rgb = npt.NDArray[np.uint8]
 Alpha = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
+Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
 Category = Literal["exterior", "interior", "misc"]
 Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
@@ -54,6 +55,21 @@ class View:
     side: Side | None = None
     side_confidence: float | None = None
     azimuth_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class PlateFound:
+    """One place that may be a plate.
+
+    `quad` follows the plate, from its own top left corner clockwise; `box` is all that any network
+    saw of it. `score` in [0, 1] says that it is a plate, `agreement` what the least convinced
+    network gives it (the score itself where there is only one network).
+    """
+
+    quad: Quad
+    box: Box
+    score: float
+    agreement: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,46 @@ class ViewClassifier(Protocol):
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; `boxes` holds the main vehicle's box or None."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
+class PlateDetector(Protocol):
+    """Finds licence plates. It answers generously; `imaging.plates.believed` decides."""
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        """All candidates on each photo, best first.
+
+        `vehicles` holds each photo's vehicle boxes, the main one first; a detector may look again
+        at its crop.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """Reads one line of text."""
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        """Text and mean confidence of its characters, of each strip."""
         ...
 
     def fingerprint(self) -> str:

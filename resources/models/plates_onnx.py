@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import numpy as np
@@ -17,72 +17,23 @@ import numpy.typing as npt
 from pydantic import Field
 
 from resources import weights
-from resources.models.base import Box, ModelInfo, Rgb
+from resources.models.base import (
+    Box,
+    ModelInfo,
+    PlateDetector,
+    PlateFound,
+    Quad,
+    Rgb,
+    TextReader,
+)
 from resources.models.onnx import catalogue_model, load_session
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates import Candidate, Sighting
 
-Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
-
 SURE_ENOUGH = 1.0
 """Sum of the networks' scores from which the main vehicle is not looked at again."""
-
-
-@dataclass(frozen=True)
-class PlateFound:
-    """One place that may be a plate.
-
-    `quad` follows the plate, from its own top left corner clockwise; `box` is all that any network
-    saw of it. `score` in [0, 1] says that it is a plate, `agreement` what the least convinced
-    network gives it (the score itself where there is only one network).
-    """
-
-    quad: Quad
-    box: Box
-    score: float
-    agreement: float
-
-
-@runtime_checkable
-class PlateDetector(Protocol):
-    """Finds licence plates. It answers generously; `imaging.plates.believed` decides."""
-
-    def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
-    ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first.
-
-        `vehicles` holds each photo's vehicle boxes, the main one first; a detector may look again
-        at its crop.
-        """
-        ...
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        ...
-
-
-@runtime_checkable
-class TextReader(Protocol):
-    """Reads one line of text."""
-
-    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
-        """Text and mean confidence of its characters, of each strip."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        ...
 
 
 class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]

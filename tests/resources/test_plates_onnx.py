@@ -11,15 +11,12 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import codec, matte, plates
-from resources.models.base import Box, ModelInfo, Rgb
+from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Rgb, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
-    PlateDetector,
     PlatedetOnnx,
     PlateFastOnnx,
-    PlateFound,
     PpOcrReader,
-    TextReader,
     _greedy,
     as_quad,
     find_leaks,
