@@ -71,10 +71,13 @@ class StepCache(Generic[RowT]):
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
-        used = {key.rpartition(".")[0] for key in self._used}
-        for info in list(self._store.list(keys.work_folder(self._vehicle, self._step))):
-            if info.key.rpartition(".")[0] not in used:
-                self._store.delete(info.key)
+        prefix = keys.work_folder(self._vehicle, self._step)
+        used = {key.removeprefix(prefix).rpartition(".")[0] for key in self._used}
+        for folder in (keys.work_folder, keys.private_folder):
+            prefix = folder(self._vehicle, self._step)
+            for info in list(self._store.list(prefix)):
+                if info.key.removeprefix(prefix).rpartition(".")[0] not in used:
+                    self._store.delete(info.key)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")
