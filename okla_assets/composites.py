@@ -27,8 +27,9 @@ from resources.progress import Progress
 if TYPE_CHECKING:
     from resources.models.base import Rgb
 
-VERSION = "1"
+VERSION = "2"
 THUMBNAIL_SIDE = 400
+BEFORE_SIDE = 1200
 UNCUT = {
     "unsure": "no trustworthy cut-out: the two networks disagree",
     "cropped": "the vehicle is not shown whole",
@@ -107,17 +108,19 @@ def finish(
     options: StudioOptions,
     store: MediaStore,
 ) -> tuple[Composite, Outputs]:
-    """One photo's row and its files: the finished photo, its thumbnail, its matte."""
+    """One photo's row and its files: the finished photo, its thumbnail, its matte, its before."""
     from okla_assets.imaging import codec, enhance, studio
 
     treatment, reason = choose_treatment(mask, view, options)
     picture = codec.decode_own(store.get(photo.work_key))
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
+    before, source_box = picture, (0.0, 0.0, 1.0, 1.0)
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
         placement = studio.place(studio.extent(alpha), options.max_width, _aspect(options))
+        source_box = placement.box_of(picture)
         opacity = options.shadow_opacity if options.generate_shadow else None
         picture = studio.compose(picture, alpha, placement, opacity)
     else:
@@ -133,12 +136,18 @@ def finish(
         mask_key=None
         if grey is None or view.category != "exterior"
         else keys.processed_mask(vehicle, view.category, photo.number),
+        before_key=keys.before_photo(vehicle, view.category, photo.number)
+        if treatment == "studio"
+        else None,
+        source_box=source_box,
         seconds=0,
     )
     outputs = {
         row.processed_key: _encode(picture, options),
         row.thumbnail_key: codec.encode_jpeg(codec.fit_within(picture, THUMBNAIL_SIDE), 82),
     }
+    if row.before_key:
+        outputs[row.before_key] = codec.encode_jpeg(codec.fit_within(before, BEFORE_SIDE), 82)
     if row.mask_key and grey is not None:
         outputs[row.mask_key] = codec.encode_png(codec.resize(grey, photo.width, photo.height))
     return row, outputs

@@ -210,7 +210,12 @@ class LicensePlates(Row):
 
 
 class Composite(Row):
-    """One finished photo. `reason` says why it is not on the studio scene, where it is not."""
+    """One finished photo. `reason` says why it is not on the studio scene, where it is not.
+
+    `before_key` is the photo as taken but without plates, at gallery size, where it was put into
+    the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
+    that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
+    """
 
     number: int
     treatment: Treatment
@@ -218,6 +223,8 @@ class Composite(Row):
     processed_key: str
     thumbnail_key: str
     mask_key: str | None
+    before_key: str | None
+    source_box: Box
     seconds: float
 
 
@@ -342,6 +349,18 @@ class ListingPhoto(Row):
     treatment_reason: str | None = Field(description="why the photo is not on the studio scene")
     processed_key: str
     thumbnail_key: str
+    before_key: str | None = Field(
+        description="the photo before, without plates, at gallery size; only of studio pictures"
+    )
+    source_box: Box = Field(
+        description="where the source photo lies on the finished picture, in shares of its size"
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all its published files."""
+        every = (self.processed_key, self.thumbnail_key, self.mask_key, self.before_key)
+        return tuple(key for key in every if key is not None)
 
 
 class Spin(Row):
