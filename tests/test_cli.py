@@ -109,7 +109,9 @@ def test_a_folder_becomes_a_listing(okla: Okla, folder: Path, tmp_path: Path) ->
     assert f"{vehicle}: ready" in said.out
     assert "exterior_001" in said.out
     assert "refused 3.jpg: not_an_image: " in said.out
-    assert said.out.rstrip().endswith(f"processed/{vehicle}/listing.json")
+    gallery, listing = said.out.rstrip().splitlines()[-2:]
+    assert gallery.endswith(f"processed/{vehicle}/index.html")
+    assert listing.endswith(f"processed/{vehicle}/listing.json")
     assert "notes.txt" in said.err
     assert "Traceback" not in said.err
 

@@ -172,7 +172,7 @@ def _photos(listing: Listing, category: str, page: str) -> Html:
 
 
 def _photo(listing: Listing, photo: ListingPhoto, page: str, leads: bool) -> Html:
-    name = f"{SECTIONS[photo.category].lower()} {photo.number}"
+    name = f"{KINDS[photo.category].lower()} {photo.number}"
     tools = [
         tag(
             "a",
@@ -217,7 +217,7 @@ def _photo(listing: Listing, photo: ListingPhoto, page: str, leads: bool) -> Htm
 
 def _picture(listing: Listing, photo: ListingPhoto, page: str, room: int) -> Html:
     """The finished picture, over it the photo before, the mask once asked for, and hotspots."""
-    name = f"{SECTIONS[photo.category].lower()} {photo.number}"
+    name = f"{KINDS[photo.category].lower()} {photo.number}"
     width, height = _shape(listing, photo)
     full, small = address(photo.processed_key, page), address(photo.thumbnail_key, page)
     layers = [
@@ -368,7 +368,7 @@ def _files(listing: Listing, page: str) -> Html:
         "Film": [promo.key, promo.vertical_key, promo.poster_key] if promo else [],
         "Finished photos": [photo.processed_key for photo in photos],
         "Masks": [photo.mask_key for photo in photos if photo.mask_key],
-        "Before, plates masked": [photo.before_key for photo in photos if photo.before_key],
+        "Before": [photo.before_key for photo in photos if photo.before_key],
         "360° view": [keys.spin_data(vehicle), keys.spin_script(vehicle), *spin.frames]
         if spin
         else [],
