@@ -82,7 +82,7 @@ class OklaSpin extends HTMLElement {
 
   #root = this.attachShadow({ mode: "open" });
   #data = null; #base = ""; #images = []; #queue = []; #missing = new Set(); #loading = 0; #dots = [];
-  #position = 0; #frame = -1; #drawn = -1; #ticket = 0; #painted = 0; // of which frame we are
+  #position = 0; #frame = -1; #drawn = -1; #bitmap = null; #ticket = 0; #painted = 0; // of which frame we are
   #zoom = 1; #centre = [0.5, 0.5]; #size = [0, 0]; // what of the picture is seen
   #speed = 0; #playing = false; #waiting = false; #visible = false; #then = 0; #clock = 0; // motion
   #pointers = new Map(); #trail = []; #pinch = null; #opener = null; #life = null;
@@ -249,11 +249,14 @@ class OklaSpin extends HTMLElement {
     }
     const best = nearest(images, frame);
     if (best === this.#drawn || best < 0) return this.#paint();
-    // The old picture stays until the new one is decoded, so nothing flickers. One that was
-    // overtaken is painted where no newer was: a fast drag must not look stuck.
+    // The old picture stays until the new one is decoded, so nothing flickers; one that was overtaken
+    // is painted where no newer was, so that a fast drag does not look stuck. Only one bitmap is
+    // kept: with decode() browsers keep all of them, ten times the memory.
     const ticket = ++this.#ticket;
-    images[best].decode().then(() => {
-      if (ticket < this.#painted || images !== this.#images) return;
+    createImageBitmap(images[best]).then((bitmap) => {
+      if (ticket < this.#painted || images !== this.#images) return bitmap.close();
+      this.#bitmap?.close();
+      this.#bitmap = bitmap;
       this.#painted = ticket;
       this.#drawn = best;
       this.#paint();
@@ -291,7 +294,7 @@ class OklaSpin extends HTMLElement {
     const rect = this.#rect();
     context.imageSmoothingQuality = "high";
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(this.#images[this.#drawn], ...rect.map((v) => (v * canvas.width) / this.#size[0]));
+    context.drawImage(this.#bitmap, ...rect.map((v) => (v * canvas.width) / this.#size[0]));
     for (const [spot, dot] of this.#dots) {
       const at = [spot.x, spot.y].map((share, i) => rect[i] + share * rect[i + 2]);
       const still = spot.frame === this.#drawn && !this.#playing && !this.#speed;
