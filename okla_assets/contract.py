@@ -225,6 +225,9 @@ class Composite(Row):
 
     `withheld` says why there is no finished picture: a plate can still be seen on it.
     `plates_checked` tells whether the finished picture was searched for plates.
+    `before_key` is the photo as taken but without plates, at gallery size, where it was put into
+    the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
+    that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
     """
 
     number: int
@@ -235,6 +238,8 @@ class Composite(Row):
     mask_key: str | None
     plates_checked: bool
     withheld: str | None
+    before_key: str | None
+    source_box: Box
     seconds: float
 
 
@@ -360,6 +365,18 @@ class ListingPhoto(Row):
     processed_key: str | None
     thumbnail_key: str | None
     withheld: str | None = Field(description="why there is no finished picture")
+    before_key: str | None = Field(
+        description="the photo before, without plates, at gallery size; only of studio pictures"
+    )
+    source_box: Box = Field(
+        description="where the source photo lies on the finished picture, in shares of its size"
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all its published files."""
+        every = (self.processed_key, self.thumbnail_key, self.mask_key, self.before_key)
+        return tuple(key for key in every if key is not None)
 
 
 class Spin(Row):

@@ -1,4 +1,4 @@
-"""Delivery: listing.json, the machine's result, written last."""
+"""Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from okla_assets.contract import (
     Status,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.viewer import pages
 from resources.media_store import MediaStore
 from resources.models.base import (
     ModelInfo,
@@ -65,7 +66,7 @@ def listing(
     plate_reader: dg.ResourceParam[TextReader],
     profile: Profile,
 ) -> dg.MaterializeResult[Listing]:
-    """listing.json: everything a marketplace needs to show the vehicle.
+    """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
 
     `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
     means that no photo could be used. It is written after every file it names, and files that it
@@ -186,7 +187,7 @@ def judge(
 
 
 def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple[Listing, bool]:
-    """Writes listing.json and removes finished files it does not name.
+    """Writes the pages and listing.json, and removes finished files it does not name.
 
     Where nothing changed but the clock, the published bytes stay as they are. Returns the listing
     as published, and whether it was written.
@@ -197,12 +198,17 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         exclude=NOT_COMPARED
     )
     published = fresh if changed or previous is None else previous
+    made = pages.outputs(published)
+    for page, (data, content_type) in made.items():
+        if store.stat(page) is None or store.get(page) != data:
+            store.put(page, data, content_type)
     if changed:
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
-    named = {k for p in published.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key)}
+    named = {*made, *(k for photo in published.photos for k in photo.files)}
+    ours = pages.names(vehicle)
     for info in list(store.list(keys.processed_folder(vehicle))):
-        if keys.is_photo_output(info.key) and info.key not in named:
+        if (keys.is_photo_output(info.key) or info.key in ours) and info.key not in named:
             store.delete(info.key)
     return published, changed
 
@@ -242,4 +248,6 @@ def _listed(
         processed_key=finished.processed_key,
         thumbnail_key=finished.thumbnail_key,
         withheld=finished.withheld,
+        before_key=finished.before_key,
+        source_box=finished.source_box,
     )
