@@ -85,7 +85,7 @@ def composites(
                 view.category,
                 plates.digest,
                 search.fingerprint,
-                options,
+                options.of_pictures,
             ),
             partial(finish, vehicle, photo, mask, view, plates, options, store, search),
         )
@@ -185,7 +185,7 @@ def finish(
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
-        placement = studio.place(studio.extent(alpha), options.max_width, _aspect(options))
+        placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
         source_box = placement.box_of(picture)
         opacity = options.shadow_opacity if options.generate_shadow else None
         picture = studio.compose(picture, alpha, placement, opacity)
@@ -249,7 +249,8 @@ def _shown(
     )
 
 
-def _aspect(options: StudioOptions) -> float:
+def aspect_of(options: StudioOptions) -> float:
+    """The canvas's width by its height."""
     width, height = options.aspect.split(":")
     return int(width) / int(height)
 

@@ -33,6 +33,18 @@ class Row(BaseModel):
 # --- options --------------------------------------------------------------------------------------
 
 
+class HandHotspot(Row):
+    """A close-up's place as the owner says: `x`, `y` in [0, 1] of the upright source photo `on`.
+
+    Both photos are named as uploaded.
+    """
+
+    photo: str
+    on: str
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+
 class StudioOptions(Row):
     """How a vehicle's photos are finished. The names are those OKLA's backend uses."""
 
@@ -47,6 +59,13 @@ class StudioOptions(Row):
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
     spin_frames: int = Field(default=36, ge=8, le=72)
+    auto_hotspots: bool = True
+    hotspots: tuple[HandHotspot, ...] = ()
+
+    @property
+    def of_pictures(self) -> "StudioOptions":
+        """Those that change a finished picture: what its digest is made of."""
+        return self.model_copy(update={"auto_hotspots": True, "hotspots": ()})
 
 
 # --- tables between assets ------------------------------------------------------------------------
@@ -276,7 +295,8 @@ class Hotspot(Row):
     """A close-up's place on a picture that shows the whole vehicle.
 
     `x` and `y` in [0, 1] are on the finished picture: exterior photo `on_photo`, or spin frame
-    `on_frame` (counted from 0); just one of the two is set.
+    `on_frame` (counted from 0); just one of the two is set. `matches` features agree on the place;
+    none where it was set by hand.
     """
 
     photo: int
@@ -288,10 +308,24 @@ class Hotspot(Row):
     matches: int
 
 
-class Hotspots(Row):
-    """Table of `hotspots`."""
+class CloseUp(Row):
+    """What became of one close-up: its places, or the reason why it has none."""
 
-    rows: tuple[Hotspot, ...]
+    number: int
+    spots: tuple[Hotspot, ...]
+    reason: str | None
+    seconds: float
+
+
+class Hotspots(Row):
+    """Table of `hotspots`: the close-ups."""
+
+    rows: tuple[CloseUp, ...]
+
+    @property
+    def spots(self) -> tuple[Hotspot, ...]:
+        """All places, by close-up."""
+        return tuple(spot for row in self.rows for spot in row.spots)
 
 
 class PromoVideo(Row):

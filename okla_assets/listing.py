@@ -11,9 +11,11 @@ from okla_assets import keys, previews
 from okla_assets.contract import (
     Classification,
     Classifications,
+    CloseUp,
     Composite,
     Composites,
     Cost,
+    Hotspots,
     LicensePlates,
     Listing,
     ListingPhoto,
@@ -42,6 +44,7 @@ from resources.profiles import Profile
 
 VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
+NO_HOTSPOTS = Hotspots(rows=())
 
 
 @dg.asset(
@@ -105,6 +108,7 @@ def build(
     composites: Composites,
     profile: str,
     models: Iterable[ModelInfo],
+    hotspots: Hotspots = NO_HOTSPOTS,
 ) -> Listing:
     """The listing of the vehicle's tables."""
     photos = tuple(
@@ -120,12 +124,15 @@ def build(
     )
     problems = (*raw.options_problems, *license_plates.problems)
     status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite]] = {
+    spent: dict[
+        str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite | CloseUp]
+    ] = {
         "raw_photos": raw.photos,
         "masks": masks.rows,
         "classifications": classifications.rows,
         "license_plates": license_plates.rows,
         "composites": composites.rows,
+        "hotspots": hotspots.rows,
     }
     return Listing(
         schema_version=1,
@@ -152,7 +159,7 @@ def build(
         spin_reason=None,
         promo=None,
         promo_reason=None,
-        hotspots=(),
+        hotspots=hotspots.spots,
     )
 
 

@@ -191,6 +191,7 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
         "classifications": 2.5,
         "license_plates": 2.5,
         "composites": 2.5,
+        "hotspots": 0,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
         ("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
