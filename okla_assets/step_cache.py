@@ -60,6 +60,7 @@ class StepCache(Generic[RowT]):
             info = self._store.stat(output)
             if info is None or info.etag != etag:
                 return None
+        self._used.update(record.outputs)
         return row
 
     def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes]) -> RowT:
@@ -67,14 +68,16 @@ class StepCache(Generic[RowT]):
         etags = {key: self._store.put(key, data).etag for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
         self._store.put(self._key(digest), record.model_dump_json().encode())
+        self._used.update(outputs)
         return row
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
         used = {key.rpartition(".")[0] for key in self._used}
-        for info in list(self._store.list(keys.work_folder(self._vehicle, self._step))):
-            if info.key.rpartition(".")[0] not in used:
-                self._store.delete(info.key)
+        for folder in (keys.work_folder, keys.private_folder):
+            for info in list(self._store.list(folder(self._vehicle, self._step))):
+                if info.key.rpartition(".")[0] not in used:
+                    self._store.delete(info.key)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")
