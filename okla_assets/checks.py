@@ -6,7 +6,8 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.contract import Listing, RawPhotos
+from okla_assets.composites import composites
+from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos
 from okla_assets.listing import listing
 from okla_assets.partitions import vehicles
 from okla_assets.raw_photos import raw_photos
@@ -24,6 +25,43 @@ def something_accepted(raw_photos: RawPhotos) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(raw_photos.photos)} accepted, {len(raw_photos.refused)} refused",
         metadata={"refused": [f"{r.source_key}: {r.reason}" for r in raw_photos.refused]},
+    )
+
+
+@dg.asset_check(
+    asset=composites,
+    additional_ins={"license_plates": dg.AssetIn("license_plates")},
+    partitions_def=vehicles,
+    blocking=True,
+)
+def no_plate_shown(
+    context: dg.AssetCheckExecutionContext,
+    composites: Composites,
+    license_plates: LicensePlates,
+    store: dg.ResourceParam[MediaStore],
+) -> dg.AssetCheckResult:
+    """Every finished picture was searched for plates, and none that shows one is in processed/.
+
+    A picture that was kept back is a warning and the vehicle needs review. A picture that was not
+    searched, or that was to be kept back and is there all the same, stops publication.
+    """
+    if license_plates.style == "none":
+        return dg.AssetCheckResult(passed=True, description="masking is switched off by option")
+    held = [row for row in composites.rows if row.withheld is not None]
+    numbers = {row.number for row in held}
+    folder = keys.processed_folder(keys.parse_vehicle_id(context.partition_key))
+    shown = [i.key for i in store.list(folder) if keys.photo_shown(i.key) in numbers]
+    unsearched = [str(row.number) for row in composites.rows if not row.plates_checked]
+    open_leak = bool(shown or unsearched)
+    return dg.AssetCheckResult(
+        passed=not held and not open_leak,
+        severity=dg.AssetCheckSeverity.ERROR if open_leak else dg.AssetCheckSeverity.WARN,
+        description=f"{len(composites.rows) - len(held)} shown, {len(held)} kept back",
+        metadata={
+            "kept_back": [f"photo {row.number}: {row.withheld}" for row in held],
+            "in_processed": shown,
+            "not_searched": unsearched,
+        },
     )
 
 
@@ -64,4 +102,4 @@ def listing_valid(
     )
 
 
-ALL = (something_accepted, exteriors_cut_or_flagged, listing_valid)
+ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, listing_valid)

@@ -63,6 +63,10 @@ def process(
     shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1.")] = None,
     generate_shadow: Annotated[bool | None, typer.Option(help="The shadow on the floor.")] = None,
     auto_enhance: Annotated[bool | None, typer.Option(help="Exposure and colours.")] = None,
+    mask_license_plate: Annotated[bool | None, typer.Option(help="Cover plates.")] = None,
+    license_plate_mask_type: Annotated[
+        str | None, typer.Option(help="fill, blur, logo or none.")
+    ] = None,
 ) -> None:
     """Make the studio listing of one car from a folder of photos."""
     from okla_assets import process as work
@@ -87,6 +91,8 @@ def process(
             "shadow_opacity": shadow_opacity,
             "generate_shadow": generate_shadow,
             "auto_enhance": auto_enhance,
+            "mask_license_plate": mask_license_plate,
+            "license_plate_mask_type": license_plate_mask_type,
         }.items()
         if value is not None
     }

@@ -18,6 +18,7 @@ Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
 Side = Literal["left", "right"]
 Treatment = Literal["studio", "enhanced", "original"]
 Status = Literal["ready", "needs_review", "failed"]
+PlateStyle = Literal["blur", "fill", "logo", "none"]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[float, float, float, float]
 Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -44,7 +45,7 @@ class StudioOptions(Row):
     max_width: int = Field(default=1600, ge=320, le=4096)
     aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
     mask_license_plate: bool = True
-    license_plate_mask_type: Literal["blur", "fill", "logo", "none"] = "fill"
+    license_plate_mask_type: PlateStyle = "fill"
     spin_frames: int = Field(default=36, ge=8, le=72)
 
 
@@ -52,7 +53,10 @@ class StudioOptions(Row):
 
 
 class Photo(Row):
-    """One accepted photo. `digest` names its working copy by content and decoder version."""
+    """One accepted photo. `digest` names its working copy by content and decoder version.
+
+    `work_key` is the private copy: it shows plates.
+    """
 
     number: int
     source_key: str
@@ -132,12 +136,14 @@ class Mask(Row):
 
     `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
-    matte at working size, present for `cut` and `unsure`.
+    matte at working size, present for `cut` and `unsure`. `other_vehicles` are the boxes of those
+    that the photo is not about.
     """
 
     number: int
     status: MaskStatus
     vehicle_box: Box | None
+    other_vehicles: tuple[Box, ...] = ()
     vehicle_score: Confidence | None
     matte_key: str | None
     agreement: Confidence | None
@@ -207,21 +213,32 @@ class PhotoPlates(Row):
 
 
 class LicensePlates(Row):
-    """Table of `license_plates`: photos, and frames of the walk-around by their own numbers."""
+    """Table of `license_plates`: photos, and frames of the walk-around by their own numbers.
 
+    `style` is how plates are covered; `problems` what of the options about it could not be used.
+    """
+
+    style: PlateStyle
+    problems: tuple[str, ...]
     rows: tuple[PhotoPlates, ...]
     frames: tuple[PhotoPlates, ...] = ()
 
 
 class Composite(Row):
-    """One finished photo. `reason` says why it is not on the studio scene, where it is not."""
+    """One finished photo. `reason` says why it is not on the studio scene, where it is not.
+
+    `withheld` says why there is no finished picture: a plate can still be seen on it.
+    `plates_checked` tells whether the finished picture was searched for plates.
+    """
 
     number: int
     treatment: Treatment
     reason: str | None
-    processed_key: str
-    thumbnail_key: str
+    processed_key: str | None
+    thumbnail_key: str | None
     mask_key: str | None
+    plates_checked: bool
+    withheld: str | None
     seconds: float
 
 
@@ -344,8 +361,9 @@ class ListingPhoto(Row):
     )
     treatment: Treatment
     treatment_reason: str | None = Field(description="why the photo is not on the studio scene")
-    processed_key: str
-    thumbnail_key: str
+    processed_key: str | None
+    thumbnail_key: str | None
+    withheld: str | None = Field(description="why there is no finished picture")
 
 
 class Spin(Row):

@@ -8,6 +8,7 @@ from okla_assets import checks
 from okla_assets.classifications import classifications
 from okla_assets.composites import composites
 from okla_assets.jobs import vehicle_media
+from okla_assets.license_plates import license_plates
 from okla_assets.listing import listing
 from okla_assets.masks import masks
 from okla_assets.raw_photos import raw_photos
@@ -18,7 +19,7 @@ from sensors.uploads import uploads
 def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
     """Assets, checks, job and sensor on the profile's resources, some of them replaced by key."""
     return dg.Definitions(
-        assets=[raw_photos, masks, classifications, composites, listing],
+        assets=[raw_photos, masks, classifications, license_plates, composites, listing],
         asset_checks=checks.ALL,
         jobs=[vehicle_media],
         sensors=[uploads],

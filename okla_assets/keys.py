@@ -41,6 +41,10 @@ def vehicle_id_from_folder(name: str) -> VehicleId:
     return parse_vehicle_id(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:64])
 
 
+PLATE_LOGO = "brand/plate_logo.png"
+"""What the owner wants to see where a plate was: PNG, best with transparency."""
+
+
 def raw_folder(vehicle: VehicleId) -> str:
     """Everything the seller uploaded; private."""
     return f"{RAW}{vehicle}/"
@@ -88,6 +92,15 @@ def thumbnail(vehicle: VehicleId, category: str, number: int) -> str:
 def processed_mask(vehicle: VehicleId, category: str, number: int) -> str:
     """The matte at the size of the upright source photo."""
     return f"processed/{vehicle}/masks/{_stem(category, number)}_mask.png"
+
+
+_SHOWN = re.compile(r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb)\.\w+\Z")
+
+
+def photo_shown(key: str) -> int | None:
+    """Number of the photo that a finished picture or thumbnail shows; None for any other key."""
+    shown = _SHOWN.search(key)
+    return int(shown[2]) if shown else None
 
 
 def is_photo_output(key: str) -> bool:

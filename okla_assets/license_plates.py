@@ -1,10 +1,16 @@
-"""Vision: where licence plates are, so that nothing a buyer sees shows one."""
+"""Vision: where licence plates are, and each photo without them.
 
+From here on nobody reads a picture as the seller took it: studio, spin, video and every preview are
+made of the masked copies.
+"""
+
+import hashlib
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets import keys, previews
 from okla_assets.contract import (
@@ -18,17 +24,22 @@ from okla_assets.contract import (
     Photo,
     PhotoPlates,
     PlateCarrier,
-    Quad,
+    PlateStyle,
     RawPhotos,
+    StudioOptions,
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.raw_photos import WORKING_QUALITY
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector
 from resources.progress import Progress
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from okla_assets.imaging.plates import Rgba
+
+VERSION = "2"
 
 
 @dg.asset(
@@ -47,11 +58,13 @@ def license_plates(
     plate_detector: dg.ResourceParam[PlateDetector],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[LicensePlates]:
-    """The licence plates of each photo as quadrilaterals, those of other cars included.
+    """The licence plates of each photo as quadrilaterals, and a copy of the photo without them.
 
-    Cards and covers in a plate's place count as plates: whoever masks one too many loses nothing.
+    Plates of other cars are masked too, and so are cards and covers in a plate's place: whoever
+    masks one too many loses nothing. Everything after this step sees only the masked copies.
     """
     vehicle = vehicle_of(context)
+    masking, problems = choose_masking(raw_photos.options, store)
     jobs = [
         Job(
             photo.number,
@@ -63,16 +76,17 @@ def license_plates(
                 mask.digest,
                 (view.category, view.category_confidence),
                 plate_detector.fingerprint(),
+                masking.fingerprint,
             ),
-            partial(find_plates, photo, mask, view, digest, store, plate_detector),
+            partial(mask_photo, vehicle, photo, mask, view, digest, masking, store, plate_detector),
         )
         for photo, mask, view in zip(
             raw_photos.photos, masks.rows, classifications.rows, strict=True
         )
     ]
     cache = StepCache(store, vehicle, "plates", PhotoPlates)
-    done = run_jobs("Finding plates", jobs, cache, progress)
-    table = LicensePlates(rows=done.rows)
+    done = run_jobs("Masking plates", jobs, cache, progress)
+    table = LicensePlates(style=masking.style, problems=problems, rows=done.rows)
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
         context,
@@ -85,22 +99,65 @@ def license_plates(
         },
         computed=done.computed,
         seconds=done.seconds,
-        rows=[plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
-        pictures=[],  # they would show what this step is there to hide
+        rows=[previews.plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
+        pictures=[] if masking.style == "none" else [row.masked_key for row in table.rows],
         link=keys.work_folder(vehicle, "plates"),
+        extra={"style": masking.style, "problems": "\n".join(problems) or "none"},
     )
 
 
-def find_plates(
+@dataclass(frozen=True)
+class Masking:
+    """How plates are covered; `logo` holds the owner's PNG where the style is logo."""
+
+    style: PlateStyle
+    logo: bytes | None = None
+
+    @property
+    def fingerprint(self) -> tuple[str, str | None]:
+        """Two equal fingerprints cover alike."""
+        return self.style, None if self.logo is None else hashlib.sha256(self.logo).hexdigest()
+
+    def picture(self) -> "Rgba | None":
+        """The logo's pixels, RGBA uint8 (h, w, 4)."""
+        from okla_assets.imaging import codec
+
+        return None if self.logo is None else codec.decode_rgba(self.logo)
+
+
+def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, tuple[str, ...]]:
+    """How this vehicle's plates are covered, and what of that could not be had.
+
+    A logo that is missing or no picture must not bare a plate: it is named and `fill` is used.
+    """
+    from okla_assets.imaging import codec
+
+    style: PlateStyle = options.license_plate_mask_type if options.mask_license_plate else "none"
+    if style != "logo":
+        return Masking(style), ()
+    problem = f"license_plate_mask_type: logo needs a picture at {keys.PLATE_LOGO}"
+    if store.stat(keys.PLATE_LOGO) is None:
+        return Masking("fill"), (f"{problem}; plates are filled instead",)
+    logo = store.get(keys.PLATE_LOGO)
+    try:
+        codec.decode_rgba(logo)
+    except ValueError:
+        return Masking("fill"), (f"{problem}, and that file is none; plates are filled instead",)
+    return Masking("logo", logo), ()
+
+
+def mask_photo(
+    vehicle: keys.VehicleId,
     photo: Photo,
     mask: Mask,
     view: Classification,
     digest: str,
+    masking: Masking,
     store: MediaStore,
     detector: PlateDetector,
 ) -> tuple[PhotoPlates, Outputs]:
-    """One photo's row."""
-    from okla_assets.imaging import codec, plates
+    """One photo's row and its masked copy."""
+    from okla_assets.imaging import codec, geometry, plates
 
     copy = store.get(photo.work_key)
     picture = codec.decode_own(copy)
@@ -111,53 +168,40 @@ def find_plates(
         alpha = codec.decode_gray(store.get(mask.matte_key)).astype(np.float32) / np.float32(255)
     interior = view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
     (candidates,) = detector.detect([picture], [boxes])
-    found = []
-    quads = []
-    for plate in candidates:
-        if not plates.believed(plate.box, plate.score, plate.agreement, boxes, interior):
-            continue
-        carrier = plates.owner(plate.box, boxes, alpha)
-        place: PlateCarrier = "main" if carrier == 0 else "other"
-        found.append(
-            FoundPlate(
-                quad=_scaled(plate.quad, 1 / factor),
-                confidence=round(plate.score, 4),
-                vehicle="none" if carrier is None else place,
-            )
+    believed = [
+        c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)
+    ]
+    found = tuple(
+        FoundPlate(
+            quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
+            confidence=round(plate.score, 4),
+            vehicle=_carrier(plates.owner(plate.box, boxes, alpha)),
         )
-        quads.append(np.array(plate.quad, np.float32))
-    masked_key = keys.work_file(vehicle, "plates", digest, "jpg")
-    row = PhotoPlates(
-        number=photo.number, plates=tuple(found), masked_key=masked_key, digest=digest, seconds=0
+        for plate in believed
     )
-    # A photo without a plate is handed on as it is, not encoded once more.
-    if quads:
-        picture = plates.mask_plates(picture, quads, style, logo)
-        return row, {masked_key: codec.encode_jpeg(picture, WORKING_QUALITY, subsampling444=True)}
-    return row, {masked_key: copy}
+    row = PhotoPlates(
+        number=photo.number,
+        plates=found,
+        masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
+        digest=digest,
+        seconds=0,
+    )
+    if not found or masking.style == "none":
+        return row, {row.masked_key: copy}  # handed on as it is, not encoded once more
+    quads = [np.array(plate.quad, np.float32) for plate in believed]
+    masked = plates.mask_plates(picture, quads, masking.style, masking.picture())
+    return row, {row.masked_key: codec.encode_jpeg(masked, WORKING_QUALITY, subsampling444=True)}
 
 
 def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
     """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
-    boxes = [] if mask.vehicle_box is None else [mask.vehicle_box]
-    return [(x * factor, y * factor, w * factor, h * factor) for x, y, w, h in boxes]
+    from okla_assets.imaging import geometry
+
+    main = [] if mask.vehicle_box is None else [mask.vehicle_box]
+    return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
 
 
-def quads_on(row: PhotoPlates, factor: float) -> list[npt.NDArray[np.float32]]:
-    """The plates' quads (4, 2) on a copy `factor` times the source's size, for `mask_plates`."""
-    return [np.array(plate.quad, np.float32) * np.float32(factor) for plate in row.plates]
-
-
-def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, previews.Cell]:
-    """A photo's plates, for Dagster's UI."""
-    return {
-        "photo": photo.number,
-        "file": photo.name,
-        "plates": len(row.plates),
-        "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
-    }
-
-
-def _scaled(quad: Quad, factor: float) -> Quad:
-    a, b, c, d = ((round(x * factor, 1), round(y * factor, 1)) for x, y in quad)
-    return a, b, c, d
+def _carrier(index: int | None) -> PlateCarrier:
+    if index is None:
+        return "none"
+    return "main" if index == 0 else "other"

@@ -14,22 +14,32 @@ from okla_assets.contract import (
     Composite,
     Composites,
     Cost,
+    LicensePlates,
     Listing,
     ListingPhoto,
     Mask,
     Masks,
     ModelUsed,
     Photo,
+    PhotoPlates,
     PipelineInfo,
+    Plate,
     RawPhotos,
     Status,
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from resources.media_store import MediaStore
-from resources.models.base import ModelInfo, Segmenter, VehicleDetector, ViewClassifier
+from resources.models.base import (
+    ModelInfo,
+    PlateDetector,
+    Segmenter,
+    TextReader,
+    VehicleDetector,
+    ViewClassifier,
+)
 from resources.profiles import Profile
 
-VERSION = "1"
+VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -45,11 +55,14 @@ def listing(
     raw_photos: RawPhotos,
     masks: Masks,
     classifications: Classifications,
+    license_plates: LicensePlates,
     composites: Composites,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
     views: dg.ResourceParam[ViewClassifier],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    plate_reader: dg.ResourceParam[TextReader],
     profile: Profile,
 ) -> dg.MaterializeResult[Listing]:
     """listing.json: everything a marketplace needs to show the vehicle.
@@ -59,18 +72,25 @@ def listing(
     no longer names are removed.
     """
     vehicle = vehicle_of(context)
-    models = (*detector.models(), *segmenter.models(), *views.models())
-    fresh = build(raw_photos, masks, classifications, composites, profile.name, models)
+    roles = (detector, segmenter, views, plate_detector, plate_reader)
+    models = [model for role in roles for model in role.models()]
+    fresh = build(
+        raw_photos, masks, classifications, license_plates, composites, profile.name, models
+    )
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
         published,
         store,
-        counts={"published": len(published.photos), "refused": len(published.refused)},
+        counts={
+            "published": sum(photo.withheld is None for photo in published.photos),
+            "kept_back": sum(photo.withheld is not None for photo in published.photos),
+            "refused": len(published.refused),
+        },
         computed=int(changed),
         seconds=sum(published.cost.seconds.values()),
         rows=[previews.listing_row(photo) for photo in published.photos],
-        pictures=[photo.thumbnail_key for photo in published.photos],
+        pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
         extra={"status": published.status, "reasons": "\n".join(published.reasons) or "none"},
     )
@@ -80,6 +100,7 @@ def build(
     raw: RawPhotos,
     masks: Masks,
     classifications: Classifications,
+    license_plates: LicensePlates,
     composites: Composites,
     profile: str,
     models: Iterable[ModelInfo],
@@ -87,13 +108,22 @@ def build(
     """The listing of the vehicle's tables."""
     photos = tuple(
         _listed(*rows)
-        for rows in zip(raw.photos, masks.rows, classifications.rows, composites.rows, strict=True)
+        for rows in zip(
+            raw.photos,
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
+            composites.rows,
+            strict=True,
+        )
     )
-    status, reasons = judge(raw, masks.rows, photos)
-    spent: dict[str, Sequence[Photo | Mask | Classification | Composite]] = {
+    problems = (*raw.options_problems, *license_plates.problems)
+    status, reasons = judge(raw, problems, masks.rows, photos)
+    spent: dict[str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite]] = {
         "raw_photos": raw.photos,
         "masks": masks.rows,
         "classifications": classifications.rows,
+        "license_plates": license_plates.rows,
         "composites": composites.rows,
     }
     return Listing(
@@ -126,22 +156,30 @@ def build(
 
 
 def judge(
-    raw: RawPhotos, masks: Sequence[Mask], photos: Sequence[ListingPhoto]
+    raw: RawPhotos,
+    problems: Sequence[str],
+    masks: Sequence[Mask],
+    photos: Sequence[ListingPhoto],
 ) -> tuple[Status, tuple[str, ...]]:
-    """The listing's status and what a person should look at."""
+    """The listing's status and what a person should look at.
+
+    `problems` are what of the vehicle's options could not be used.
+    """
     if not photos:
         return "failed", (
             f"none of the {len(raw.refused)} uploaded files could be used"
             if raw.refused
             else "no photo was uploaded",
         )
-    reasons = list(raw.options_problems)
+    reasons = list(problems)
     if not any(photo.category == "exterior" for photo in photos):
         reasons.append("no photo shows the vehicle from outside")
     for photo, mask in zip(photos, masks, strict=True):
         name = f"{photo.category}_{photo.number:03d}"
         if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
             reasons.append(f"{name}: {photo.treatment_reason}")
+        if photo.withheld:
+            reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
     return ("needs_review" if reasons else "ready"), tuple(reasons)
@@ -179,7 +217,9 @@ def _previous(key: str, store: MediaStore) -> Listing | None:
         return None
 
 
-def _listed(photo: Photo, mask: Mask, view: Classification, finished: Composite) -> ListingPhoto:
+def _listed(
+    photo: Photo, mask: Mask, view: Classification, plates: PhotoPlates, finished: Composite
+) -> ListingPhoto:
     return ListingPhoto(
         number=photo.number,
         source_key=photo.source_key,
@@ -194,11 +234,12 @@ def _listed(photo: Photo, mask: Mask, view: Classification, finished: Composite)
         azimuth_deg=view.azimuth_deg,
         vehicle_box=mask.vehicle_box if view.category == "exterior" else None,
         mask_key=finished.mask_key,
-        plates=(),
+        plates=tuple(Plate(quad=p.quad, confidence=p.confidence) for p in plates.plates),
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,
         treatment_reason=finished.reason,
         processed_key=finished.processed_key,
         thumbnail_key=finished.thumbnail_key,
+        withheld=finished.withheld,
     )

@@ -15,7 +15,7 @@ from resources.media_store import MediaStore
 from resources.models.base import Segmenter, VehicleDetector
 from resources.progress import Progress
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dg.asset(
@@ -79,10 +79,15 @@ def cut_out(
     height, width = picture.shape[:2]
     (found,) = detector.detect([picture])
     main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    others = [_in_source(d.box, photo, width) for i, d in enumerate(found) if i != main]
     if main is None:
-        return _row(photo, digest, "no_vehicle"), {}
+        return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
     box, score = found[main].box, found[main].score
-    place = {"vehicle_box": _in_source(box, photo, width), "vehicle_score": round(score, 4)}
+    place: dict[str, object] = {
+        "vehicle_box": _in_source(box, photo, width),
+        "vehicle_score": round(score, 4),
+        "other_vehicles": others,
+    }
     if matte.fills_frame(box, width, height):
         return _row(photo, digest, "cropped", **place), {}
     (cut,) = segmenter.segment([picture], [box])

@@ -19,6 +19,7 @@ from okla_assets.contract import (
     Mask,
     MaskStatus,
     Photo,
+    PhotoPlates,
     RefusedFile,
     Treatment,
 )
@@ -143,6 +144,16 @@ def view_row(photo: Photo, view: Classification) -> dict[str, Cell]:
     }
 
 
+def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, Cell]:
+    """A photo's plates."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "plates": len(row.plates),
+        "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
+    }
+
+
 def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
     """A finished photo."""
     return {
@@ -150,7 +161,7 @@ def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
         "file": photo.name,
         "treatment": composite.treatment,
         "reason": composite.reason,
-        "finished": composite.processed_key.rsplit("/", 1)[-1],
+        "finished": composite.withheld or _file(composite.processed_key),
     }
 
 
@@ -163,5 +174,9 @@ def listing_row(photo: ListingPhoto) -> dict[str, Cell]:
         "side": photo.side,
         "treatment": photo.treatment,
         "quality": photo.quality.score,
-        "finished": photo.processed_key.rsplit("/", 1)[-1],
+        "finished": photo.withheld or _file(photo.processed_key),
     }
+
+
+def _file(key: str | None) -> str:
+    return (key or "").rsplit("/", 1)[-1]

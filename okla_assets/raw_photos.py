@@ -21,7 +21,7 @@ from resources.media_store import MediaStore, ObjectInfo
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import Progress
 
-VERSION = "1"
+VERSION = "2"
 # Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
 WORKING_SIDE = 2016
 WORKING_QUALITY = 95
@@ -73,7 +73,7 @@ def raw_photos(
         seconds=seconds,
         rows=[previews.photo_row(p) for p in table.photos]
         + [previews.refused_row(r) for r in table.refused],
-        pictures=[p.work_key for p in table.photos],
+        pictures=(),  # they show plates
         link=keys.raw_photos(vehicle),
     )
 
@@ -193,7 +193,7 @@ def _decoded(
                 height=photo.height,
                 format=photo.format,
                 notes=photo.notes,
-                work_key=keys.work_file(vehicle, "photos", digest, "jpg"),
+                work_key=keys.private_file(vehicle, "photos", digest, "jpg"),
                 perceptual_hash=quality.perceptual_hash(photo.rgb),
             )
             picture = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)

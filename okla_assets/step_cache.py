@@ -73,11 +73,15 @@ class StepCache(Generic[RowT]):
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
-        used = {key.rpartition(".")[0] for key in self._used}
+        used = {_stem(key) for key in self._used}
         for folder in (keys.work_folder, keys.private_folder):
             for info in list(self._store.list(folder(self._vehicle, self._step))):
-                if info.key.rpartition(".")[0] not in used:
+                if _stem(info.key) not in used:
                     self._store.delete(info.key)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].rpartition(".")[0]

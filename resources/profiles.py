@@ -5,6 +5,8 @@ import dagster as dg
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore
 from resources.models.fused_matte import FusedMatte
+from resources.models.plates_onnx import FusedPlates
+from resources.models.ppocr_onnx import PpOcrReader
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.photo_decoder import PhotoDecoder
@@ -46,4 +48,6 @@ def resources_for(profile: str) -> dict[str, object]:
         "detector": YoloOnnxDetector(),
         "segmenter": FusedMatte(),
         "views": TinyVitViewClassifier(),
+        "plate_detector": FusedPlates(),
+        "plate_reader": PpOcrReader(),
     }

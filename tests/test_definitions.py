@@ -16,13 +16,15 @@ UPSTREAM: dict[str, set[str]] = {
     "raw_photos": set(),
     "masks": {"raw_photos"},
     "classifications": {"raw_photos", "masks"},
-    "composites": {"raw_photos", "masks", "classifications"},
-    "listing": {"raw_photos", "masks", "classifications", "composites"},
+    "license_plates": {"raw_photos", "masks", "classifications"},
+    "composites": {"raw_photos", "masks", "classifications", "license_plates"},
+    "listing": {"raw_photos", "masks", "classifications", "license_plates", "composites"},
 }
 GROUPS = {
     "raw_photos": "intake",
     "masks": "vision",
     "classifications": "vision",
+    "license_plates": "vision",
     "composites": "studio",
     "listing": "delivery",
 }
@@ -65,7 +67,12 @@ def test_the_job_holds_every_asset_and_check() -> None:
     every = definitions.resolve_asset_graph().get_all_asset_keys()
     assert set(job.asset_layer.executable_asset_keys) == every
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks >= {"something_accepted", "exteriors_cut_or_flagged", "listing_valid"}
+    assert checks >= {
+        "something_accepted",
+        "no_plate_shown",
+        "exteriors_cut_or_flagged",
+        "listing_valid",
+    }
 
 
 def test_the_sensor_runs_without_being_switched_on() -> None:

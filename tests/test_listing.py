@@ -11,11 +11,14 @@ from okla_assets.contract import (
     Classifications,
     Composite,
     Composites,
+    FoundPlate,
+    LicensePlates,
     Listing,
     Mask,
     Masks,
     MaskStatus,
     Photo,
+    PhotoPlates,
     Quality,
     RawPhotos,
     RefusedFile,
@@ -26,6 +29,7 @@ from resources.media_store import LocalMediaStore
 from resources.models.base import ModelInfo
 from tests.fakes import VEHICLE, contents
 
+PLATE = FoundPlate(quad=((1, 1), (9, 1), (9, 3), (1, 3)), confidence=0.9, vehicle="main")
 MODEL = ModelInfo("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
 REFUSED = RefusedFile(source_key="raw/v/photos/x.jpg", reason="corrupt", detail="It is damaged.")
 Shown = tuple[Category, MaskStatus, tuple[str, ...]]
@@ -39,7 +43,7 @@ def listing_of(
     seconds: float = 1.0,
 ) -> Listing:
     """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
-    photos, masks, views, composites = [], [], [], []
+    photos, masks, views, plates, composites = [], [], [], [], []
     for number, (category, status, issues) in enumerate(shown, 1):
         cut = status == "cut" and category == "exterior"
         photos.append(
@@ -84,6 +88,15 @@ def listing_of(
                 seconds=seconds,
             )
         )
+        plates.append(
+            PhotoPlates(
+                number=number,
+                plates=(PLATE,),
+                masked_key="work/masked.jpg",
+                digest="0" * 64,
+                seconds=seconds,
+            )
+        )
         composites.append(
             Composite(
                 number=number,
@@ -92,6 +105,8 @@ def listing_of(
                 processed_key=keys.processed_photo(VEHICLE, category, number, suffix),
                 thumbnail_key=keys.thumbnail(VEHICLE, category, number),
                 mask_key=keys.processed_mask(VEHICLE, category, number) if cut else None,
+                plates_checked=True,
+                withheld=None,
                 seconds=seconds,
             )
         )
@@ -106,6 +121,7 @@ def listing_of(
         raw,
         Masks(rows=tuple(masks)),
         Classifications(rows=tuple(views)),
+        LicensePlates(style="fill", problems=(), rows=tuple(plates)),
         Composites(rows=tuple(composites)),
         "local",
         (MODEL,),
@@ -170,6 +186,7 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
         "raw_photos": 2.5,
         "masks": 2.5,
         "classifications": 2.5,
+        "license_plates": 2.5,
         "composites": 2.5,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [

@@ -27,9 +27,25 @@ from resources.media_store import LocalMediaStore, ObjectInfo
 from resources.profiles import resources_for
 from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
 from tests import pictures
-from tests.fakes import VEHICLE, FakeDetector, Outcome, Pipeline, Quiet, contents, fake_models
+from tests.fakes import (
+    VEHICLE,
+    FakeDetector,
+    Outcome,
+    Pipeline,
+    Quiet,
+    contents,
+    fake_models,
+    finished_key,
+)
 
-ASSETS = ["raw_photos", "masks", "classifications", "composites", "listing"]
+ASSETS = [
+    "raw_photos",
+    "masks",
+    "classifications",
+    "license_plates",
+    "composites",
+    "listing",
+]
 PHOTOS = {
     "1 cut.jpg": pictures.jpeg(pictures.car()),
     "2 doubtful.jpg": pictures.jpeg(pictures.car(2, pictures.DOUBTFUL)),
@@ -102,17 +118,23 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
         "interior: keeps its own background",
         "misc: keeps its own background",
     ]
-    assert [m.name for m in listing.pipeline.models] == ["blob", "ellipse", "brightness"]
+    assert [m.name for m in listing.pipeline.models] == [
+        "blob",
+        "ellipse",
+        "brightness",
+        "yellow",
+        "yellow",
+    ]
     assert set(listing.cost.seconds) == set(ASSETS) - {"listing"}
 
 
 def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
     for photo in vehicle.first.listing.photos:
-        with Image.open(BytesIO(vehicle.files[photo.processed_key][0])) as finished:
+        with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
             ratio = finished.width / finished.height
             assert finished.format == "JPEG"
             assert ratio == pytest.approx(4 / 3, abs=0.01)
-        with Image.open(BytesIO(vehicle.files[photo.thumbnail_key][0])) as thumbnail:
+        with Image.open(BytesIO(vehicle.files[str(photo.thumbnail_key)][0])) as thumbnail:
             assert max(thumbnail.size) <= 400
         if photo.mask_key is not None:
             with Image.open(BytesIO(vehicle.files[photo.mask_key][0])) as mask:
@@ -124,7 +146,7 @@ def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
 
 def test_the_studio_replaces_the_street(vehicle: Vehicle) -> None:
     def contrast_at_the_top(number: int) -> int:
-        key = vehicle.first.listing.photos[number - 1].processed_key
+        key = finished_key(vehicle.first.listing.photos[number - 1])
         with Image.open(BytesIO(vehicle.files[key][0])) as picture:
             top = np.asarray(picture.convert("L"))[: picture.height // 5]
         return int(np.ptp(top))
@@ -188,7 +210,7 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     detector = processed.models["detector"]
     assert isinstance(detector, FakeDetector)
     assert detector.asked == 1
-    assert outcome.listing.photos[-1].processed_key.endswith("exterior_006_processed.jpg")
+    assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
     after = processed.snapshot()
     assert all(after[key] == before[key] for key in before if not key.endswith("listing.json"))
 
@@ -208,8 +230,8 @@ def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) 
             "thumbnails/exterior_002_thumb.jpg",
         )
     }
-    left = [i.key for i in processed.store.list(f"work/{VEHICLE}/photos/")]
-    assert len(left) == 2 * 4  # a picture and a record each
+    for folder in ("work", "private"):  # a record and a picture each
+        assert len(list(processed.store.list(f"{folder}/{VEHICLE}/photos/"))) == 4
 
 
 def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipeline) -> None:
@@ -220,13 +242,14 @@ def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipel
         "raw_photos": 0,
         "masks": 0,
         "classifications": 0,
+        "license_plates": 0,
         "composites": 5,
         "listing": 1,
     }
     after = processed.snapshot()
     assert not [key for key in after if key.endswith("processed.jpg")]
     for photo in outcome.listing.photos:
-        with Image.open(BytesIO(after[photo.processed_key][0])) as finished:
+        with Image.open(BytesIO(after[finished_key(photo)][0])) as finished:
             assert (finished.format, finished.width <= 640) == ("WEBP", True)
     processed.store.delete(keys.options(VEHICLE))
     processed.run()

@@ -12,7 +12,7 @@ from okla_assets.contract import RawPhotos, StudioOptions
 from okla_assets.raw_photos import read_options, take_in
 from resources.media_store import LocalMediaStore
 from tests import pictures
-from tests.fakes import VEHICLE, Pipeline, QuickDecoder, Quiet
+from tests.fakes import VEHICLE, Pipeline, QuickDecoder, Quiet, finished_key
 
 
 def upload(store: LocalMediaStore, files: Mapping[str, bytes]) -> None:
@@ -113,7 +113,7 @@ def test_the_listing_names_duplicates(pipeline: Pipeline) -> None:
     assert "exact_duplicate" in second.quality.issues
     assert "near_duplicate" in third.quality.issues
     # Every photo is published, copies too: which to show is the marketplace's choice.
-    assert pipeline.store.stat(second.processed_key) is not None
+    assert pipeline.store.stat(finished_key(second)) is not None
     assert first.processed_key != second.processed_key
 
 

@@ -11,16 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import codec, matte, plates
+from okla_assets.leak_check import find_leaks
 from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Rgb, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
     PlatedetOnnx,
     PlateFastOnnx,
-    PpOcrReader,
-    _greedy,
     as_quad,
-    find_leaks,
 )
+from resources.models.ppocr_onnx import PpOcrReader, _greedy
 from resources.models.yolo_onnx import YoloOnnxDetector
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
@@ -127,7 +126,7 @@ def test_greedy_drops_blanks_and_repeats() -> None:
 
 
 @pytest.mark.weights
-def test_the_reader_reads_a_line(plate_weights: dict[str, Path]) -> None:
+def test_the_reader_reads_a_line(weights: dict[str, Path]) -> None:
     strip = np.full((60, 330, 3), 240, np.uint8)
     cv2.putText(strip, "KLM 5082", (10, 45), cv2.FONT_HERSHEY_DUPLEX, 1.6, (20, 20, 20), 3)
     ((text, sure),) = PpOcrReader(threads=1).read([strip])
@@ -195,7 +194,7 @@ def covered_share(truth: Box, quads: Sequence[npt.NDArray[np.float32]], around: 
 @pytest.mark.testdata
 @pytest.mark.parametrize("sets", ["plates_openalpr", "dealer"])
 def test_every_annotated_plate_is_covered(
-    testdata: Path, plate_weights: dict[str, Path], sets: str
+    testdata: Path, weights: dict[str, Path], sets: str
 ) -> None:
     bare, count = [], 0
     for photo in labelled(testdata, sets, "", boxed=True):
@@ -213,7 +212,7 @@ def test_every_annotated_plate_is_covered(
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.testdata
-def test_nothing_is_covered_in_a_cabin(testdata: Path, plate_weights: dict[str, Path]) -> None:
+def test_nothing_is_covered_in_a_cabin(testdata: Path, weights: dict[str, Path]) -> None:
     interiors = list(labelled(testdata, "dealer", "interior", boxed=False))
     assert len(interiors) >= 20
     wrong = [
