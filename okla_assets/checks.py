@@ -93,6 +93,7 @@ def listing_valid(
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
     named = [k for p in stored.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key) if k]
+    named += stored.spin.frames if stored.spin else ()
     lost = [k for k in named if store.stat(k) is None]
     return dg.AssetCheckResult(
         passed=not lost,

@@ -24,9 +24,9 @@ from okla_assets.contract import (
     Treatment,
 )
 from okla_assets.leak_check import find_leaks, said, texts_on
-from okla_assets.license_plates import Masking, choose_masking, vehicle_boxes
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.plate_masking import Masking, choose_masking, vehicle_boxes
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, TextReader
@@ -183,7 +183,7 @@ def finish(
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
-        placement = studio.place(studio.extent(alpha), options.max_width, _aspect(options))
+        placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
         opacity = options.shadow_opacity if options.generate_shadow else None
         picture = studio.compose(picture, alpha, placement, opacity)
         shown = _shown(mask, plates, copy_scale * placement.scale, placement, main_only=True)
@@ -238,7 +238,8 @@ def _shown(
     )
 
 
-def _aspect(options: StudioOptions) -> float:
+def aspect_of(options: StudioOptions) -> float:
+    """The canvas's width by its height."""
     width, height = options.aspect.split(":")
     return int(width) / int(height)
 

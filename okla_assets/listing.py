@@ -25,7 +25,10 @@ from okla_assets.contract import (
     PipelineInfo,
     Plate,
     RawPhotos,
+    Spin,
+    SpinFrames,
     Status,
+    WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from resources.media_store import MediaStore
@@ -34,6 +37,7 @@ from resources.models.base import (
     PlateDetector,
     Segmenter,
     TextReader,
+    TurnSegmenter,
     VehicleDetector,
     ViewClassifier,
 )
@@ -53,13 +57,16 @@ NOT_COMPARED = {"generated_at", "cost"}
 def listing(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     license_plates: LicensePlates,
     composites: Composites,
+    spin_frames: SpinFrames,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
     views: dg.ResourceParam[ViewClassifier],
     plate_detector: dg.ResourceParam[PlateDetector],
     plate_reader: dg.ResourceParam[TextReader],
@@ -72,10 +79,18 @@ def listing(
     no longer names are removed.
     """
     vehicle = vehicle_of(context)
-    roles = (detector, segmenter, views, plate_detector, plate_reader)
-    models = [model for role in roles for model in role.models()]
+    roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
+    models = dict.fromkeys(model for role in roles for model in role.models())
     fresh = build(
-        raw_photos, masks, classifications, license_plates, composites, profile.name, models
+        raw_photos,
+        walkaround_frames,
+        masks,
+        classifications,
+        license_plates,
+        composites,
+        spin_frames,
+        profile.name,
+        models,
     )
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
@@ -98,10 +113,12 @@ def listing(
 
 def build(
     raw: RawPhotos,
+    frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     license_plates: LicensePlates,
     composites: Composites,
+    spin: SpinFrames,
     profile: str,
     models: Iterable[ModelInfo],
 ) -> Listing:
@@ -119,12 +136,19 @@ def build(
     )
     problems = (*raw.options_problems, *license_plates.problems)
     status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite]] = {
+    spent: dict[
+        str,
+        Sequence[
+            Photo | WalkaroundFrames | Mask | Classification | PhotoPlates | Composite | SpinFrames
+        ],
+    ] = {
         "raw_photos": raw.photos,
-        "masks": masks.rows,
+        "walkaround_frames": (frames,),
+        "masks": (*masks.rows, *masks.frames),
         "classifications": classifications.rows,
-        "license_plates": license_plates.rows,
+        "license_plates": (*license_plates.rows, *license_plates.frames),
         "composites": composites.rows,
+        "spin_frames": (spin,),
     }
     return Listing(
         schema_version=1,
@@ -146,9 +170,9 @@ def build(
             usd=None,
         ),
         photos=photos,
-        refused=raw.refused,
-        spin=None,
-        spin_reason=None,
+        refused=(*raw.refused, *frames.refused),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
+        spin_reason=spin.reason,
         promo=None,
         promo_reason=None,
         hotspots=(),
@@ -201,8 +225,10 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
     named = {k for p in published.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key)}
+    named |= set(published.spin.frames if published.spin else ())
     for info in list(store.list(keys.processed_folder(vehicle))):
-        if keys.is_photo_output(info.key) and info.key not in named:
+        made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
+        if made_here and info.key not in named:
             store.delete(info.key)
     return published, changed
 
@@ -215,6 +241,19 @@ def _previous(key: str, store: MediaStore) -> Listing | None:
         return Listing.model_validate_json(store.get(key))
     except ValidationError:
         return None
+
+
+def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
+    if not table.frames:
+        return None
+    return Spin(
+        frames=tuple(frame.key for frame in table.frames),
+        azimuths_deg=tuple(frame.azimuth_deg for frame in table.frames),
+        width=table.width,
+        height=table.height,
+        viewer_key=keys.spin_page(vehicle),
+        gaps=table.gaps,
+    )
 
 
 def _listed(

@@ -13,6 +13,7 @@ from okla_assets import keys, previews
 from okla_assets.composites import aspect_of
 from okla_assets.contract import (
     Classifications,
+    Composites,
     LicensePlates,
     Masks,
     RawPhotos,
@@ -67,16 +68,17 @@ def spin_frames(
     masks: Masks,
     classifications: Classifications,
     license_plates: LicensePlates,
+    composites: Composites,
     store: dg.ResourceParam[MediaStore],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[SpinFrames]:
-    """The turn of the vehicle in the studio: equal pictures in one light, starting at front-quarter.
+    """The turn of the vehicle in the studio: equal pictures in one light, from front-quarter on.
 
     It is made of the walk-around video, or of exterior photos where they go all round the vehicle;
     otherwise there is none, and the reason.
     """
     vehicle = vehicle_of(context)
-    sources = choose_sources(walkaround_frames, masks, classifications, license_plates)
+    sources = choose_sources(walkaround_frames, masks, classifications, license_plates, composites)
     table, computed = make_spin(vehicle, sources, raw_photos.options, store, progress)
     return previews.result(
         context,
@@ -104,12 +106,13 @@ def choose_sources(
     masks: Masks,
     classifications: Classifications,
     plates: LicensePlates,
+    composites: Composites,
 ) -> Sources:
-    """The video's frames where they make a turn, else the photos where they do."""
+    """The video's frames where they make a turn, else the studio photos where they do."""
     video = _frames_around(frames, masks, plates)
     if video.rows:
         return video
-    photos = _photos_around(masks, classifications, plates)
+    photos = _photos_around(masks, classifications, plates, composites)
     if photos.rows:
         return photos
     return Sources(None, (), f"{video.reason}; {photos.reason}")
@@ -140,21 +143,24 @@ def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates
 
 
 def _photos_around(
-    masks: Masks, classifications: Classifications, plates: LicensePlates
+    masks: Masks, classifications: Classifications, plates: LicensePlates, composites: Composites
 ) -> Sources:
     from okla_assets.imaging import spin
 
     rows: list[Source] = []
     scores: list[float] = []
-    for mask, view, plate in zip(masks.rows, classifications.rows, plates.rows, strict=True):
-        if view.category == "exterior" and mask.status == "cut" and mask.matte_key:
-            if view.azimuth_deg is None:
-                continue
-            digests = mask.digest, plate.digest
-            rows.append(
-                Source(mask.number, view.azimuth_deg, plate.masked_key, mask.matte_key, digests)
-            )
-            scores.append(view.quality.score + (view.angle_confidence or 0.0))
+    for mask, view, plate, finished in zip(
+        masks.rows, classifications.rows, plates.rows, composites.rows, strict=True
+    ):
+        if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
+            continue
+        if view.azimuth_deg is None:
+            continue
+        digests = mask.digest, plate.digest
+        rows.append(
+            Source(mask.number, view.azimuth_deg, plate.masked_key, mask.matte_key, digests)
+        )
+        scores.append(view.quality.score + (view.angle_confidence or 0.0))
     order = spin.round_the_vehicle([row.azimuth for row in rows], scores)
     if order:
         return Sources("photos", tuple(rows[i] for i in order), None)

@@ -20,14 +20,10 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.imaging import codec, plates
-from okla_assets.license_plates import (
-    Masking,
-    choose_masking,
-    license_plates,
-    mask_photo,
-)
+from okla_assets.license_plates import license_plates, mask_photo
 from okla_assets.masks import masks
 from okla_assets.partitions import vehicles
+from okla_assets.plate_masking import Masking, choose_masking
 from okla_assets.raw_photos import raw_photos
 from resources.media_store import LocalMediaStore
 from resources.models.base import Box, ModelInfo, PlateFound, Rgb

@@ -56,12 +56,12 @@ def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> npt.N
         )
     gains = _grey_pixel_gains(np.concatenate([small.reshape(-1, 1, 3) for small in smalls]))
     floors = [
-        _blue_floor_gains(small * gains, alpha)
+        _blue_floor_gains(np.asarray(small * gains, np.float32), alpha)
         for small, alpha in zip(smalls, alphas, strict=True)
         if alpha is not None
     ]
     if floors:
-        gains = gains * np.median(floors, axis=0)
+        gains = np.asarray(gains * np.median(floors, axis=0), np.float32)
     lumas = [
         (small * gains).clip(0, 1) @ np.array([0.299, 0.587, 0.114], np.float32) for small in smalls
     ]
@@ -72,7 +72,7 @@ def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> npt.N
     curve = _tone_curve(np.concatenate([luma.ravel() for luma in lumas]), np.concatenate(counted))
     values = np.arange(256, dtype=np.float32) / 255
     tables = [np.interp((values * gain).clip(0, 1), values, curve) for gain in gains]
-    return np.rint(np.stack(tables, axis=-1) * 255).astype(np.uint8)[None]
+    return np.asarray(np.rint(np.stack(tables, axis=-1) * 255)[None], np.uint8)
 
 
 def _grey_pixel_gains(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

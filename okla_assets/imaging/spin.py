@@ -7,6 +7,7 @@ the outer edge of the first pixel. Azimuths are the vehicle's own: 0 its front, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -222,12 +223,12 @@ def finish(
 
 
 def moved_to(
-    pixels: npt.NDArray[np.generic],
+    pixels: Rgb | Alpha,
     move: tuple[float, float, float],
     width: int,
     height: int,
     method: int,
-) -> npt.NDArray[np.generic]:
+) -> npt.NDArray[np.integer[Any] | np.floating[Any]]:
     """Pixels (H, W) or (H, W, 3) on a canvas of the given size, moved by parts of a pixel."""
     scale, dx, dy = move
     across, down = 1.0, 1.0
@@ -236,7 +237,7 @@ def moved_to(
         old_height, old_width = pixels.shape[:2]
         new = max(1, round(old_width * scale)), max(1, round(old_height * scale))
         across, down = new[0] / old_width, new[1] / old_height
-        pixels = cv2.resize(pixels, new, interpolation=cv2.INTER_AREA)  # type: ignore[call-overload]
+        pixels = cv2.resize(pixels, new, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     x_scale, y_scale = scale / across, scale / down
     matrix = np.array(
         [
@@ -246,7 +247,7 @@ def moved_to(
     )
     return np.asarray(
         cv2.warpAffine(
-            pixels,  # type: ignore[arg-type]
+            pixels,
             matrix,
             (width, height),
             flags=method,

@@ -179,16 +179,15 @@ class _Slots:
     def __init__(self, limits: VideoLimits) -> None:
         self._side = limits.side
         self._length = FIRST_SLOT
-        self._closed: list[Moment] = []
+        self._kept: dict[int, Moment] = {}
         self._slot = -1
         self._best: tuple[float, float, Rgb] | None = None
 
     def add(self, time: float, frame: VideoFrame, pixel_aspect: float) -> None:
         """Looks at the frame; keeps it where it is the sharpest of its slot."""
-        slot = int(time / self._length)
-        if slot != self._slot:
+        if int(time / self._length) != self._slot:
             self._close()
-            self._slot = slot
+            self._slot = int(time / self._length)
         sharp = sharpness(_luma(frame))
         if self._best is None or sharp > self._best[1]:
             self._best = time, sharp, picture_of(frame, self._side, pixel_aspect)
@@ -196,23 +195,25 @@ class _Slots:
     def moments(self) -> list[Moment]:
         """All that was kept, in order."""
         self._close()
-        return self._closed
+        return list(self._kept.values())
 
     def _close(self) -> None:
         if self._best is None:
             return
         time, sharp, picture = self._best
         self._best = None
-        self._closed.append(Moment(time, sharp, encode_jpeg(picture, KEPT_QUALITY)))
-        if len(self._closed) > MOST_SLOTS:
+        self._keep(Moment(time, sharp, encode_jpeg(picture, KEPT_QUALITY)))
+        while len(self._kept) > MOST_SLOTS:
             self._length *= 2
-            by_slot: dict[int, Moment] = {}
-            for moment in self._closed:
-                slot = int(moment.time / self._length)
-                known = by_slot.get(slot)
-                if known is None or moment.sharpness > known.sharpness:
-                    by_slot[slot] = moment
-            self._closed = list(by_slot.values())
+            moments, self._kept = self._kept.values(), {}
+            for moment in moments:
+                self._keep(moment)
+
+    def _keep(self, moment: Moment) -> None:
+        slot = int(moment.time / self._length)
+        known = self._kept.get(slot)
+        if known is None or moment.sharpness > known.sharpness:
+            self._kept[slot] = moment
 
 
 def sharpness(grey: npt.NDArray[np.uint8]) -> float:
