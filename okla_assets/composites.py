@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio import Placement
     from resources.models.base import Rgb
 
-VERSION = "2"
+VERSION = "3"
 THUMBNAIL_SIDE = 400
 UNCUT = {
     "unsure": "no trustworthy cut-out: the two networks disagree",

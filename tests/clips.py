@@ -8,6 +8,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from resources.models.base import Box, View
+from tests.fakes import FakeViews
+
 Pixels = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT = 320, 240
@@ -22,6 +25,43 @@ def square(position: int, blurred: bool = False) -> Pixels:
         picture[:] = 120
     picture[100:160, 20 + position : 80 + position] = (230, 60, 20)
     return picture
+
+
+def turning_car(azimuth: float, plate: bool = False) -> Pixels:
+    """A car (240, 320, 3) that `TurningViews` sees from `azimuth`; its plate is `pictures`' own."""
+    rng = np.random.default_rng(int(azimuth % 360))
+    picture = np.repeat(rng.integers(90, 150, (HEIGHT // 8, WIDTH // 8, 1), np.uint8), 3, axis=2)
+    picture = picture.repeat(8, axis=0).repeat(8, axis=1)
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    half = 60 + 50 * abs(np.sin(np.radians(azimuth)))
+    inside = ((columns - 160) / half) ** 2 + ((rows - 140) / 50) ** 2 <= 1
+    picture[inside] = (235, 90, 10)
+    if plate:
+        picture[150:162, 140:180] = (240, 230, 20)
+        picture[152:160, 144:176:4] = 30
+    picture[:40, :40] = round(40 + azimuth % 360 / 2)
+    return picture
+
+
+def turn(path: Path, azimuths: Sequence[float], plate: bool = False, rate: int = 10) -> Path:
+    """A walk along these azimuths, a frame each."""
+    return write(path, (turning_car(a, plate) for a in azimuths), rate=rate)
+
+
+class TurningViews(FakeViews):
+    """Reads the azimuth that `turning_car` paints into a corner."""
+
+    def classify(self, photos: Sequence[Pixels], boxes: Sequence[Box | None]) -> list[View]:
+        self.asked += len(photos)
+        return [
+            View("misc", 0.8)
+            if box is None
+            else View(
+                "exterior", 0.95, "side", 0.9, "left", 0.9,
+                float(2 * (photo[4:36, 4:36].mean() - 40) % 360),
+            )
+            for photo, box in zip(photos, boxes, strict=True)
+        ]  # fmt: skip
 
 
 def write(

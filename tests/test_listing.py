@@ -203,10 +203,12 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
     listing = listing_of(CUT, CABIN, seconds=1.25)
     assert listing.cost.seconds == {
         "raw_photos": 2.5,
+        "walkaround_frames": 0.0,
         "masks": 2.5,
         "classifications": 2.5,
         "license_plates": 2.5,
         "composites": 2.5,
+        "spin_frames": 0.0,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
         ("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
