@@ -71,8 +71,8 @@ def find_on_frames(
     """One row a frame and the masked copies, by key.
 
     `detector` looks at every STEP-th frame and wherever a plate comes or goes; `quick`, a cheap
-    one, at the others, and what it finds beyond the tracks brings `detector` back. `digest` names
-    all that the rows are made from.
+    one, at the others: it tells just where a known plate is by then, and what it finds beyond the
+    known ones brings `detector` back. `digest` names all that the rows are made from.
     """
     from okla_assets.imaging import codec, plate_tracks
 
@@ -109,12 +109,17 @@ def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
         sightings[i] = looker.look(i, looker.detector)
     tracked = plate_tracks.follow(sightings)
     for i in range(count):
-        if sightings[i] is not None:
-            continue
-        for spot in looker.look(i, looker.quick):
-            if not any(plate_tracks.same_place(spot.quad, known.quad) for known in tracked[i]):
+        if sightings[i] is None:
+            seen = looker.look(i, looker.quick)
+            known = [plate_tracks.matched(spot, tracked[i]) for spot in seen]
+            if any(track is None for track in known):
                 sightings[i] = looker.look(i, looker.detector)
-                break
+            else:
+                sightings[i] = [
+                    plate_tracks.fitted(track, spot)
+                    for spot, track in zip(seen, known, strict=True)
+                    if track is not None
+                ]
     return sightings
 
 

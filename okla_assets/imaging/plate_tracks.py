@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.plates.quads import quad_box, spanned
+
 Quad = npt.NDArray[np.float32]
 
 MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be the same
@@ -20,6 +22,8 @@ SIZE_CHANGE = 2.0  # ratio of sizes, a frame apart, beyond which they are two pl
 BEYOND = 1  # frames past a track's ends that are covered too
 VANISHING = 0.45  # of a track's largest width: narrower, it turned out of view by itself
 GUESSED = 0.20  # of its size a side: how much larger a place is covered that nobody has seen
+PART = 0.8  # of the expected width or height: a smaller sighting is of a part
+COARSE = 0.03  # the same for one that was seen coarsely
 BETWEEN = 0.06  # the same between two sightings, for each frame that lies between them
 
 
@@ -70,10 +74,27 @@ def undecided(sightings: Sequence[Sequence[Spot] | None]) -> list[int]:
     return frames
 
 
-def same_place(quad: Quad, other: Quad) -> bool:
-    """Whether two quads on one frame may be the same plate: their middles lie in each other."""
-    gap = np.abs(quad.mean(axis=0) - other.mean(axis=0))
-    return bool((gap <= 0.6 * np.maximum(np.ptp(quad, axis=0), np.ptp(other, axis=0))).all())
+def matched(spot: Spot, known: Sequence[Spot]) -> Spot | None:
+    """The known plate that a spot on the same frame may be: their middles lie in each other."""
+    for other in known:
+        gap = np.abs(spot.quad.mean(axis=0) - other.quad.mean(axis=0))
+        sizes = np.maximum(np.ptp(spot.quad, axis=0), np.ptp(other.quad, axis=0))
+        if (gap <= 0.6 * sizes).all():
+            return other
+    return None
+
+
+def fitted(known: Spot, spot: Spot) -> Spot:
+    """A known plate, whose shape is trusted, where a coarse sighting has it.
+
+    A sighting much smaller than the plate shows only a part of it: then both are covered.
+    """
+    box, expected = quad_box(spot.quad), quad_box(known.quad)
+    if box[2] < PART * expected[2] or box[3] < PART * expected[3]:
+        both = np.concatenate([spot.quad, known.quad])
+        (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
+        box = float(x0), float(y0), float(x1 - x0), float(y1 - y0)
+    return Spot(grown(spanned(known.quad, box), COARSE), max(known.score, spot.score))
 
 
 def _tracks(sightings: Sequence[Sequence[Spot] | None]) -> list[_Track]:

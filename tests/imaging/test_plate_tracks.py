@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from okla_assets.imaging.plate_tracks import Spot, follow, undecided
+from okla_assets.imaging.plate_tracks import Spot, fitted, follow, matched, undecided
 from okla_assets.imaging.plates import box_quad, contains
 
 PLATE_WIDTH, PLATE_HEIGHT = 60, 20
@@ -71,3 +71,22 @@ def test_where_a_plate_comes_or_goes_somebody_has_to_look() -> None:
 def test_nothing_seen_is_nothing_covered() -> None:
     assert follow([[], None, []]) == [[], [], []]
     assert np.array(follow([])).size == 0
+
+
+def test_a_coarse_sighting_says_where_and_the_track_which_shape() -> None:
+    tilted = Spot(np.array([[100, 100], [160, 110], [160, 130], [100, 120]], np.float32), 0.9)
+    box = Spot(box_quad((130, 103, 60, 30)), 0.4)
+    found = fitted(tilted, box)
+    assert found.seen
+    assert contains(found.quad, tilted.quad + np.array([30, 3])).all()
+    assert np.ptp(found.quad, axis=0) == pytest.approx([60 * 1.06, 30 * 1.06], abs=0.1)
+
+
+def test_half_a_plate_seen_does_not_bare_the_other_half() -> None:
+    half = Spot(box_quad((100, 200, PLATE_WIDTH / 2, PLATE_HEIGHT)), 0.4)
+    assert covered([fitted(plate(0), half)], plate(0))
+
+
+def test_a_sighting_elsewhere_is_no_known_plate() -> None:
+    assert matched(plate(0), [plate(10), plate(0)]) is not None
+    assert matched(plate(0), [plate(4)]) is None

@@ -10,6 +10,7 @@ from okla_assets.imaging.refusals import Refused
 from resources import video_reader
 from resources.errors import BrokenSetup
 from resources.video_reader import VideoReader
+from resources.worker_process import WorkerProcess
 from tests import clips
 
 
@@ -23,8 +24,14 @@ def test_moments_and_their_pictures_come_over(clip: Path) -> None:
         assert [round(m.time, 1) for m in video.moments] == [i / 10 for i in range(20)]
         assert video.picture(0).shape == (120, 160, 3)
         assert (video.picture(19) != video.picture(0)).any()
-    with pytest.raises(Refused, match="decoder_crashed"):
-        video.picture(0)  # its process has gone with it
+
+
+def test_a_reader_that_dies_later_is_a_refusal_too(clip: Path) -> None:
+    with VideoReader().open(clip, 160) as video:
+        assert isinstance(video, WorkerProcess)
+        video.process.kill()
+        with pytest.raises(Refused, match="decoder_crashed"):
+            video.picture(0)
 
 
 def test_a_refusal_comes_over(tmp_path: Path) -> None:
