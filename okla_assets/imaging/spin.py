@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 WIDEST_CANVAS = 1280
 FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
 FEWEST = 8  # pictures that make a spin
-SAME_VIEW = 8.0  # degrees: photos nearer than this show the same
+SAME_VIEW = 5.0  # degrees: photos nearer than this show the same
 HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
 
 # The box of a vehicle in heights: its length, its width, and how much of its depth on the floor
