@@ -76,6 +76,7 @@ def write(
     """Writes the pictures; `times` in ticks of 1/CLOCK s make the frame rate vary."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=CLOCK if times else rate)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         if times:
             stream.time_base = Fraction(1, CLOCK)

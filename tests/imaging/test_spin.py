@@ -113,7 +113,7 @@ def test_photos_that_do_not_go_round_make_none(azimuths: list[float]) -> None:
 
 def disc(x: float, y: float) -> npt.NDArray[np.float32]:
     rows, columns = np.mgrid[0:300, 0:400].astype(np.float32)
-    return np.clip(60.5 - np.hypot(columns + 0.5 - x, rows + 0.5 - y), 0, 1)
+    return np.asarray(np.clip(60.5 - np.hypot(columns + 0.5 - x, rows + 0.5 - y), 0, 1))
 
 
 def test_a_stand_is_measured_between_the_pixels() -> None:

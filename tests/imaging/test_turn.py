@@ -1,5 +1,7 @@
 """Which looks make a turn, and which frames stand for it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from okla_assets.imaging.turn import Look, find_turn, gaps_of, moments_of, risin
 ONE_WAY = [float(a) for a in range(0, 360, 9)]
 
 
-def looks(azimuths: list[float | None], step: float = 1.0) -> list[Look]:
+def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Look]:
     return [Look(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
 
 

@@ -40,7 +40,7 @@ def iou(a: Mask, b: Mask) -> float:
 
 def fused(mask: Mask, known: Mask) -> tuple[Mask, float]:
     """The matte of `mask`, of which the silhouette `known` is known and the saliency is exact."""
-    saliency = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
+    saliency = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5), np.float32)
     saliency[20:60, 350:390] = 1  # a bright sign beside the car
     alpha, agreement = turn_mattes.fuse_carried(grid(known), saliency, box_of(mask))
     return alpha > 0.5, agreement
