@@ -42,7 +42,7 @@ def test_a_plate_is_covered_a_frame_past_its_last_sighting() -> None:
 
 
 def test_a_plate_that_turned_out_of_view_leaves_no_patch() -> None:
-    widths = [60, 50, 36, 20]
+    widths = [60, 40, 24, 12]
     seen = [[plate(f, widths[f])] if f < 4 else [] for f in range(8)]
     assert not any(follow(seen)[4:])
 
