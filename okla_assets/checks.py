@@ -7,10 +7,11 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.composites import composites
-from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos
+from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos, SpinFrames
 from okla_assets.listing import listing
 from okla_assets.partitions import vehicles
 from okla_assets.raw_photos import raw_photos
+from okla_assets.spin_frames import spin_frames
 from resources.media_store import MediaStore
 
 # Checks on one partition at a time are "preview" in dagster 1.13; the release is pinned.
@@ -82,6 +83,21 @@ def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(asset=spin_frames, partitions_def=vehicles)
+def spin_or_reason(spin_frames: SpinFrames) -> dg.AssetCheckResult:
+    """The vehicle turns all the way round, or it says why there is no turn."""
+    from okla_assets.imaging.turn import MOST_GAP
+
+    widest = max(spin_frames.gaps, default=0.0)
+    return dg.AssetCheckResult(
+        passed=widest <= MOST_GAP if spin_frames.frames else bool(spin_frames.reason),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(spin_frames.frames)} frames, widest gap {widest:.0f} degrees"
+        if spin_frames.frames
+        else f"none: {spin_frames.reason}",
+    )
+
+
 @dg.asset_check(asset=listing, partitions_def=vehicles)
 def listing_valid(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
@@ -93,6 +109,7 @@ def listing_valid(
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
     named = [key for photo in stored.photos for key in photo.files]
+    named += stored.spin.frames if stored.spin else ()
     lost = [k for k in named if store.stat(k) is None]
     return dg.AssetCheckResult(
         passed=not lost,
@@ -102,4 +119,4 @@ def listing_valid(
     )
 
 
-ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, listing_valid)
+ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, spin_or_reason, listing_valid)

@@ -24,9 +24,9 @@ from okla_assets.contract import (
     Treatment,
 )
 from okla_assets.leak_check import find_leaks, said, texts_on
-from okla_assets.license_plates import Masking, choose_masking, vehicle_boxes
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.plate_masking import Masking, choose_masking, vehicle_boxes
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, TextReader
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio import Placement
     from resources.models.base import Rgb
 
-VERSION = "2"
+VERSION = "3"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {

@@ -118,29 +118,33 @@ class RawPhotos(Row):
 class Frame(Row):
     """One moment of the walk-around video, upright and at working size; `time` in seconds.
 
-    `work_key` is the private copy: it shows plates.
+    `azimuth_deg` is smoothed over the turn. `work_key` is the private copy: it shows plates.
     """
 
     number: int
     time: float
+    azimuth_deg: float = Field(ge=0, lt=360)
     width: int
     height: int
     digest: str
     work_key: str
-    seconds: float
 
 
 class WalkaroundFrames(Row):
     """Table of `walkaround_frames`: N moments of one turn around the vehicle, in video order.
 
-    Without frames `reason` says why: there is no video, or none of them shows a turn.
+    `direction` is +1 where azimuths grow with the numbers, -1 where they fall. Without frames
+    `reason` says why: there is no video, or none of them shows a turn. `seconds` is the whole
+    step's, reading the video included.
     """
 
     source_key: str | None
     source_sha256: str | None
+    direction: Literal[1, -1] | None
     frames: tuple[Frame, ...]
     refused: tuple[RefusedFile, ...]
     reason: str | None
+    seconds: float
 
 
 MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]

@@ -125,6 +125,11 @@ def spin_frame(vehicle: VehicleId, position: int) -> str:
     return f"{spin_folder(vehicle)}frame_{position:03d}.jpg"
 
 
+def is_spin_frame(key: str) -> bool:
+    """Whether the key is one that `spin_frame` makes."""
+    return bool(re.search(r"/360-viewer/frame_\d{3,}\.jpg\Z", key))
+
+
 def spin_data(vehicle: VehicleId) -> str:
     """What the viewer reads."""
     return f"{spin_folder(vehicle)}spin.json"

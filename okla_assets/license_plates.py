@@ -4,40 +4,42 @@ From here on nobody reads a picture as the seller took it: studio, spin, video a
 made of the masked copies.
 """
 
-import hashlib
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
 
 from okla_assets import keys, previews
 from okla_assets.contract import (
-    Box,
     Classification,
     Classifications,
     FoundPlate,
+    Frame,
     LicensePlates,
     Mask,
     Masks,
     Photo,
     PhotoPlates,
-    PlateCarrier,
-    PlateStyle,
     RawPhotos,
-    StudioOptions,
+    Row,
+    WalkaroundFrames,
 )
+from okla_assets.frame_plates import find_on_frames
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
-from okla_assets.raw_photos import WORKING_QUALITY
+from okla_assets.plate_masking import (
+    Masking,
+    carrier,
+    choose_masking,
+    masked_copy,
+    vehicle_boxes,
+)
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector
 from resources.progress import Progress
-
-if TYPE_CHECKING:
-    from okla_assets.imaging.plates import Rgba
 
 VERSION = "2"
 
@@ -52,16 +54,19 @@ VERSION = "2"
 def license_plates(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     store: dg.ResourceParam[MediaStore],
     plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[LicensePlates]:
-    """The licence plates of each photo as quadrilaterals, and a copy of the photo without them.
+    """The licence plates of each photo and frame as quadrilaterals, and a copy without them.
 
     Plates of other cars are masked too, and so are cards and covers in a plate's place: whoever
-    masks one too many loses nothing. Everything after this step sees only the masked copies.
+    masks one too many loses nothing. Everything after this step sees only the masked copies. On
+    frames, a plate that is missed on one is masked from its neighbours.
     """
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
@@ -86,7 +91,19 @@ def license_plates(
     ]
     cache = StepCache(store, vehicle, "plates", PhotoPlates)
     done = run_jobs("Masking plates", jobs, cache, progress)
-    table = LicensePlates(style=masking.style, problems=problems, rows=done.rows)
+    turn, turn_computed = mask_frames(
+        vehicle,
+        walkaround_frames.frames,
+        masks.frames,
+        masking,
+        store,
+        plate_detector,
+        quick_plate_detector,
+        progress,
+    )
+    table = LicensePlates(
+        style=masking.style, problems=problems, rows=done.rows, frames=turn.frames
+    )
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
         context,
@@ -96,54 +113,62 @@ def license_plates(
             "plates": len(plates),
             "photos_with_plates": sum(bool(row.plates) for row in table.rows),
             "plates_of_other_cars": sum(plate.vehicle != "main" for plate in plates),
+            "frames_with_plates": sum(bool(row.plates) for row in turn.frames),
         },
-        computed=done.computed,
-        seconds=done.seconds,
+        computed=done.computed + turn_computed,
+        seconds=done.seconds + (turn.seconds if turn_computed else 0.0),
         rows=[previews.plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
-        pictures=[] if masking.style == "none" else [row.masked_key for row in table.rows],
+        pictures=[]
+        if masking.style == "none"
+        else [row.masked_key for row in (*table.rows, *table.frames)],
         link=keys.work_folder(vehicle, "plates"),
         extra={"style": masking.style, "problems": "\n".join(problems) or "none"},
     )
 
 
-@dataclass(frozen=True)
-class Masking:
-    """How plates are covered; `logo` holds the owner's PNG where the style is logo."""
+class _Turn(Row):
+    """The frames of one turn, masked together."""
 
-    style: PlateStyle
-    logo: bytes | None = None
-
-    @property
-    def fingerprint(self) -> tuple[str, str | None]:
-        """Two equal fingerprints cover alike."""
-        return self.style, None if self.logo is None else hashlib.sha256(self.logo).hexdigest()
-
-    def picture(self) -> "Rgba | None":
-        """The logo's pixels, RGBA uint8 (h, w, 4)."""
-        from okla_assets.imaging import codec
-
-        return None if self.logo is None else codec.decode_rgba(self.logo)
+    frames: tuple[PhotoPlates, ...]
+    seconds: float
 
 
-def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, tuple[str, ...]]:
-    """How this vehicle's plates are covered, and what of that could not be had.
-
-    A logo that is missing or no picture must not bare a plate: it is named and `fill` is used.
-    """
-    from okla_assets.imaging import codec
-
-    style: PlateStyle = options.license_plate_mask_type if options.mask_license_plate else "none"
-    if style != "logo":
-        return Masking(style), ()
-    problem = f"license_plate_mask_type: logo needs a picture at {keys.PLATE_LOGO}"
-    if store.stat(keys.PLATE_LOGO) is None:
-        return Masking("fill"), (f"{problem}; plates are filled instead",)
-    logo = store.get(keys.PLATE_LOGO)
-    try:
-        codec.decode_rgba(logo)
-    except ValueError:
-        return Masking("fill"), (f"{problem}, and that file is none; plates are filled instead",)
-    return Masking("logo", logo), ()
+def mask_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    masks: Sequence[Mask],
+    masking: Masking,
+    store: MediaStore,
+    detector: PlateDetector,
+    quick: PlateDetector,
+    progress: Progress,
+) -> tuple[_Turn, int]:
+    """The frames' rows, their masked copies written; and how many frames had to be masked."""
+    cache = StepCache(store, vehicle, "frame_plates", _Turn)
+    turn, computed = _Turn(frames=(), seconds=0.0), 0
+    if frames:
+        progress.step("Masking plates of the turn", len(frames))
+        digest = digest_of(
+            "frame-plates",
+            VERSION,
+            [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
+            (detector.fingerprint(), quick.fingerprint()),
+            masking.fingerprint,
+        )
+        known = cache.get(digest)
+        if known is None:
+            began = time.perf_counter()
+            rows, outputs = find_on_frames(
+                vehicle, frames, masks, digest, masking, store, detector, quick, progress.advance
+            )
+            seconds = round(time.perf_counter() - began, 3)
+            each = round(seconds / len(rows), 3)
+            rows = [row.model_copy(update={"seconds": each}) for row in rows]
+            known = cache.put(digest, _Turn(frames=tuple(rows), seconds=seconds), outputs)
+            computed = len(rows)
+        turn = known
+    cache.prune()
+    return turn, computed
 
 
 def mask_photo(
@@ -175,7 +200,7 @@ def mask_photo(
         FoundPlate(
             quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
             confidence=round(plate.score, 4),
-            vehicle=_carrier(plates.owner(plate.box, boxes, alpha)),
+            vehicle=carrier(plates.owner(plate.box, boxes, alpha)),
         )
         for plate in believed
     )
@@ -186,22 +211,6 @@ def mask_photo(
         digest=digest,
         seconds=0,
     )
-    if not found or masking.style == "none":
-        return row, {row.masked_key: copy}  # handed on as it is, not encoded once more
-    quads = [np.array(plate.quad, np.float32) for plate in believed]
-    masked = plates.mask_plates(picture, quads, masking.style, masking.picture())
-    return row, {row.masked_key: codec.encode_jpeg(masked, WORKING_QUALITY, subsampling444=True)}
-
-
-def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
-    """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
-    from okla_assets.imaging import geometry
-
-    main = [] if mask.vehicle_box is None else [mask.vehicle_box]
-    return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
-
-
-def _carrier(index: int | None) -> PlateCarrier:
-    if index is None:
-        return "none"
-    return "main" if index == 0 else "other"
+    return row, {
+        row.masked_key: masked_copy(copy, picture, [plate.quad for plate in believed], masking)
+    }

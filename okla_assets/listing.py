@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Protocol
 
 import dagster as dg
 from pydantic import ValidationError
@@ -11,7 +12,6 @@ from okla_assets import keys, previews
 from okla_assets.contract import (
     Classification,
     Classifications,
-    CloseUp,
     Composite,
     Composites,
     Cost,
@@ -27,7 +27,10 @@ from okla_assets.contract import (
     PipelineInfo,
     Plate,
     RawPhotos,
+    Spin,
+    SpinFrames,
     Status,
+    WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.viewer import pages
@@ -37,6 +40,7 @@ from resources.models.base import (
     PlateDetector,
     Segmenter,
     TextReader,
+    TurnSegmenter,
     VehicleDetector,
     ViewClassifier,
 )
@@ -57,13 +61,16 @@ NO_HOTSPOTS = Hotspots(rows=())
 def listing(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     license_plates: LicensePlates,
     composites: Composites,
+    spin_frames: SpinFrames,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
     views: dg.ResourceParam[ViewClassifier],
     plate_detector: dg.ResourceParam[PlateDetector],
     plate_reader: dg.ResourceParam[TextReader],
@@ -76,10 +83,18 @@ def listing(
     no longer names are removed.
     """
     vehicle = vehicle_of(context)
-    roles = (detector, segmenter, views, plate_detector, plate_reader)
-    models = [model for role in roles for model in role.models()]
+    roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
+    models = dict.fromkeys(model for role in roles for model in role.models())
     fresh = build(
-        raw_photos, masks, classifications, license_plates, composites, profile.name, models
+        raw_photos,
+        walkaround_frames,
+        masks,
+        classifications,
+        license_plates,
+        composites,
+        spin_frames,
+        profile.name,
+        models,
     )
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
@@ -100,12 +115,23 @@ def listing(
     )
 
 
+class Timed(Protocol):
+    """A row or table that took seconds of computing."""
+
+    @property
+    def seconds(self) -> float:
+        """How many."""
+        ...
+
+
 def build(
     raw: RawPhotos,
+    frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     license_plates: LicensePlates,
     composites: Composites,
+    spin: SpinFrames,
     profile: str,
     models: Iterable[ModelInfo],
     hotspots: Hotspots = NO_HOTSPOTS,
@@ -124,14 +150,14 @@ def build(
     )
     problems = (*raw.options_problems, *license_plates.problems)
     status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[
-        str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite | CloseUp]
-    ] = {
+    spent: dict[str, Sequence[Timed]] = {
         "raw_photos": raw.photos,
-        "masks": masks.rows,
+        "walkaround_frames": (frames,),
+        "masks": (*masks.rows, *masks.frames),
         "classifications": classifications.rows,
-        "license_plates": license_plates.rows,
+        "license_plates": (*license_plates.rows, *license_plates.frames),
         "composites": composites.rows,
+        "spin_frames": (spin,),
         "hotspots": hotspots.rows,
     }
     return Listing(
@@ -154,9 +180,9 @@ def build(
             usd=None,
         ),
         photos=photos,
-        refused=raw.refused,
-        spin=None,
-        spin_reason=None,
+        refused=(*raw.refused, *frames.refused),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
+        spin_reason=spin.reason,
         promo=None,
         promo_reason=None,
         hotspots=hotspots.spots,
@@ -213,9 +239,11 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
     named = {*made, *(k for photo in published.photos for k in photo.files)}
+    named |= set(published.spin.frames if published.spin else ())
     ours = pages.names(vehicle)
     for info in list(store.list(keys.processed_folder(vehicle))):
-        if (keys.is_photo_output(info.key) or info.key in ours) and info.key not in named:
+        made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
+        if (made_here or info.key in ours) and info.key not in named:
             store.delete(info.key)
     return published, changed
 
@@ -228,6 +256,19 @@ def _previous(key: str, store: MediaStore) -> Listing | None:
         return Listing.model_validate_json(store.get(key))
     except ValidationError:
         return None
+
+
+def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
+    if not table.frames:
+        return None
+    return Spin(
+        frames=tuple(frame.key for frame in table.frames),
+        azimuths_deg=tuple(frame.azimuth_deg for frame in table.frames),
+        width=table.width,
+        height=table.height,
+        viewer_key=keys.spin_page(vehicle),
+        gaps=table.gaps,
+    )
 
 
 def _listed(

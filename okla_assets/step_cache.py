@@ -60,6 +60,7 @@ class StepCache(Generic[RowT]):
             info = self._store.stat(output)
             if info is None or info.etag != etag:
                 return None
+        self._used.update(record.outputs)
         return row
 
     def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes]) -> RowT:
@@ -67,17 +68,20 @@ class StepCache(Generic[RowT]):
         etags = {key: self._store.put(key, data).etag for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
         self._store.put(self._key(digest), record.model_dump_json().encode())
+        self._used.update(outputs)
         return row
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
-        prefix = keys.work_folder(self._vehicle, self._step)
-        used = {key.removeprefix(prefix).rpartition(".")[0] for key in self._used}
+        used = {_stem(key) for key in self._used}
         for folder in (keys.work_folder, keys.private_folder):
-            prefix = folder(self._vehicle, self._step)
-            for info in list(self._store.list(prefix)):
-                if info.key.removeprefix(prefix).rpartition(".")[0] not in used:
+            for info in list(self._store.list(folder(self._vehicle, self._step))):
+                if _stem(info.key) not in used:
                     self._store.delete(info.key)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].rpartition(".")[0]

@@ -4,7 +4,9 @@ They see only what `tests/pictures.py` paints, always answer the same, and need 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -20,9 +22,11 @@ from okla_assets.partitions import vehicles
 from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
 from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
 from resources.photo_decoder import PhotoDecoder
+from resources.video_reader import MomentInfo, VideoReader
 
 if TYPE_CHECKING:
     from okla_assets.imaging.codec import DecodedPhoto
+    from okla_assets.imaging.video import Moment
 
 VEHICLE = keys.parse_vehicle_id("1HGCM82633A004352")
 
@@ -60,6 +64,14 @@ class FakeSegmenter:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (ModelInfo("matte", "ellipse", None, "none"),)
+
+
+@dataclass
+class FakeTurnSegmenter(FakeSegmenter):
+    """The same, for frames."""
+
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        return self.segment(frames, boxes)
 
 
 @dataclass
@@ -138,6 +150,32 @@ class QuickDecoder(PhotoDecoder):
                 yield key, refused
 
 
+@dataclass(frozen=True)
+class ReadVideo:
+    """A video read in this process."""
+
+    kept: Sequence["Moment"]
+
+    @property
+    def moments(self) -> tuple[MomentInfo, ...]:
+        return tuple(MomentInfo(moment.time, moment.sharpness) for moment in self.kept)
+
+    def picture(self, index: int) -> Rgb:
+        from okla_assets.imaging.codec import decode_own
+
+        return decode_own(self.kept[index].jpeg)
+
+
+class QuickVideoReader(VideoReader):
+    """The real reading, but in this process: no worker to start."""
+
+    @contextmanager
+    def open(self, path: Path, side: int) -> Iterator[ReadVideo]:
+        from okla_assets.imaging.video import read_moments
+
+        yield ReadVideo(read_moments(path, self.limits(side)))
+
+
 class Quiet:
     """Progress that nobody watches."""
 
@@ -152,9 +190,12 @@ def fake_models() -> dict[str, object]:
         "detector": FakeDetector(),
         "segmenter": FakeSegmenter(),
         "views": FakeViews(),
+        "turn_segmenter": FakeTurnSegmenter(),
         "plate_detector": FakePlates(),
+        "quick_plate_detector": FakePlates(),
         "plate_reader": FakeReader(),
         "decoder": QuickDecoder(),
+        "video_reader": QuickVideoReader(),
     }
 
 

@@ -11,21 +11,36 @@ from okla_assets.partitions import vehicles
 from resources.errors import BadInput
 from tests.conftest import REPOSITORY
 
-HEAVY = ("cv2", "onnxruntime", "torch", "PIL", "scipy", "pillow_heif", "imagehash", "transformers")
+HEAVY = (
+    "cv2",
+    "av",
+    "onnxruntime",
+    "torch",
+    "PIL",
+    "scipy",
+    "pillow_heif",
+    "imagehash",
+    "transformers",
+)
 UPSTREAM: dict[str, set[str]] = {
     "raw_photos": set(),
-    "masks": {"raw_photos"},
+    "walkaround_frames": {"raw_photos"},
+    "masks": {"raw_photos", "walkaround_frames"},
     "classifications": {"raw_photos", "masks"},
-    "license_plates": {"raw_photos", "masks", "classifications"},
+    "license_plates": {"raw_photos", "walkaround_frames", "masks", "classifications"},
     "composites": {"raw_photos", "masks", "classifications", "license_plates"},
-    "listing": {"raw_photos", "masks", "classifications", "license_plates", "composites"},
+    "spin_frames": {"walkaround_frames", "masks", "license_plates", "composites"},
+    "listing": {"raw_photos", "masks", "classifications", "license_plates", "composites"}
+    | {"walkaround_frames", "spin_frames"},
 }
 GROUPS = {
     "raw_photos": "intake",
+    "walkaround_frames": "intake",
     "masks": "vision",
     "classifications": "vision",
     "license_plates": "vision",
     "composites": "studio",
+    "spin_frames": "delivery",
     "listing": "delivery",
 }
 
@@ -71,6 +86,7 @@ def test_the_job_holds_every_asset_and_check() -> None:
         "something_accepted",
         "no_plate_shown",
         "exteriors_cut_or_flagged",
+        "spin_or_reason",
         "listing_valid",
     }
 

@@ -123,6 +123,8 @@ class Vehicle:
                 processed_key=None if withheld else f"processed/{number}.jpg",
                 thumbnail_key=None if withheld else f"processed/{number}_thumb.jpg",
                 mask_key=None,
+                before_key=None,
+                source_box=(0, 0, 1, 1),
                 plates_checked=True,
                 withheld=withheld,
                 seconds=0,

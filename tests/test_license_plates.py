@@ -20,15 +20,12 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.imaging import codec, plates
-from okla_assets.license_plates import (
-    Masking,
-    choose_masking,
-    license_plates,
-    mask_photo,
-)
+from okla_assets.license_plates import license_plates, mask_photo
 from okla_assets.masks import masks
 from okla_assets.partitions import vehicles
+from okla_assets.plate_masking import Masking, choose_masking
 from okla_assets.raw_photos import raw_photos
+from okla_assets.walkaround_frames import walkaround_frames
 from resources.media_store import LocalMediaStore
 from resources.models.base import Box, ModelInfo, PlateFound, Rgb
 from resources.models.plates_onnx import as_quad
@@ -153,7 +150,7 @@ def run(
 ) -> tuple[LicensePlates, dict[str, Any]]:
     instance.add_dynamic_partitions(str(vehicles.name), [VEHICLE])
     result = dg.materialize(
-        [raw_photos, masks, classifications, license_plates],
+        [raw_photos, walkaround_frames, masks, classifications, license_plates],
         partition_key=VEHICLE,
         instance=instance,
         resources=fake_models()

@@ -23,7 +23,10 @@ from okla_assets.contract import (
     RawPhotos,
     RefusedFile,
     Spin,
+    SpinFrame,
+    SpinFrames,
     StudioOptions,
+    WalkaroundFrames,
 )
 from okla_assets.listing import build, publish
 from resources.media_store import LocalMediaStore
@@ -33,6 +36,18 @@ from tests.fakes import VEHICLE, contents
 PLATE = FoundPlate(quad=((1, 1), (9, 1), (9, 3), (1, 3)), confidence=0.9, vehicle="main")
 MODEL = ModelInfo("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
 REFUSED = RefusedFile(source_key="raw/v/photos/x.jpg", reason="corrupt", detail="It is damaged.")
+NO_VIDEO = WalkaroundFrames(
+    source_key=None,
+    source_sha256=None,
+    direction=None,
+    frames=(),
+    refused=(),
+    reason="no walk-around video was uploaded",
+    seconds=0,
+)
+NO_SPIN = SpinFrames(
+    made_from=None, frames=(), width=0, height=0, gaps=(), reason="too few photos", seconds=0
+)
 Shown = tuple[Category, MaskStatus, tuple[str, ...]]
 
 
@@ -42,6 +57,8 @@ def listing_of(
     problems: tuple[str, ...] = (),
     suffix: str = "jpg",
     seconds: float = 1.0,
+    frames: WalkaroundFrames = NO_VIDEO,
+    spin: SpinFrames = NO_SPIN,
 ) -> Listing:
     """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
     photos, masks, views, plates, composites = [], [], [], [], []
@@ -122,10 +139,12 @@ def listing_of(
     )
     return build(
         raw,
+        frames,
         Masks(rows=tuple(masks)),
         Classifications(rows=tuple(views)),
         LicensePlates(style="fill", problems=(), rows=tuple(plates)),
         Composites(rows=tuple(composites)),
+        spin,
         "local",
         (MODEL,),
     )
@@ -187,10 +206,12 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
     listing = listing_of(CUT, CABIN, seconds=1.25)
     assert listing.cost.seconds == {
         "raw_photos": 2.5,
+        "walkaround_frames": 0.0,
         "masks": 2.5,
         "classifications": 2.5,
         "license_plates": 2.5,
         "composites": 2.5,
+        "spin_frames": 0.0,
         "hotspots": 0,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
@@ -310,7 +331,7 @@ def test_files_of_others_stay(store: LocalMediaStore) -> None:
     others = [
         f"{folder}promo.mp4",
         f"{folder}promo_poster.jpg",
-        f"{folder}360-viewer/frame_001.jpg",
+        f"{folder}360-viewer/cover.jpg",
         f"{folder}notes about exterior_001_processed.txt",
         "processed/1HGCM82633A0043529/exterior_001_processed.jpg",
         f"raw/{VEHICLE}/photos/exterior_001_processed.jpg",
@@ -332,3 +353,47 @@ def test_a_listing_of_another_version_is_replaced(store: LocalMediaStore, old: b
     _, changed = publish(VEHICLE, listing_of(CUT), store)
     assert changed
     assert Listing.model_validate_json(store.get(keys.listing(VEHICLE))).status == "ready"
+
+
+def spin_of(count: int) -> SpinFrames:
+    """A spin of so many frames."""
+    return SpinFrames(
+        made_from="video",
+        frames=tuple(
+            SpinFrame(key=keys.spin_frame(VEHICLE, n), azimuth_deg=10.0 * n, source=n)
+            for n in range(1, count + 1)
+        ),
+        width=1280,
+        height=960,
+        gaps=(10.0,) * count,
+        reason=None,
+        seconds=3.5,
+    )
+
+
+def test_a_spin_is_listed_with_its_frames_and_page() -> None:
+    made = listing_of(CUT, spin=spin_of(3))
+    assert made.spin is not None
+    assert made.spin.frames == tuple(keys.spin_frame(VEHICLE, n) for n in (1, 2, 3))
+    assert made.spin.azimuths_deg == (10, 20, 30)
+    assert made.spin.viewer_key == keys.spin_page(VEHICLE)
+    assert (made.spin_reason, made.cost.seconds["spin_frames"]) == (None, 3.5)
+    assert made.status == "ready"
+
+
+def test_a_vehicle_without_a_spin_says_why_and_is_ready_all_the_same() -> None:
+    video = RefusedFile(source_key="raw/v/video/a.mp4", reason="not_a_turn", detail="It stands.")
+    frames = NO_VIDEO.model_copy(update={"refused": (video,)})
+    made = listing_of(CUT, frames=frames)
+    assert (made.spin, made.spin_reason) == (None, "too few photos")
+    assert made.refused == (video,)
+    assert made.status == "ready"
+
+
+def test_frames_of_a_longer_spin_of_before_are_removed(store: LocalMediaStore) -> None:
+    for n in (1, 2, 3):
+        store.put(keys.spin_frame(VEHICLE, n), b"frame")
+    store.put(keys.spin_page(VEHICLE), b"page")
+    publish(VEHICLE, listing_of(CUT, spin=spin_of(2)), store)
+    left = {info.key for info in store.list(keys.spin_folder(VEHICLE))}
+    assert left == {keys.spin_page(VEHICLE), *(keys.spin_frame(VEHICLE, n) for n in (1, 2))}

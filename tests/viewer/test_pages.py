@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_every_link_leads_to_a_file_of_the_vehicle(folder: Path, of_spin: bool) 
 
 
 def test_a_photo_that_is_kept_back_is_told_and_not_shown() -> None:
-    changed = {"processed_key": None, "thumbnail_key": None, "before_key": None}
+    changed: dict[str, Any] = {"processed_key": None, "thumbnail_key": None, "before_key": None}
     why = "kept back: a plate can be read"
     back = made.photo(1, withheld=why, **changed)
     wheel = made.photo(4, "misc", withheld=why, **changed)
