@@ -47,6 +47,12 @@ class StudioOptions(Row):
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
     spin_frames: int = Field(default=36, ge=8, le=72)
+    promo: bool = True
+    promo_title: str = Field(default="", max_length=120)
+    promo_price: str = Field(default="", max_length=40)
+    promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
+    promo_contact: str = Field(default="", max_length=120)
+    promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
 
 
 # --- tables between assets ------------------------------------------------------------------------
@@ -290,13 +296,17 @@ class Hotspots(Row):
 
 
 class PromoVideo(Row):
-    """Table of `promo_video`: its files, or the reason why there are none."""
+    """Table of `promo_video`: its files, or the reason why there are none.
+
+    `problems` are what of the options about it could not be used.
+    """
 
     key: str | None
     vertical_key: str | None
     poster_key: str | None
     duration: float
     reason: str | None
+    problems: tuple[str, ...] = ()
     seconds: float
 
 

@@ -11,6 +11,7 @@ from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
+from resources.promo_encoder import PromoEncoder
 from resources.table_io import table_io_manager
 
 DEFAULT_PROFILE = "local"
@@ -45,6 +46,7 @@ def resources_for(profile: str) -> dict[str, object]:
         "io_manager": table_io_manager,
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),
+        "promo_encoder": PromoEncoder(),
         "detector": YoloOnnxDetector(),
         "segmenter": FusedMatte(),
         "views": TinyVitViewClassifier(),
