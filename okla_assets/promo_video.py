@@ -100,7 +100,7 @@ class Job:
     """Everything the clip is made from; `digest` names it."""
 
     pictures: "tuple[Picture, ...]"
-    spin: tuple[str, ...]
+    spin: tuple[tuple[str, float], ...]
     words: "Words"
     fonts: "Fonts"
     template: "Template"
@@ -170,9 +170,15 @@ def prepare(
     fonts = found.fonts_for([given.title, given.price, *given.specs, given.contact])
     words, problems = drawable(given, fonts)
     template = load_template()
-    turn = tuple(f.key for f in spin.frames) if len(spin.frames) >= LEAST_SPIN_FRAMES else ()
+    turn = tuple((f.key, gap) for f, gap in zip(spin.frames, spin.gaps, strict=True))
+    if len(turn) < LEAST_SPIN_FRAMES:
+        turn = ()
     music_key, missing = find_music(vehicle, options.promo_music, store)
-    used = (*(p.key for p in pictures), *turn, *([music_key] if music_key else []))
+    used = (
+        *(p.key for p in pictures),
+        *(key for key, _ in turn),
+        *([music_key] if music_key else []),
+    )
     digest = digest_of(
         "promo",
         VERSION,

@@ -113,7 +113,7 @@ def stage(
     style: Look,
     size: tuple[int, int],
     load: Callable[[str], npt.NDArray[np.uint8]],
-    spin: Sequence[str],
+    spin: Sequence[tuple[str, float]],
 ) -> Stage:
     """All that `promo_frames.frames` needs."""
     written = layers(timeline, given, fonts, style, size)

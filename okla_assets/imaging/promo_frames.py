@@ -19,6 +19,7 @@ from okla_assets.imaging.promo_timeline import Picture, Shot, Timeline
 Rgb = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.uint8]
 Frame = npt.NDArray[np.uint8]
+Flow = npt.NDArray[np.float32]
 
 # ITU-R BT.709, 8 bits, video range: luma 16..235, chroma 16..240.
 _KR, _KB = 0.2126, 0.0722
@@ -44,6 +45,11 @@ WIPE_EDGE = 0.35
 BACKDROP_LIGHT = 0.55
 """How bright the blurred picture behind a picture is that does not fill the frame."""
 LAST_FADE_SECONDS = 0.5
+MOST_MORPHED = 14.0
+"""Degrees between two pictures of a turn up to which the way between them is found: at 10 a car
+moves as if filmed, at 22 its lamps and wheels come apart."""
+QUICK_BLEND = 0.3
+"""Across wider gaps, the share of the time in which one picture gives way to the next."""
 FLOW_WIDTH = 480
 """Motion between two frames of the turn is searched on copies of this width."""
 
@@ -328,36 +334,40 @@ def _wiped(before: Frame, after: Frame, share: float) -> Frame:
 
 
 class Turn:
-    """Pictures of a turn as a continuous film: moments between two of them are morphed.
+    """Pictures of a turn as a continuous film; `gaps` are the angles from each to the next one.
 
-    Dense optical flow (DIS, Kroeger et al. 2016, arXiv:1603.03590) both ways; each picture is
-    warped towards the moment and the two are mixed by nearness.
+    Between near pictures a moment is morphed: dense optical flow both ways (DIS, Kroeger et al.
+    2016, arXiv:1603.03590), each picture warped towards the moment, the two mixed by nearness.
+    Across a wide gap flow finds no way, and one picture gives way to the next.
     """
 
-    def __init__(self, load: Callable[[int], Rgb], count: int) -> None:
-        self._load, self._count = load, count
+    def __init__(self, load: Callable[[int], Rgb], gaps: Sequence[float]) -> None:
+        self._load, self._gaps = load, gaps
+        self._ends = np.cumsum(gaps)
         self._planes: dict[int, Yuv] = {}
-        self._flows: tuple[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] | None = (
-            None
-        )
-        self.size = self._size()
+        self._flows: tuple[int, tuple[Flow, Flow]] | None = None
+        height, width = load(0).shape[:2]
+        self.size = (width - width % 2, height - height % 2)
 
-    def _size(self) -> tuple[int, int]:
-        height, width = self._load(0).shape[:2]
-        return width - width % 2, height - height % 2
-
-    def at(self, position: float) -> Yuv:
-        """The picture at a position counted in pictures, around and around."""
-        index = int(np.floor(position)) % self._count
-        share = float(position - np.floor(position))
-        if share < 1e-3:
-            return self._picture(index)
-        after = (index + 1) % self._count
+    def at(self, share: float) -> Yuv:
+        """The picture at a share of the whole turn, 0 and 1 being the first picture."""
+        angle = (share % 1.0) * float(self._ends[-1])
+        index = min(int(np.searchsorted(self._ends, angle, "right")), len(self._gaps) - 1)
+        after = (index + 1) % len(self._gaps)
+        between = 1 - (float(self._ends[index]) - angle) / max(self._gaps[index], 1e-6)
+        near = self._gaps[index] <= MOST_MORPHED
+        if not near:
+            between = min(max((between - 0.5) / QUICK_BLEND + 0.5, 0.0), 1.0)
+        if between < 1e-3 or between > 1 - 1e-3:
+            return self._picture(index if between < 0.5 else after)
         one, other = self._picture(index), self._picture(after)
         for old in [k for k in self._planes if k not in (index, after)]:
             del self._planes[old]
-        forth, back = self._flow(index, one.y, other.y)
-        return _morphed(one, other, forth, back, share)
+        if near:
+            return _morphed(one, other, *self._flow(index, one.y, other.y), between)
+        planes = ((getattr(one, n), getattr(other, n)) for n in ("y", "u", "v"))
+        mixed = (cv2.addWeighted(a, 1 - between, b, between, 0) for a, b in planes)
+        return Yuv(*(np.asarray(plane, np.uint8) for plane in mixed))
 
     def _picture(self, index: int) -> Yuv:
         if index not in self._planes:
@@ -368,9 +378,7 @@ class Turn:
             self._planes[index] = to_yuv(np.ascontiguousarray(picture))
         return self._planes[index]
 
-    def _flow(
-        self, index: int, one: Plane, other: Plane
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _flow(self, index: int, one: Plane, other: Plane) -> tuple[Flow, Flow]:
         if self._flows is None or self._flows[0] != index:
             scale = min(1.0, FLOW_WIDTH / one.shape[1])
             a, b = (
@@ -390,39 +398,36 @@ class Turn:
 def _morphed(
     one: Yuv,
     other: Yuv,
-    forth: npt.NDArray[np.float32],
-    back: npt.NDArray[np.float32],
+    forth: Flow,
+    back: Flow,
     share: float,
 ) -> Yuv:
     """`share` of the way from one picture to the other; flows in pixels of the luma plane."""
     mixed = []
     for name in ("y", "u", "v"):
         a, b = getattr(one, name), getattr(other, name)
-        height, width = a.shape
-        divisor = 1 if name == "y" else 2
         if name != "v":  # U and V share their maps
-            grid = _grid(width, height)
-            # Backward warping with the flow of the picture itself: exact where flow is smooth.
-            to_one = grid - cv2.resize(forth, (width, height)) * (share / divisor)
-            to_other = grid - cv2.resize(back, (width, height)) * ((1 - share) / divisor)
-        warped = [
-            cv2.remap(p, m, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for p, m in ((a, to_one), (b, to_other))
-        ]
-        mixed.append(
-            np.asarray(cv2.addWeighted(warped[0], 1 - share, warped[1], share, 0), np.uint8)
-        )
+            size, smaller = (a.shape[1], a.shape[0]), 1 if name == "y" else 2
+            # The flow of the picture itself, backwards: exact where the flow is smooth.
+            to_one = _map(size, forth, share / smaller)
+            to_other = _map(size, back, (1 - share) / smaller)
+        near = cv2.remap(a, *to_one, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        far = cv2.remap(b, *to_other, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mixed.append(np.asarray(cv2.addWeighted(near, 1 - share, far, share, 0), np.uint8))
     return Yuv(*mixed)
 
 
-_NO_SECOND_MAP = np.empty(0, np.float32)
+def _map(size: tuple[int, int], flow: Flow, share: float) -> tuple[Flow, Flow]:
+    """Where each pixel of a plane comes from: columns and rows."""
+    x, y = _grid(*size)
+    back_x, back_y = (cv2.resize(part, size) * np.float32(share) for part in cv2.split(flow))
+    return x - back_x, y - back_y
 
 
 @lru_cache(maxsize=4)
-def _grid(width: int, height: int) -> npt.NDArray[np.float32]:
-    return np.dstack(
-        np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    )
+def _grid(width: int, height: int) -> tuple[Flow, Flow]:
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return x[None, :], y[:, None]
 
 
 # --- the clip -------------------------------------------------------------------------------------
@@ -430,7 +435,7 @@ def _grid(width: int, height: int) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Stage:
-    """What the frames are made from: pictures by key, the keys of the turn, card and layers.
+    """What the frames are made from: pictures by key, the turn (keys and gaps), card and layers.
 
     `card` is the background of the opening and closing card, `edge` the colour that dips go
     through, `layers` what is drawn over the shot of that position.
@@ -438,7 +443,7 @@ class Stage:
 
     size: tuple[int, int]
     load: Callable[[str], Rgb]
-    spin: Sequence[str]
+    spin: Sequence[tuple[str, float]]
     card: Frame
     edge: tuple[int, int, int]
     layers: Sequence[Sequence[Layer]]
@@ -518,12 +523,12 @@ def _painter(shot: Shot, stage: Stage) -> Painter:
 def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
     """The turn, once around; what lies beyond its pictures goes on as their border is."""
     assert shot.move is not None
-    turn = Turn(lambda i: stage.load(stage.spin[i]), len(stage.spin))
+    turn = Turn(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
     car = Picture("spin", "exterior", car=moves.SPIN_PLACE, plain=True)
     way = moves.path(car, shot.move, turn.size, stage.size, False)
 
     def paint(index: int) -> Frame:
-        planes = turn.at(moves.ease(index / last) * len(stage.spin))
+        planes = turn.at(moves.ease(index / last))
         look(Sheet(planes, (0.0, 0.0), 1.0), way.at(index / last), canvas)
         return canvas
 
