@@ -24,6 +24,8 @@ from okla_assets.contract import (
     PhotoPlates,
     PipelineInfo,
     Plate,
+    Promo,
+    PromoVideo,
     RawPhotos,
     Status,
 )
@@ -104,6 +106,7 @@ def build(
     composites: Composites,
     profile: str,
     models: Iterable[ModelInfo],
+    promo: PromoVideo | None = None,
 ) -> Listing:
     """The listing of the vehicle's tables."""
     photos = tuple(
@@ -117,14 +120,17 @@ def build(
             strict=True,
         )
     )
-    problems = (*raw.options_problems, *license_plates.problems)
+    problems = (*raw.options_problems, *license_plates.problems, *(promo.problems if promo else ()))
     status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite]] = {
+    spent: dict[
+        str, Sequence[Photo | Mask | Classification | PhotoPlates | Composite | PromoVideo]
+    ] = {
         "raw_photos": raw.photos,
         "masks": masks.rows,
         "classifications": classifications.rows,
         "license_plates": license_plates.rows,
         "composites": composites.rows,
+        **({"promo_video": (promo,)} if promo else {}),
     }
     return Listing(
         schema_version=1,
@@ -149,8 +155,8 @@ def build(
         refused=raw.refused,
         spin=None,
         spin_reason=None,
-        promo=None,
-        promo_reason=None,
+        promo=_promo(promo),
+        promo_reason=promo.reason if promo else None,
         hotspots=(),
     )
 
@@ -204,7 +210,21 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
     for info in list(store.list(keys.processed_folder(vehicle))):
         if keys.is_photo_output(info.key) and info.key not in named:
             store.delete(info.key)
+    if published.promo is None:
+        for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
+            store.delete(old)
     return published, changed
+
+
+def _promo(made: PromoVideo | None) -> Promo | None:
+    if made is None or not (made.key and made.vertical_key and made.poster_key):
+        return None
+    return Promo(
+        key=made.key,
+        vertical_key=made.vertical_key,
+        poster_key=made.poster_key,
+        seconds=made.duration,
+    )
 
 
 def _previous(key: str, store: MediaStore) -> Listing | None:

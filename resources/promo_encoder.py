@@ -27,6 +27,10 @@ PEAK = 0.84
 """Limit of the music's samples (-1.5 dB): AAC overshoots a little."""
 MOST_BYTES = 200 * 2**20
 PIPE_BYTES = 2**20
+X264 = "mbtree=1:rc-lookahead=10:cpu-independent=1"
+"""Look-ahead halves the file for a tenth of the time: on the promo's calm pictures that and
+superfast give veryfast's size and quality at three fifths of its seconds. cpu-independent: without
+it x264 takes other short cuts on other processors."""
 LONGEST_SECONDS = 60
 """No more than this is read of a piece of music."""
 
@@ -49,7 +53,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     short_side: int = 1080
     fps: int = 30
     crf: int = 20
-    preset: str = "veryfast"
+    preset: str = "superfast"
     threads: int = 4
 
     def fingerprint(self) -> str:
@@ -108,8 +112,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
         arguments += ["-c:v", "libx264", "-preset", self.preset, "-crf", str(self.crf)]
         arguments += ["-profile:v", "high", "-pix_fmt", "yuv420p", *colours]
         arguments += ["-g", str(2 * self.fps), "-threads", str(self.threads)]
-        # Without it x264 takes other short cuts on other processors.
-        arguments += ["-x264-params", "cpu-independent=1"]
+        arguments += ["-x264-params", X264]
         exact = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
         return [*arguments, *exact, "-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4"]
 

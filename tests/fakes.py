@@ -20,6 +20,7 @@ from okla_assets.partitions import vehicles
 from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
 from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
 from resources.photo_decoder import PhotoDecoder
+from resources.promo_encoder import PromoEncoder
 
 if TYPE_CHECKING:
     from okla_assets.imaging.codec import DecodedPhoto
@@ -155,6 +156,7 @@ def fake_models() -> dict[str, object]:
         "plate_detector": FakePlates(),
         "plate_reader": FakeReader(),
         "decoder": QuickDecoder(),
+        "promo_encoder": PromoEncoder(short_side=180, fps=10),
     }
 
 

@@ -19,6 +19,8 @@ from okla_assets.contract import (
     MaskStatus,
     Photo,
     PhotoPlates,
+    Promo,
+    PromoVideo,
     Quality,
     RawPhotos,
     RefusedFile,
@@ -41,6 +43,7 @@ def listing_of(
     problems: tuple[str, ...] = (),
     suffix: str = "jpg",
     seconds: float = 1.0,
+    promo: PromoVideo | None = None,
 ) -> Listing:
     """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
     photos, masks, views, plates, composites = [], [], [], [], []
@@ -125,6 +128,7 @@ def listing_of(
         Composites(rows=tuple(composites)),
         "local",
         (MODEL,),
+        promo,
     )
 
 
@@ -297,3 +301,45 @@ def test_a_listing_of_another_version_is_replaced(store: LocalMediaStore, old: b
     _, changed = publish(VEHICLE, listing_of(CUT), store)
     assert changed
     assert Listing.model_validate_json(store.get(keys.listing(VEHICLE))).status == "ready"
+
+
+def promo_of(reason: str | None = None, problems: tuple[str, ...] = ()) -> PromoVideo:
+    made = reason is None
+    return PromoVideo(
+        key=keys.promo(VEHICLE) if made else None,
+        vertical_key=keys.promo_vertical(VEHICLE) if made else None,
+        poster_key=keys.promo_poster(VEHICLE) if made else None,
+        duration=21.5 if made else 0,
+        reason=reason,
+        problems=problems,
+        seconds=8.0 if made else 0,
+    )
+
+
+def test_the_promo_is_listed_with_its_problems() -> None:
+    listing = listing_of(CUT, promo=promo_of(problems=("promo_music: a.mp3 cannot be used",)))
+    assert listing.promo == Promo(
+        key=keys.promo(VEHICLE),
+        vertical_key=keys.promo_vertical(VEHICLE),
+        poster_key=keys.promo_poster(VEHICLE),
+        seconds=21.5,
+    )
+    assert listing.promo_reason is None
+    assert (listing.status, listing.reasons) == (
+        "needs_review",
+        ("promo_music: a.mp3 cannot be used",),
+    )
+    assert listing.cost.seconds["promo_video"] == 8.0
+
+
+def test_a_promo_that_is_no_longer_made_is_removed(store: LocalMediaStore) -> None:
+    promo_keys = (keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE))
+    for key in promo_keys:
+        store.put(key, b"clip")
+    publish_whole(listing_of(CUT, promo=promo_of()), store)
+    assert all(store.stat(key) for key in promo_keys)
+    listing = listing_of(CUT, promo=promo_of("switched off by the option promo"))
+    publish_whole(listing, store)
+    assert (listing.promo, listing.promo_reason) == (None, "switched off by the option promo")
+    assert listing.status == "ready"
+    assert not any(store.stat(key) for key in promo_keys)

@@ -205,16 +205,16 @@ def _shots(
         if has_spin and scene.most_beside_spin is not None:
             most = scene.most_beside_spin
         kind = scene.shows
-        chosen = _varied([p for p in pictures if p.kind == kind and p != hero], size)[:most]
+        chosen = _varied([p for p in pictures if p.kind == kind and p != hero], hero, size)[:most]
     return [
         replace(plain, picture=p, move=moves[i % len(moves)], caption=None if i else scene.caption)
         for i, p in enumerate(chosen)
     ]
 
 
-def _varied(pictures: Sequence[Picture], size: tuple[int, int]) -> list[Picture]:
+def _varied(pictures: Sequence[Picture], hero: Picture, size: tuple[int, int]) -> list[Picture]:
     """Best first, but every view once before any comes twice; close-ups that fill the frame."""
-    seen: dict[str | None, int] = {}
+    seen: dict[str | None, int] = {hero.angle: 0}
     rounds: list[tuple[int, Picture]] = []
     for picture in sorted(pictures, key=_rank):
         view = picture.angle if picture.kind == "exterior" else picture.key
