@@ -210,7 +210,7 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
     for info in list(store.list(keys.processed_folder(vehicle))):
         if keys.is_photo_output(info.key) and info.key not in named:
             store.delete(info.key)
-    if published.promo is None:
+    if published.promo_reason is not None:
         for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
             store.delete(old)
     return published, changed
