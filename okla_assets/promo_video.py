@@ -1,9 +1,10 @@
 """Delivery: the promo video, wide and upright, and its poster."""
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from resources.promo_encoder import Music, PromoEncoder
 if TYPE_CHECKING:
     from okla_assets.imaging.promo_cards import Words
     from okla_assets.imaging.promo_text import Fonts
-    from okla_assets.imaging.promo_timeline import Picture, Template
+    from okla_assets.imaging.promo_timeline import Look, Picture, Timeline
     from resources.models.base import Rgb
 
 VERSION = "1"
@@ -97,13 +98,13 @@ def promo_video(
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the clip is made from; `digest` names it."""
+    """Everything the clips are made from, the wide one first; `digest` names it."""
 
-    pictures: "tuple[Picture, ...]"
+    timelines: "tuple[Timeline, ...]"
     spin: tuple[tuple[str, float], ...]
     words: "Words"
     fonts: "Fonts"
-    template: "Template"
+    look: "Look"
     music_key: str | None
     problems: tuple[str, ...]
     digest: str
@@ -161,7 +162,7 @@ def prepare(
 ) -> Job:
     """What will be made, without making it."""
     from okla_assets.imaging.promo_cards import Words, drawable
-    from okla_assets.imaging.promo_timeline import load_template
+    from okla_assets.imaging.promo_timeline import load_template, plan
     from resources import fonts as found
 
     given = Words(
@@ -174,26 +175,34 @@ def prepare(
     if len(turn) < LEAST_SPIN_FRAMES:
         turn = ()
     music_key, missing = find_music(vehicle, options.promo_music, store)
-    used = (
-        *(p.key for p in pictures),
-        *(key for key, _ in turn),
-        *([music_key] if music_key else []),
+    timelines = tuple(
+        plan(
+            template,
+            pictures,
+            encoder.fps,
+            size,
+            has_spin=bool(turn),
+            left_out=words.cards_left_out,
+        )
+        for size in encoder.sizes()
     )
+    shots = [shot for timeline in timelines for shot in timeline.shots]
+    used = {shot.picture.key for shot in shots if shot.picture} | {key for key, _ in turn}
     digest = digest_of(
         "promo",
         VERSION,
         encoder.fingerprint(),
-        template,
-        [vars(p) for p in pictures],
+        [asdict(shot) for shot in shots],
+        template.look,
         turn,
-        vars(words),
+        asdict(words),
         found.fingerprint(fonts, words.texts),
-        [info.etag if (info := store.stat(key)) else None for key in used],
+        {key: _sha256(store, key) for key in used | ({music_key} if music_key else set())},
         music_key,
         (problems, missing),
     )
     named = (*problems, *([missing] if missing else []))
-    return Job(pictures, turn, words, fonts, template, music_key, named, digest)
+    return Job(timelines, turn, words, fonts, template.look, music_key, named, digest)
 
 
 def make(
@@ -204,25 +213,18 @@ def make(
     cache: StepCache[PromoVideo],
 ) -> PromoVideo:
     """Draws and encodes both clips and the poster, and puts them into the store."""
-    from okla_assets.imaging import codec, promo_cards, promo_frames, promo_timeline
+    from okla_assets.imaging import codec, promo_cards, promo_frames
 
     began = time.perf_counter()
     load = _loader(store)
-    left_out = job.words.cards_left_out
     music: Music | None = None
     problems = list(job.problems)
     with tempfile.TemporaryDirectory(prefix="okla-promo-") as folder:
         outputs: dict[str, Path] = {}
-        clips = zip(
-            encoder.sizes(), (keys.promo(vehicle), keys.promo_vertical(vehicle)), strict=True
-        )
-        for size, key in clips:
-            timeline = promo_timeline.plan(
-                job.template, job.pictures, encoder.fps, size,
-                has_spin=bool(job.spin), left_out=left_out,
-            )  # fmt: skip
+        clip_keys = keys.promo(vehicle), keys.promo_vertical(vehicle)
+        for timeline, size, key in zip(job.timelines, encoder.sizes(), clip_keys, strict=True):
             stage = promo_cards.stage(
-                timeline, job.words, job.fonts, job.template.look, size, load, job.spin
+                timeline, job.words, job.fonts, job.look, size, load, job.spin
             )
             if not outputs:
                 music = _music(job.music_key, timeline.seconds, store, encoder, problems)
@@ -235,7 +237,7 @@ def make(
             key=keys.promo(vehicle),
             vertical_key=keys.promo_vertical(vehicle),
             poster_key=keys.promo_poster(vehicle),
-            duration=round(timeline.seconds, 3),
+            duration=round(job.timelines[0].seconds, 3),
             reason=None,
             problems=tuple(problems),
             seconds=round(time.perf_counter() - began, 3),
@@ -279,6 +281,12 @@ def _music(
         problems.append(f"promo_music: {name} cannot be used: {error}; the video is silent")
         return None
     return Music(samples, promo_audio.LOUDNESS - level)
+
+
+def _sha256(store: MediaStore, key: str) -> str:
+    """Of the bytes and not the ETag: a picture made again with the same bytes is the same."""
+    with store.as_file(key) as path, path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _picture(
