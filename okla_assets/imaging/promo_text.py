@@ -18,6 +18,8 @@ from PIL import Image, ImageDraw, ImageFont, features
 Mask = npt.NDArray[np.uint8]
 
 ELLIPSIS = "…"
+BALANCE = (0.55, 0.65, 0.75, 0.85)
+"""Shares of the width that are tried for lines of like length."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,10 @@ def fit(
     for trial in _sizes(size, least_size):
         lines = _wrap(text, fonts, weight, trial, width)
         if len(lines) <= most_lines:
-            return Fitted(tuple(lines), trial)
+            # Lines of like length: no word alone on the last one.
+            tighter = (_wrap(text, fonts, weight, trial, width * share) for share in BALANCE)
+            even = next((t for t in tighter if len(t) == len(lines)), lines)
+            return Fitted(tuple(even), trial)
     lines = _wrap(text, fonts, weight, least_size, width)[:most_lines]
     last = lines[-1]
     while last and width_of(last + ELLIPSIS, fonts, least_size, weight) > width:

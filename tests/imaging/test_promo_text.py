@@ -69,6 +69,8 @@ def test_long_text_is_wrapped_then_smaller_then_cut() -> None:
     assert roomy == words.Fitted(("Honda CR-V",), 60)
     wrapped = words.fit("Honda CR-V Touring Hybrid", fonts, 700, 60, 30, 500, 2)
     assert len(wrapped.lines) == 2 and wrapped.size == 60
+    lengths = [words.width_of(t, fonts, 60, 700) for t in wrapped.lines]
+    assert min(lengths) > 0.6 * max(lengths)
     cut = words.fit("Honda CR-V Touring Hybrid " * 5, fonts, 700, 60, 30, 500, 2)
     assert cut.size == 30 and cut.lines[-1].endswith("…")
     for found in (roomy, wrapped, cut):
