@@ -375,7 +375,9 @@ class Turn:
             picture = self._load(index)
             if picture.shape[:2] != (height, width):
                 picture = picture[:height, :width]
-            self._planes[index] = to_yuv(np.ascontiguousarray(picture))
+            # An upright frame continues the scene far beyond it: noise would become stripes.
+            calm = cv2.convertScaleAbs(_calm_border(picture))
+            self._planes[index] = to_yuv(np.asarray(calm, np.uint8))
         return self._planes[index]
 
     def _flow(self, index: int, one: Plane, other: Plane) -> tuple[Flow, Flow]:
