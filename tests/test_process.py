@@ -46,6 +46,8 @@ ASSETS = [
     "license_plates",
     "composites",
     "spin_frames",
+    "hotspots",
+    "promo_video",
     "listing",
 ]
 NO_TURN = {"walkaround_frames": 0, "spin_frames": 0}
