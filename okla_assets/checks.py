@@ -108,7 +108,7 @@ def listing_valid(
         stored = Listing.model_validate_json(store.get(key))
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
-    named = [k for p in stored.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key) if k]
+    named = [key for photo in stored.photos for key in photo.files]
     named += stored.spin.frames if stored.spin else ()
     lost = [k for k in named if store.stat(k) is None]
     return dg.AssetCheckResult(

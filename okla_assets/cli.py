@@ -117,7 +117,8 @@ def process(
     if listing is None:
         _stop(problem, NOTHING_MADE)
     _print_summary(listing)
-    out_console.print(f"{store.folder / keys.listing(vehicle)}", soft_wrap=True, highlight=False)
+    for key in (keys.gallery(vehicle), keys.listing(vehicle)):
+        out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
     if listing.status == "failed":
         raise typer.Exit(NOTHING_MADE)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 VERSION = "3"
 THUMBNAIL_SIDE = 400
+BEFORE_SIDE = 1200
 UNCUT = {
     "unsure": "no trustworthy cut-out: the two networks disagree",
     "cropped": "the vehicle is not shown whole",
@@ -84,7 +85,7 @@ def composites(
                 view.category,
                 plates.digest,
                 search.fingerprint,
-                options,
+                options.of_pictures,
             ),
             partial(finish, vehicle, photo, mask, view, plates, options, store, search),
         )
@@ -172,7 +173,7 @@ def finish(
     store: MediaStore,
     search: LeakSearch,
 ) -> tuple[Composite, Outputs]:
-    """One photo's row and its files: the finished photo, its thumbnail, its matte."""
+    """One photo's row and its files: the finished photo, its thumbnail, its matte, its before."""
     from okla_assets.imaging import codec, enhance, studio
 
     treatment, reason = choose_treatment(mask, view, options)
@@ -180,10 +181,12 @@ def finish(
     copy_scale = picture.shape[1] / photo.width
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
+    before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
         placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
+        source_box = placement.box_of(picture)
         opacity = options.shadow_opacity if options.generate_shadow else None
         picture = studio.compose(picture, alpha, placement, opacity)
         shown = _shown(mask, plates, copy_scale * placement.scale, placement, main_only=True)
@@ -197,11 +200,17 @@ def finish(
     )
     thumbnail_key = keys.thumbnail(vehicle, view.category, photo.number)
     mask_key = keys.processed_mask(vehicle, view.category, photo.number)
+    before_key = keys.before_photo(vehicle, view.category, photo.number)
     outputs = {}
     if withheld is None:
         outputs[processed_key] = _encode(picture, options)
         small = codec.fit_within(picture, THUMBNAIL_SIDE)
         outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
+    if withheld is None and treatment == "studio":
+        # The photo before shows the street too, which the studio picture does not.
+        around = _shown(mask, plates, before.shape[1] / photo.width)
+        if not checked or search.verdict(before, around) is None:
+            outputs[before_key] = codec.encode_jpeg(before, 82)
     if grey is not None and view.category == "exterior":
         outputs[mask_key] = codec.encode_png(codec.resize(grey, photo.width, photo.height))
     row = Composite(
@@ -211,6 +220,8 @@ def finish(
         processed_key=processed_key if processed_key in outputs else None,
         thumbnail_key=thumbnail_key if thumbnail_key in outputs else None,
         mask_key=mask_key if mask_key in outputs else None,
+        before_key=before_key if before_key in outputs else None,
+        source_box=source_box,
         plates_checked=checked,
         withheld=withheld,
         seconds=0,

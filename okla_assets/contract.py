@@ -33,6 +33,18 @@ class Row(BaseModel):
 # --- options --------------------------------------------------------------------------------------
 
 
+class HandHotspot(Row):
+    """A close-up's place as the owner says: `x`, `y` in [0, 1] of the upright source photo `on`.
+
+    Both photos are named as uploaded.
+    """
+
+    photo: str
+    on: str
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+
 class StudioOptions(Row):
     """How a vehicle's photos are finished. The names are those OKLA's backend uses."""
 
@@ -47,6 +59,13 @@ class StudioOptions(Row):
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
     spin_frames: int = Field(default=36, ge=8, le=72)
+    auto_hotspots: bool = True
+    hotspots: tuple[HandHotspot, ...] = ()
+
+    @property
+    def of_pictures(self) -> "StudioOptions":
+        """Those that change a finished picture: what its digest is made of."""
+        return self.model_copy(update={"auto_hotspots": True, "hotspots": ()})
 
 
 # --- tables between assets ------------------------------------------------------------------------
@@ -229,6 +248,9 @@ class Composite(Row):
 
     `withheld` says why there is no finished picture: a plate can still be seen on it.
     `plates_checked` tells whether the finished picture was searched for plates.
+    `before_key` is the photo as taken but without plates, at gallery size, where it was put into
+    the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
+    that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
     """
 
     number: int
@@ -239,6 +261,8 @@ class Composite(Row):
     mask_key: str | None
     plates_checked: bool
     withheld: str | None
+    before_key: str | None
+    source_box: Box
     seconds: float
 
 
@@ -275,7 +299,8 @@ class Hotspot(Row):
     """A close-up's place on a picture that shows the whole vehicle.
 
     `x` and `y` in [0, 1] are on the finished picture: exterior photo `on_photo`, or spin frame
-    `on_frame` (counted from 0); just one of the two is set.
+    `on_frame` (counted from 0); just one of the two is set. `matches` features agree on the place;
+    none where it was set by hand.
     """
 
     photo: int
@@ -287,10 +312,24 @@ class Hotspot(Row):
     matches: int
 
 
-class Hotspots(Row):
-    """Table of `hotspots`."""
+class CloseUp(Row):
+    """What became of one close-up: its places, or the reason why it has none."""
 
-    rows: tuple[Hotspot, ...]
+    number: int
+    spots: tuple[Hotspot, ...]
+    reason: str | None
+    seconds: float
+
+
+class Hotspots(Row):
+    """Table of `hotspots`: the close-ups."""
+
+    rows: tuple[CloseUp, ...]
+
+    @property
+    def spots(self) -> tuple[Hotspot, ...]:
+        """All places, by close-up."""
+        return tuple(spot for row in self.rows for spot in row.spots)
 
 
 class PromoVideo(Row):
@@ -364,6 +403,18 @@ class ListingPhoto(Row):
     processed_key: str | None
     thumbnail_key: str | None
     withheld: str | None = Field(description="why there is no finished picture")
+    before_key: str | None = Field(
+        description="the photo before, without plates, at gallery size; only of studio pictures"
+    )
+    source_box: Box = Field(
+        description="where the source photo lies on the finished picture, in shares of its size"
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all its published files."""
+        every = (self.processed_key, self.thumbnail_key, self.mask_key, self.before_key)
+        return tuple(key for key in every if key is not None)
 
 
 class Spin(Row):

@@ -94,18 +94,25 @@ def processed_mask(vehicle: VehicleId, category: str, number: int) -> str:
     return f"processed/{vehicle}/masks/{_stem(category, number)}_mask.png"
 
 
-_SHOWN = re.compile(r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb)\.\w+\Z")
+_SHOWN = re.compile(r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb|before)\.\w+\Z")
 
 
 def photo_shown(key: str) -> int | None:
-    """Number of the photo that a finished picture or thumbnail shows; None for any other key."""
+    """Number of the photo that a published picture shows; None for masks and any other key."""
     shown = _SHOWN.search(key)
     return int(shown[2]) if shown else None
 
 
+def before_photo(vehicle: VehicleId, category: str, number: int) -> str:
+    """The photo as taken but without plates, at gallery size, to be compared with the finished."""
+    return f"processed/{vehicle}/before/{_stem(category, number)}_before.jpg"
+
+
 def is_photo_output(key: str) -> bool:
-    """Whether the key is one that `processed_photo`, `thumbnail` or `processed_mask` makes."""
-    return bool(re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask)\.\w+\Z", key))
+    """Whether the key names a picture of one photo: finished, thumbnail, matte or before."""
+    return bool(
+        re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask|before)\.\w+\Z", key)
+    )
 
 
 def spin_folder(vehicle: VehicleId) -> str:
@@ -131,6 +138,11 @@ def spin_data(vehicle: VehicleId) -> str:
 def spin_page(vehicle: VehicleId) -> str:
     """The viewer's page."""
     return f"{spin_folder(vehicle)}index.html"
+
+
+def spin_script(vehicle: VehicleId) -> str:
+    """The viewer itself, for the spin's page and for pages that embed it."""
+    return f"{spin_folder(vehicle)}okla-spin.js"
 
 
 def promo(vehicle: VehicleId) -> str:

@@ -1,8 +1,9 @@
-"""Delivery: listing.json, the machine's result, written last."""
+"""Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Protocol
 
 import dagster as dg
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from okla_assets.contract import (
     Composite,
     Composites,
     Cost,
+    Hotspots,
     LicensePlates,
     Listing,
     ListingPhoto,
@@ -31,6 +33,7 @@ from okla_assets.contract import (
     WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.viewer import pages
 from resources.media_store import MediaStore
 from resources.models.base import (
     ModelInfo,
@@ -45,6 +48,7 @@ from resources.profiles import Profile
 
 VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
+NO_HOTSPOTS = Hotspots(rows=())
 
 
 @dg.asset(
@@ -72,7 +76,7 @@ def listing(
     plate_reader: dg.ResourceParam[TextReader],
     profile: Profile,
 ) -> dg.MaterializeResult[Listing]:
-    """listing.json: everything a marketplace needs to show the vehicle.
+    """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
 
     `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
     means that no photo could be used. It is written after every file it names, and files that it
@@ -111,6 +115,15 @@ def listing(
     )
 
 
+class Timed(Protocol):
+    """A row or table that took seconds of computing."""
+
+    @property
+    def seconds(self) -> float:
+        """How many."""
+        ...
+
+
 def build(
     raw: RawPhotos,
     frames: WalkaroundFrames,
@@ -121,6 +134,7 @@ def build(
     spin: SpinFrames,
     profile: str,
     models: Iterable[ModelInfo],
+    hotspots: Hotspots = NO_HOTSPOTS,
 ) -> Listing:
     """The listing of the vehicle's tables."""
     photos = tuple(
@@ -136,12 +150,7 @@ def build(
     )
     problems = (*raw.options_problems, *license_plates.problems)
     status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[
-        str,
-        Sequence[
-            Photo | WalkaroundFrames | Mask | Classification | PhotoPlates | Composite | SpinFrames
-        ],
-    ] = {
+    spent: dict[str, Sequence[Timed]] = {
         "raw_photos": raw.photos,
         "walkaround_frames": (frames,),
         "masks": (*masks.rows, *masks.frames),
@@ -149,6 +158,7 @@ def build(
         "license_plates": (*license_plates.rows, *license_plates.frames),
         "composites": composites.rows,
         "spin_frames": (spin,),
+        "hotspots": hotspots.rows,
     }
     return Listing(
         schema_version=1,
@@ -175,7 +185,7 @@ def build(
         spin_reason=spin.reason,
         promo=None,
         promo_reason=None,
-        hotspots=(),
+        hotspots=hotspots.spots,
     )
 
 
@@ -210,7 +220,7 @@ def judge(
 
 
 def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple[Listing, bool]:
-    """Writes listing.json and removes finished files it does not name.
+    """Writes the pages and listing.json, and removes finished files it does not name.
 
     Where nothing changed but the clock, the published bytes stay as they are. Returns the listing
     as published, and whether it was written.
@@ -221,14 +231,19 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         exclude=NOT_COMPARED
     )
     published = fresh if changed or previous is None else previous
+    made = pages.outputs(published)
+    for page, (data, content_type) in made.items():
+        if store.stat(page) is None or store.get(page) != data:
+            store.put(page, data, content_type)
     if changed:
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
-    named = {k for p in published.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key)}
+    named = {*made, *(k for photo in published.photos for k in photo.files)}
     named |= set(published.spin.frames if published.spin else ())
+    ours = pages.names(vehicle)
     for info in list(store.list(keys.processed_folder(vehicle))):
         made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
-        if made_here and info.key not in named:
+        if (made_here or info.key in ours) and info.key not in named:
             store.delete(info.key)
     return published, changed
 
@@ -281,4 +296,6 @@ def _listed(
         processed_key=finished.processed_key,
         thumbnail_key=finished.thumbnail_key,
         withheld=finished.withheld,
+        before_key=finished.before_key,
+        source_box=finished.source_box,
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from okla_assets.contract import (
     Category,
     Classification,
+    CloseUp,
     Composite,
     ListingPhoto,
     Mask,
@@ -162,6 +163,19 @@ def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
         "treatment": composite.treatment,
         "reason": composite.reason,
         "finished": composite.withheld or _file(composite.processed_key),
+    }
+
+
+def close_up_row(photo: Photo, row: CloseUp) -> dict[str, Cell]:
+    """A close-up's places, or why it has none."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "on photos": " ".join(str(s.on_photo) for s in row.spots if s.on_photo is not None),
+        "on frames": " ".join(str(s.on_frame) for s in row.spots if s.on_frame is not None),
+        "by hand": "yes" if any(spot.by_hand for spot in row.spots) else "",
+        "matches": max((spot.matches for spot in row.spots), default=None),
+        "reason": row.reason,
     }
 
 

@@ -22,6 +22,7 @@ from okla_assets.contract import (
     Quality,
     RawPhotos,
     RefusedFile,
+    Spin,
     SpinFrame,
     SpinFrames,
     StudioOptions,
@@ -124,6 +125,8 @@ def listing_of(
                 mask_key=keys.processed_mask(VEHICLE, category, number) if cut else None,
                 plates_checked=True,
                 withheld=None,
+                before_key=keys.before_photo(VEHICLE, category, number) if cut else None,
+                source_box=(-0.1, 0, 1.2, 0.9) if cut else (0, 0, 1, 1),
                 seconds=seconds,
             )
         )
@@ -209,6 +212,7 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
         "license_plates": 2.5,
         "composites": 2.5,
         "spin_frames": 0.0,
+        "hotspots": 0,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
         ("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
@@ -224,9 +228,8 @@ def test_only_an_exterior_has_a_vehicle_box() -> None:
 
 def write_files_of(listing: Listing, store: LocalMediaStore) -> None:
     for photo in listing.photos:
-        for key in (photo.processed_key, photo.thumbnail_key, photo.mask_key):
-            if key:
-                store.put(key, key.encode())
+        for key in photo.files:
+            store.put(key, key.encode())
 
 
 def publish_whole(listing: Listing, store: LocalMediaStore) -> None:
@@ -254,7 +257,8 @@ def test_a_change_is_written_and_the_rest_stays(store: LocalMediaStore) -> None:
     assert changed
     after = contents(store, "processed/")
     assert Listing.model_validate_json(after[keys.listing(VEHICLE)][0]) == published == fresh
-    del before[keys.listing(VEHICLE)], after[keys.listing(VEHICLE)]
+    for key in (keys.listing(VEHICLE), keys.gallery(VEHICLE)):
+        del before[key], after[key]
     assert after == before
 
 
@@ -272,13 +276,9 @@ def test_a_change_is_written_and_the_rest_stays(store: LocalMediaStore) -> None:
 def test_files_that_are_no_longer_named_go(store: LocalMediaStore, fresh: Listing) -> None:
     publish_whole(listing_of(CUT, CABIN), store)
     publish_whole(fresh, store)
-    named = {
-        key
-        for p in fresh.photos
-        for key in (p.processed_key, p.thumbnail_key, p.mask_key)
-        if key is not None
-    }
-    assert contents(store, "processed/").keys() == {keys.listing(VEHICLE)} | named
+    named = {key for photo in fresh.photos for key in photo.files}
+    pages = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    assert contents(store, "processed/").keys() == pages | named
 
 
 def test_what_a_killed_run_left_goes_although_the_listing_stays(store: LocalMediaStore) -> None:
@@ -291,12 +291,46 @@ def test_what_a_killed_run_left_goes_although_the_listing_stays(store: LocalMedi
     assert contents(store, "processed/").keys() == whole.keys()
 
 
+SPIN = Spin(
+    frames=tuple(keys.spin_frame(VEHICLE, i) for i in (1, 2, 3)),
+    azimuths_deg=(0, 120, 240),
+    width=1280,
+    height=960,
+    viewer_key=keys.spin_page(VEHICLE),
+    gaps=(120, 120, 120),
+)
+SPIN_FILES = {f(VEHICLE) for f in (keys.spin_page, keys.spin_data, keys.spin_script)}
+
+
+def test_the_spins_page_comes_and_goes_with_it(store: LocalMediaStore) -> None:
+    publish_whole(listing_of(CUT).model_copy(update={"spin": SPIN}), store)
+    with_spin = contents(store, "processed/")
+    assert with_spin.keys() >= SPIN_FILES
+    assert b"okla-spin" in with_spin[keys.gallery(VEHICLE)][0]
+    publish_whole(listing_of(CUT), store)
+    assert contents(store, "processed/").keys() == with_spin.keys() - SPIN_FILES
+
+
+def test_a_page_that_was_lost_or_is_of_older_code_is_made_again(store: LocalMediaStore) -> None:
+    listing = listing_of(CUT).model_copy(update={"spin": SPIN})
+    publish_whole(listing, store)
+    before = contents(store, "processed/")
+    store.put(keys.gallery(VEHICLE), b"an older page")
+    store.delete(keys.spin_script(VEHICLE))
+    _, changed = publish(VEHICLE, listing, store)
+    assert not changed
+    after = contents(store, "processed/")
+    assert {key: data for key, (data, _) in after.items()} == {
+        key: data for key, (data, _) in before.items()
+    }
+    assert after[keys.spin_data(VEHICLE)] == before[keys.spin_data(VEHICLE)]  # not touched
+
+
 def test_files_of_others_stay(store: LocalMediaStore) -> None:
     folder = keys.processed_folder(VEHICLE)
     others = [
         f"{folder}promo.mp4",
         f"{folder}promo_poster.jpg",
-        f"{folder}index.html",
         f"{folder}360-viewer/cover.jpg",
         f"{folder}notes about exterior_001_processed.txt",
         "processed/1HGCM82633A0043529/exterior_001_processed.jpg",
@@ -307,7 +341,8 @@ def test_files_of_others_stay(store: LocalMediaStore) -> None:
         store.put(key, b"1")
     publish_whole(listing_of(CUT), store)
     publish_whole(listing_of(), store)
-    assert {i.key for i in store.list("")} == {*others, keys.listing(VEHICLE)}
+    pages = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    assert {i.key for i in store.list("")} == {*others, *pages}
 
 
 @pytest.mark.parametrize(

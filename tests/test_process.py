@@ -106,6 +106,8 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
     names = ["exterior_001", "exterior_002", "exterior_003", "interior_004", "misc_005"]
     assert vehicle.files.keys() == {
         keys.listing(VEHICLE),
+        keys.gallery(VEHICLE),
+        f"{folder}before/exterior_001_before.jpg",
         *(f"{folder}{name}_processed.jpg" for name in names),
         *(f"{folder}thumbnails/{name}_thumb.jpg" for name in names),
         *(f"{folder}masks/{name}_mask.png" for name in names[:2]),
@@ -146,6 +148,22 @@ def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
                 assert mask.size == (photo.width, photo.height) == (360, 270)
     box = vehicle.first.listing.photos[0].vehicle_box
     assert box == pytest.approx((80, 100, 181, 91), abs=4)
+
+
+def test_the_photo_before_lies_where_the_finished_one_shows_its_vehicle(vehicle: Vehicle) -> None:
+    photo, *others = vehicle.first.listing.photos
+    assert [(o.before_key, o.source_box) for o in others] == [(None, (0, 0, 1, 1))] * 4
+    assert photo.before_key is not None
+    with Image.open(BytesIO(vehicle.files[photo.before_key][0])) as before:
+        assert before.size == (photo.width, photo.height)  # smaller than a gallery needs
+        paint = np.ptp(np.asarray(before.convert("RGB"), np.int16), axis=2) > 90
+    with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
+        painted = np.ptp(np.asarray(finished.convert("RGB"), np.int16), axis=2) > 90
+    left, top, width, height = photo.source_box
+    for axis, start, length in ((1, left, width), (0, top, height)):
+        on_before = np.flatnonzero(paint.any(axis=1 - axis))[[0, -1]] / paint.shape[axis]
+        on_finished = np.flatnonzero(painted.any(axis=1 - axis))[[0, -1]] / painted.shape[axis]
+        assert start + on_before * length == pytest.approx(on_finished, abs=0.01)
 
 
 def test_the_studio_replaces_the_street(vehicle: Vehicle) -> None:
@@ -220,7 +238,8 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     assert detector.asked == 1
     assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
     after = processed.snapshot()
-    assert all(after[key] == before[key] for key in before if not key.endswith("listing.json"))
+    told = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    assert all(after[key] == before[key] for key in before.keys() - told)
 
 
 def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) -> None:

@@ -552,5 +552,5 @@ def decode_rgba(data: bytes) -> Pixels:
 def _imdecode(data: bytes, flags: int) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if pixels is None:
-        raise ValueError(f"these {len(data)} bytes are no picture")
+        raise ValueError(f"not a picture that can be read ({len(data)} bytes)")
     return cast(Pixels, pixels)
