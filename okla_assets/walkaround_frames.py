@@ -199,10 +199,11 @@ def look_around(video: OpenVideo, detector: VehicleDetector, views: ViewClassifi
     from okla_assets.imaging.matte import main_vehicle
     from okla_assets.imaging.turn import Look
 
-    step = max(1.0, len(video.moments) / MOST_LOOKS)
+    count = min(MOST_LOOKS, len(video.moments))
     looks = []
-    for position in range(min(MOST_LOOKS, len(video.moments))):
-        index = int(position * step)
+    for position in range(count):
+        # The first and the last moment are among them: what lies outside is in no turn.
+        index = round(position * (len(video.moments) - 1) / max(1, count - 1))
         picture: Rgb = video.picture(index)
         height, width = picture.shape[:2]
         (found,) = detector.detect([picture])

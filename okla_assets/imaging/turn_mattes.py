@@ -31,8 +31,7 @@ EDGE = 3.0  # pixels: width of the saliency net's own ramp outside its silhouett
 LEAST_AGREEMENT = 0.91
 """Of the carried silhouette and the saliency; below, the exact network looks itself."""
 MOST_JUMP = 0.06  # IoU below its turn's middle at which a silhouette contradicts its neighbours
-MOST_BOX_CHANGE = 0.25  # of the box's size, from the middle of its neighbours
-NEIGHBOURS = 2  # frames on each side that a box is held against
+SAME_VEHICLE = 0.3  # IoU of a vehicle's boxes on neighbouring frames, 22 degrees apart at most
 
 
 def key_frames(count: int) -> list[int]:
@@ -41,34 +40,28 @@ def key_frames(count: int) -> list[int]:
 
 
 def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
-    """The vehicle's box on each frame, those that contradict their neighbours taken from these.
+    """The vehicle's box on each frame; where it is missing or elsewhere, from its neighbours.
 
-    A frame without a box gets its neighbours' where these have some; else it stays None.
+    A box is elsewhere where it hardly meets those before and after it, which meet each other:
+    another car was taken for the vehicle. Where the neighbours say nothing it stays as it is.
     """
-    tracked: list[Box | None] = []
-    for i, box in enumerate(boxes):
-        around = [
-            b
-            for j in range(i - NEIGHBOURS, i + NEIGHBOURS + 1)
-            if j != i and 0 <= j < len(boxes) and (b := boxes[j]) is not None
-        ]
-        if len(around) < 2:
-            tracked.append(box)
+    tracked = list(boxes)
+    for i in range(1, len(boxes) - 1):
+        before, box, after = boxes[i - 1], boxes[i], boxes[i + 1]
+        if before is None or after is None or overlap(before, after) < SAME_VEHICLE:
             continue
-        x, y, w, h = (float(v) for v in np.median(np.array(around), axis=0))
-        expected: Box = (x, y, w, h)
-        if box is None or _change(box, expected) > MOST_BOX_CHANGE:
-            tracked.append(expected)
-        else:
-            tracked.append(box)
+        if box is None or max(overlap(box, before), overlap(box, after)) < SAME_VEHICLE:
+            x, y, w, h = (float(v) for v in np.mean([before, after], axis=0))
+            tracked[i] = x, y, w, h
     return tracked
 
 
-def _change(box: Box, other: Box) -> float:
-    """The largest move of a side, in sizes of the other box."""
-    x0, x1 = abs(box[0] - other[0]), abs(box[0] + box[2] - other[0] - other[2])
-    y0, y1 = abs(box[1] - other[1]), abs(box[1] + box[3] - other[1] - other[3])
-    return max(max(x0, x1) / max(other[2], 1.0), max(y0, y1) / max(other[3], 1.0))
+def overlap(box: Box, other: Box) -> float:
+    """Intersection over union."""
+    across = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
+    down = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
+    common = max(0.0, across) * max(0.0, down)
+    return common / max(box[2] * box[3] + other[2] * other[3] - common, 1e-6)
 
 
 def grey_grid(crop: Rgb) -> npt.NDArray[np.uint8]:
@@ -146,7 +139,7 @@ def jumps(grids: Sequence[Alpha]) -> list[int]:
     """Frames whose silhouette contradicts those before and after it, by their mattes as grids.
 
     A silhouette is held against the mean of its neighbours', and the IoU against the middle one of
-    the whole turn.
+    the whole turn: it may be lower by MOST_JUMP, or by as much as the turn's coarse steps explain.
     """
     if len(grids) < 5:
         return []
@@ -157,4 +150,6 @@ def jumps(grids: Sequence[Alpha]) -> list[int]:
         union = float((between | solid[i]).sum())
         agreed.append(float((between & solid[i]).sum()) / union if union else 0.0)
     middle = float(np.median(agreed))
-    return [i for i, value in enumerate(agreed, 1) if value < middle - MOST_JUMP]
+    usual = float(np.median(np.abs(np.array(agreed) - middle)))
+    least = middle - max(MOST_JUMP, 4 * usual)
+    return [i for i, value in enumerate(agreed, 1) if value < least]
