@@ -6,10 +6,12 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.contract import Listing, RawPhotos
+from okla_assets.composites import composites
+from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos, SpinFrames
 from okla_assets.listing import listing
 from okla_assets.partitions import vehicles
 from okla_assets.raw_photos import raw_photos
+from okla_assets.spin_frames import spin_frames
 from resources.media_store import MediaStore
 
 # Checks on one partition at a time are "preview" in dagster 1.13; the release is pinned.
@@ -24,6 +26,43 @@ def something_accepted(raw_photos: RawPhotos) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(raw_photos.photos)} accepted, {len(raw_photos.refused)} refused",
         metadata={"refused": [f"{r.source_key}: {r.reason}" for r in raw_photos.refused]},
+    )
+
+
+@dg.asset_check(
+    asset=composites,
+    additional_ins={"license_plates": dg.AssetIn("license_plates")},
+    partitions_def=vehicles,
+    blocking=True,
+)
+def no_plate_shown(
+    context: dg.AssetCheckExecutionContext,
+    composites: Composites,
+    license_plates: LicensePlates,
+    store: dg.ResourceParam[MediaStore],
+) -> dg.AssetCheckResult:
+    """Every finished picture was searched for plates, and none that shows one is in processed/.
+
+    A picture that was kept back is a warning and the vehicle needs review. A picture that was not
+    searched, or that was to be kept back and is there all the same, stops publication.
+    """
+    if license_plates.style == "none":
+        return dg.AssetCheckResult(passed=True, description="masking is switched off by option")
+    held = [row for row in composites.rows if row.withheld is not None]
+    numbers = {row.number for row in held}
+    folder = keys.processed_folder(keys.parse_vehicle_id(context.partition_key))
+    shown = [i.key for i in store.list(folder) if keys.photo_shown(i.key) in numbers]
+    unsearched = [str(row.number) for row in composites.rows if not row.plates_checked]
+    open_leak = bool(shown or unsearched)
+    return dg.AssetCheckResult(
+        passed=not held and not open_leak,
+        severity=dg.AssetCheckSeverity.ERROR if open_leak else dg.AssetCheckSeverity.WARN,
+        description=f"{len(composites.rows) - len(held)} shown, {len(held)} kept back",
+        metadata={
+            "kept_back": [f"photo {row.number}: {row.withheld}" for row in held],
+            "in_processed": shown,
+            "not_searched": unsearched,
+        },
     )
 
 
@@ -44,6 +83,21 @@ def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(asset=spin_frames, partitions_def=vehicles)
+def spin_or_reason(spin_frames: SpinFrames) -> dg.AssetCheckResult:
+    """The vehicle turns all the way round, or it says why there is no turn."""
+    from okla_assets.imaging.turn import MOST_GAP
+
+    widest = max(spin_frames.gaps, default=0.0)
+    return dg.AssetCheckResult(
+        passed=widest <= MOST_GAP if spin_frames.frames else bool(spin_frames.reason),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(spin_frames.frames)} frames, widest gap {widest:.0f} degrees"
+        if spin_frames.frames
+        else f"none: {spin_frames.reason}",
+    )
+
+
 @dg.asset_check(asset=listing, partitions_def=vehicles)
 def listing_valid(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
@@ -54,7 +108,8 @@ def listing_valid(
         stored = Listing.model_validate_json(store.get(key))
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
-    named = [k for p in stored.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key) if k]
+    named = [key for photo in stored.photos for key in photo.files]
+    named += stored.spin.frames if stored.spin else ()
     lost = [k for k in named if store.stat(k) is None]
     return dg.AssetCheckResult(
         passed=not lost,
@@ -64,4 +119,4 @@ def listing_valid(
     )
 
 
-ALL = (something_accepted, exteriors_cut_or_flagged, listing_valid)
+ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, spin_or_reason, listing_valid)

@@ -69,7 +69,7 @@ def classifications(
         computed=done.computed,
         seconds=done.seconds,
         rows=[previews.view_row(p, r) for p, r in zip(raw_photos.photos, rows, strict=True)],
-        pictures=[p.work_key for p in raw_photos.photos],
+        pictures=(),  # they show plates
         link=keys.raw_photos(vehicle),
     )
 

@@ -63,6 +63,10 @@ def process(
     shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1.")] = None,
     generate_shadow: Annotated[bool | None, typer.Option(help="The shadow on the floor.")] = None,
     auto_enhance: Annotated[bool | None, typer.Option(help="Exposure and colours.")] = None,
+    mask_license_plate: Annotated[bool | None, typer.Option(help="Cover plates.")] = None,
+    license_plate_mask_type: Annotated[
+        str | None, typer.Option(help="fill, blur, logo or none.")
+    ] = None,
 ) -> None:
     """Make the studio listing of one car from a folder of photos."""
     if not folder.is_dir():
@@ -82,6 +86,8 @@ def process(
             "shadow_opacity": shadow_opacity,
             "generate_shadow": generate_shadow,
             "auto_enhance": auto_enhance,
+            "mask_license_plate": mask_license_plate,
+            "license_plate_mask_type": license_plate_mask_type,
         }.items()
         if value is not None
     }
@@ -103,11 +109,8 @@ def demo(
 
     vehicle = keys.parse_vehicle_id("sample")
     listing = _process(sample.MEDIA, vehicle, out, profile, {})
-    gallery = (out / keys.gallery(vehicle)).resolve()
-    if gallery.is_file():
-        out_console.print(f"the gallery: {gallery}", soft_wrap=True, highlight=False)
-        if show:
-            webbrowser.open(gallery.as_uri())
+    if show:
+        webbrowser.open((out / keys.gallery(vehicle)).resolve().as_uri())
     _finish(listing)
 
 
@@ -282,7 +285,8 @@ def _process(
     if listing is None:
         _stop(problem, NOTHING_MADE)
     _print_summary(listing)
-    out_console.print(f"{store.folder / keys.listing(vehicle)}", soft_wrap=True, highlight=False)
+    for key in (keys.gallery(vehicle), keys.listing(vehicle)):
+        out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
     return listing
 
 

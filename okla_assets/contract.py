@@ -18,6 +18,7 @@ Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
 Side = Literal["left", "right"]
 Treatment = Literal["studio", "enhanced", "original"]
 Status = Literal["ready", "needs_review", "failed"]
+PlateStyle = Literal["blur", "fill", "logo", "none"]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[float, float, float, float]
 Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -32,8 +33,20 @@ class Row(BaseModel):
 # --- options --------------------------------------------------------------------------------------
 
 
-class StudioOptions(Row):
-    """How a vehicle's photos are finished. The names are those OKLA's backend uses."""
+class HandHotspot(Row):
+    """A close-up's place as the owner says: `x`, `y` in [0, 1] of the upright source photo `on`.
+
+    Both photos are named as uploaded.
+    """
+
+    photo: str
+    on: str
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+
+class PictureOptions(Row):
+    """How a photo is finished: what changes a finished picture."""
 
     background_id: Literal["white_studio"] = "white_studio"
     generate_shadow: bool = True
@@ -44,15 +57,36 @@ class StudioOptions(Row):
     max_width: int = Field(default=1600, ge=320, le=4096)
     aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
     mask_license_plate: bool = True
-    license_plate_mask_type: Literal["blur", "fill", "logo", "none"] = "fill"
+    license_plate_mask_type: PlateStyle = "fill"
+
+
+class StudioOptions(PictureOptions):
+    """How a vehicle's media are finished. The names are those OKLA's backend uses."""
+
     spin_frames: int = Field(default=36, ge=8, le=72)
+    auto_hotspots: bool = True
+    hotspots: tuple[HandHotspot, ...] = ()
+    promo: bool = True
+    promo_title: str = Field(default="", max_length=120)
+    promo_price: str = Field(default="", max_length=40)
+    promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
+    promo_contact: str = Field(default="", max_length=120)
+    promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
+
+    @property
+    def of_pictures(self) -> PictureOptions:
+        """The part that finished pictures are made from, for their digests."""
+        return PictureOptions(**self.model_dump(include=set(PictureOptions.model_fields)))
 
 
 # --- tables between assets ------------------------------------------------------------------------
 
 
 class Photo(Row):
-    """One accepted photo. `digest` names its working copy by content and decoder version."""
+    """One accepted photo. `digest` names its working copy by content and decoder version.
+
+    `work_key` is the private copy: it shows plates.
+    """
 
     number: int
     source_key: str
@@ -95,29 +129,33 @@ class RawPhotos(Row):
 class Frame(Row):
     """One moment of the walk-around video, upright and at working size; `time` in seconds.
 
-    `work_key` is the private copy: it shows plates.
+    `azimuth_deg` is smoothed over the turn. `work_key` is the private copy: it shows plates.
     """
 
     number: int
     time: float
+    azimuth_deg: float = Field(ge=0, lt=360)
     width: int
     height: int
     digest: str
     work_key: str
-    seconds: float
 
 
 class WalkaroundFrames(Row):
     """Table of `walkaround_frames`: N moments of one turn around the vehicle, in video order.
 
-    Without frames `reason` says why: there is no video, or none of them shows a turn.
+    `direction` is +1 where azimuths grow with the numbers, -1 where they fall. Without frames
+    `reason` says why: there is no video, or none of them shows a turn. `seconds` is the whole
+    step's, reading the video included.
     """
 
     source_key: str | None
     source_sha256: str | None
+    direction: Literal[1, -1] | None
     frames: tuple[Frame, ...]
     refused: tuple[RefusedFile, ...]
     reason: str | None
+    seconds: float
 
 
 MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
@@ -128,12 +166,14 @@ class Mask(Row):
 
     `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
-    matte at working size, present for `cut` and `unsure`.
+    matte at working size, present for `cut` and `unsure`. `other_vehicles` are the boxes of those
+    that the photo is not about.
     """
 
     number: int
     status: MaskStatus
     vehicle_box: Box | None
+    other_vehicles: tuple[Box, ...] = ()
     vehicle_score: Confidence | None
     matte_key: str | None
     agreement: Confidence | None
@@ -203,21 +243,37 @@ class PhotoPlates(Row):
 
 
 class LicensePlates(Row):
-    """Table of `license_plates`: photos, and frames of the walk-around by their own numbers."""
+    """Table of `license_plates`: photos, and frames of the walk-around by their own numbers.
 
+    `style` is how plates are covered; `problems` what of the options about it could not be used.
+    """
+
+    style: PlateStyle
+    problems: tuple[str, ...]
     rows: tuple[PhotoPlates, ...]
     frames: tuple[PhotoPlates, ...] = ()
 
 
 class Composite(Row):
-    """One finished photo. `reason` says why it is not on the studio scene, where it is not."""
+    """One finished photo. `reason` says why it is not on the studio scene, where it is not.
+
+    `withheld` says why there is no finished picture: a plate can still be seen on it.
+    `plates_checked` tells whether the finished picture was searched for plates.
+    `before_key` is the photo as taken but without plates, at gallery size, where it was put into
+    the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
+    that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
+    """
 
     number: int
     treatment: Treatment
     reason: str | None
-    processed_key: str
-    thumbnail_key: str
+    processed_key: str | None
+    thumbnail_key: str | None
     mask_key: str | None
+    plates_checked: bool
+    withheld: str | None
+    before_key: str | None
+    source_box: Box
     seconds: float
 
 
@@ -254,7 +310,8 @@ class Hotspot(Row):
     """A close-up's place on a picture that shows the whole vehicle.
 
     `x` and `y` in [0, 1] are on the finished picture: exterior photo `on_photo`, or spin frame
-    `on_frame` (counted from 0); just one of the two is set.
+    `on_frame` (counted from 0); just one of the two is set. `matches` features agree on the place;
+    none where it was set by hand.
     """
 
     photo: int
@@ -266,20 +323,38 @@ class Hotspot(Row):
     matches: int
 
 
-class Hotspots(Row):
-    """Table of `hotspots`."""
+class CloseUp(Row):
+    """What became of one close-up: its places, or the reason why it has none."""
 
-    rows: tuple[Hotspot, ...]
+    number: int
+    spots: tuple[Hotspot, ...]
+    reason: str | None
+    seconds: float
+
+
+class Hotspots(Row):
+    """Table of `hotspots`: the close-ups."""
+
+    rows: tuple[CloseUp, ...]
+
+    @property
+    def spots(self) -> tuple[Hotspot, ...]:
+        """All places, by close-up."""
+        return tuple(spot for row in self.rows for spot in row.spots)
 
 
 class PromoVideo(Row):
-    """Table of `promo_video`: its files, or the reason why there are none."""
+    """Table of `promo_video`: its files, or the reason why there are none.
+
+    `problems` are what of the options about it could not be used.
+    """
 
     key: str | None
     vertical_key: str | None
     poster_key: str | None
     duration: float
     reason: str | None
+    problems: tuple[str, ...] = ()
     seconds: float
 
 
@@ -340,8 +415,21 @@ class ListingPhoto(Row):
     )
     treatment: Treatment
     treatment_reason: str | None = Field(description="why the photo is not on the studio scene")
-    processed_key: str
-    thumbnail_key: str
+    processed_key: str | None
+    thumbnail_key: str | None
+    withheld: str | None = Field(description="why there is no finished picture")
+    before_key: str | None = Field(
+        description="the photo before, without plates, at gallery size; only of studio pictures"
+    )
+    source_box: Box = Field(
+        description="where the source photo lies on the finished picture, in shares of its size"
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all its published files."""
+        every = (self.processed_key, self.thumbnail_key, self.mask_key, self.before_key)
+        return tuple(key for key in every if key is not None)
 
 
 class Spin(Row):

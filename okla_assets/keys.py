@@ -41,6 +41,10 @@ def vehicle_id_from_folder(name: str) -> VehicleId:
     return parse_vehicle_id(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:64])
 
 
+PLATE_LOGO = "brand/plate_logo.png"
+"""What the owner wants to see where a plate was: PNG, best with transparency."""
+
+
 def raw_folder(vehicle: VehicleId) -> str:
     """Everything the seller uploaded; private."""
     return f"{RAW}{vehicle}/"
@@ -90,9 +94,25 @@ def processed_mask(vehicle: VehicleId, category: str, number: int) -> str:
     return f"processed/{vehicle}/masks/{_stem(category, number)}_mask.png"
 
 
+_SHOWN = re.compile(r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb|before)\.\w+\Z")
+
+
+def photo_shown(key: str) -> int | None:
+    """Number of the photo that a published picture shows; None for masks and any other key."""
+    shown = _SHOWN.search(key)
+    return int(shown[2]) if shown else None
+
+
+def before_photo(vehicle: VehicleId, category: str, number: int) -> str:
+    """The photo as taken but without plates, at gallery size, to be compared with the finished."""
+    return f"processed/{vehicle}/before/{_stem(category, number)}_before.jpg"
+
+
 def is_photo_output(key: str) -> bool:
-    """Whether the key is one that `processed_photo`, `thumbnail` or `processed_mask` makes."""
-    return bool(re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask)\.\w+\Z", key))
+    """Whether the key names a picture of one photo: finished, thumbnail, matte or before."""
+    return bool(
+        re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask|before)\.\w+\Z", key)
+    )
 
 
 def spin_folder(vehicle: VehicleId) -> str:
@@ -105,6 +125,11 @@ def spin_frame(vehicle: VehicleId, position: int) -> str:
     return f"{spin_folder(vehicle)}frame_{position:03d}.jpg"
 
 
+def is_spin_frame(key: str) -> bool:
+    """Whether the key is one that `spin_frame` makes."""
+    return bool(re.search(r"/360-viewer/frame_\d{3,}\.jpg\Z", key))
+
+
 def spin_data(vehicle: VehicleId) -> str:
     """What the viewer reads."""
     return f"{spin_folder(vehicle)}spin.json"
@@ -113,6 +138,21 @@ def spin_data(vehicle: VehicleId) -> str:
 def spin_page(vehicle: VehicleId) -> str:
     """The viewer's page."""
     return f"{spin_folder(vehicle)}index.html"
+
+
+def spin_script(vehicle: VehicleId) -> str:
+    """The viewer itself, for the spin's page and for pages that embed it."""
+    return f"{spin_folder(vehicle)}okla-spin.js"
+
+
+def own_music(vehicle: VehicleId, name: str) -> str:
+    """Music that was uploaded with the vehicle."""
+    return f"{raw_folder(vehicle)}{name}"
+
+
+def brand_music(name: str) -> str:
+    """Music of the owner's for all vehicles."""
+    return f"brand/music/{name}"
 
 
 def promo(vehicle: VehicleId) -> str:

@@ -1,34 +1,47 @@
-"""Vision: where licence plates are, so that nothing a buyer sees shows one."""
+"""Vision: where licence plates are, and each photo without them.
 
+From here on nobody reads a picture as the seller took it: studio, spin, video and every preview are
+made of the masked copies.
+"""
+
+import time
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets import keys, previews
 from okla_assets.contract import (
-    Box,
     Classification,
     Classifications,
     FoundPlate,
+    Frame,
     LicensePlates,
     Mask,
     Masks,
     Photo,
     PhotoPlates,
-    PlateCarrier,
-    Quad,
     RawPhotos,
+    Row,
+    WalkaroundFrames,
 )
+from okla_assets.frame_plates import find_on_frames
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.plate_masking import (
+    Masking,
+    carrier,
+    choose_masking,
+    masked_copy,
+    vehicle_boxes,
+)
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector
 from resources.progress import Progress
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dg.asset(
@@ -41,17 +54,22 @@ VERSION = "1"
 def license_plates(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     store: dg.ResourceParam[MediaStore],
     plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[LicensePlates]:
-    """The licence plates of each photo as quadrilaterals, those of other cars included.
+    """The licence plates of each photo and frame as quadrilaterals, and a copy without them.
 
-    Cards and covers in a plate's place count as plates: whoever masks one too many loses nothing.
+    Plates of other cars are masked too, and so are cards and covers in a plate's place: whoever
+    masks one too many loses nothing. Everything after this step sees only the masked copies. On
+    frames, a plate that is missed on one is masked from its neighbours.
     """
     vehicle = vehicle_of(context)
+    masking, problems = choose_masking(raw_photos.options, store)
     jobs = [
         Job(
             photo.number,
@@ -63,16 +81,29 @@ def license_plates(
                 mask.digest,
                 (view.category, view.category_confidence),
                 plate_detector.fingerprint(),
+                masking.fingerprint,
             ),
-            partial(find_plates, photo, mask, view, digest, store, plate_detector),
+            partial(mask_photo, vehicle, photo, mask, view, digest, masking, store, plate_detector),
         )
         for photo, mask, view in zip(
             raw_photos.photos, masks.rows, classifications.rows, strict=True
         )
     ]
     cache = StepCache(store, vehicle, "plates", PhotoPlates)
-    done = run_jobs("Finding plates", jobs, cache, progress)
-    table = LicensePlates(rows=done.rows)
+    done = run_jobs("Masking plates", jobs, cache, progress)
+    turn, turn_computed = mask_frames(
+        vehicle,
+        walkaround_frames.frames,
+        masks.frames,
+        masking,
+        store,
+        plate_detector,
+        quick_plate_detector,
+        progress,
+    )
+    table = LicensePlates(
+        style=masking.style, problems=problems, rows=done.rows, frames=turn.frames
+    )
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
         context,
@@ -82,25 +113,76 @@ def license_plates(
             "plates": len(plates),
             "photos_with_plates": sum(bool(row.plates) for row in table.rows),
             "plates_of_other_cars": sum(plate.vehicle != "main" for plate in plates),
+            "frames_with_plates": sum(bool(row.plates) for row in turn.frames),
         },
-        computed=done.computed,
-        seconds=done.seconds,
-        rows=[plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
-        pictures=[],  # they would show what this step is there to hide
+        computed=done.computed + turn_computed,
+        seconds=done.seconds + (turn.seconds if turn_computed else 0.0),
+        rows=[previews.plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
+        pictures=[]
+        if masking.style == "none"
+        else [row.masked_key for row in (*table.rows, *table.frames)],
         link=keys.work_folder(vehicle, "plates"),
+        extra={"style": masking.style, "problems": "\n".join(problems) or "none"},
     )
 
 
-def find_plates(
+class _Turn(Row):
+    """The frames of one turn, masked together."""
+
+    frames: tuple[PhotoPlates, ...]
+    seconds: float
+
+
+def mask_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    masks: Sequence[Mask],
+    masking: Masking,
+    store: MediaStore,
+    detector: PlateDetector,
+    quick: PlateDetector,
+    progress: Progress,
+) -> tuple[_Turn, int]:
+    """The frames' rows, their masked copies written; and how many frames had to be masked."""
+    cache = StepCache(store, vehicle, "frame_plates", _Turn)
+    turn, computed = _Turn(frames=(), seconds=0.0), 0
+    if frames:
+        progress.step("Masking plates of the turn", len(frames))
+        digest = digest_of(
+            "frame-plates",
+            VERSION,
+            [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
+            (detector.fingerprint(), quick.fingerprint()),
+            masking.fingerprint,
+        )
+        known = cache.get(digest)
+        if known is None:
+            began = time.perf_counter()
+            rows, outputs = find_on_frames(
+                vehicle, frames, masks, digest, masking, store, detector, quick, progress.advance
+            )
+            seconds = round(time.perf_counter() - began, 3)
+            each = round(seconds / len(rows), 3)
+            rows = [row.model_copy(update={"seconds": each}) for row in rows]
+            known = cache.put(digest, _Turn(frames=tuple(rows), seconds=seconds), outputs)
+            computed = len(rows)
+        turn = known
+    cache.prune()
+    return turn, computed
+
+
+def mask_photo(
+    vehicle: keys.VehicleId,
     photo: Photo,
     mask: Mask,
     view: Classification,
     digest: str,
+    masking: Masking,
     store: MediaStore,
     detector: PlateDetector,
 ) -> tuple[PhotoPlates, Outputs]:
-    """One photo's row."""
-    from okla_assets.imaging import codec, plates
+    """One photo's row and its masked copy."""
+    from okla_assets.imaging import codec, geometry, plates
 
     copy = store.get(photo.work_key)
     picture = codec.decode_own(copy)
@@ -111,53 +193,24 @@ def find_plates(
         alpha = codec.decode_gray(store.get(mask.matte_key)).astype(np.float32) / np.float32(255)
     interior = view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
     (candidates,) = detector.detect([picture], [boxes])
-    found = []
-    quads = []
-    for plate in candidates:
-        if not plates.believed(plate.box, plate.score, plate.agreement, boxes, interior):
-            continue
-        carrier = plates.owner(plate.box, boxes, alpha)
-        place: PlateCarrier = "main" if carrier == 0 else "other"
-        found.append(
-            FoundPlate(
-                quad=_scaled(plate.quad, 1 / factor),
-                confidence=round(plate.score, 4),
-                vehicle="none" if carrier is None else place,
-            )
+    believed = [
+        c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)
+    ]
+    found = tuple(
+        FoundPlate(
+            quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
+            confidence=round(plate.score, 4),
+            vehicle=carrier(plates.owner(plate.box, boxes, alpha)),
         )
-        quads.append(np.array(plate.quad, np.float32))
-    masked_key = keys.work_file(vehicle, "plates", digest, "jpg")
-    row = PhotoPlates(
-        number=photo.number, plates=tuple(found), masked_key=masked_key, digest=digest, seconds=0
+        for plate in believed
     )
-    # A photo without a plate is handed on as it is, not encoded once more.
-    if quads:
-        picture = plates.mask_plates(picture, quads, style, logo)
-        return row, {masked_key: codec.encode_jpeg(picture, WORKING_QUALITY, subsampling444=True)}
-    return row, {masked_key: copy}
-
-
-def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
-    """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
-    boxes = [] if mask.vehicle_box is None else [mask.vehicle_box]
-    return [(x * factor, y * factor, w * factor, h * factor) for x, y, w, h in boxes]
-
-
-def quads_on(row: PhotoPlates, factor: float) -> list[npt.NDArray[np.float32]]:
-    """The plates' quads (4, 2) on a copy `factor` times the source's size, for `mask_plates`."""
-    return [np.array(plate.quad, np.float32) * np.float32(factor) for plate in row.plates]
-
-
-def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, previews.Cell]:
-    """A photo's plates, for Dagster's UI."""
-    return {
-        "photo": photo.number,
-        "file": photo.name,
-        "plates": len(row.plates),
-        "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
+    row = PhotoPlates(
+        number=photo.number,
+        plates=found,
+        masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
+        digest=digest,
+        seconds=0,
+    )
+    return row, {
+        row.masked_key: masked_copy(copy, picture, [plate.quad for plate in believed], masking)
     }
-
-
-def _scaled(quad: Quad, factor: float) -> Quad:
-    a, b, c, d = ((round(x * factor, 1), round(y * factor, 1)) for x, y in quad)
-    return a, b, c, d

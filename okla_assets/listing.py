@@ -1,8 +1,10 @@
-"""Delivery: listing.json, the machine's result, written last."""
+"""Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Protocol
 
 import dagster as dg
 from pydantic import ValidationError
@@ -14,22 +16,40 @@ from okla_assets.contract import (
     Composite,
     Composites,
     Cost,
+    Hotspots,
+    LicensePlates,
     Listing,
     ListingPhoto,
     Mask,
     Masks,
     ModelUsed,
     Photo,
+    PhotoPlates,
     PipelineInfo,
+    Plate,
+    Promo,
+    PromoVideo,
     RawPhotos,
+    Spin,
+    SpinFrames,
     Status,
+    WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.viewer import pages
 from resources.media_store import MediaStore
-from resources.models.base import ModelInfo, Segmenter, VehicleDetector, ViewClassifier
+from resources.models.base import (
+    ModelInfo,
+    PlateDetector,
+    Segmenter,
+    TextReader,
+    TurnSegmenter,
+    VehicleDetector,
+    ViewClassifier,
+)
 from resources.profiles import Profile
 
-VERSION = "1"
+VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -43,59 +63,122 @@ NOT_COMPARED = {"generated_at", "cost"}
 def listing(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
+    license_plates: LicensePlates,
     composites: Composites,
+    spin_frames: SpinFrames,
+    hotspots: Hotspots,
+    promo_video: PromoVideo,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
     views: dg.ResourceParam[ViewClassifier],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    plate_reader: dg.ResourceParam[TextReader],
     profile: Profile,
 ) -> dg.MaterializeResult[Listing]:
-    """listing.json: everything a marketplace needs to show the vehicle.
+    """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
 
     `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
     means that no photo could be used. It is written after every file it names, and files that it
     no longer names are removed.
     """
     vehicle = vehicle_of(context)
-    models = (*detector.models(), *segmenter.models(), *views.models())
-    fresh = build(raw_photos, masks, classifications, composites, profile.name, models)
+    roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
+    models = dict.fromkeys(model for role in roles for model in role.models())
+    tables = Tables(
+        raw_photos,
+        walkaround_frames,
+        masks,
+        classifications,
+        license_plates,
+        composites,
+        spin_frames,
+        hotspots,
+        promo_video,
+    )
+    fresh = build(tables, profile.name, models)
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
         published,
         store,
-        counts={"published": len(published.photos), "refused": len(published.refused)},
+        counts={
+            "published": sum(photo.withheld is None for photo in published.photos),
+            "kept_back": sum(photo.withheld is not None for photo in published.photos),
+            "refused": len(published.refused),
+        },
         computed=int(changed),
         seconds=sum(published.cost.seconds.values()),
         rows=[previews.listing_row(photo) for photo in published.photos],
-        pictures=[photo.thumbnail_key for photo in published.photos],
+        pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
         extra={"status": published.status, "reasons": "\n".join(published.reasons) or "none"},
     )
 
 
-def build(
-    raw: RawPhotos,
-    masks: Masks,
-    classifications: Classifications,
-    composites: Composites,
-    profile: str,
-    models: Iterable[ModelInfo],
-) -> Listing:
+@dataclass(frozen=True)
+class Tables:
+    """All that is known of a vehicle."""
+
+    raw: RawPhotos
+    frames: WalkaroundFrames
+    masks: Masks
+    views: Classifications
+    plates: LicensePlates
+    composites: Composites
+    spin: SpinFrames
+    hotspots: Hotspots
+    promo: PromoVideo
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the vehicle's options could not be used."""
+        return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of computing that went into each table."""
+        plates = (*self.plates.rows, *self.plates.frames)
+        return {
+            "raw_photos": _spent(self.raw.photos),
+            "walkaround_frames": self.frames.seconds,
+            "masks": _spent((*self.masks.rows, *self.masks.frames)),
+            "classifications": _spent(self.views.rows),
+            "license_plates": _spent(plates),
+            "composites": _spent(self.composites.rows),
+            "spin_frames": self.spin.seconds,
+            "hotspots": _spent(self.hotspots.rows),
+            "promo_video": self.promo.seconds,
+        }
+
+
+class _Timed(Protocol):
+    @property
+    def seconds(self) -> float: ...
+
+
+def _spent(rows: Iterable[_Timed]) -> float:
+    return sum(row.seconds for row in rows)
+
+
+def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
     """The listing of the vehicle's tables."""
+    raw, spin, promo = tables.raw, tables.spin, tables.promo
     photos = tuple(
         _listed(*rows)
-        for rows in zip(raw.photos, masks.rows, classifications.rows, composites.rows, strict=True)
+        for rows in zip(
+            raw.photos,
+            tables.masks.rows,
+            tables.views.rows,
+            tables.plates.rows,
+            tables.composites.rows,
+            strict=True,
+        )
     )
-    status, reasons = judge(raw, masks.rows, photos)
-    spent: dict[str, Sequence[Photo | Mask | Classification | Composite]] = {
-        "raw_photos": raw.photos,
-        "masks": masks.rows,
-        "classifications": classifications.rows,
-        "composites": composites.rows,
-    }
+    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos)
     return Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
@@ -112,43 +195,51 @@ def build(
         ),
         options=raw.options,
         cost=Cost(
-            seconds={s: round(sum(row.seconds for row in rows), 2) for s, rows in spent.items()},
+            seconds={step: round(spent, 2) for step, spent in tables.seconds().items()},
             usd=None,
         ),
         photos=photos,
-        refused=raw.refused,
-        spin=None,
-        spin_reason=None,
-        promo=None,
-        promo_reason=None,
-        hotspots=(),
+        refused=(*raw.refused, *tables.frames.refused),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
+        spin_reason=spin.reason,
+        promo=_promo(promo),
+        promo_reason=promo.reason,
+        hotspots=tables.hotspots.spots,
     )
 
 
 def judge(
-    raw: RawPhotos, masks: Sequence[Mask], photos: Sequence[ListingPhoto]
+    raw: RawPhotos,
+    problems: Sequence[str],
+    masks: Sequence[Mask],
+    photos: Sequence[ListingPhoto],
 ) -> tuple[Status, tuple[str, ...]]:
-    """The listing's status and what a person should look at."""
+    """The listing's status and what a person should look at.
+
+    `problems` are what of the vehicle's options could not be used.
+    """
     if not photos:
         return "failed", (
             f"none of the {len(raw.refused)} uploaded files could be used"
             if raw.refused
             else "no photo was uploaded",
         )
-    reasons = list(raw.options_problems)
+    reasons = list(problems)
     if not any(photo.category == "exterior" for photo in photos):
         reasons.append("no photo shows the vehicle from outside")
     for photo, mask in zip(photos, masks, strict=True):
         name = f"{photo.category}_{photo.number:03d}"
         if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
             reasons.append(f"{name}: {photo.treatment_reason}")
+        if photo.withheld:
+            reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
     return ("needs_review" if reasons else "ready"), tuple(reasons)
 
 
 def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple[Listing, bool]:
-    """Writes listing.json and removes finished files it does not name.
+    """Writes the pages and listing.json, and removes finished files it does not name.
 
     Where nothing changed but the clock, the published bytes stay as they are. Returns the listing
     as published, and whether it was written.
@@ -159,14 +250,35 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         exclude=NOT_COMPARED
     )
     published = fresh if changed or previous is None else previous
+    made = pages.outputs(published)
+    for page, (data, content_type) in made.items():
+        if store.stat(page) is None or store.get(page) != data:
+            store.put(page, data, content_type)
     if changed:
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
-    named = {k for p in published.photos for k in (p.processed_key, p.thumbnail_key, p.mask_key)}
+    named = {*made, *(k for photo in published.photos for k in photo.files)}
+    named |= set(published.spin.frames if published.spin else ())
+    ours = pages.names(vehicle)
     for info in list(store.list(keys.processed_folder(vehicle))):
-        if keys.is_photo_output(info.key) and info.key not in named:
+        made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
+        if (made_here or info.key in ours) and info.key not in named:
             store.delete(info.key)
+    if published.promo_reason is not None:
+        for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
+            store.delete(old)
     return published, changed
+
+
+def _promo(made: PromoVideo) -> Promo | None:
+    if not (made.key and made.vertical_key and made.poster_key):
+        return None
+    return Promo(
+        key=made.key,
+        vertical_key=made.vertical_key,
+        poster_key=made.poster_key,
+        seconds=made.duration,
+    )
 
 
 def _previous(key: str, store: MediaStore) -> Listing | None:
@@ -179,7 +291,22 @@ def _previous(key: str, store: MediaStore) -> Listing | None:
         return None
 
 
-def _listed(photo: Photo, mask: Mask, view: Classification, finished: Composite) -> ListingPhoto:
+def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
+    if not table.frames:
+        return None
+    return Spin(
+        frames=tuple(frame.key for frame in table.frames),
+        azimuths_deg=tuple(frame.azimuth_deg for frame in table.frames),
+        width=table.width,
+        height=table.height,
+        viewer_key=keys.spin_page(vehicle),
+        gaps=table.gaps,
+    )
+
+
+def _listed(
+    photo: Photo, mask: Mask, view: Classification, plates: PhotoPlates, finished: Composite
+) -> ListingPhoto:
     return ListingPhoto(
         number=photo.number,
         source_key=photo.source_key,
@@ -194,11 +321,14 @@ def _listed(photo: Photo, mask: Mask, view: Classification, finished: Composite)
         azimuth_deg=view.azimuth_deg,
         vehicle_box=mask.vehicle_box if view.category == "exterior" else None,
         mask_key=finished.mask_key,
-        plates=(),
+        plates=tuple(Plate(quad=p.quad, confidence=p.confidence) for p in plates.plates),
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,
         treatment_reason=finished.reason,
         processed_key=finished.processed_key,
         thumbnail_key=finished.thumbnail_key,
+        withheld=finished.withheld,
+        before_key=finished.before_key,
+        source_box=finished.source_box,
     )

@@ -1,5 +1,7 @@
 """Vision: where the vehicle is, and its cut-out."""
 
+import time
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -7,15 +9,25 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets import keys, previews
-from okla_assets.contract import Box, Mask, Masks, Photo, RawPhotos
+from okla_assets.contract import (
+    Box,
+    Frame,
+    Mask,
+    Masks,
+    Photo,
+    RawPhotos,
+    Row,
+    WalkaroundFrames,
+)
+from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
-from resources.models.base import Segmenter, VehicleDetector
+from resources.models.base import Segmenter, TurnSegmenter, VehicleDetector
 from resources.progress import Progress
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dg.asset(
@@ -28,15 +40,17 @@ VERSION = "1"
 def masks(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Masks]:
-    """The main vehicle of each photo: its box, and a soft matte where it is shown whole.
+    """The main vehicle of each photo and frame: its box, and a soft matte where it is shown whole.
 
     `cut` is a matte to be trusted, `unsure` one on which the two networks disagree; `cropped`
-    vehicles run out of the picture and are not cut.
+    vehicles run out of the picture and are not cut. Frames are cut together, as one turn.
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
@@ -50,16 +64,20 @@ def masks(
         for photo in raw_photos.photos
     ]
     done = run_jobs("Cutting out", jobs, StepCache(store, vehicle, "masks", Mask), progress)
-    table = Masks(rows=done.rows)
+    turn, turn_computed = cut_out_turn(
+        vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
+    )
+    table = Masks(rows=done.rows, frames=turn.frames)
     return previews.result(
         context,
         table,
         store,
-        counts={s: sum(r.status == s for r in table.rows) for s in previews.MASK_STATUSES},
-        computed=done.computed,
-        seconds=done.seconds,
+        counts={s: sum(r.status == s for r in table.rows) for s in previews.MASK_STATUSES}
+        | {"frames": len(turn.frames), "frames_cut": sum(r.status == "cut" for r in turn.frames)},
+        computed=done.computed + turn_computed,
+        seconds=done.seconds + (turn.seconds if turn_computed else 0.0),
         rows=[previews.mask_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
-        pictures=[r.matte_key for r in table.rows if r.matte_key],
+        pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
     )
 
@@ -79,14 +97,19 @@ def cut_out(
     height, width = picture.shape[:2]
     (found,) = detector.detect([picture])
     main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    others = [_in_source(d.box, photo, width) for i, d in enumerate(found) if i != main]
     if main is None:
-        return _row(photo, digest, "no_vehicle"), {}
+        return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
     box, score = found[main].box, found[main].score
-    place = {"vehicle_box": _in_source(box, photo, width), "vehicle_score": round(score, 4)}
+    place: dict[str, object] = {
+        "vehicle_box": _in_source(box, photo, width),
+        "vehicle_score": round(score, 4),
+        "other_vehicles": others,
+    }
     if matte.fills_frame(box, width, height):
         return _row(photo, digest, "cropped", **place), {}
     (cut,) = segmenter.segment([picture], [box])
-    place["agreement"] = None if cut.agreement is None else round(cut.agreement, 4)
+    place["agreement"] = _rounded(cut.agreement)
     if matte.runs_out(cut.alpha):
         return _row(photo, digest, "cropped", **place), {}
     trusted = matte.trustworthy(cut.alpha, cut.agreement, box)
@@ -95,7 +118,108 @@ def cut_out(
     return row, {key: codec.encode_png(_as_grey(cut.alpha))}
 
 
-def _row(photo: Photo, digest: str, status: str, **fields: object) -> Mask:
+class _Turn(Row):
+    """The frames of one turn, cut together."""
+
+    frames: tuple[Mask, ...]
+    seconds: float
+
+
+def cut_out_turn(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    store: MediaStore,
+    detector: VehicleDetector,
+    segmenter: TurnSegmenter,
+    progress: Progress,
+) -> tuple[_Turn, int]:
+    """The frames' rows, their matte files written; and how many frames had to be cut."""
+    cache = StepCache(store, vehicle, "turn", _Turn)
+    turn, computed = _Turn(frames=(), seconds=0.0), 0
+    if frames:
+        progress.step("Cutting out the turn", 1)
+        digest = digest_of(
+            "turn",
+            VERSION,
+            [frame.digest for frame in frames],
+            (detector.fingerprint(), segmenter.fingerprint()),
+        )
+        known = cache.get(digest)
+        if known is None:
+            began = time.perf_counter()
+            rows, outputs = _cut_frames(vehicle, frames, digest, store, detector, segmenter)
+            seconds = round(time.perf_counter() - began, 3)
+            each = round(seconds / len(rows), 3)
+            rows = [row.model_copy(update={"seconds": each}) for row in rows]
+            known = cache.put(digest, _Turn(frames=tuple(rows), seconds=seconds), outputs)
+            computed = len(rows)
+        turn = known
+        progress.advance("the turn")
+    cache.prune()
+    return turn, computed
+
+
+def _cut_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    digest: str,
+    store: MediaStore,
+    detector: VehicleDetector,
+    segmenter: TurnSegmenter,
+) -> tuple[list[Mask], Outputs]:
+    """One row a frame, and the matte files."""
+    from okla_assets.imaging import codec, matte, turn_mattes
+
+    pictures = [codec.decode_own(store.get(frame.work_key)) for frame in frames]
+    boxes: list[Box | None] = []
+    scores: list[float] = []
+    others: list[list[Box]] = []
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        (found,) = detector.detect([picture])
+        main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+        boxes.append(None if main is None else found[main].box)
+        scores.append(0.0 if main is None else found[main].score)
+        others.append([geometry.round_box(d.box) for i, d in enumerate(found) if i != main])
+    tracked = turn_mattes.tracked_boxes(boxes)
+    whole = [
+        i
+        for i, (box, picture) in enumerate(zip(tracked, pictures, strict=True))
+        if box is not None and not matte.fills_frame(box, picture.shape[1], picture.shape[0])
+    ]
+    cut = segmenter.segment_turn(
+        [pictures[i] for i in whole], [box for i in whole if (box := tracked[i]) is not None]
+    )
+    mattes = dict(zip(whole, cut, strict=True))
+    rows: list[Mask] = []
+    outputs: dict[str, bytes] = {}
+    for i, (frame, box) in enumerate(zip(frames, tracked, strict=True)):
+        own = digest_of("turn-matte", digest, frame.number)
+        if box is None:
+            rows.append(_row(frame, own, "no_vehicle", other_vehicles=others[i]))
+            continue
+        place: dict[str, object] = {
+            "vehicle_box": geometry.round_box(box),
+            "vehicle_score": round(scores[i], 4),
+            "other_vehicles": others[i],
+        }
+        if i in mattes:
+            place["agreement"] = _rounded(mattes[i].agreement)
+        if i not in mattes or matte.runs_out(mattes[i].alpha):
+            rows.append(_row(frame, own, "cropped", **place))
+            continue
+        trusted = matte.trustworthy(mattes[i].alpha, mattes[i].agreement, box)
+        key = keys.work_file(vehicle, "turn", own, "png")
+        outputs[key] = codec.encode_png(_as_grey(mattes[i].alpha))
+        rows.append(_row(frame, own, "cut" if trusted else "unsure", matte_key=key, **place))
+    return rows, outputs
+
+
+def _rounded(agreement: float | None) -> float | None:
+    return None if agreement is None else round(agreement, 4)
+
+
+def _row(photo: Photo | Frame, digest: str, status: str, **fields: object) -> Mask:
     empty = dict.fromkeys(("vehicle_box", "vehicle_score", "matte_key", "agreement"))
     return Mask.model_validate(
         {

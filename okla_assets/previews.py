@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from okla_assets.contract import (
     Category,
     Classification,
+    CloseUp,
     Composite,
     ListingPhoto,
     Mask,
     MaskStatus,
     Photo,
+    PhotoPlates,
     RefusedFile,
     Treatment,
 )
@@ -143,6 +145,16 @@ def view_row(photo: Photo, view: Classification) -> dict[str, Cell]:
     }
 
 
+def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, Cell]:
+    """A photo's plates."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "plates": len(row.plates),
+        "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
+    }
+
+
 def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
     """A finished photo."""
     return {
@@ -150,7 +162,20 @@ def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
         "file": photo.name,
         "treatment": composite.treatment,
         "reason": composite.reason,
-        "finished": composite.processed_key.rsplit("/", 1)[-1],
+        "finished": composite.withheld or _file(composite.processed_key),
+    }
+
+
+def close_up_row(photo: Photo, row: CloseUp) -> dict[str, Cell]:
+    """A close-up's places, or why it has none."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "on photos": " ".join(str(s.on_photo) for s in row.spots if s.on_photo is not None),
+        "on frames": " ".join(str(s.on_frame) for s in row.spots if s.on_frame is not None),
+        "by hand": "yes" if any(spot.by_hand for spot in row.spots) else "",
+        "matches": max((spot.matches for spot in row.spots), default=None),
+        "reason": row.reason,
     }
 
 
@@ -163,5 +188,9 @@ def listing_row(photo: ListingPhoto) -> dict[str, Cell]:
         "side": photo.side,
         "treatment": photo.treatment,
         "quality": photo.quality.score,
-        "finished": photo.processed_key.rsplit("/", 1)[-1],
+        "finished": photo.withheld or _file(photo.processed_key),
     }
+
+
+def _file(key: str | None) -> str:
+    return (key or "").rsplit("/", 1)[-1]

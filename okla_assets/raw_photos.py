@@ -21,7 +21,7 @@ from resources.media_store import MediaStore, ObjectInfo
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import Progress
 
-VERSION = "1"
+VERSION = "2"
 # Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
 WORKING_SIDE = 2016
 WORKING_QUALITY = 95
@@ -73,7 +73,7 @@ def raw_photos(
         seconds=seconds,
         rows=[previews.photo_row(p) for p in table.photos]
         + [previews.refused_row(r) for r in table.refused],
-        pictures=[p.work_key for p in table.photos],
+        pictures=(),  # they show plates
         link=keys.raw_photos(vehicle),
     )
 
@@ -95,11 +95,12 @@ def take_in(
     intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
     options, problems = read_options(vehicle, store)
     accepted = [info.key for info in uploads if intakes[info.key].refused is None]
+    photos = tuple(_photos(vehicle, accepted, digests, intakes, store))
     table = RawPhotos(
         vehicle_id=vehicle,
         options=options,
-        options_problems=problems,
-        photos=tuple(_photos(vehicle, accepted, digests, intakes, store)),
+        options_problems=(*problems, *hotspot_problems(options, photos)),
+        photos=photos,
         refused=tuple(
             refused.model_copy(update={"source_key": info.key})
             for info in uploads
@@ -130,12 +131,26 @@ def read_options(
         "the default is used"
         for p in problems
     )
-    if len(bad) < len({str(p["loc"]) for p in problems}):  # not a JSON object at all
+    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
         return StudioOptions(), named
     import json
 
     usable = {name: value for name, value in json.loads(text).items() if name not in bad}
     return StudioOptions.model_validate(usable), named
+
+
+def hotspot_problems(options: StudioOptions, photos: Sequence[Photo]) -> Iterator[str]:
+    """What cannot be used of the hotspots set by hand."""
+    names = {photo.name for photo in photos}
+    for position, spot in enumerate(options.hotspots):
+        for field, name in (("photo", spot.photo), ("on", spot.on)):
+            if name not in names:
+                yield (
+                    f"options.json: hotspots.{position}.{field}: the vehicle has no usable photo "
+                    f"called {name!r}; the hotspot is left out"
+                )
+        if spot.photo == spot.on:
+            yield f"options.json: hotspots.{position}: a photo cannot be placed on itself"
 
 
 def _decode(
@@ -193,7 +208,7 @@ def _decoded(
                 height=photo.height,
                 format=photo.format,
                 notes=photo.notes,
-                work_key=keys.work_file(vehicle, "photos", digest, "jpg"),
+                work_key=keys.private_file(vehicle, "photos", digest, "jpg"),
                 perceptual_hash=quality.perceptual_hash(photo.rgb),
             )
             picture = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)

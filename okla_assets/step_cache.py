@@ -8,12 +8,13 @@ while its output files are those it wrote (same ETag).
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from resources.media_store import MediaStore
+from resources.media_store import MediaStore, ObjectInfo
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
@@ -60,21 +61,33 @@ class StepCache(Generic[RowT]):
             info = self._store.stat(output)
             if info is None or info.etag != etag:
                 return None
+        self._used.update(record.outputs)
         return row
 
-    def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes]) -> RowT:
+    def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes | Path]) -> RowT:
         """Writes the output files, then the record; returns the row."""
-        etags = {key: self._store.put(key, data).etag for key, data in outputs.items()}
+        etags = {key: self._write(key, data).etag for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
         self._store.put(self._key(digest), record.model_dump_json().encode())
+        self._used.update(outputs)
         return row
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
-        used = {key.rpartition(".")[0] for key in self._used}
-        for info in list(self._store.list(keys.work_folder(self._vehicle, self._step))):
-            if info.key.rpartition(".")[0] not in used:
-                self._store.delete(info.key)
+        used = {_stem(key) for key in self._used}
+        for folder in (keys.work_folder, keys.private_folder):
+            for info in list(self._store.list(folder(self._vehicle, self._step))):
+                if _stem(info.key) not in used:
+                    self._store.delete(info.key)
+
+    def _write(self, key: str, data: bytes | Path) -> ObjectInfo:
+        if isinstance(data, Path):
+            return self._store.put_file(key, data)
+        return self._store.put(key, data)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].rpartition(".")[0]

@@ -1,32 +1,24 @@
 """Decodes uploaded photos with pixels, bytes, memory and seconds bounded.
 
-Image decoders are large native libraries fed with strangers' bytes: one can hang or crash. So they
-run in a worker process of our own, which is killed when its time is up and replaced on the next
-call. It is a plain subprocess, not multiprocessing: that would import the caller's `__main__` again
-in each worker, and with a console script that is the whole of dagster.
-
-Workers are kept warm across runs of one process, start on the first photo, never see Ctrl-C, and
-end by themselves when this process does.
+Decoding happens in a worker process of our own (`worker_process` says why), which is killed when
+its time is up and replaced on the next call. Workers are kept warm across runs of one process and
+start on the first photo.
 """
 
 import atexit
 import logging
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 
 from okla_assets.imaging.refusals import REFUSAL_REASONS, Refused
 from resources.decode_worker import read_header, write_message
-from resources.errors import BrokenSetup
+from resources.worker_process import Deadline, WorkerProcess, read_into
 
 if TYPE_CHECKING:
     from okla_assets.imaging.codec import DecodedPhoto, DecodeLimits
@@ -101,33 +93,16 @@ class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
             executor.shutdown(cancel_futures=True)
 
 
-class _Worker:
-    """One decoder process and the pipes to it."""
+class _Worker(WorkerProcess):
+    """One photo decoder process."""
 
     def __init__(self, function: str, memory_mb: int) -> None:
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop()
-        self.last_words = ""
-        environment = os.environ | {
-            # The worker finds the code where this process does, installed or not.
-            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "resources.decode_worker", function, str(memory_mb)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=environment,
-            start_new_session=True,  # Ctrl-C goes to the process group: the worker has its own
+        super().__init__(
+            "the photo decoder",
+            "resources.decode_worker",
+            (function, str(memory_mb)),
+            START_SECONDS,
         )
-        assert self.process.stdin and self.process.stdout
-        self._requests, self._answers = self.process.stdin, self.process.stdout
-        with _Deadline(self.process, START_SECONDS):
-            ready = read_header(self._answers)
-        if ready is None:
-            self.stop()
-            raise BrokenSetup(f"the photo decoder does not start:\n{self.last_words}")
 
     def decode(
         self, data: bytes, limits: "DecodeLimits", working_side: int, seconds: float
@@ -144,16 +119,16 @@ class _Worker:
             "seconds": seconds,
         }
         rgb = None
-        with _Deadline(self.process, seconds) as deadline:
+        with Deadline(self.process, seconds) as deadline:
             try:
-                write_message(self._requests, request, data)
-                answer = read_header(self._answers)
+                write_message(self.requests, request, data)
+                answer = read_header(self.answers)
                 if answer and "shape" in answer:
                     height, width, channels = answer["shape"]
                     if channels != 3 or max(height, width) > working_side:
                         raise ValueError(f"an impossible answer: {answer['shape']}")
                     rgb = np.empty((height, width, 3), np.uint8)
-                    if _read_into(self._answers, rgb.data.cast("B")) < rgb.nbytes:
+                    if read_into(self.answers, rgb.data.cast("B")) < rgb.nbytes:
                         answer = None
             except BrokenPipeError:
                 answer = None  # the process died before it had read everything
@@ -180,43 +155,6 @@ class _Worker:
         return DecodedPhoto(
             rgb, answer["width"], answer["height"], answer["format"], tuple(answer["notes"])
         )
-
-    def stop(self) -> None:
-        """Kills the process and waits for its end; `last_words` is then the end of its stderr."""
-        if self._stderr.closed:
-            return
-        self.process.kill()
-        self.process.wait()
-        self._stderr.seek(0)
-        self.last_words = self._stderr.read()[-2000:].decode(errors="replace").strip()
-        self._stderr.close()
-        for stream in (self._requests, self._answers):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                log.debug("unsent bytes of a killed decoder dropped")
-
-
-class _Deadline:
-    """Kills a process when the time is up; `passed` tells."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self.passed = False
-        self._process = process
-        self._timer = threading.Timer(seconds, self._pass)
-        self._timer.daemon = True
-
-    def _pass(self) -> None:
-        self.passed = True
-        self._process.kill()
-
-    def __enter__(self) -> "_Deadline":
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()
 
 
 class _Pool:
@@ -295,14 +233,3 @@ def stop_workers() -> None:
         pools = [_pools.pop(key) for key in mine]
     for pool in pools:
         pool.stop()
-
-
-def _read_into(stream: IO[bytes], view: memoryview) -> int:
-    """Fills `view` from the stream; how much came before its end."""
-    filled = 0
-    while filled < len(view):
-        count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not count:
-            break
-        filled += count
-    return filled

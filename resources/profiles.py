@@ -4,12 +4,17 @@ import dagster as dg
 
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore
+from resources.models.carried_matte import CarriedMatte
 from resources.models.fused_matte import FusedMatte
+from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
+from resources.models.ppocr_onnx import PpOcrReader
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
+from resources.promo_encoder import PromoEncoder
 from resources.table_io import table_io_manager
+from resources.video_reader import VideoReader
 
 DEFAULT_PROFILE = "local"
 
@@ -43,7 +48,13 @@ def resources_for(profile: str) -> dict[str, object]:
         "io_manager": table_io_manager,
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),
+        "video_reader": VideoReader(),
+        "promo_encoder": PromoEncoder(),
         "detector": YoloOnnxDetector(),
         "segmenter": FusedMatte(),
+        "turn_segmenter": CarriedMatte(),
         "views": TinyVitViewClassifier(),
+        "plate_detector": FusedPlates(),
+        "quick_plate_detector": PlateFastOnnx(),
+        "plate_reader": PpOcrReader(),
     }

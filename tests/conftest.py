@@ -1,7 +1,7 @@
 """What tests share: the private photos, the weights, a media folder, an instance, a pipeline."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -26,18 +26,8 @@ def testdata() -> Path:
 @pytest.fixture(scope="session")
 def weights() -> dict[str, Path]:
     """The weights of the local profile, fetched where they are missing."""
-    return _fetched(catalogue.names_for("local"))
-
-
-@pytest.fixture(scope="session")
-def plate_weights(weights: dict[str, Path]) -> dict[str, Path]:
-    """Those of the plate models, which no profile uses yet; and the local profile's."""
-    return weights | _fetched(("platedet", "plate_fast", "ppocr_rec"))
-
-
-def _fetched(names: Sequence[str]) -> dict[str, Path]:
     try:
-        return catalogue.ensure(names)
+        return catalogue.ensure(catalogue.names_for("local"))
     except catalogue.PullFailed as failed:
         if not failed.offline:
             raise

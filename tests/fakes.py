@@ -4,7 +4,9 @@ They see only what `tests/pictures.py` paints, always answer the same, and need 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,17 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets import keys
-from okla_assets.contract import Listing
+from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.refusals import Refused
 from okla_assets.jobs import vehicle_media
 from okla_assets.partitions import vehicles
 from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
-from resources.models.base import Box, Detection, Matte, ModelInfo, Rgb, View
+from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
 from resources.photo_decoder import PhotoDecoder
+from resources.promo_encoder import PromoEncoder
+from resources.video_reader import MomentInfo, VideoReader
 
 if TYPE_CHECKING:
     from okla_assets.imaging.codec import DecodedPhoto
+    from okla_assets.imaging.video import Moment
 
 VEHICLE = keys.parse_vehicle_id("1HGCM82633A004352")
 
@@ -63,6 +68,14 @@ class FakeSegmenter:
 
 
 @dataclass
+class FakeTurnSegmenter(FakeSegmenter):
+    """The same, for frames."""
+
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        return self.segment(frames, boxes)
+
+
+@dataclass
 class FakeViews:
     """Exterior where there is a car, else interior in the dark and misc in the light."""
 
@@ -77,6 +90,47 @@ class FakeViews:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (ModelInfo("views", "brightness", "1" * 64, "none"),)
+
+
+@dataclass
+class FakePlates:
+    """Finds the plate that `pictures.plated_car` paints; `blind_for` photos it sees none."""
+
+    version: str = "1"
+    asked: int = 0
+    blind_for: int = 0
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        found = []
+        for photo in photos:
+            self.asked += 1
+            found.append([] if self.asked <= self.blind_for else _plates(photo))
+        return found
+
+    def fingerprint(self) -> str:
+        return f"fake-plates:{self.version}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("licence plates", "yellow", "2" * 64, "none"),)
+
+
+@dataclass
+class FakeReader:
+    """Reads a registration where there is ink on yellow."""
+
+    asked: int = 0
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        self.asked += len(strips)
+        return [("AB 1234", 0.9) if _inked(strip) else ("", 0.0) for strip in strips]
+
+    def fingerprint(self) -> str:
+        return "fake-reader:1"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("text reader", "yellow", None, "none"),)
 
 
 class QuickDecoder(PhotoDecoder):
@@ -97,6 +151,32 @@ class QuickDecoder(PhotoDecoder):
                 yield key, refused
 
 
+@dataclass(frozen=True)
+class ReadVideo:
+    """A video read in this process."""
+
+    kept: Sequence["Moment"]
+
+    @property
+    def moments(self) -> tuple[MomentInfo, ...]:
+        return tuple(MomentInfo(moment.time, moment.sharpness) for moment in self.kept)
+
+    def picture(self, index: int) -> Rgb:
+        from okla_assets.imaging.codec import decode_own
+
+        return decode_own(self.kept[index].jpeg)
+
+
+class QuickVideoReader(VideoReader):
+    """The real reading, but in this process: no worker to start."""
+
+    @contextmanager
+    def open(self, path: Path, side: int) -> Iterator[ReadVideo]:
+        from okla_assets.imaging.video import read_moments
+
+        yield ReadVideo(read_moments(path, self.limits(side)))
+
+
 class Quiet:
     """Progress that nobody watches."""
 
@@ -111,8 +191,20 @@ def fake_models() -> dict[str, object]:
         "detector": FakeDetector(),
         "segmenter": FakeSegmenter(),
         "views": FakeViews(),
+        "turn_segmenter": FakeTurnSegmenter(),
+        "plate_detector": FakePlates(),
+        "quick_plate_detector": FakePlates(),
+        "plate_reader": FakeReader(),
         "decoder": QuickDecoder(),
+        "video_reader": QuickVideoReader(),
+        "promo_encoder": PromoEncoder(short_side=180, fps=10),
     }
+
+
+def finished_key(photo: ListingPhoto) -> str:
+    """Where the finished picture is, of a photo that has one."""
+    assert photo.processed_key is not None, photo.withheld
+    return photo.processed_key
 
 
 @dataclass(frozen=True)
@@ -143,8 +235,14 @@ class Pipeline:
         for name, data in files.items():
             self.store.put(keys.raw_photos(vehicle) + name, data)
 
-    def run(self, vehicle: keys.VehicleId = VEHICLE, tags: Mapping[str, str] = {}) -> Outcome:
-        """The vehicle's job, in this process."""
+    def run(
+        self,
+        vehicle: keys.VehicleId = VEHICLE,
+        tags: Mapping[str, str] = {},
+        *,
+        may_fail: bool = False,
+    ) -> Outcome:
+        """The vehicle's job, in this process; with `may_fail`, also one that ends in failure."""
         definitions = build_definitions(
             "local", **(self.models | {"store": self.store, "progress": Quiet()})
         )
@@ -153,6 +251,7 @@ class Pipeline:
             partition_key=vehicle,
             instance=self.instance,
             tags=dict(tags),
+            raise_on_error=not may_fail,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         metadata = {
@@ -202,3 +301,24 @@ def _view(photo: Rgb, box: Box | None) -> View:
     return View(
         "exterior", 0.95, "side", 0.9, "left" if left else "right", 0.9, 90.0 if left else 270.0
     )
+
+
+def yellow(photo: Rgb) -> npt.NDArray[np.bool_]:
+    """Where a picture has the ground colour of `pictures.plated_car`'s plate."""
+    red, green, blue = (photo[..., c].astype(int) for c in range(3))
+    return (red > 180) & (green > 180) & (blue < 90)
+
+
+def _inked(strip: Rgb) -> bool:
+    return bool(yellow(strip).mean() > 0.3 and (strip.max(axis=2) < 110).mean() > 0.03)
+
+
+def _plates(photo: Rgb) -> list[PlateFound]:
+    """One plate at most: the box around all that is yellow."""
+    rows, columns = np.nonzero(yellow(photo))
+    if len(rows) < 20:
+        return []
+    x0, y0, x1, y1 = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    box = (float(x0), float(y0), float(x1 - x0), float(y1 - y0))
+    x, y, w, h = box
+    return [PlateFound(((x, y), (x + w, y), (x + w, y + h), (x, y + h)), box, 0.95, 0.9)]

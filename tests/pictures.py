@@ -17,6 +17,8 @@ CLEAR = (235, 90, 10)
 """Paint of a car that the fake segmenter cuts well."""
 DOUBTFUL = (20, 220, 60)
 """Paint of a car about which its two networks would disagree."""
+PLATE = (250, 230, 20)
+"""Ground of the plate that the fake plate detector finds."""
 GPS_IFD, ARTIST, ORIENTATION = 0x8825, 0x013B, 0x0112
 
 
@@ -25,6 +27,16 @@ def car(seed: int = 0, paint: tuple[int, int, int] = CLEAR) -> Pixels:
     image = Image.fromarray(_ground(seed, 110, 190))
     left, top = 80 + 7 * (seed % 6), 100 + 5 * (seed % 4)
     ImageDraw.Draw(image).ellipse((left, top, left + 180, top + 90), fill=paint)
+    return np.asarray(image)
+
+
+def plated_car(seed: int = 0) -> Pixels:
+    """The same with a yellow plate that carries black characters."""
+    image = Image.fromarray(car(seed))
+    left, top = 80 + 7 * (seed % 6), 100 + 5 * (seed % 4)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((left + 60, top + 56, left + 120, top + 72), fill=PLATE)
+    draw.text((left + 66, top + 58), "AB 1234", fill=(0, 0, 0))
     return np.asarray(image)
 
 

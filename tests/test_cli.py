@@ -98,7 +98,9 @@ def test_a_folder_becomes_a_listing(okla: Okla, folder: Path, tmp_path: Path) ->
     assert said.code == 0
     vehicle = "Toyota-Corolla-2019"
     assert published(tmp_path) == [
+        f"{vehicle}/before/exterior_001_before.jpg",
         f"{vehicle}/exterior_001_processed.jpg",
+        f"{vehicle}/index.html",
         f"{vehicle}/interior_002_processed.jpg",
         f"{vehicle}/listing.json",
         f"{vehicle}/masks/exterior_001_mask.png",
@@ -108,7 +110,9 @@ def test_a_folder_becomes_a_listing(okla: Okla, folder: Path, tmp_path: Path) ->
     assert f"{vehicle}: ready" in said.out
     assert "exterior_001" in said.out
     assert "refused 3.jpg: not_an_image: " in said.out
-    assert said.out.rstrip().endswith(f"processed/{vehicle}/listing.json")
+    gallery, listing = said.out.rstrip().splitlines()[-2:]
+    assert gallery.endswith(f"processed/{vehicle}/index.html")
+    assert listing.endswith(f"processed/{vehicle}/listing.json")
     assert "notes.txt" in said.err
     assert "Traceback" not in said.err
 
@@ -135,7 +139,7 @@ def test_where_no_photo_can_be_used_nothing_is_made(
     assert said.code == 1
     assert "v1: failed" in said.out
     assert "none of the 2 uploaded files could be used" in said.out
-    assert published(tmp_path) == ["v1/listing.json"]
+    assert published(tmp_path) == ["v1/index.html", "v1/listing.json"]
 
 
 def test_a_step_that_fails_is_told_in_a_line(
@@ -292,6 +296,7 @@ def test_ctrl_c_leaves_nothing_half_and_the_same_command_goes_on(tmp_path: Path)
     assert "Interrupted" not in said  # not the name of dagster's exception
     assert not any((media / TEMP_FOLDER).iterdir())
     assert published(tmp_path) == [
+        "v1/before/exterior_001_before.jpg",
         "v1/exterior_001_processed.jpg",
         "v1/masks/exterior_001_mask.png",
         "v1/thumbnails/exterior_001_thumb.jpg",
@@ -301,6 +306,6 @@ def test_ctrl_c_leaves_nothing_half_and_the_same_command_goes_on(tmp_path: Path)
     again = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True)
     assert again.returncode == 0
     assert "v1: ready" in again.stdout
-    assert len(published(tmp_path)) == 3 * 3 + 1
+    assert len(published(tmp_path)) == 3 * 4 + 2
     # What was finished before is not made again.
     assert (media / "processed/v1/exterior_001_processed.jpg").stat().st_mtime_ns == made

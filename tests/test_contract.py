@@ -57,7 +57,7 @@ def test_the_schema_fits_what_is_published_and_nothing_else(published: dict[str,
     assert wrong("photos", 0, "category_confidence", to=1.5)
     assert wrong("photos", 0, "azimuth_deg", to=360)
     assert wrong("photos", 0, "vehicle_box", to=[1, 2, 3])
-    assert wrong("photos", 0, "processed_key", to=None)
+    assert wrong("photos", 0, "source_key", to=None)
     assert wrong("refused", 0, "reason", to="ugly")
     assert not wrong("photos", 0, "mask_key", to=None)
     assert not wrong("promo", to=None)

@@ -11,19 +11,40 @@ from okla_assets.partitions import vehicles
 from resources.errors import BadInput
 from tests.conftest import REPOSITORY
 
-HEAVY = ("cv2", "onnxruntime", "torch", "PIL", "scipy", "pillow_heif", "imagehash", "transformers")
+HEAVY = (
+    "cv2",
+    "av",
+    "onnxruntime",
+    "torch",
+    "PIL",
+    "scipy",
+    "pillow_heif",
+    "imagehash",
+    "transformers",
+)
 UPSTREAM: dict[str, set[str]] = {
     "raw_photos": set(),
-    "masks": {"raw_photos"},
+    "walkaround_frames": {"raw_photos"},
+    "masks": {"raw_photos", "walkaround_frames"},
     "classifications": {"raw_photos", "masks"},
-    "composites": {"raw_photos", "masks", "classifications"},
-    "listing": {"raw_photos", "masks", "classifications", "composites"},
+    "license_plates": {"raw_photos", "walkaround_frames", "masks", "classifications"},
+    "composites": {"raw_photos", "masks", "classifications", "license_plates"},
+    "spin_frames": {"walkaround_frames", "masks", "license_plates", "composites"},
+    "listing": {"raw_photos", "masks", "classifications", "license_plates", "composites"}
+    | {"walkaround_frames", "spin_frames", "hotspots", "promo_video"},
+    "hotspots": {"masks", "classifications", "license_plates", "composites", "spin_frames"},
+    "promo_video": {"masks", "classifications", "composites", "spin_frames"},
 }
 GROUPS = {
     "raw_photos": "intake",
+    "walkaround_frames": "intake",
     "masks": "vision",
     "classifications": "vision",
+    "license_plates": "vision",
     "composites": "studio",
+    "spin_frames": "delivery",
+    "hotspots": "delivery",
+    "promo_video": "delivery",
     "listing": "delivery",
 }
 
@@ -65,7 +86,13 @@ def test_the_job_holds_every_asset_and_check() -> None:
     every = definitions.resolve_asset_graph().get_all_asset_keys()
     assert set(job.asset_layer.executable_asset_keys) == every
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks >= {"something_accepted", "exteriors_cut_or_flagged", "listing_valid"}
+    assert checks >= {
+        "something_accepted",
+        "no_plate_shown",
+        "exteriors_cut_or_flagged",
+        "spin_or_reason",
+        "listing_valid",
+    }
 
 
 def test_the_sensor_runs_without_being_switched_on() -> None:

@@ -98,6 +98,9 @@ def test_what_buyers_see_and_what_is_private_lie_apart() -> None:
         keys.processed_photo(VEHICLE, "exterior", 1, "jpg"),
         keys.thumbnail(VEHICLE, "interior", 2),
         keys.processed_mask(VEHICLE, "exterior", 1),
+        keys.before_photo(VEHICLE, "exterior", 1),
+        keys.gallery(VEHICLE),
+        keys.spin_script(VEHICLE),
         keys.listing(VEHICLE),
     ]
     intermediate = [
@@ -132,6 +135,7 @@ def test_photo_outputs_are_known_as_such(category: str, number: int) -> None:
     assert keys.is_photo_output(keys.processed_photo(VEHICLE, category, number, "webp"))
     assert keys.is_photo_output(keys.thumbnail(VEHICLE, category, number))
     assert keys.is_photo_output(keys.processed_mask(VEHICLE, category, number))
+    assert keys.is_photo_output(keys.before_photo(VEHICLE, category, number))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,7 @@ def test_photo_outputs_are_known_as_such(category: str, number: int) -> None:
         "promo.mp4",
         "promo_poster.jpg",
         "360-viewer/frame_001.jpg",
+        "360-viewer/okla-spin.js",
         "exterior_001.jpg",
         "exterior_01_processed.jpg",
         "my_exterior_001_processed.jpg",

@@ -17,22 +17,25 @@ from okla_assets.contract import (
     Photo,
     PhotoPlates,
     Quality,
+    StudioOptions,
 )
 from okla_assets.imaging import codec, plates
-from okla_assets.license_plates import find_plates, license_plates
+from okla_assets.license_plates import license_plates, mask_photo
 from okla_assets.masks import masks
 from okla_assets.partitions import vehicles
+from okla_assets.plate_masking import Masking, choose_masking
 from okla_assets.raw_photos import raw_photos
+from okla_assets.walkaround_frames import walkaround_frames
 from resources.media_store import LocalMediaStore
 from resources.models.base import Box, ModelInfo, PlateFound, Rgb
 from resources.models.plates_onnx import as_quad
 from resources.table_io import table_io_manager
 from tests.fakes import VEHICLE, Quiet, fake_models
-from tests.pictures import cabin, car, jpeg
+from tests.pictures import cabin, car, jpeg, plated_car
 
 
 @dataclass
-class FakePlates:
+class Told:
     """Finds what it is told, and remembers which vehicles it was shown."""
 
     found: tuple[PlateFound, ...] = ()
@@ -46,7 +49,7 @@ class FakePlates:
         return [list(self.found) for _ in photos]
 
     def fingerprint(self) -> str:
-        return f"fake-plates:{self.version}"
+        return f"told:{self.version}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return ()
@@ -56,22 +59,25 @@ def at(box: Box, score: float = 0.9, agreement: float = 0.6) -> PlateFound:
     return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
 
 
-ON_CAR, BESIDE = at((120, 130, 40, 12)), at((4, 4, 40, 12))
+PHOTO = codec.encode_jpeg(plated_car())
+FILL = Masking("fill")
+ON_CAR, BESIDE = at((140, 156, 60, 16)), at((4, 4, 40, 12))
 
 
 def tables(
     store: LocalMediaStore, category: str = "exterior", box: Box | None = (160, 200, 360, 180)
 ) -> tuple[Photo, Mask, Classification]:
     """One photo of 720 x 540 whose working copy is half as large."""
-    work_key = keys.work_file(VEHICLE, "photos", "d" * 64, "jpg")
-    store.put(work_key, codec.encode_jpeg(car()))
+    work_key = keys.private_file(VEHICLE, "photos", "d" * 64, "jpg")
+    store.put(work_key, PHOTO)
     photo = Photo(
         number=3, source_key=keys.raw_photos(VEHICLE) + "a.jpg", source_sha256="0" * 64,
         width=720, height=540, format="JPEG", notes=(), digest="d" * 64, work_key=work_key,
         perceptual_hash="0", duplicate_of=None, exact_duplicate=False, seconds=0,
     )  # fmt: skip
     mask = Mask(
-        number=3, status="cropped", vehicle_box=box, vehicle_score=None if box is None else 0.9,
+        number=3, status="cropped", vehicle_box=box, other_vehicles=((0, 0, 120, 60),),
+        vehicle_score=None if box is None else 0.9,
         matte_key=None, agreement=None, digest="e" * 64, seconds=0,
     )  # fmt: skip
     view = Classification.model_validate(
@@ -87,47 +93,64 @@ def tables(
     return photo, mask, view
 
 
-def found(store: LocalMediaStore, fake: FakePlates, **tables_of: Any) -> PhotoPlates:
-    row, outputs = find_plates(*tables(store, **tables_of), "f" * 64, store, fake)
-    assert not outputs
-    return row
+def found(
+    store: LocalMediaStore, told: Told, masking: Masking = FILL, **tables_of: Any
+) -> tuple[PhotoPlates, bytes]:
+    photo, mask, view = tables(store, **tables_of)
+    row, outputs = mask_photo(VEHICLE, photo, mask, view, "f" * 64, masking, store, told)
+    assert list(outputs) == [row.masked_key]
+    return row, outputs[row.masked_key]
 
 
 def test_quads_are_in_pixels_of_the_upload(store: LocalMediaStore) -> None:
-    fake = FakePlates((ON_CAR,))
-    row = found(store, fake)
-    (plate,) = row.plates
-    assert plate.quad == ((240, 260), (320, 260), (320, 284), (240, 284))
+    told = Told((ON_CAR,))
+    (plate,) = found(store, told)[0].plates
+    assert plate.quad == ((280, 312), (400, 312), (400, 344), (280, 344))
     assert plate.vehicle == "main"
-    assert fake.shown == [[(80, 100, 180, 90)]]  # the detector works on the working copy
-    (quad,) = quads_on(row, 0.5)
-    assert np.allclose(quad, ON_CAR.quad)
+    assert told.shown == [[(80, 100, 180, 90), (0, 0, 60, 30)]]  # on the working copy
+
+
+def test_the_copy_for_the_next_steps_shows_no_plate(store: LocalMediaStore) -> None:
+    _, copy = found(store, Told((ON_CAR,)))
+    before, after = codec.decode_own(PHOTO).astype(int), codec.decode_own(copy).astype(int)
+    plate = (slice(157, 171), slice(141, 199))
+    assert before[plate].max(axis=2).min() < 90  # ink
+    assert after[plate].max(axis=2).min() > 180  # the plate's ground
+    assert np.abs(after - before)[:140].max() < 30
+
+
+def test_without_a_plate_the_copy_is_the_photo(store: LocalMediaStore) -> None:
+    _, copy = found(store, Told())
+    assert copy == PHOTO
+    _, copy = found(store, Told((ON_CAR,)), Masking("none"))
+    assert copy == PHOTO
 
 
 def test_plates_of_other_cars_are_found_too(store: LocalMediaStore) -> None:
-    row = found(store, FakePlates((ON_CAR, BESIDE)))
-    assert [plate.vehicle for plate in row.plates] == ["main", "none"]
+    far = at((300, 240, 40, 12))
+    row, _ = found(store, Told((ON_CAR, BESIDE, far)))
+    assert [plate.vehicle for plate in row.plates] == ["main", "other", "none"]
 
 
 @pytest.mark.parametrize(("agreement", "count"), [(0.05, 0), (0.6, 1)])
 def test_an_interior_needs_both_networks(
     store: LocalMediaStore, agreement: float, count: int
 ) -> None:
-    fake = FakePlates((at((120, 130, 40, 12), 0.9, agreement),))
-    assert len(found(store, fake, category="interior").plates) == count
+    fake = Told((at((120, 130, 40, 12), 0.9, agreement),))
+    assert len(found(store, fake, category="interior")[0].plates) == count
 
 
 def test_a_photo_without_a_vehicle_is_looked_at_all_the_same(store: LocalMediaStore) -> None:
-    row = found(store, FakePlates((ON_CAR,)), category="misc", box=None)
+    row, _ = found(store, Told((ON_CAR,)), category="misc", box=None)
     assert [plate.vehicle for plate in row.plates] == ["none"]
 
 
 def run(
-    store: LocalMediaStore, instance: dg.DagsterInstance, fake: FakePlates
+    store: LocalMediaStore, instance: dg.DagsterInstance, fake: Told
 ) -> tuple[LicensePlates, dict[str, Any]]:
     instance.add_dynamic_partitions(str(vehicles.name), [VEHICLE])
     result = dg.materialize(
-        [raw_photos, masks, classifications, license_plates],
+        [raw_photos, walkaround_frames, masks, classifications, license_plates],
         partition_key=VEHICLE,
         instance=instance,
         resources=fake_models()
@@ -149,14 +172,45 @@ def test_a_second_run_computes_nothing(
 ) -> None:
     for name, pixels in (("1.jpg", car(1)), ("2.jpg", cabin(2))):
         store.put(keys.raw_photos(VEHICLE) + name, jpeg(pixels))
-    fake = FakePlates((at((150, 140, 40, 12)),))
+    fake = Told((at((150, 140, 40, 12)),))
     table, metadata = run(store, instance, fake)
     assert [row.number for row in table.rows] == [1, 2]
     assert metadata["computed"] == 2
     assert metadata["plates"] == 2
-    assert "preview" not in metadata  # it would show the plates
     again, metadata = run(store, instance, fake)
     assert metadata["computed"] == 0
     assert again == table
-    _, metadata = run(store, instance, FakePlates((), version="2"))
+    _, metadata = run(store, instance, Told((), version="2"))
     assert (metadata["computed"], metadata["plates"]) == (2, 0)
+
+
+# --- how plates are covered -----------------------------------------------------------------------
+
+
+def test_masking_follows_the_options(store: LocalMediaStore) -> None:
+    assert choose_masking(StudioOptions(), store) == (Masking("fill"), ())
+    blur = StudioOptions(license_plate_mask_type="blur")
+    assert choose_masking(blur, store) == (Masking("blur"), ())
+    off = StudioOptions(mask_license_plate=False)
+    assert choose_masking(off, store) == (Masking("none"), ())
+
+
+def test_a_logo_is_the_owners_picture(store: LocalMediaStore) -> None:
+    options = StudioOptions(license_plate_mask_type="logo")
+    logo = codec.encode_png(np.full((20, 60, 3), (200, 30, 30), np.uint8))
+    store.put(keys.PLATE_LOGO, logo)
+    masking, problems = choose_masking(options, store)
+    assert (masking.style, problems) == ("logo", ())
+    picture = masking.picture()
+    assert picture is not None
+    assert picture[0, 0].tolist() == [200, 30, 30, 255]
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_missing_logo_bares_no_plate(store: LocalMediaStore, content: bytes | None) -> None:
+    if content is not None:
+        store.put(keys.PLATE_LOGO, content)
+    masking, (problem,) = choose_masking(StudioOptions(license_plate_mask_type="logo"), store)
+    assert masking == Masking("fill")
+    assert keys.PLATE_LOGO in problem
+    assert "filled instead" in problem

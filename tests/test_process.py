@@ -27,9 +27,35 @@ from resources.media_store import LocalMediaStore, ObjectInfo
 from resources.profiles import resources_for
 from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
 from tests import pictures
-from tests.fakes import VEHICLE, FakeDetector, Outcome, Pipeline, Quiet, contents, fake_models
+from tests.fakes import (
+    VEHICLE,
+    FakeDetector,
+    Outcome,
+    Pipeline,
+    Quiet,
+    contents,
+    fake_models,
+    finished_key,
+)
 
-ASSETS = ["raw_photos", "masks", "classifications", "composites", "listing"]
+ASSETS = [
+    "raw_photos",
+    "walkaround_frames",
+    "masks",
+    "classifications",
+    "license_plates",
+    "composites",
+    "spin_frames",
+    "hotspots",
+    "promo_video",
+    "listing",
+]
+NO_TURN = {"walkaround_frames": 0, "spin_frames": 0}
+CLOSE_UPS = {"hotspots": 2}
+"""Photos that may be a part of another: each is looked for on all that show the whole."""
+PROMO = {"promo_video": 1}
+BY_PHOTO = [a for a in ASSETS if a not in NO_TURN | CLOSE_UPS | PROMO]
+"""What a vehicle without a video, and with few photos, computes for its spin."""
 PHOTOS = {
     "1 cut.jpg": pictures.jpeg(pictures.car()),
     "2 doubtful.jpg": pictures.jpeg(pictures.car(2, pictures.DOUBTFUL)),
@@ -86,6 +112,9 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
     names = ["exterior_001", "exterior_002", "exterior_003", "interior_004", "misc_005"]
     assert vehicle.files.keys() == {
         keys.listing(VEHICLE),
+        keys.gallery(VEHICLE),
+        *(keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)),
+        f"{folder}before/exterior_001_before.jpg",
         *(f"{folder}{name}_processed.jpg" for name in names),
         *(f"{folder}thumbnails/{name}_thumb.jpg" for name in names),
         *(f"{folder}masks/{name}_mask.png" for name in names[:2]),
@@ -102,17 +131,23 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
         "interior: keeps its own background",
         "misc: keeps its own background",
     ]
-    assert [m.name for m in listing.pipeline.models] == ["blob", "ellipse", "brightness"]
+    assert [m.name for m in listing.pipeline.models] == [
+        "blob",
+        "ellipse",
+        "brightness",
+        "yellow",
+        "yellow",
+    ]
     assert set(listing.cost.seconds) == set(ASSETS) - {"listing"}
 
 
 def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
     for photo in vehicle.first.listing.photos:
-        with Image.open(BytesIO(vehicle.files[photo.processed_key][0])) as finished:
+        with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
             ratio = finished.width / finished.height
             assert finished.format == "JPEG"
             assert ratio == pytest.approx(4 / 3, abs=0.01)
-        with Image.open(BytesIO(vehicle.files[photo.thumbnail_key][0])) as thumbnail:
+        with Image.open(BytesIO(vehicle.files[str(photo.thumbnail_key)][0])) as thumbnail:
             assert max(thumbnail.size) <= 400
         if photo.mask_key is not None:
             with Image.open(BytesIO(vehicle.files[photo.mask_key][0])) as mask:
@@ -122,9 +157,25 @@ def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
     assert box == pytest.approx((80, 100, 181, 91), abs=4)
 
 
+def test_the_photo_before_lies_where_the_finished_one_shows_its_vehicle(vehicle: Vehicle) -> None:
+    photo, *others = vehicle.first.listing.photos
+    assert [(o.before_key, o.source_box) for o in others] == [(None, (0, 0, 1, 1))] * 4
+    assert photo.before_key is not None
+    with Image.open(BytesIO(vehicle.files[photo.before_key][0])) as before:
+        assert before.size == (photo.width, photo.height)  # smaller than a gallery needs
+        paint = np.ptp(np.asarray(before.convert("RGB"), np.int16), axis=2) > 90
+    with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
+        painted = np.ptp(np.asarray(finished.convert("RGB"), np.int16), axis=2) > 90
+    left, top, width, height = photo.source_box
+    for axis, start, length in ((1, left, width), (0, top, height)):
+        on_before = np.flatnonzero(paint.any(axis=1 - axis))[[0, -1]] / paint.shape[axis]
+        on_finished = np.flatnonzero(painted.any(axis=1 - axis))[[0, -1]] / painted.shape[axis]
+        assert start + on_before * length == pytest.approx(on_finished, abs=0.01)
+
+
 def test_the_studio_replaces_the_street(vehicle: Vehicle) -> None:
     def contrast_at_the_top(number: int) -> int:
-        key = vehicle.first.listing.photos[number - 1].processed_key
+        key = finished_key(vehicle.first.listing.photos[number - 1])
         with Image.open(BytesIO(vehicle.files[key][0])) as picture:
             top = np.asarray(picture.convert("L"))[: picture.height // 5]
         return int(np.ptp(top))
@@ -136,7 +187,9 @@ def test_the_studio_replaces_the_street(vehicle: Vehicle) -> None:
 def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
     expected = {
         "something_accepted": True,
+        "no_plate_shown": True,
         "exteriors_cut_or_flagged": True,
+        "spin_or_reason": True,
         "listing_valid": True,
     }
     assert vehicle.first.checks == vehicle.second.checks == expected
@@ -144,12 +197,16 @@ def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
 
 def test_dagster_shows_counts_times_a_table_a_preview_and_a_link(vehicle: Vehicle) -> None:
     assert list(vehicle.first.metadata) == ASSETS
-    for asset, shown in vehicle.first.metadata.items():
+    for asset in BY_PHOTO:
+        shown = vehicle.first.metadata[asset]
         assert shown["computed"] == (1 if asset == "listing" else 5)
         assert shown["seconds"] >= 0
         assert shown["files"].startswith("file://")
         assert Path(shown["files"].removeprefix("file://")).exists()
         assert len(shown["photos"].records) == 5
+        if asset in ("raw_photos", "classifications"):
+            assert "preview" not in shown  # it would show plates
+            continue
         assert shown["preview"].startswith("![contact sheet](data:image/jpeg;base64,")
         assert len(shown["preview"].partition("base64,")[2]) <= 8 * 1024 + 1
     counts = vehicle.first.metadata
@@ -184,20 +241,22 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.upload({"0 added.jpg": pictures.jpeg(pictures.car(9))})
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 1)
+    assert outcome.computed == dict.fromkeys(ASSETS, 1) | NO_TURN | CLOSE_UPS
     detector = processed.models["detector"]
     assert isinstance(detector, FakeDetector)
     assert detector.asked == 1
-    assert outcome.listing.photos[-1].processed_key.endswith("exterior_006_processed.jpg")
+    assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
     after = processed.snapshot()
-    assert all(after[key] == before[key] for key in before if not key.endswith("listing.json"))
+    told = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    told |= {keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)}
+    assert all(after[key] == before[key] for key in before.keys() - told)
 
 
 def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.store.delete(keys.raw_photos(VEHICLE) + "2 doubtful.jpg")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 0) | {"listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | PROMO | {"listing": 1}
     assert outcome.listing.status == "ready"
     after = processed.snapshot()
     assert before.keys() - after.keys() == {
@@ -208,25 +267,20 @@ def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) 
             "thumbnails/exterior_002_thumb.jpg",
         )
     }
-    left = [i.key for i in processed.store.list(f"work/{VEHICLE}/photos/")]
-    assert len(left) == 2 * 4  # a picture and a record each
+    for folder in ("work", "private"):  # a record and a picture each
+        assert len(list(processed.store.list(f"{folder}/{VEHICLE}/photos/"))) == 4
 
 
 def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.store.put(keys.options(VEHICLE), b'{"max_width": 640, "output_format": "webp"}')
     outcome = processed.run()
-    assert outcome.computed == {
-        "raw_photos": 0,
-        "masks": 0,
-        "classifications": 0,
-        "composites": 5,
-        "listing": 1,
-    }
+    made_again = CLOSE_UPS | PROMO | {"composites": 5, "listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | made_again
     after = processed.snapshot()
     assert not [key for key in after if key.endswith("processed.jpg")]
     for photo in outcome.listing.photos:
-        with Image.open(BytesIO(after[photo.processed_key][0])) as finished:
+        with Image.open(BytesIO(after[finished_key(photo)][0])) as finished:
             assert (finished.format, finished.width <= 640) == ("WEBP", True)
     processed.store.delete(keys.options(VEHICLE))
     processed.run()
@@ -245,14 +299,17 @@ def test_a_damaged_file_is_repaired(processed: Pipeline) -> None:
 def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None:
     processed.models["detector"] = FakeDetector(version="2")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 5) | {"raw_photos": 0, "listing": 0}
+    # The finished pictures come out the same, and so does all that is made of them.
+    unchanged = {"raw_photos": 0, "promo_video": 0, "listing": 0}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | CLOSE_UPS | unchanged
 
 
 def test_without_work_the_same_files_are_made_again(processed: Pipeline) -> None:
     before = processed.snapshot()
     shutil.rmtree(processed.store.folder / "work")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 5) | {"listing": 0}
+    made_again = CLOSE_UPS | PROMO | {"listing": 0}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | made_again
     # The listing changes nothing but its clock, and so keeps even that.
     assert bytes_of(processed.snapshot()) == bytes_of(before)
 

@@ -22,7 +22,7 @@ from okla_assets.process import import_folder, run_vehicle
 from resources.media_store import LocalMediaStore
 from resources.models.fused_matte import FusedMatte
 from resources.models.yolo_onnx import YoloOnnxDetector
-from tests.fakes import Quiet
+from tests.fakes import Quiet, finished_key
 
 pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]
 
@@ -120,7 +120,7 @@ def test_composites_stand_on_one_line_at_one_scale(
     """Measured on the finished pictures, by what differs from the empty scene."""
     store, listing = golf
     for photo in listing.photos[:2]:
-        picture = codec.decode_own(store.get(photo.processed_key))
+        picture = codec.decode_own(store.get(finished_key(photo)))
         height, width = picture.shape[:2]
         assert width / height == pytest.approx(4 / 3, abs=0.01)
         scene = studio.white_studio(width, height)
@@ -163,4 +163,4 @@ def test_the_same_run_in_another_process_gives_the_same_bytes(
         capture_output=True,
     )
     again = LocalMediaStore(root=str(tmp_path / "media"))
-    assert again.get(photo.processed_key) == store.get(photo.processed_key)
+    assert again.get(finished_key(photo)) == store.get(finished_key(photo))

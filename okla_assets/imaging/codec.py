@@ -12,7 +12,7 @@ gives on odd files are left to the caller's filters.
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
@@ -535,8 +535,22 @@ def decode_gray(data: bytes) -> Pixels:
     return _imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
+def decode_rgba(data: bytes) -> Pixels:
+    """A picture the owner gives, as RGBA (H, W, 4); raises ValueError where it is none.
+
+    For files of whoever runs the pipeline, such as a logo; what sellers upload goes to `decode`.
+    """
+    pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype == np.uint16:
+        pixels = np.asarray(pixels >> 8, np.uint8)
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGBA), np.uint8)
+    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGBA
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
 def _imdecode(data: bytes, flags: int) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if pixels is None:
-        raise ValueError(f"not a picture written by this pipeline ({len(data)} bytes)")
-    return np.asarray(pixels, np.uint8)
+        raise ValueError(f"not a picture that can be read ({len(data)} bytes)")
+    return cast(Pixels, pixels)

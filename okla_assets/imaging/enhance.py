@@ -4,6 +4,8 @@ Photos are RGB uint8 (H, W, 3). Corrections are measured on a small copy and app
 table a channel, so they cost milliseconds at any size.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -28,22 +30,49 @@ def enhance(photo: Rgb, vehicle: Alpha | None = None) -> Rgb:
     bounded white balance (shades of grey, Finlayson and Trezzi 2004, on the less colourful
     pixels), a bounded stretch of black and white point and a bounded gamma towards a middle grey.
     """
-    scale = MEASURE_SIDE / max(photo.shape[:2])
-    size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
-    small /= 255
-    alpha = None
-    if vehicle is not None:
-        alpha = np.asarray(cv2.resize(vehicle, size, interpolation=cv2.INTER_AREA), np.float32)
-    gains = _grey_pixel_gains(small)
-    if alpha is not None:
-        gains *= _blue_floor_gains(small * gains, alpha)
-    luma = (small * gains).clip(0, 1) @ np.array([0.299, 0.587, 0.114], np.float32)
-    curve = _tone_curve(luma, None if alpha is None else alpha > 0.5)
+    return corrected(photo, correction([photo], [vehicle]))
+
+
+def corrected(photo: Rgb, table: npt.NDArray[np.uint8]) -> Rgb:
+    """A copy of the photo under a table of `correction`."""
+    return cv2.LUT(photo, table).astype(np.uint8, copy=False)
+
+
+def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> npt.NDArray[np.uint8]:
+    """One lookup table (1, 256, 3) for all the photos, as if they were one: see `enhance`.
+
+    So the pictures of a turn keep one exposure and one white balance.
+    """
+    smalls, alphas = [], []
+    for photo, vehicle in zip(photos, vehicles, strict=True):
+        scale = MEASURE_SIDE / max(photo.shape[:2])
+        size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
+        small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
+        smalls.append(small / 255)
+        alphas.append(
+            None
+            if vehicle is None
+            else np.asarray(cv2.resize(vehicle, size, interpolation=cv2.INTER_AREA), np.float32)
+        )
+    gains = _grey_pixel_gains(np.concatenate([small.reshape(-1, 1, 3) for small in smalls]))
+    floors = [
+        _blue_floor_gains(np.asarray(small * gains, np.float32), alpha)
+        for small, alpha in zip(smalls, alphas, strict=True)
+        if alpha is not None
+    ]
+    if floors:
+        gains = np.asarray(gains * np.median(floors, axis=0), np.float32)
+    lumas = [
+        (small * gains).clip(0, 1) @ np.array([0.299, 0.587, 0.114], np.float32) for small in smalls
+    ]
+    counted = [
+        np.zeros(luma.size, bool) if alpha is None else (alpha > 0.5).ravel()
+        for luma, alpha in zip(lumas, alphas, strict=True)
+    ]
+    curve = _tone_curve(np.concatenate([luma.ravel() for luma in lumas]), np.concatenate(counted))
     values = np.arange(256, dtype=np.float32) / 255
     tables = [np.interp((values * gain).clip(0, 1), values, curve) for gain in gains]
-    table = np.rint(np.stack(tables, axis=-1) * 255).astype(np.uint8)[None]
-    return cv2.LUT(photo, table).astype(np.uint8, copy=False)
+    return np.asarray(np.rint(np.stack(tables, axis=-1) * 255)[None], np.uint8)
 
 
 def _grey_pixel_gains(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -83,7 +112,7 @@ def _blue_floor_gains(small: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArr
 
 
 def _tone_curve(
-    luma: npt.NDArray[np.float32], counted: npt.NDArray[np.bool_] | None
+    luma: npt.NDArray[np.float32], counted: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Output level in [0, 1] for each of 256 input levels."""
     black = min(float(np.percentile(luma, BLACK_PERCENTILE)), MOST_BLACK)
@@ -93,7 +122,7 @@ def _tone_curve(
     # A black car is meant to be dark: the middle is that of the whole photo, and the vehicle only
     # pulls it a little.
     middle = float(np.median(luma))
-    if counted is not None and counted.any():
+    if counted.any():
         middle = 0.7 * middle + 0.3 * float(np.median(luma[counted]))
     middle = min(max((middle - black) / (white - black), 0.02), 0.98)
     gamma = float(np.log(TARGET_MEDIAN) / np.log(middle))

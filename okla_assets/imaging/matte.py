@@ -99,7 +99,7 @@ def largest_component(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(part > 0)
 
 
-def _grown(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
+def grown(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
     """Dilated by `pixels`, or eroded where negative; the picture's border does not erode."""
     distance = cv2.distanceTransform(
         (mask if pixels < 0 else ~mask).astype(np.uint8), cv2.DIST_L2, 5
@@ -118,7 +118,7 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     0.85 the saliency net is not listened to.
     """
     silhouette = largest_component(logits > 0)
-    gate = _grown(silhouette, GATE * box_width)
+    gate = grown(silhouette, GATE * box_width)
     salient = (saliency > 0.5) & gate
     union = float((salient | silhouette).sum())
     agreement = float((salient & silhouette).sum()) / union if union else 0.0
@@ -128,7 +128,7 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
         whole = largest_component(silhouette | doubted)
         joined = whole & ~silhouette
         silhouette = whole
-        gate = _grown(silhouette, GATE * box_width)
+        gate = grown(silhouette, GATE * box_width)
         p = np.clip(saliency, SURELY_NOT, 1 - SURELY_NOT)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
         score[joined] = np.maximum(score[joined], 6 * saliency[joined])
@@ -136,7 +136,7 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
         score = 6 * np.clip(logits, -10, 10)
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
     alpha *= gate
-    alpha[_grown(silhouette, -CORE * box_width)] = 1
+    alpha[grown(silhouette, -CORE * box_width)] = 1
     return alpha, agreement
 
 

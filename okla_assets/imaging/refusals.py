@@ -14,6 +14,11 @@ RefusalReason = Literal[
     "extreme_aspect",
     "decode_timeout",
     "decoder_crashed",
+    "not_a_video",
+    "too_short",
+    "too_long",
+    "no_vehicle",
+    "not_a_turn",
 ]
 """Codes of `refused[].reason` in listing.json. Adding one is a change of the contract."""
 

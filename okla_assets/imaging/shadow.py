@@ -16,6 +16,7 @@ TYRE_DROP = 0.03  # of the vehicle's height: how far a tyre reaches below its ne
 STEEPEST = 0.6  # rise over run of the floor line in the picture
 HIDDEN_TYRES = 0.035  # of the vehicle's height: how far below its bumper the floor then shows
 CLEARANCE = 0.13  # of the vehicle's height: how high a bumper hangs above the floor
+STANDING = 0.55  # of the vehicle's height, from the top: body reaches lower, mirrors do not
 CONTACT = 0.012  # of the vehicle's height: this near the floor line a tyre touches it
 
 
@@ -54,10 +55,14 @@ def floor_line(
     rows = np.arange(alpha.shape[0])[:, None]
     bottom = np.where(part, rows, -1).max(axis=0).astype(np.float32)
     top = float(np.flatnonzero(solid.any(axis=1))[0])
+    vehicle_height = float(bottom.max()) - top
+    # A mirror that sticks out beside the body hangs over no floor of its own.
+    standing = np.flatnonzero(bottom >= top + STANDING * vehicle_height)
+    bottom = bottom[standing[0] : standing[-1] + 1]
+    x0, x1 = x0 + int(standing[0]), x0 + int(standing[-1])
     xs = np.arange(bottom.size)
     known = bottom >= 0
     bottom = np.interp(xs, xs[known], bottom[known]).astype(np.float32)
-    vehicle_height = float(bottom.max()) - top
     tyres = _tyre_columns(bottom, TYRE_DROP * vehicle_height)
     if not tyres:
         # Seen from above, a bumper hides the tyres and hangs in front of the floor below it.

@@ -38,6 +38,16 @@ class Placement:
     left: int
     top: int
 
+    def box_of(self, photo: Rgb) -> tuple[float, float, float, float]:
+        """Where the whole photo lies on the canvas: x, y, w, h in shares of the canvas's size."""
+        height, width = photo.shape[:2]
+        return (
+            round(self.left / self.width, 5),
+            round(self.top / self.height, 5),
+            round(width * self.scale / self.width, 5),
+            round(height * self.scale / self.height, 5),
+        )
+
 
 @dataclass(frozen=True)
 class Extent:

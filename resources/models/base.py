@@ -117,6 +117,23 @@ class Segmenter(Protocol):
 
 
 @runtime_checkable
+class TurnSegmenter(Protocol):
+    """Cuts one vehicle out of the frames of a turn around it."""
+
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        """One matte a frame, in the order of the turn, steady from frame to frame."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        ...
+
+
+@runtime_checkable
 class ViewClassifier(Protocol):
     """Names category, angle, side and azimuth."""
 

@@ -1,4 +1,4 @@
-"""Licence plates on ONNX Runtime: two networks, fused by place, and a reader for the leak check.
+"""Licence plates on ONNX Runtime: two networks, fused by place.
 
 No network finds every plate: platedet (YOLOv8s-seg) is good at tilted and small ones and draws an
 outline, plate-fast (YOLOv8n) at frontal and dark ones. Together they miss none of the annotated
@@ -8,8 +8,8 @@ plates that either misses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -20,11 +20,9 @@ from resources import weights
 from resources.models.base import (
     Box,
     ModelInfo,
-    PlateDetector,
     PlateFound,
     Quad,
     Rgb,
-    TextReader,
 )
 from resources.models.onnx import catalogue_model, load_session
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
@@ -182,124 +180,6 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             best = max(same, key=lambda s: s.score, default=None)
             closer.append(replace(candidate, closer=best))
         return sorted([*closer, *others], key=lambda c: -c.score)
-
-
-class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR)."""
-
-    weights: str = "ppocr_rec"
-    threads: int = 0
-
-    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
-        """Text and mean confidence of its characters, of each strip."""
-        session = load_session(self.weights, self.threads)
-        listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
-        alphabet = ["", *listed, " "]
-        read = []
-        for strip in strips:
-            (odds,) = session.run(None, {"x": _line_pixels(strip)})
-            read.append(_greedy(np.asarray(odds)[0], alphabet))
-        return read
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings."""
-        return f"ppocr:{weights.digest(self.weights)}"
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        return (catalogue_model(self.weights),)
-
-
-LINE_HEIGHT = 48
-LONGEST_LINE = 640
-
-
-def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
-    """The strip at the reader's height, as 1x3x48xW in [-1, 1], BGR as it was trained."""
-    import cv2
-
-    width = round(LINE_HEIGHT * strip.shape[1] / strip.shape[0])
-    size = (min(LONGEST_LINE, max(LINE_HEIGHT, width)), LINE_HEIGHT)
-    small = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)[..., ::-1]
-    pixels = (small.astype(np.float32) / 255 - 0.5) / 0.5
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
-
-
-def _greedy(odds: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
-    """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
-    best = odds.argmax(axis=1)
-    kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))
-    text = "".join(alphabet[i] for i in best[kept])
-    return text, float(odds.max(axis=1)[kept].mean()) if kept.any() else 0.0
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A place on a finished picture that still shows a plate.
-
-    `kind` says how it was found: `covered` is a covered plate's place that can be read, `read` a
-    new suspect that can be read, `seen` one so sure that it need not be. `characters` counts what
-    was read; the text itself is never kept.
-    """
-
-    quad: Quad
-    kind: Literal["covered", "read", "seen"]
-    score: float
-    characters: int
-
-
-def find_leaks(
-    picture: Rgb,
-    quads: Sequence[Quad],
-    vehicles: Sequence[Box],
-    detector: PlateDetector,
-    reader: TextReader,
-    allowed: Sequence[str] = (),
-) -> list[Leak]:
-    """What on a finished picture may still be a plate; empty where nothing is.
-
-    `quads` are where plates were covered, `vehicles` the vehicle boxes on this picture, main first.
-    The detector looks again at a lower threshold, and every place is read: `plates.READABLE`
-    characters are a leak. `allowed` holds what may stand there, as the owner's logo.
-    """
-    from okla_assets.imaging import plates
-
-    leaks = []
-    covered = [np.array(quad, np.float32) for quad in quads]
-    for quad in covered:
-        count = _characters(picture, quad, reader, allowed)
-        if count >= plates.READABLE:
-            leaks.append(Leak(as_quad(quad), "covered", 0.0, count))
-    (suspects,) = detector.detect([picture], [vehicles])
-    for suspect in suspects:
-        if not plates.suspicious(suspect.box, suspect.score, vehicles):
-            continue
-        quad = np.array(suspect.quad, np.float32)
-        new = not any(
-            plates.contains(plates.padded(c), quad.mean(axis=0)[None])[0] for c in covered
-        )
-        count = _characters(picture, quad, reader, allowed)
-        if count >= plates.READABLE:
-            leaks.append(Leak(suspect.quad, "read", suspect.score, count))
-        elif new and plates.surely(suspect.box, suspect.score, suspect.agreement, vehicles):
-            leaks.append(Leak(suspect.quad, "seen", suspect.score, count))
-    return leaks
-
-
-def _characters(
-    picture: Rgb, quad: npt.NDArray[np.float32], reader: TextReader, allowed: Sequence[str]
-) -> int:
-    """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
-
-    The strips overlap: where one shows the logo, the others show parts of it.
-    """
-    from okla_assets.imaging import plates
-
-    read = reader.read(plates.lines_of(picture, quad))
-    texts = [text for text, sure in read if sure >= plates.READER_SURE]
-    if any(plates.is_allowed(text, allowed) for text in texts):
-        return 0
-    return max((plates.readable_characters(text) for text in texts), default=0)
 
 
 def as_quad(corners: npt.NDArray[np.float32]) -> Quad:

@@ -214,7 +214,7 @@ _ALL = (
         size_bytes=23_681_259,
         sources=(Source("pypi:platedet==0.0.2#platedet/artifacts/platedet.onnx", 21_922_638),),
         filename="platedet.onnx",
-        used_by=(),
+        used_by=("local",),
         note="YOLOv8s-seg; float16 input",
     ),
     Weight(
@@ -231,7 +231,7 @@ _ALL = (
             ),
         ),
         filename="plate-fast.onnx",
-        used_by=(),
+        used_by=("local",),
         note="YOLOv8n",
     ),
     Weight(
@@ -245,7 +245,7 @@ _ALL = (
             Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_rec_small.onnx", 27_288_134),
         ),
         filename="PP-OCRv6_rec_small.onnx",
-        used_by=(),
+        used_by=("local",),
         note="PP-OCRv6; only the file: rapidocr itself needs opencv-python-headless",
     ),
     Weight(

@@ -57,3 +57,11 @@ def test_a_picture_twice_the_size_has_the_same_shadow() -> None:
     large = np.asarray(cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_LINEAR), np.float32)
     halved = cv2.resize(ground_shadow(large), (800, 600), interpolation=cv2.INTER_AREA)
     assert np.abs(halved - ground_shadow(small)).mean() < 0.004
+
+
+def test_a_mirror_beside_the_body_casts_no_shadow_on_the_air() -> None:
+    plain = car_alpha()
+    with_mirror = plain.copy()
+    with_mirror[270:285, 120:160] = 1  # sticks out in the upper half
+    changed = np.abs(ground_shadow(with_mirror) - ground_shadow(plain))
+    assert changed.max() < 0.02

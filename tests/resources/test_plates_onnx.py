@@ -1,7 +1,6 @@
 """No plate of the test photos is left bare, no cabin gets a box, and a leak is told from a logo."""
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from okla_assets.imaging import codec, matte, plates
+from okla_assets.imaging import codec, plates
+from okla_assets.leak_check import find_leaks
 from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Rgb, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
     PlatedetOnnx,
     PlateFastOnnx,
-    PpOcrReader,
-    _greedy,
     as_quad,
-    find_leaks,
 )
-from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.models.ppocr_onnx import PpOcrReader, _greedy
+from tests.plates import covered_share, labelled, vehicles_of
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
 CAR = (50.0, 50.0, 300.0, 200.0)
@@ -127,7 +125,7 @@ def test_greedy_drops_blanks_and_repeats() -> None:
 
 
 @pytest.mark.weights
-def test_the_reader_reads_a_line(plate_weights: dict[str, Path]) -> None:
+def test_the_reader_reads_a_line(weights: dict[str, Path]) -> None:
     strip = np.full((60, 330, 3), 240, np.uint8)
     cv2.putText(strip, "KLM 5082", (10, 45), cv2.FONT_HERSHEY_DUPLEX, 1.6, (20, 20, 20), 3)
     ((text, sure),) = PpOcrReader(threads=1).read([strip])
@@ -140,33 +138,6 @@ def test_the_reader_reads_a_line(plate_weights: dict[str, Path]) -> None:
 # --- real photos ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """A test photo and its annotated plates, in pixels of the file."""
-
-    file: Path
-    truth: tuple[Box, ...]
-
-
-def labelled(testdata: Path, sets: str, category: str, boxed: bool) -> Iterator[Labelled]:
-    with (testdata / "manifest.csv").open(newline="", encoding="utf-8") as table:
-        for row in csv.DictReader(table):
-            wanted = row["set"].startswith(sets) and category in ("", row["category"])
-            if wanted and bool(row["plate_boxes"]) == boxed:
-                boxes = [
-                    (float(x), float(y), float(w), float(h))
-                    for x, y, w, h in (b.split(",") for b in row["plate_boxes"].split(";") if b)
-                ]
-                yield Labelled(testdata / row["file"], tuple(boxes))
-
-
-def vehicles_of(photo: Rgb) -> list[Box]:
-    (found,) = YoloOnnxDetector().detect([photo])
-    boxes = [d.box for d in found]
-    main = matte.main_vehicle(boxes, [d.score for d in found], photo.shape[1], photo.shape[0])
-    return boxes if main is None else [boxes[main], *boxes[:main], *boxes[main + 1 :]]
-
-
 def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
     vehicles = vehicles_of(photo)
     (found,) = FusedPlates().detect([photo], [vehicles])
@@ -177,25 +148,12 @@ def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
     ]
 
 
-def covered_share(truth: Box, quads: Sequence[npt.NDArray[np.float32]], around: bool) -> float:
-    """Share of an annotated box under the padded quads, or under the boxes around them."""
-    x, y, w, h = truth
-    xs, ys = x + (np.arange(100) + 0.5) / 100 * w, y + (np.arange(50) + 0.5) / 50 * h
-    points = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2).astype(np.float32)
-    hit = np.zeros(len(points), bool)
-    for quad in quads:
-        padded = plates.padded(quad)
-        shape = plates.box_quad(plates.quad_box(padded)) if around else padded
-        hit |= plates.contains(shape, points)
-    return float(hit.mean())
-
-
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.testdata
 @pytest.mark.parametrize("sets", ["plates_openalpr", "dealer"])
 def test_every_annotated_plate_is_covered(
-    testdata: Path, plate_weights: dict[str, Path], sets: str
+    testdata: Path, weights: dict[str, Path], sets: str
 ) -> None:
     bare, count = [], 0
     for photo in labelled(testdata, sets, "", boxed=True):
@@ -213,7 +171,7 @@ def test_every_annotated_plate_is_covered(
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.testdata
-def test_nothing_is_covered_in_a_cabin(testdata: Path, plate_weights: dict[str, Path]) -> None:
+def test_nothing_is_covered_in_a_cabin(testdata: Path, weights: dict[str, Path]) -> None:
     interiors = list(labelled(testdata, "dealer", "interior", boxed=False))
     assert len(interiors) >= 20
     wrong = [

@@ -1,0 +1,136 @@
+"""Plates on the frames of a walk-around: found on some, followed through all, masked on each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from okla_assets import keys
+from okla_assets.contract import Box, FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.imaging import geometry
+from okla_assets.per_photo import Outputs
+from okla_assets.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
+from okla_assets.step_cache import digest_of
+from resources.media_store import MediaStore
+from resources.models.base import PlateDetector, Rgb
+from resources.models.plates_onnx import as_quad
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.plate_tracks import Spot
+
+STEP = 2
+"""Frames from one that the full detector looks at to the next; it looks at the last one too."""
+
+
+@dataclass(frozen=True)
+class _Looker:
+    """Both detectors on the frames of one vehicle."""
+
+    frames: Sequence[Frame]
+    masks: Sequence[Mask]
+    store: MediaStore
+    detector: PlateDetector
+    quick: PlateDetector
+
+    def picture(self, i: int) -> Rgb:
+        """Frame `i`, plates and all."""
+        from okla_assets.imaging import codec
+
+        return codec.decode_own(self.store.get(self.frames[i].work_key))
+
+    def boxes(self, i: int) -> list[Box]:
+        """The vehicles of frame `i`, the main one first."""
+        return vehicle_boxes(self.masks[i], 1.0)
+
+    def look(self, i: int, detector: PlateDetector) -> "list[Spot]":
+        """What a detector finds on frame `i` and is to be believed."""
+        from okla_assets.imaging import plates
+        from okla_assets.imaging.plate_tracks import Spot
+
+        boxes = self.boxes(i)
+        (found,) = detector.detect([self.picture(i)], [boxes])
+        return [
+            Spot(np.array(c.quad, np.float32), c.score)
+            for c in found
+            if plates.believed(c.box, c.score, c.agreement, boxes, False)
+        ]
+
+
+def find_on_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    masks: Sequence[Mask],
+    digest: str,
+    masking: Masking,
+    store: MediaStore,
+    detector: PlateDetector,
+    quick: PlateDetector,
+    advance: Callable[[str], None],
+) -> tuple[list[PhotoPlates], Outputs]:
+    """One row a frame and the masked copies, by key.
+
+    `detector` looks at every STEP-th frame and wherever a plate comes or goes; `quick`, a cheap
+    one, at the others: it tells just where a known plate is by then, and what it finds beyond the
+    known ones brings `detector` back. `digest` names all that the rows are made from.
+    """
+    from okla_assets.imaging import codec, plate_tracks
+
+    looker = _Looker(frames, masks, store, detector, quick)
+    sightings = _sightings(looker)
+    rows = []
+    outputs: dict[str, bytes] = {}
+    for i, spots in enumerate(plate_tracks.follow(sightings)):
+        copy = store.get(frames[i].work_key)
+        picture = codec.decode_own(copy)
+        quads = [as_quad(spot.quad) for spot in spots]
+        own = digest_of("frame-plates", digest, frames[i].number)
+        row = PhotoPlates(
+            number=frames[i].number,
+            plates=_found(spots, looker.boxes(i)),
+            masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
+            digest=own,
+            seconds=0,
+        )
+        rows.append(row)
+        outputs[row.masked_key] = masked_copy(copy, picture, quads, masking)
+        advance(f"frame {row.number}")
+    return rows, outputs
+
+
+def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
+    from okla_assets.imaging import plate_tracks
+
+    count = len(looker.frames)
+    sightings: list[list[Spot] | None] = [None] * count
+    for i in sorted({*range(0, count, STEP), count - 1}):
+        sightings[i] = looker.look(i, looker.detector)
+    for i in plate_tracks.undecided(sightings):
+        sightings[i] = looker.look(i, looker.detector)
+    tracked = plate_tracks.follow(sightings)
+    for i in range(count):
+        if sightings[i] is None:
+            seen = looker.look(i, looker.quick)
+            known = [plate_tracks.matched(spot, tracked[i]) for spot in seen]
+            if any(track is None for track in known):
+                sightings[i] = looker.look(i, looker.detector)
+            else:
+                sightings[i] = [
+                    plate_tracks.fitted(track, spot)
+                    for spot, track in zip(seen, known, strict=True)
+                    if track is not None
+                ]
+    return sightings
+
+
+def _found(spots: "Sequence[Spot]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:
+    from okla_assets.imaging import plates
+
+    return tuple(
+        FoundPlate(
+            quad=geometry.round_quad(as_quad(spot.quad)),
+            confidence=round(min(1.0, spot.score), 4),
+            vehicle=carrier(plates.owner(plates.quad_box(spot.quad), boxes)),
+        )
+        for spot in sorted(spots, key=lambda spot: -spot.score)
+    )

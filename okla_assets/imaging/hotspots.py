@@ -1,0 +1,366 @@
+"""Where on a picture of the whole vehicle a close-up was taken.
+
+Local features of both pictures are matched, and one affine map from the close-up to the view is
+looked for that many of them follow in place, size and direction. A wrong place is worse than none:
+what repeats (spokes, grille bars, the other wheel) does not count, and a second place that fits
+nearly as well makes both worthless.
+
+Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], points (N, 2) as x, y, quads
+(4, 2) in pixels of their picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Rgb = npt.NDArray[np.uint8]
+Alpha = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+# A close-up magnifies: most of its fine detail is not on the view at all.
+CLOSE_UP_SIDE, CLOSE_UP_FEATURES = 640, 2000
+VIEW_SIDE, VIEW_FEATURES = 1600, 4000
+CONTRAST, EDGE = 0.015, 12  # SIFT's thresholds; paint and glass have faint features only
+PLATE_MARGIN = 0.25  # of the plate: its rim and its filling look alike on all vehicles
+
+# Wheels stand on the ground and look all the same: which one a close-up shows, only what is around
+# it can tell. As shares of the vehicle's height; degrees that its ground line may slope.
+WHEEL_RADIUS, WHEEL_COVER = 0.22, 0.27
+MOST_SLOPE = 35
+
+DISTINCT = 0.9  # of the distance to the second most similar feature, in either picture
+MOST_TURN = 35.0  # degrees: people hold the camera about upright
+TURN_TOLERANCE = 25.0
+SIZE_TOLERANCE = 1.7
+OVERLAY = 0.012  # of the picture: a match that stays this near its place is a watermark's
+TOLERANCE = 0.008  # of the view's longer side: parts of a car are not flat
+MOST_STRETCH = 2.5
+GRID = 5
+
+# What it takes to be believed. Set by measurement: close-ups of other vehicles reach 3 matches, the
+# wrong wheel of the same vehicle 12 on 4 % of the close-up's area.
+LEAST_MATCHES = 14
+LEAST_TELLING = 8
+LEAST_CELLS = 6
+LEAST_AREA = 0.06
+MOST_RIVAL = 0.5
+MOST_SPAN = 1.0
+DOUBTFUL = 6  # from so many matches on, a second place is looked for
+ALIGNED = 30  # matches between a photo and the spin frame made of it
+
+
+@dataclass(frozen=True)
+class Features:
+    """Local features of one picture: places, sizes, directions in degrees, RootSIFT descriptors.
+
+    `points` (N, 2) and `sizes` (N,) are in pixels of a copy of `width` x `height`; descriptors
+    (N, 128) have unit length. `vehicle` (height, width) is True where the vehicle is; `wheels`
+    (K, 3) are discs x, y, radius in which its wheels may be.
+    """
+
+    points: Floats
+    sizes: Floats
+    angles: Floats
+    descriptors: Floats
+    vehicle: Bools
+    wheels: Floats
+
+    @property
+    def width(self) -> int:
+        """Columns of the copy."""
+        return int(self.vehicle.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows of the copy."""
+        return int(self.vehicle.shape[0])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a close-up's middle lies on a view: x, y as shares of the view's picture.
+
+    `matches` features agree on it, `telling` of them beside whichever wheel has most; on the
+    close-up they lie in `cells` of 5 x 5 fields and enclose `area` of it. `rival` is how many agree
+    on another place of the same view, looked for from DOUBTFUL matches on. `span` is the close-up's
+    width as a share of the view's.
+    """
+
+    x: float
+    y: float
+    matches: int
+    telling: int
+    cells: int
+    area: float
+    rival: int
+    span: float
+    on_vehicle: bool
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether another place of the same view fits nearly as well."""
+        return self.rival > MOST_RIVAL * self.matches
+
+    @property
+    def sure(self) -> bool:
+        """Whether the place may be shown to a buyer."""
+        return (
+            self.matches >= LEAST_MATCHES
+            and self.telling >= LEAST_TELLING
+            and self.cells >= LEAST_CELLS
+            and self.area >= LEAST_AREA
+            and self.span <= MOST_SPAN
+            and self.on_vehicle
+            and not self.ambiguous
+        )
+
+
+def close_up_features(picture: Rgb, plates: Sequence[Floats] = ()) -> Features:
+    """Features of a close-up, plates left out."""
+    return _features(picture, CLOSE_UP_SIDE, CLOSE_UP_FEATURES, None, plates)
+
+
+def view_features(
+    picture: Rgb, alpha: Alpha, plates: Sequence[Floats] = (), *, from_end: bool = False
+) -> Features:
+    """Features of a view on the vehicle's matte, plates left out.
+
+    `from_end` says that it shows front or rear: the wheels' faces are out of sight.
+    """
+    found = _features(picture, VIEW_SIDE, VIEW_FEATURES, alpha, plates)
+    if from_end or not found.vehicle.any():
+        return found
+    return replace(found, wheels=_wheels(found.vehicle))
+
+
+def frame_features(picture: Rgb) -> Features:
+    """Features of a spin frame; its scene is too smooth to have any."""
+    return _features(picture, VIEW_SIDE, VIEW_FEATURES, None, ())
+
+
+def locate(close_up: Features, view: Features) -> Place | None:
+    """The best place of the close-up on the view; None where no map holds at all."""
+    similarity = close_up.descriptors @ view.descriptors.T
+    best = _fit(close_up, view, similarity, np.ones(len(view.points), bool))
+    if best is None:
+        return None
+    rival = None
+    if best.matches >= DOUBTFUL:
+        away = np.linalg.norm(view.points - best.centre, axis=1) > best.radius
+        rival = _fit(close_up, view, similarity, away)
+    x, y = best.map @ (close_up.width / 2, close_up.height / 2, 1)
+    inside = 0 <= x < view.width and 0 <= y < view.height
+    return Place(
+        x=float(x / view.width),
+        y=float(y / view.height),
+        matches=best.matches,
+        telling=best.telling,
+        cells=best.cells,
+        area=best.area,
+        rival=0 if rival is None else rival.matches,
+        span=best.scale * close_up.width / view.width,
+        on_vehicle=bool(inside and view.vehicle[int(y), int(x)]),
+    )
+
+
+def choose(places: Sequence[Place | None]) -> int | None:
+    """Index of the view to show a close-up on, given its place on each; None for none.
+
+    A close-up that is ambiguous on one view, such as a wheel on a side view, is so on all: a view
+    from the front quarter shows one wheel well and the other hardly.
+    """
+    found = [(place.matches, -i) for i, place in enumerate(places) if place and place.sure]
+    if not found or any(place.ambiguous for place in places if place):
+        return None
+    return -max(found)[1]
+
+
+def carry(x: float, y: float, photo: Features, frame: Features) -> tuple[float, float] | None:
+    """A point of a photo (shares of it) on the spin frame made of that photo; None if not found.
+
+    The frame is the same picture, moved, scaled and lit, so that hundreds of features agree.
+    """
+    similarity = photo.descriptors @ frame.descriptors.T
+    same = _fit(photo, frame, similarity, np.ones(len(frame.points), bool), may_stay=True)
+    if same is None or same.matches < ALIGNED:
+        return None
+    left, top = same.map @ (x * photo.width, y * photo.height, 1)
+    if not (0 <= left < frame.width and 0 <= top < frame.height):
+        return None
+    return float(left / frame.width), float(top / frame.height)
+
+
+def _features(
+    picture: Rgb, side: int, most: int, alpha: Alpha | None, plates: Sequence[Floats]
+) -> Features:
+    """RootSIFT (Arandjelovic and Zisserman, CVPR 2012), strongest first, one a place and size."""
+    factor = min(1.0, side / max(picture.shape[:2]))
+    width, height = round(picture.shape[1] * factor), round(picture.shape[0] * factor)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    vehicle = np.ones((height, width), bool)
+    if alpha is not None:
+        vehicle = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA) >= 0.5
+    allowed = vehicle.astype(np.uint8)
+    for quad in plates:
+        middle = quad.mean(axis=0)
+        grown = middle + (quad - middle) * (1 + 2 * PLATE_MARGIN)
+        cv2.fillConvexPoly(allowed, np.rint(grown * factor).astype(np.int32), (0,))
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    sift = cv2.SIFT.create(contrastThreshold=CONTRAST, edgeThreshold=EDGE)
+    strongest: dict[tuple[int, int, int], cv2.KeyPoint] = {}
+    for found in sorted(sift.detect(grey, allowed), key=lambda point: -point.response):
+        place = (round(found.pt[0]), round(found.pt[1]), round(2 * found.size))
+        strongest.setdefault(place, found)
+    points = list(strongest.values())[:most]
+    descriptors = np.zeros((0, 128), np.float32)
+    if points:
+        _, plain = sift.compute(grey, points)
+        descriptors = np.sqrt(plain / np.maximum(plain.sum(axis=1, keepdims=True), 1e-6))
+    return Features(
+        points=np.array([p.pt for p in points], np.float32).reshape(-1, 2),
+        sizes=np.array([p.size for p in points], np.float32),
+        angles=np.array([p.angle for p in points], np.float32),
+        descriptors=descriptors.astype(np.float32),
+        vehicle=np.asarray(vehicle, bool),
+        wheels=np.zeros((0, 3), np.float32),
+    )
+
+
+def _wheels(vehicle: Bools) -> Floats:
+    """Discs (K, 3) above the points on which the silhouette would rest, were it on the ground.
+
+    These are its lowest points for all directions within MOST_SLOPE of straight down: the wheels,
+    and from some sides a corner of the bumper.
+    """
+    ys, xs = np.nonzero(vehicle)
+    height = int(ys.max() - ys.min()) + 1
+    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32))[:, 0, :]
+    slopes = np.radians(np.arange(-MOST_SLOPE, MOST_SLOPE + 1))
+    down = np.stack([np.sin(slopes), np.cos(slopes)])
+    lowest = hull[np.unique((hull @ down).argmax(axis=0))]
+    discs = np.full((len(lowest), 3), WHEEL_COVER * height, np.float32)
+    discs[:, :2] = lowest - (0, WHEEL_RADIUS * height)
+    return discs
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """An affine map (2, 3) in pixels, and what agrees on it; `centre` and `radius` on the view."""
+
+    map: npt.NDArray[np.float64]
+    scale: float
+    matches: int
+    telling: int
+    cells: int
+    area: float
+    centre: Floats
+    radius: float
+
+
+def _fit(
+    close_up: Features, view: Features, similarity: Floats, usable: Bools, *, may_stay: bool = False
+) -> _Fit | None:
+    """One affine map that the matches follow; only the view's `usable` features may take part.
+
+    What is in the same place of both pictures is a watermark, unless it `may_stay`.
+    """
+    mine, theirs = _matches(close_up, view, similarity, usable)
+    if not may_stay:
+        place = close_up.points[mine] / (close_up.width, close_up.height)
+        moved = place - view.points[theirs] / (view.width, view.height)
+        stays = np.abs(moved).max(axis=1, initial=0) <= OVERLAY
+        mine, theirs = mine[~stays], theirs[~stays]
+    if len(mine) < 4:
+        return None
+    source, target = close_up.points[mine], view.points[theirs]
+    tolerance = TOLERANCE * max(view.width, view.height)
+    matrix, _ = cv2.estimateAffine2D(
+        source,
+        target,
+        method=cv2.USAC_MAGSAC,
+        ransacReprojThreshold=tolerance,
+        maxIters=4000,
+        confidence=0.999,
+    )
+    if matrix is None or np.linalg.det(matrix[:, :2]) <= 1e-6:
+        return None
+    left, stretches, right = np.linalg.svd(matrix[:, :2])
+    rotation = left @ right
+    turn = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
+    scale = float(np.sqrt(stretches[0] * stretches[1]))
+    if stretches[0] > MOST_STRETCH * stretches[1] or abs(turn) > MOST_TURN:
+        return None
+    mapped = source @ matrix[:, :2].T + matrix[:, 2]
+    agree = np.linalg.norm(mapped - target, axis=1) <= tolerance
+    agree &= np.abs(_turn(close_up.angles[mine], view.angles[theirs] - turn)) <= TURN_TOLERANCE
+    growth = view.sizes[theirs] / close_up.sizes[mine] / scale
+    agree &= np.abs(np.log(growth)) <= np.log(SIZE_TOLERANCE)
+    if not agree.any():
+        return None
+    source, target = source[agree], target[agree]
+    matches = _witnesses(source, target)
+    telling = matches
+    for x, y, radius in view.wheels:
+        off = np.hypot(target[:, 0] - x, target[:, 1] - y) > radius
+        telling = min(telling, _witnesses(source[off], target[off]))
+    fields = np.floor(source / (close_up.width, close_up.height) * GRID)
+    centre = target.mean(axis=0)
+    return _Fit(
+        map=np.asarray(matrix, np.float64),
+        scale=scale,
+        matches=matches,
+        telling=telling,
+        cells=len(np.unique(fields, axis=0)),
+        area=cv2.contourArea(cv2.convexHull(source)) / (close_up.width * close_up.height),
+        centre=centre,
+        radius=float(np.linalg.norm(target - centre, axis=1).max()) + 3 * tolerance,
+    )
+
+
+def _matches(
+    close_up: Features, view: Features, similarity: Floats, usable: Bools
+) -> tuple[Indices, Indices]:
+    """Pairs that are each other's most similar, and clearly so (Lowe's ratio, both ways).
+
+    Asking both ways drops what repeats within the close-up, such as the spokes of a wheel.
+    """
+    nothing = np.zeros(0, np.intp)
+    if len(close_up.points) < 2 or usable.sum() < 2:
+        return nothing, nothing
+    columns = np.flatnonzero(usable)
+    among = similarity if usable.all() else similarity[:, columns]
+    nearest, clear = _clear_nearest(among)
+    mine = np.flatnonzero(clear)
+    back, clear_back = _clear_nearest(np.ascontiguousarray(among[:, nearest[mine]].T))
+    mine = mine[clear_back & (back == mine)]
+    theirs = columns[nearest[mine]]
+    upright = np.abs(_turn(close_up.angles[mine], view.angles[theirs])) <= MOST_TURN + 10
+    return mine[upright], theirs[upright]
+
+
+def _clear_nearest(similarity: Floats) -> tuple[Indices, Bools]:
+    """For each row its most similar column, and whether the second is clearly less so."""
+    rows = np.arange(len(similarity))
+    nearest = similarity.argmax(axis=1)
+    first = similarity[rows, nearest]
+    similarity[rows, nearest] = -1
+    second = similarity.max(axis=1)
+    similarity[rows, nearest] = first
+    # Of unit vectors the squared distance is 2 - 2 x their product.
+    return nearest, np.asarray(1 - first < DISTINCT**2 * (1 - second))
+
+
+def _turn(before: Floats, after: Floats) -> Floats:
+    """Degrees from one direction to the other, in -180..180."""
+    return np.asarray((after - before + 180) % 360 - 180, np.float32)
+
+
+def _witnesses(source: Floats, target: Floats) -> int:
+    """How many matches there are, those of several sizes on one spot counted as one."""
+    spots = [len(np.unique(np.rint(p / cell), axis=0)) for p, cell in ((source, 4), (target, 3))]
+    return min(spots)

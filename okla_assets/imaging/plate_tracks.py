@@ -1,0 +1,181 @@
+"""Plates followed through the frames of a walk, so that one missed on a frame is masked all the
+same.
+
+Quads are float32 (4, 2) in pixels of their frame, clockwise from the plate's own top left corner.
+Frames are neighbours in time and of one size. Tracking is a privacy control: where it is unsure it
+covers more, never less.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.plates.quads import quad_box, spanned
+
+Quad = npt.NDArray[np.float32]
+
+MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be the same
+REACH = 1.5  # of the larger plate's width: how far from where it is expected it may be found
+SIZE_CHANGE = 2.0  # ratio of sizes, a frame apart, beyond which they are two plates
+BEYOND = 1  # frames past a track's ends that are covered too
+VANISHING = 0.25  # of a track's largest width: narrower, it turned out of view by itself
+GUESSED = 0.20  # of its size a side: how much larger a place is covered that nobody has seen
+PART = 0.8  # of the expected width or height: a smaller sighting is of a part
+COARSE = 0.03  # the same for one that was seen coarsely
+BETWEEN = 0.06  # the same between two sightings, for each frame that lies between them
+
+
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """A plate on one frame; `seen` is False where it is only known from its neighbours."""
+
+    quad: Quad
+    score: float
+    seen: bool = True
+
+
+@dataclass(eq=False)
+class _Track:
+    frames: list[int] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
+
+    def expected(self, frame: int) -> Quad:
+        """Where the plate should be on a frame after or before its last sighting."""
+        return _extrapolated(self.frames, self.spots, frame, at_end=True)
+
+
+def follow(sightings: Sequence[Sequence[Spot] | None]) -> list[list[Spot]]:
+    """Every frame's plates: those seen on it, and those its neighbours say must be there.
+
+    `sightings` holds what was found on each frame, None where nobody looked. Between two sightings
+    a plate is on the way from one to the other; past the first and last it is covered for BEYOND
+    frames more, unless it was turning out of view.
+    """
+    plates: list[list[Spot]] = [list(spots or ()) for spots in sightings]
+    for track in _tracks(sightings):
+        for frame, quad in _unseen(track, len(sightings)):
+            score = float(np.mean([spot.score for spot in track.spots]))
+            plates[frame].append(Spot(quad, score, seen=False))
+    return plates
+
+
+def undecided(sightings: Sequence[Sequence[Spot] | None]) -> list[int]:
+    """Frames nobody looked at between which a plate appears or goes: to be looked at after all."""
+    tracks = _tracks(sightings)
+    frames = []
+    for frame, spots in enumerate(sightings):
+        if spots is not None:
+            continue
+        ends = [t for t in tracks if frame - 1 == t.frames[-1] or frame + 1 == t.frames[0]]
+        if ends:
+            frames.append(frame)
+    return frames
+
+
+def matched(spot: Spot, known: Sequence[Spot]) -> Spot | None:
+    """The known plate that a spot on the same frame may be: their middles lie in each other."""
+    for other in known:
+        gap = np.abs(spot.quad.mean(axis=0) - other.quad.mean(axis=0))
+        sizes = np.maximum(np.ptp(spot.quad, axis=0), np.ptp(other.quad, axis=0))
+        if (gap <= 0.6 * sizes).all():
+            return other
+    return None
+
+
+def fitted(known: Spot, spot: Spot) -> Spot:
+    """A known plate, whose shape is trusted, where a coarse sighting has it.
+
+    A sighting much smaller than the plate shows only a part of it: then both are covered.
+    """
+    box, expected = quad_box(spot.quad), quad_box(known.quad)
+    if box[2] < PART * expected[2] or box[3] < PART * expected[3]:
+        both = np.concatenate([spot.quad, known.quad])
+        (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
+        box = float(x0), float(y0), float(x1 - x0), float(y1 - y0)
+    return Spot(grown(spanned(known.quad, box), COARSE), max(known.score, spot.score))
+
+
+def _tracks(sightings: Sequence[Sequence[Spot] | None]) -> list[_Track]:
+    tracks: list[_Track] = []
+    for frame, spots in enumerate(sightings):
+        open_tracks = [t for t in tracks if 0 < frame - t.frames[-1] <= MOST_MISSED + 1]
+        pairs = sorted(
+            (
+                (distance, i, j)
+                for i, track in enumerate(open_tracks)
+                for j, spot in enumerate(spots or ())
+                if (distance := _distance(track, frame, spot.quad)) is not None
+            ),
+            key=lambda pair: pair[0],
+        )
+        taken_tracks: set[int] = set()
+        taken_spots: set[int] = set()
+        for _, i, j in pairs:
+            if i in taken_tracks or j in taken_spots:
+                continue
+            taken_tracks.add(i)
+            taken_spots.add(j)
+            open_tracks[i].frames.append(frame)
+            open_tracks[i].spots.append((spots or ())[j])
+        tracks += [
+            _Track([frame], [spot]) for j, spot in enumerate(spots or ()) if j not in taken_spots
+        ]
+    return tracks
+
+
+def _distance(track: _Track, frame: int, quad: Quad) -> float | None:
+    """How far a quad is from where the track's plate should be, in widths; None for too far."""
+    expected = track.expected(frame)
+    sizes = _width(expected), _width(quad)
+    steps = frame - track.frames[-1]
+    if max(sizes) > min(sizes) * SIZE_CHANGE * steps:
+        return None
+    apart = float(np.hypot(*(expected.mean(axis=0) - quad.mean(axis=0)))) / max(sizes)
+    return apart if apart <= REACH else None
+
+
+def _width(quad: Quad) -> float:
+    """The longer of a plate's extents across and down, at least a pixel."""
+    return max(1.0, float(np.ptp(quad, axis=0).max()))
+
+
+def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
+    places = []
+    for (a, first), (b, second) in zip(
+        zip(track.frames, track.spots, strict=True),
+        zip(track.frames[1:], track.spots[1:], strict=False),
+        strict=False,
+    ):
+        for frame in range(a + 1, b):
+            gone = (frame - a) / (b - a)
+            between = (1 - gone) * first.quad + gone * second.quad
+            share = min(GUESSED, BETWEEN * (b - a - 1))
+            places.append((frame, grown(between.astype(np.float32), share)))
+    widest = max(float(np.ptp(spot.quad[:, 0])) for spot in track.spots)
+    for end, at_end in ((0, False), (-1, True)):
+        if float(np.ptp(track.spots[end].quad[:, 0])) < VANISHING * widest:
+            continue
+        for step in range(1, BEYOND + 1):
+            frame = track.frames[end] + (step if at_end else -step)
+            if 0 <= frame < count:
+                quad = _extrapolated(track.frames, track.spots, frame, at_end)
+                places.append((frame, grown(quad, GUESSED)))
+    return places
+
+
+def _extrapolated(frames: Sequence[int], spots: Sequence[Spot], frame: int, at_end: bool) -> Quad:
+    """The last (or first) quad moved on at the speed of the two nearest sightings."""
+    end, before = (-1, -2) if at_end else (0, 1)
+    quad = spots[end].quad
+    if len(spots) < 2:
+        return quad
+    speed = (quad.mean(axis=0) - spots[before].quad.mean(axis=0)) / (frames[end] - frames[before])
+    return np.asarray(quad + speed * (frame - frames[end]), np.float32)
+
+
+def grown(quad: Quad, share: float) -> Quad:
+    """The quad let out by `share` of its size on every side."""
+    middle = quad.mean(axis=0)
+    return np.asarray(middle + (quad - middle) * (1 + 2 * share), np.float32)

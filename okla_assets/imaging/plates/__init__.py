@@ -1,0 +1,87 @@
+"""Licence plates: from boxes of several networks to one quadrilateral, how it is covered, and what
+is left to read.
+
+Photos are RGB uint8 (H, W, 3). Boxes are (x, y, w, h) and quads float32 (4, 2), both in pixels of
+the photo, where (0, 0) is the outer corner of the first pixel; a quad starts at the plate's own top
+left corner and runs clockwise. Masking is a privacy control: wherever two opinions differ, the
+larger one is covered.
+"""
+
+from okla_assets.imaging.plates.candidates import (
+    MOST_TILES,
+    SAME_PLACE,
+    SURE_INTERIOR,
+    Candidate,
+    Sighting,
+    believed,
+    cluster,
+    iou,
+    out_of_tile,
+    owner,
+    plate_quad,
+    same_plate,
+    tiles,
+    worth_a_closer_look,
+)
+from okla_assets.imaging.plates.leaks import (
+    READABLE,
+    READER_SURE,
+    is_allowed,
+    lines_of,
+    readable_characters,
+    surely,
+    suspicious,
+)
+from okla_assets.imaging.plates.masking import Rgba, Style, cover, mask_plates
+from okla_assets.imaging.plates.quads import (
+    Box,
+    Quad,
+    apparent_aspect,
+    box_quad,
+    contains,
+    mask_quad,
+    padded,
+    quad_box,
+    refined,
+    true_aspect,
+    upright,
+)
+
+__all__ = [
+    "MOST_TILES",
+    "READABLE",
+    "READER_SURE",
+    "SAME_PLACE",
+    "SURE_INTERIOR",
+    "Box",
+    "Candidate",
+    "Quad",
+    "Rgba",
+    "Sighting",
+    "Style",
+    "apparent_aspect",
+    "believed",
+    "box_quad",
+    "cluster",
+    "contains",
+    "cover",
+    "iou",
+    "is_allowed",
+    "lines_of",
+    "mask_plates",
+    "mask_quad",
+    "out_of_tile",
+    "owner",
+    "padded",
+    "plate_quad",
+    "quad_box",
+    "readable_characters",
+    "refined",
+    "same_plate",
+    "surely",
+    "suspicious",
+    "tiles",
+    "true_aspect",
+    "upright",
+    "worth_a_closer_look",
+]

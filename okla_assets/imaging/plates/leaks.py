@@ -1,0 +1,65 @@
+"""What on a finished picture may still be a plate, and what can be read there."""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from okla_assets.imaging.plates.candidates import believed, owner
+from okla_assets.imaging.plates.quads import Box, Quad, Rgb, apparent_aspect, padded, rectified
+
+READABLE = 4
+"""So many readable characters in a plate's place are a leak."""
+SAME_TEXT = 0.7  # similarity from which two readings are of one text
+READER_SURE = 0.5
+"""Mean confidence below which the reader is guessing."""
+LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.50
+"""Least score of a place on the finished picture that is read, on a vehicle and elsewhere; lower
+than what is covered, but at 0.17 a model's badge is read as a plate."""
+SURELY_PLATE = 0.60
+"""Least score from which an uncovered place is a leak even where nothing can be read."""
+LINE_HEIGHT = 48
+
+
+def lines_of(photo: Rgb, quad: Quad) -> list[Rgb]:
+    """The plate's place as upright strips of text height, for a reader of single lines.
+
+    One strip for the whole, and for plates of two lines their upper and lower part.
+    """
+    aspect = float(np.clip(apparent_aspect(quad), 1.0, 8.0))
+    flat = rectified(
+        photo, padded(quad, 0.04, 0.5), round(2 * LINE_HEIGHT * aspect), 2 * LINE_HEIGHT
+    )
+    strips = [flat, flat[round(0.15 * len(flat)) : round(0.85 * len(flat))]]
+    if aspect < 2.6:
+        strips += [flat[: round(0.55 * len(flat))], flat[round(0.45 * len(flat)) :]]
+    return [np.ascontiguousarray(s) for s in strips]
+
+
+def readable_characters(text: str) -> int:
+    """Letters and digits in what a reader made of a strip."""
+    return sum(character.isalnum() for character in text)
+
+
+def suspicious(box: Box, score: float, vehicles: Sequence[Box]) -> bool:
+    """Whether a place on the finished picture is worth reading."""
+    return score >= (LEAK_SCORE if owner(box, vehicles) is not None else LEAK_ELSEWHERE)
+
+
+def surely(box: Box, score: float, agreement: float, vehicles: Sequence[Box]) -> bool:
+    """Whether a place is a plate even if nobody can read it."""
+    return score >= SURELY_PLATE and believed(box, score, agreement, vehicles, False)
+
+
+def is_allowed(text: str, allowed: Sequence[str]) -> bool:
+    """Whether a reading is, give or take a letter, one of the texts that may stand there."""
+    plain = _plain(text)
+    return any(
+        SequenceMatcher(None, plain, _plain(known)).ratio() >= SAME_TEXT
+        or (len(plain) >= READABLE and plain in _plain(known))
+        for known in allowed
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text.upper() if c.isalnum())

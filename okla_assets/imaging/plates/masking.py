@@ -1,0 +1,210 @@
+"""Covering plates so that nobody can read them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.plates.quads import (
+    CENTRE,
+    CORNER,
+    LEAST_PADDING,
+    Floats,
+    Quad,
+    Rgb,
+    padded,
+    quad_box,
+    rectified,
+    to_quad,
+    true_aspect,
+)
+
+Rgba = npt.NDArray[np.uint8]
+Style = Literal["blur", "fill", "logo", "none"]
+
+FEATHER = 0.06  # of the plate's height, outside the padding
+LEAST_FEATHER = 1.2  # pixels
+
+
+def mask_plates(photo: Rgb, quads: Sequence[Quad], style: Style, logo: Rgba | None = None) -> Rgb:
+    """A copy of the photo on which nobody can read the plates.
+
+    `blur` leaves a smooth patch of the plate's mean colours, `fill` a blank plate in its light,
+    `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. Raises
+    ValueError for `logo` without a picture.
+    """
+    if style == "logo" and logo is None:
+        raise ValueError("masking by a logo needs the logo")
+    masked = photo.copy()
+    if style == "none":
+        return masked
+    for quad in quads:
+        _mask(photo, masked, quad, style, logo)
+    return masked
+
+
+def cover(quad: Quad, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | None:
+    """Where a quad is covered on a photo of (height, width): the window and its alpha (h, w).
+
+    1 on the padded quad, falling to 0 outside of it. None where it lies outside the photo.
+    """
+    grown = padded(quad)
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    feather = max(LEAST_FEATHER, FEATHER * float(sides.min()))
+    reach = int(np.ceil(feather)) + 2
+    x, y, w, h = quad_box(grown)
+    x0, y0 = max(0, int(x) - reach), max(0, int(y) - reach)
+    x1, y1 = min(shape[1], int(np.ceil(x + w)) + reach), min(shape[0], int(np.ceil(y + h)) + reach)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    # How far a pixel's centre is outside of each side; beyond a corner, of both its sides.
+    vectors = np.roll(grown, -1, axis=0) - grown
+    normals = np.stack([vectors[:, 1], -vectors[:, 0]], axis=1)
+    normals /= np.maximum(np.hypot(*normals.T), 1e-6)[:, None]
+    xs, ys = np.arange(x0, x1, dtype=np.float32) + 0.5, np.arange(y0, y1, dtype=np.float32) + 0.5
+    outside = np.zeros((y1 - y0, x1 - x0), np.float32)
+    for corner, (nx, ny) in zip(grown, normals, strict=True):
+        beyond = (nx * (xs - corner[0]))[None, :] + (ny * (ys - corner[1]))[:, None]
+        outside += np.square(beyond.clip(0))
+    t = np.clip(1 - np.sqrt(outside) / feather, 0, 1)
+    alpha = t * t * (3 - 2 * t)
+    return slice(y0, y1), slice(x0, x1), np.asarray(alpha, np.float32)
+
+
+def _mask(photo: Rgb, masked: Rgb, quad: Quad, style: Style, logo: Rgba | None) -> None:
+    place = cover(quad, (photo.shape[0], photo.shape[1]))
+    if place is None:
+        return
+    rows, columns, alpha = place
+    origin = np.array([columns.start, rows.start], np.float32)
+    size = (alpha.shape[1], alpha.shape[0])
+    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
+    patch = _smeared(flat) if style == "blur" else _blank(flat)
+    reach = 0.35  # the patch is continued this far round the plate, under padding and feather
+    grown = padded(quad, reach, LEAST_PADDING + LEAST_FEATHER + 3)
+    window = _warped(_continued(patch, quad, grown), grown - origin, size)
+    if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
+        aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
+        window = _with_logo(window, logo, padded(quad) - origin, aspect, _light(flat))
+    if style != "blur":
+        window += _grain(photo[rows, columns], alpha)
+    a = alpha[..., None]
+    blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
+    masked[rows, columns] = np.rint(blended).astype(np.uint8)
+
+
+FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
+CELLS_ACROSS, CELLS_DOWN = 5, 2
+"""What is left of a blurred plate: fewer numbers than it has characters."""
+
+
+def _smeared(flat: Rgb) -> Floats:
+    """The plate as its mean colours on a grid of CELLS, float32 (CELLS_DOWN, CELLS_ACROSS, 3)."""
+    cells = cv2.resize(
+        flat.astype(np.float32), (CELLS_ACROSS, CELLS_DOWN), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cells, np.float32)
+
+
+def _blank(flat: Rgb) -> Floats:
+    """The empty plate: one colour, its shading a plane fitted to the ground between characters.
+
+    The ground is the more common of dark and light (Otsu); characters take a third of a plate.
+    """
+    inner = flat[FLAT_ROWS // 8 : -FLAT_ROWS // 8, FLAT_WIDTH // 16 : -FLAT_WIDTH // 16]
+    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
+    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    light = grey > level
+    ground = light if light.mean() >= 0.4 else ~light
+    values = grey[ground].astype(np.float32)
+    low, high = np.percentile(values, (30, 95))  # edges of characters, glints
+    ground &= (grey >= low) & (grey <= high)
+    v, u = np.nonzero(ground)
+    if len(v) < 16:
+        return np.full((2, 2, 3), np.median(inner, axis=(0, 1)), np.float32)
+    u01, v01 = u / (inner.shape[1] - 1) - 0.5, v / (inner.shape[0] - 1) - 0.5
+    colour = np.median(inner[ground], axis=0)
+    luma = grey[ground].astype(np.float64)
+    design = np.stack([np.ones(len(u)), u01, v01], axis=1)
+    middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
+    slopes = np.clip(np.array([across, down]) / max(middle, 1.0), -0.35, 0.35)
+    ends = np.array([-0.5, 0.5])
+    shade = 1 + slopes[0] * ends[None, :] + slopes[1] * ends[:, None]
+    return np.asarray(colour[None, None] * shade[..., None], np.float32)
+
+
+def _continued(patch: Floats, quad: Quad, grown: Quad) -> Floats:
+    """The patch (h, w, 3) resampled smoothly over the larger quad, its border carried outwards."""
+    matrix = np.linalg.inv(to_quad(quad, patch.shape[1], patch.shape[0])) @ to_quad(
+        grown, FLAT_WIDTH, FLAT_ROWS
+    )
+    x, y = np.meshgrid(np.arange(FLAT_WIDTH) + 0.5, np.arange(FLAT_ROWS) + 0.5)
+    points = np.stack([x, y], axis=-1).reshape(1, -1, 2).astype(np.float64)
+    there = cv2.perspectiveTransform(points, matrix).reshape(FLAT_ROWS, FLAT_WIDTH, 2)
+    there = (there - 0.5).astype(np.float32)
+    smooth = cv2.remap(
+        patch, there[..., 0], there[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(cv2.GaussianBlur(smooth, (0, 0), FLAT_ROWS / 10), np.float32)
+
+
+def _warped(picture: Floats, quad: Quad, size: tuple[int, int]) -> Floats:
+    """The picture laid on the quad, float32 (h, w, 3) of the given size, continued around it."""
+    matrix = CENTRE @ to_quad(quad, picture.shape[1], picture.shape[0]) @ CORNER
+    border = cv2.BORDER_REPLICATE
+    return np.asarray(
+        cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border),
+        np.float32,
+    )
+
+
+MOST_LOGO_ROWS = 160
+LEAST_LOGO_ROWS = 18
+"""Lower plates stay blank: a logo would be a smear, and read as characters by the leak check."""
+
+
+def _height(quad: Quad) -> float:
+    """Mean length of the quad's left and right side."""
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    return float(sides[1] + sides[3]) / 2
+
+
+def _light(flat: Rgb) -> float:
+    """How brightly the plate is lit: its light pixels, of what a white plate has in full light."""
+    bright = float(np.percentile(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), 92))
+    return min(max(bright / 235, 0.3), 1.05)
+
+
+def _with_logo(window: Floats, logo: Rgba, quad: Quad, aspect: float, light: float) -> Floats:
+    """The logo on the blank plate, whole, in its own proportions and in the plate's light."""
+    # Drawn at about the size it is seen at: the homography only takes single pixels.
+    height = round(min(MOST_LOGO_ROWS, _height(quad)))
+    width = round(height * aspect)
+    share = 0.86 * min(width / logo.shape[1], height / logo.shape[0])
+    w, h = max(1, round(logo.shape[1] * share)), max(1, round(logo.shape[0] * share))
+    weight = logo[..., 3:].astype(np.float32) / 255
+    ink = np.concatenate([logo[..., :3] * weight, weight * 255], axis=2)
+    method = cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(ink.astype(np.float32), (w, h), interpolation=method)
+    flat = np.zeros((height, width, 4), np.float32)
+    top, left = (height - h) // 2, (width - w) // 2
+    flat[top : top + h, left : left + w] = small
+    soft = np.asarray(cv2.GaussianBlur(flat, (0, 0), 0.45), np.float32)
+    laid = _warped(soft, quad, (window.shape[1], window.shape[0]))
+    # The blank plate's own shading, from one side to the other, goes over the logo too.
+    luma = window @ np.array([0.299, 0.587, 0.114], np.float32)
+    shade = light * np.clip(luma / max(float(np.median(luma)), 1.0), 0.6, 1.4)[..., None]
+    a = laid[..., 3:] / 255
+    return np.asarray(window * (1 - a) + laid[..., :3] * shade, np.float32)
+
+
+def _grain(window: Rgb, alpha: Floats) -> Floats:
+    """Noise (h, w, 1) as strong as the photo's own beside the plate; the same on every run."""
+    grey = cv2.cvtColor(np.ascontiguousarray(window), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    rough = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.2))
+    beside = rough[alpha < 0.5]
+    strength = min(2.5, float(np.median(beside)) * 1.2) if beside.size else 0.0
+    noise = np.random.default_rng(11).normal(0, strength, (*grey.shape, 1))
+    return np.asarray(noise, np.float32)

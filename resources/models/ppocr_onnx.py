@@ -1,0 +1,62 @@
+"""PP-OCR's reader of single lines on ONNX Runtime, for the search for plates left readable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from resources import weights
+from resources.models.base import ModelInfo, Rgb
+from resources.models.onnx import catalogue_model, load_session
+
+
+class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR)."""
+
+    weights: str = "ppocr_rec"
+    threads: int = 0
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        """Text and mean confidence of its characters, of each strip."""
+        session = load_session(self.weights, self.threads)
+        listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
+        alphabet = ["", *listed, " "]
+        read = []
+        for strip in strips:
+            (odds,) = session.run(None, {"x": _line_pixels(strip)})
+            read.append(_greedy(np.asarray(odds)[0], alphabet))
+        return read
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"ppocr:{weights.digest(self.weights)}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (catalogue_model(self.weights),)
+
+
+LINE_HEIGHT = 48
+LONGEST_LINE = 640
+
+
+def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
+    """The strip at the reader's height, as 1x3x48xW in [-1, 1], BGR as it was trained."""
+    import cv2
+
+    width = round(LINE_HEIGHT * strip.shape[1] / strip.shape[0])
+    size = (min(LONGEST_LINE, max(LINE_HEIGHT, width)), LINE_HEIGHT)
+    small = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)[..., ::-1]
+    pixels = (small.astype(np.float32) / 255 - 0.5) / 0.5
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def _greedy(odds: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
+    """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
+    best = odds.argmax(axis=1)
+    kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))
+    text = "".join(alphabet[i] for i in best[kept])
+    return text, float(odds.max(axis=1)[kept].mean()) if kept.any() else 0.0

@@ -1,0 +1,132 @@
+"""Small made video clips: a bright square that walks over a grey street, encoded by PyAV."""
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from resources.models.base import Box, View
+from tests.fakes import FakeViews
+
+Pixels = npt.NDArray[np.uint8]
+
+WIDTH, HEIGHT = 320, 240
+CLOCK = 1000  # ticks a second
+
+
+def square(position: int, blurred: bool = False) -> Pixels:
+    """A picture (240, 320, 3) whose square stands at `position`; `blurred` has no fine detail."""
+    rng = np.random.default_rng(3)
+    picture = np.repeat(rng.integers(80, 160, (HEIGHT, WIDTH, 1), np.uint8), 3, axis=2)
+    if blurred:
+        picture[:] = 120
+    picture[100:160, 20 + position : 80 + position] = (230, 60, 20)
+    return picture
+
+
+def turning_car(azimuth: float, plate: bool = False) -> Pixels:
+    """A car (240, 320, 3) that `TurningViews` sees from `azimuth`; its plate is `pictures`' own."""
+    rng = np.random.default_rng(int(azimuth % 360))
+    picture = np.repeat(rng.integers(90, 150, (HEIGHT // 8, WIDTH // 8, 1), np.uint8), 3, axis=2)
+    picture = picture.repeat(8, axis=0).repeat(8, axis=1)
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    half = 60 + 50 * abs(np.sin(np.radians(azimuth)))
+    inside = ((columns - 160) / half) ** 2 + ((rows - 140) / 50) ** 2 <= 1
+    picture[inside] = (235, 90, 10)
+    if plate:
+        picture[150:162, 140:180] = (240, 230, 20)
+        picture[152:160, 144:176:4] = 30
+    picture[:40, :40] = round(40 + azimuth % 360 / 2)
+    return picture
+
+
+def turn(path: Path, azimuths: Sequence[float], plate: bool = False, rate: int = 10) -> Path:
+    """A walk along these azimuths, a frame each."""
+    return write(path, (turning_car(a, plate) for a in azimuths), rate=rate)
+
+
+class TurningViews(FakeViews):
+    """Reads the azimuth that `turning_car` paints into a corner."""
+
+    def classify(self, photos: Sequence[Pixels], boxes: Sequence[Box | None]) -> list[View]:
+        self.asked += len(photos)
+        return [
+            View("misc", 0.8)
+            if box is None
+            else View(
+                "exterior", 0.95, "side", 0.9, "left", 0.9,
+                float(2 * (photo[4:36, 4:36].mean() - 40) % 360),
+            )
+            for photo, box in zip(photos, boxes, strict=True)
+        ]  # fmt: skip
+
+
+def write(
+    path: Path,
+    pictures: Sequence[Pixels] | Iterator[Pixels],
+    *,
+    codec: str = "libx264",
+    rate: int = 10,
+    times: Sequence[int] | None = None,
+    audio: bool = False,
+) -> Path:
+    """Writes the pictures; `times` in ticks of 1/CLOCK s make the frame rate vary."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=CLOCK if times else rate)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        if times:
+            stream.time_base = Fraction(1, CLOCK)
+            stream.codec_context.time_base = Fraction(1, CLOCK)
+        sound = container.add_stream("aac", rate=44100) if audio else None
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if times:
+                frame.pts, frame.time_base = times[i], Fraction(1, CLOCK)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            _silence(container, sound)
+    return path
+
+
+def sound_only(path: Path) -> Path:
+    """A file with nothing to see."""
+    with av.open(str(path), "w") as container:
+        _silence(container, container.add_stream("aac", rate=44100))
+    return path
+
+
+def _silence(container: "av.container.OutputContainer", stream: "av.AudioStream") -> None:
+    for _ in range(20):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def turned(path: Path, degrees: int) -> Path:
+    """The same MP4 whose header says that players turn it clockwise by 90, 180 or 270 degrees."""
+    one, none = 1 << 16, 0
+    rows = {
+        90: (none, one, -one, none),
+        180: (-one, none, none, -one),
+        270: (none, -one, one, none),
+    }
+    a, b, c, d = rows[degrees]
+    matrix = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    assert data[header] == 0, "a version 0 track header"
+    data[header + 40 : header + 76] = matrix
+    path.write_bytes(bytes(data))
+    return path
+
+
+def patched(path: Path, change: Callable[[bytes], bytes]) -> Path:
+    """The same file with other bytes."""
+    path.write_bytes(change(path.read_bytes()))
+    return path

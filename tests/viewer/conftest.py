@@ -1,0 +1,124 @@
+"""One real browser for the tests of the pages, and two ways to reach them: a folder, a server."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.viewer import made
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ALONE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""Nothing to be asked of the network, and no sandbox: in a container the tests run as root."""
+
+
+# Not for the whole session: while Playwright runs, nothing else in the process can use asyncio.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, or Chrome."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"needs a browser; looked for {', '.join(BROWSERS)} on PATH")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(ALONE))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A media folder with one whole vehicle; not to be changed."""
+    path = tmp_path_factory.mktemp("media")
+    made.write(made.listing(), path)
+    return path
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+Serve = Callable[[Path], str]
+
+
+@pytest.fixture(scope="package")
+def serve() -> Iterator[Serve]:
+    """Serves a folder as a bucket would; returns its address."""
+    servers: list[tuple[ThreadingHTTPServer, Thread]] = []
+
+    def start(path: Path) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(path)))
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="package")
+def site(folder: Path, serve: Serve) -> str:
+    """The whole vehicle's folder by HTTP."""
+    return serve(folder)
+
+
+Open = Callable[..., Page]
+
+
+def until(page: Page, expression: str, seconds: float = 10) -> None:
+    """Waits until a JavaScript expression is true.
+
+    Playwright's own way evaluates text inside the page, which the pages' policy forbids.
+    """
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(f"!!({expression})"):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(20)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens an address in a fresh context, with its options.
+
+    At the end nothing may have been written to the console, unless `complaints=True`, and nothing
+    asked of any other place than that of the page.
+    """
+    contexts: list[BrowserContext] = []
+    said: list[str] = []
+    asked: list[tuple[str, str]] = []
+
+    def start(address: str, complaints: bool = False, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 900, "height": 700}} | options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        if not complaints:
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+        home = address.split("/processed/")[0]
+        page.on("request", lambda request: asked.append((home, request.url)))
+        page.goto(address)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for home, url in asked if not url.startswith((home, "data:"))] == []

@@ -1,0 +1,162 @@
+"""What the pages hold, without a browser."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from okla_assets import keys
+from okla_assets.viewer import pages
+from okla_assets.viewer.markup import Html, data_block, joined, tag
+from tests.fakes import VEHICLE
+from tests.viewer import made
+
+HEAVIEST = 22_000
+"""Bytes of okla-spin.js as it is served, unminified."""
+
+
+def test_the_viewer_is_light() -> None:
+    assert len(pages.spin_script()) < HEAVIEST
+
+
+def test_the_viewer_reads_the_same_in_a_page_of_any_encoding() -> None:
+    assert pages.spin_script().isascii()
+
+
+def test_spin_json_tells_the_turn() -> None:
+    data = json.loads(pages.spin_json(made.listing()))
+    assert data["frames"][:2] == ["frame_001.jpg", "frame_002.jpg"]
+    assert len(data["frames"]) == len(data["azimuths"]) == len(data["gaps"]) == made.FRAMES
+    assert (data["width"], data["height"], data["label"]) == (320, 240, VEHICLE)
+    assert data["hotspots"] == [
+        {
+            "frame": 3,
+            "x": 0.7,
+            "y": 0.6,
+            "photo": 4,
+            "label": "Detail 4",
+            "image": "../misc_004_processed.jpg",
+            "thumbnail": "../thumbnails/misc_004_thumb.jpg",
+        }
+    ]
+
+
+def test_without_a_spin_there_is_a_gallery_only() -> None:
+    listing = made.listing(spin=None, spin_reason="the photos leave a gap of 160 degrees")
+    assert set(pages.outputs(listing)) == {keys.gallery(VEHICLE)}
+    assert b"the photos leave a gap of 160 degrees" in pages.gallery_page(listing)
+    with pytest.raises(ValueError, match="has no spin: the photos leave a gap"):
+        pages.spin_json(listing)
+
+
+def test_every_file_is_known_by_name_and_type() -> None:
+    outputs = pages.outputs(made.listing())
+    assert set(outputs) == pages.names(VEHICLE)
+    assert {key.rsplit("/", 1)[-1]: kind for key, (_, kind) in outputs.items()} == {
+        "index.html": "text/html; charset=utf-8",
+        "okla-spin.js": "text/javascript; charset=utf-8",
+        "spin.json": "application/json",
+    }
+
+
+def test_the_clock_and_the_cost_change_no_byte() -> None:
+    later = made.listing(generated_at="2031-01-01T00:00:00Z", cost={"seconds": {}, "usd": 1.0})
+    assert pages.outputs(later) == pages.outputs(made.listing())
+
+
+@pytest.mark.parametrize("make", [pages.gallery_page, pages.spin_page])
+def test_the_policy_allows_just_the_style_and_script_in_the_page(make: object) -> None:
+    assert callable(make)
+    page = make(made.listing()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    assert "unsafe" not in policy[1]
+    inline = re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
+    assert inline
+    for source in inline:
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy[1]
+    assert " style=" not in page
+    assert not re.search(r"\son\w+=\"", page)
+
+
+class Elements(HTMLParser):
+    """Names of the elements in a page, and its links."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.links: set[str] = set()
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "data-src", "poster") and value:
+                self.links.add(value)
+            if name == "srcset" and value:
+                self.links |= {one.split()[0] for one in value.split(",")}
+
+
+def test_a_file_name_stays_text() -> None:
+    plain = made.listing()
+    tame = [file.model_copy(update={"source_key": "raw/v/photos/a.jpg"}) for file in plain.refused]
+    calm = [one.model_copy(update={"source_key": "raw/v/photos/a.jpg"}) for one in plain.photos]
+    harmless = made.listing(refused=tuple(tame), photos=tuple(calm))
+    hostile, expected = (Elements(pages.gallery_page(which)) for which in (plain, harmless))
+    assert hostile.names == expected.names
+    assert hostile.links == expected.links
+
+
+@pytest.mark.parametrize("of_spin", [True, False])
+def test_every_link_leads_to_a_file_of_the_vehicle(folder: Path, of_spin: bool) -> None:
+    home = folder / keys.processed_folder(VEHICLE) / ("360-viewer" if of_spin else "")
+    page = (pages.spin_page if of_spin else pages.gallery_page)(made.listing())
+    files = {link for link in Elements(page).links if not link.startswith(("#", "data:"))}
+    assert [link for link in files if not (home / link).is_file()] == []
+    if not of_spin:
+        everything = {p for p in home.rglob("*") if p.is_file()} - {home / "index.html"}
+        assert everything == {(home / link).resolve() for link in files}
+
+
+def test_a_photo_that_is_kept_back_is_told_and_not_shown() -> None:
+    changed: dict[str, Any] = {"processed_key": None, "thumbnail_key": None, "before_key": None}
+    why = "kept back: a plate can be read"
+    back = made.photo(1, withheld=why, **changed)
+    wheel = made.photo(4, "misc", withheld=why, **changed)
+    listing = made.listing(photos=(back, made.photo(2), wheel))
+    page = pages.gallery_page(listing).decode()
+    assert page.count(why) == 2
+    assert "exterior_001_processed" not in page
+    assert "exterior_002_processed" in page
+    assert json.loads(pages.spin_json(listing))["hotspots"] == []
+
+
+def test_a_vehicle_of_which_nothing_could_be_used_has_a_page_too() -> None:
+    listing = made.listing(
+        status="failed",
+        reasons=("no photo was uploaded",),
+        photos=(),
+        refused=(),
+        spin=None,
+        promo=None,
+        hotspots=(),
+    )
+    page = pages.gallery_page(listing).decode()
+    assert "no photo was uploaded" in page
+    assert "listing.json" in page
+
+
+def test_markup_escapes_whatever_is_not_markup() -> None:
+    assert tag("p", '<b>"&') == "<p>&lt;b&gt;&quot;&amp;</p>"
+    assert tag("p", tag("b", "x"), ["<", Html("<br>")]) == "<p><b>x</b>&lt;<br></p>"
+    assert tag("img", alt='"><script>', data_src="a&b", hidden=True, width=None) == (
+        '<img alt="&quot;&gt;&lt;script&gt;" data-src="a&amp;b" hidden>'
+    )
+    assert joined("<", Html(">")) == "&lt;>"
+    assert "</script><" not in data_block('{"a": "</script><script>"}')[:-9]
