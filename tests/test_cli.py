@@ -207,16 +207,13 @@ def test_the_demo_makes_the_listing_of_the_sample(
     said = okla("demo")
     assert said.code == 0
     assert "sample: ready" in said.out
-    assert "sample/listing.json" in published(tmp_path)
+    assert {"sample/listing.json", "sample/index.html"} <= set(published(tmp_path))
     assert (tmp_path / "media" / "raw" / "sample" / "photos" / "1.jpg").is_file()
     gallery = tmp_path / "media" / "processed" / "sample" / "index.html"
-    gallery.write_text("<title>sample</title>")
-    opened.clear()
-    okla("demo", "--no-open")
-    assert opened == []
-    said = okla("demo")
     assert opened == [gallery.as_uri()]
     assert str(gallery) in said.out
+    okla("demo", "--no-open")
+    assert len(opened) == 1
 
 
 # --- the rest -------------------------------------------------------------------------------------

@@ -76,7 +76,9 @@ def test_mattes_have_their_photos_size_and_plates_lie_in_them(known: Truth) -> N
         assert 0.1 < mask.mean() < 0.6
         for plate in photo.plates:
             corners = np.array(plate.quad)
-            assert all(mask[int(y), int(x)] for x, y in corners), photo.file
+            # Seen from the side, a plate's far edge is the car's outline: a pixel of rounding.
+            near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+            assert all(near[int(y), int(x)] for x, y in corners), photo.file
             across, down = corners[1] - corners[0], corners[3] - corners[0]
             assert across[0] * down[1] - across[1] * down[0] > 0  # clockwise
 
@@ -191,7 +193,7 @@ def covered_share(quad: object, found: list[npt.NDArray[np.float32]]) -> float:
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_the_models_take_it_for_a_car(known: Truth, plate_weights: object) -> None:
+def test_the_models_take_it_for_a_car(known: Truth, weights: object) -> None:
     for photo in exteriors(known)[:8]:
         what = seen(photo)
         assert what.score >= 0.8, photo.file
@@ -200,7 +202,7 @@ def test_the_models_take_it_for_a_car(known: Truth, plate_weights: object) -> No
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_its_matte_is_the_true_one(known: Truth, plate_weights: object) -> None:
+def test_its_matte_is_the_true_one(known: Truth, weights: object) -> None:
     for photo in exteriors(known)[:8]:
         assert photo.matte is not None
         what, mask = seen(photo), true_matte(photo.matte)
@@ -211,7 +213,7 @@ def test_its_matte_is_the_true_one(known: Truth, plate_weights: object) -> None:
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_its_angles_are_named(known: Truth, plate_weights: object) -> None:
+def test_its_angles_are_named(known: Truth, weights: object) -> None:
     for photo in exteriors(known)[:8]:
         view, azimuth = seen(photo).view, photo.azimuth_deg
         assert azimuth is not None
@@ -224,7 +226,7 @@ def test_its_angles_are_named(known: Truth, plate_weights: object) -> None:
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_its_plates_are_covered(known: Truth, plate_weights: object) -> None:
+def test_its_plates_are_covered(known: Truth, weights: object) -> None:
     count = 0
     for photo in exteriors(known)[:8]:
         for plate in photo.plates:
