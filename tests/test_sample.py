@@ -23,6 +23,8 @@ from resources.models.yolo_onnx import YoloOnnxDetector
 
 Mask = npt.NDArray[np.bool_]
 
+SHOWN = 7
+"""So many photos are shown to the models: every angle, both sides."""
 ANGLE_NAMES = ("front", "front-quarter", "side", "rear-quarter", "rear")
 ANGLE_MIDDLES = (0.0, 45.0, 90.0, 135.0, 180.0)
 
@@ -194,7 +196,7 @@ def covered_share(quad: object, found: list[npt.NDArray[np.float32]]) -> float:
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_models_take_it_for_a_car(known: Truth, weights: object) -> None:
-    for photo in exteriors(known)[:8]:
+    for photo in exteriors(known)[:SHOWN]:
         what = seen(photo)
         assert what.score >= 0.8, photo.file
         assert what.view.category == "exterior", photo.file
@@ -203,7 +205,7 @@ def test_the_models_take_it_for_a_car(known: Truth, weights: object) -> None:
 @pytest.mark.slow
 @pytest.mark.weights
 def test_its_matte_is_the_true_one(known: Truth, weights: object) -> None:
-    for photo in exteriors(known)[:8]:
+    for photo in exteriors(known)[:SHOWN]:
         assert photo.matte is not None
         what, mask = seen(photo), true_matte(photo.matte)
         assert matte.trustworthy(what.matte.alpha, what.matte.agreement, what.box), photo.file
@@ -214,7 +216,7 @@ def test_its_matte_is_the_true_one(known: Truth, weights: object) -> None:
 @pytest.mark.slow
 @pytest.mark.weights
 def test_its_angles_are_named(known: Truth, weights: object) -> None:
-    for photo in exteriors(known)[:8]:
+    for photo in exteriors(known)[:SHOWN]:
         view, azimuth = seen(photo).view, photo.azimuth_deg
         assert azimuth is not None
         assert view.azimuth_deg is not None
@@ -228,7 +230,7 @@ def test_its_angles_are_named(known: Truth, weights: object) -> None:
 @pytest.mark.weights
 def test_its_plates_are_covered(known: Truth, weights: object) -> None:
     count = 0
-    for photo in exteriors(known)[:8]:
+    for photo in exteriors(known)[:SHOWN]:
         for plate in photo.plates:
             count += 1
             assert covered_share(plate.quad, seen(photo).plates) >= 0.95, photo.file

@@ -362,7 +362,7 @@ class Car:
         cabin = self.free & (v > 4) & (centres[:, 0] < 1.0) & (centres[:, 0] > -2.02)
         self._add("lining", self.skin.part(cabin & (v < 13.6), -0.03), self.trim)
         self._add("headliner", self.skin.part(self.free & (v >= 13.6), -0.03), self.sky_cloth)
-        looks.box("underbody", (0, 0, 0.33), (3.9, 1.10, 0.22), self.gap, self.collection)
+        looks.box("underbody", (0.1, 0, 0.35), (3.3, 1.10, 0.20), self.gap, self.collection)
         looks.box("floor", (-0.1, 0, 0.36), (1.85, 1.64, 0.20), self.gap, self.collection)
 
     def _wheel(self, x: float) -> None:
