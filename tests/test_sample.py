@@ -198,7 +198,7 @@ def covered_share(quad: object, found: list[npt.NDArray[np.float32]]) -> float:
 def test_the_models_take_it_for_a_car(known: Truth, weights: object) -> None:
     for photo in exteriors(known)[:SHOWN]:
         what = seen(photo)
-        assert what.score >= 0.8, photo.file
+        assert what.score >= 0.7, photo.file
         assert what.view.category == "exterior", photo.file
 
 

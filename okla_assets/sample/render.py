@@ -63,7 +63,7 @@ def standing(
 
 EXTERIORS = (
     standing("IMG_0101", 38, 4.70, 1.60, stops=0.35),
-    standing("IMG_0102", 0, 5.20, 1.25, stops=0.10),
+    standing("IMG_0102", 8, 5.00, 1.55, stops=0.10),
     standing("IMG_0103", 322, 4.70, 1.55, stops=0.60, warmth=0.03),
     standing("IMG_0104", 270, 4.60, 1.40, stops=0.80),
     standing("IMG_0105", 220, 4.70, 1.60, stops=0.65, warmth=-0.02),
