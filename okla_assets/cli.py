@@ -6,7 +6,7 @@ Nothing heavy is imported before a command needs it: `okla --help` answers at on
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -69,11 +69,6 @@ def process(
     ] = None,
 ) -> None:
     """Make the studio listing of one car from a folder of photos."""
-    from okla_assets import process as work
-    from resources.media_store import LocalMediaStore
-    from resources.profiles import check_profile
-    from resources.weights import ensure, names_for, rich_progress
-
     if not folder.is_dir():
         _stop(f"{folder} is not a folder; give the folder that holds the car's photos")
     vehicle = (
@@ -96,31 +91,27 @@ def process(
         }.items()
         if value is not None
     }
-    store = LocalMediaStore(root=str(out))
-    # What the command itself gets wrong is told before anything is copied or fetched.
-    check_profile(profile)
-    options = work.merged_options(folder, vehicle, store, given)
-    imported = work.import_folder(folder, vehicle, store)
-    work.save_options(vehicle, store, options)
-    with rich_progress() as fetching:
-        ensure(names_for(profile), fetching)
-    if imported.ignored:
-        err_console.print(f"ignored, no photo or video: {', '.join(imported.ignored)}", style="dim")
-    if imported.kept:
-        names = ", ".join(key.rsplit("/", 1)[-1] for key in imported.kept)
-        err_console.print(f"kept from an earlier upload: {names}", style="dim")
-    try:
-        with _bars() as progress:
-            listing, problem = work.run_vehicle(vehicle, store, profile, progress)
-    except KeyboardInterrupt:
-        _stop("interrupted; the same command goes on where it stopped", INTERRUPTED)
-    if listing is None:
-        _stop(problem, NOTHING_MADE)
-    _print_summary(listing)
-    for key in (keys.gallery(vehicle), keys.listing(vehicle)):
-        out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
-    if listing.status == "failed":
-        raise typer.Exit(NOTHING_MADE)
+    _finish(_process(folder, vehicle, out, profile, given))
+
+
+@app.command()
+def demo(
+    out: Out = Path("okla-media"),
+    profile: ProfileOption = "local",
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show the gallery in the browser.")
+    ] = True,
+) -> None:
+    """Make the listing of the sample vehicle that comes with OKLA: a modelled car, nobody's."""
+    import webbrowser
+
+    from okla_assets import sample
+
+    vehicle = keys.parse_vehicle_id("sample")
+    listing = _process(sample.MEDIA, vehicle, out, profile, {})
+    if show:
+        webbrowser.open((out / keys.gallery(vehicle)).resolve().as_uri())
+    _finish(listing)
 
 
 @app.command()
@@ -262,6 +253,46 @@ def main() -> None:
     except BrokenSetup as error:
         err_console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
         sys.exit(NOTHING_MADE)
+
+
+def _process(
+    folder: Path, vehicle: keys.VehicleId, out: Path, profile: str, given: Mapping[str, object]
+) -> "Listing":
+    """A folder of media through the pipeline, with bars and a table of what became of each file."""
+    from okla_assets import process as work
+    from resources.media_store import LocalMediaStore
+    from resources.profiles import check_profile
+    from resources.weights import ensure, names_for, rich_progress
+
+    store = LocalMediaStore(root=str(out))
+    # What the command itself gets wrong is told before anything is copied or fetched.
+    check_profile(profile)
+    options = work.merged_options(folder, vehicle, store, given)
+    imported = work.import_folder(folder, vehicle, store)
+    work.save_options(vehicle, store, options)
+    with rich_progress() as fetching:
+        ensure(names_for(profile), fetching)
+    if imported.ignored:
+        err_console.print(f"ignored, no photo or video: {', '.join(imported.ignored)}", style="dim")
+    if imported.kept:
+        names = ", ".join(key.rsplit("/", 1)[-1] for key in imported.kept)
+        err_console.print(f"kept from an earlier upload: {names}", style="dim")
+    try:
+        with _bars() as progress:
+            listing, problem = work.run_vehicle(vehicle, store, profile, progress)
+    except KeyboardInterrupt:
+        _stop("interrupted; the same command goes on where it stopped", INTERRUPTED)
+    if listing is None:
+        _stop(problem, NOTHING_MADE)
+    _print_summary(listing)
+    for key in (keys.gallery(vehicle), keys.listing(vehicle)):
+        out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
+    return listing
+
+
+def _finish(listing: "Listing") -> None:
+    if listing.status == "failed":
+        raise typer.Exit(NOTHING_MADE)
 
 
 def _close_dead_runs(out: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from okla_assets import cli, definitions
+from okla_assets import cli, definitions, sample
 from okla_assets.contract import listing_schema
 from resources import weights
 from resources.media_store import TEMP_FOLDER
@@ -192,6 +193,27 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert "Traceback" not in said.err
     assert "pydantic" not in said.err
     assert not (tmp_path / "media" / "processed").exists()
+
+
+# --- okla demo ------------------------------------------------------------------------------------
+
+
+def test_the_demo_makes_the_listing_of_the_sample(
+    okla: Okla, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(sample, "MEDIA", folder)  # the real one takes longer
+    said = okla("demo")
+    assert said.code == 0
+    assert "sample: ready" in said.out
+    assert {"sample/listing.json", "sample/index.html"} <= set(published(tmp_path))
+    assert (tmp_path / "media" / "raw" / "sample" / "photos" / "1.jpg").is_file()
+    gallery = tmp_path / "media" / "processed" / "sample" / "index.html"
+    assert opened == [gallery.as_uri()]
+    assert str(gallery) in said.out
+    okla("demo", "--no-open")
+    assert len(opened) == 1
 
 
 # --- the rest -------------------------------------------------------------------------------------
