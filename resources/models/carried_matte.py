@@ -1,4 +1,4 @@
-"""Mattes of a turn, cheaply: SAM 2 on every fourth of 36 frames, U2-Net on all (`imaging.turn_mattes`)."""
+"""Mattes of a turn: SAM 2 on every fourth of 36 frames, U2-Net on all (`imaging.turn_mattes`)."""
 
 from __future__ import annotations
 
