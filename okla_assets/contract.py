@@ -45,8 +45,8 @@ class HandHotspot(Row):
     y: float = Field(ge=0, le=1)
 
 
-class StudioOptions(Row):
-    """How a vehicle's photos are finished. The names are those OKLA's backend uses."""
+class PictureOptions(Row):
+    """How a photo is finished: what changes a finished picture."""
 
     background_id: Literal["white_studio"] = "white_studio"
     generate_shadow: bool = True
@@ -58,14 +58,25 @@ class StudioOptions(Row):
     aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
+
+
+class StudioOptions(PictureOptions):
+    """How a vehicle's media are finished. The names are those OKLA's backend uses."""
+
     spin_frames: int = Field(default=36, ge=8, le=72)
     auto_hotspots: bool = True
     hotspots: tuple[HandHotspot, ...] = ()
+    promo: bool = True
+    promo_title: str = Field(default="", max_length=120)
+    promo_price: str = Field(default="", max_length=40)
+    promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
+    promo_contact: str = Field(default="", max_length=120)
+    promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
 
     @property
-    def of_pictures(self) -> "StudioOptions":
-        """Those that change a finished picture: what its digest is made of."""
-        return self.model_copy(update={"auto_hotspots": True, "hotspots": ()})
+    def of_pictures(self) -> PictureOptions:
+        """The part that finished pictures are made from, for their digests."""
+        return PictureOptions(**self.model_dump(include=set(PictureOptions.model_fields)))
 
 
 # --- tables between assets ------------------------------------------------------------------------
@@ -333,13 +344,17 @@ class Hotspots(Row):
 
 
 class PromoVideo(Row):
-    """Table of `promo_video`: its files, or the reason why there are none."""
+    """Table of `promo_video`: its files, or the reason why there are none.
+
+    `problems` are what of the options about it could not be used.
+    """
 
     key: str | None
     vertical_key: str | None
     poster_key: str | None
     duration: float
     reason: str | None
+    problems: tuple[str, ...] = ()
     seconds: float
 
 

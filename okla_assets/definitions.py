@@ -7,10 +7,12 @@ import dagster as dg
 from okla_assets import checks
 from okla_assets.classifications import classifications
 from okla_assets.composites import composites
+from okla_assets.hotspots import hotspots
 from okla_assets.jobs import vehicle_media
 from okla_assets.license_plates import license_plates
 from okla_assets.listing import listing
 from okla_assets.masks import masks
+from okla_assets.promo_video import promo_video
 from okla_assets.raw_photos import raw_photos
 from okla_assets.spin_frames import spin_frames
 from okla_assets.walkaround_frames import walkaround_frames
@@ -29,6 +31,8 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
             license_plates,
             composites,
             spin_frames,
+            hotspots,
+            promo_video,
             listing,
         ],
         asset_checks=checks.ALL,

@@ -145,6 +145,16 @@ def spin_script(vehicle: VehicleId) -> str:
     return f"{spin_folder(vehicle)}okla-spin.js"
 
 
+def own_music(vehicle: VehicleId, name: str) -> str:
+    """Music that was uploaded with the vehicle."""
+    return f"{raw_folder(vehicle)}{name}"
+
+
+def brand_music(name: str) -> str:
+    """Music of the owner's for all vehicles."""
+    return f"brand/music/{name}"
+
+
 def promo(vehicle: VehicleId) -> str:
     """The promo video, 16:9."""
     return f"processed/{vehicle}/promo.mp4"

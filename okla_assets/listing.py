@@ -1,6 +1,7 @@
 """Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Protocol
@@ -26,6 +27,8 @@ from okla_assets.contract import (
     PhotoPlates,
     PipelineInfo,
     Plate,
+    Promo,
+    PromoVideo,
     RawPhotos,
     Spin,
     SpinFrames,
@@ -48,7 +51,6 @@ from resources.profiles import Profile
 
 VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
-NO_HOTSPOTS = Hotspots(rows=())
 
 
 @dg.asset(
@@ -67,6 +69,8 @@ def listing(
     license_plates: LicensePlates,
     composites: Composites,
     spin_frames: SpinFrames,
+    hotspots: Hotspots,
+    promo_video: PromoVideo,
     store: dg.ResourceParam[MediaStore],
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
@@ -85,7 +89,7 @@ def listing(
     vehicle = vehicle_of(context)
     roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
     models = dict.fromkeys(model for role in roles for model in role.models())
-    fresh = build(
+    tables = Tables(
         raw_photos,
         walkaround_frames,
         masks,
@@ -93,9 +97,10 @@ def listing(
         license_plates,
         composites,
         spin_frames,
-        profile.name,
-        models,
+        hotspots,
+        promo_video,
     )
+    fresh = build(tables, profile.name, models)
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
@@ -115,51 +120,65 @@ def listing(
     )
 
 
-class Timed(Protocol):
-    """A row or table that took seconds of computing."""
+@dataclass(frozen=True)
+class Tables:
+    """All that is known of a vehicle."""
+
+    raw: RawPhotos
+    frames: WalkaroundFrames
+    masks: Masks
+    views: Classifications
+    plates: LicensePlates
+    composites: Composites
+    spin: SpinFrames
+    hotspots: Hotspots
+    promo: PromoVideo
 
     @property
-    def seconds(self) -> float:
-        """How many."""
-        ...
+    def problems(self) -> tuple[str, ...]:
+        """What of the vehicle's options could not be used."""
+        return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of computing that went into each table."""
+        plates = (*self.plates.rows, *self.plates.frames)
+        return {
+            "raw_photos": _spent(self.raw.photos),
+            "walkaround_frames": self.frames.seconds,
+            "masks": _spent((*self.masks.rows, *self.masks.frames)),
+            "classifications": _spent(self.views.rows),
+            "license_plates": _spent(plates),
+            "composites": _spent(self.composites.rows),
+            "spin_frames": self.spin.seconds,
+            "hotspots": _spent(self.hotspots.rows),
+            "promo_video": self.promo.seconds,
+        }
 
 
-def build(
-    raw: RawPhotos,
-    frames: WalkaroundFrames,
-    masks: Masks,
-    classifications: Classifications,
-    license_plates: LicensePlates,
-    composites: Composites,
-    spin: SpinFrames,
-    profile: str,
-    models: Iterable[ModelInfo],
-    hotspots: Hotspots = NO_HOTSPOTS,
-) -> Listing:
+class _Timed(Protocol):
+    @property
+    def seconds(self) -> float: ...
+
+
+def _spent(rows: Iterable[_Timed]) -> float:
+    return sum(row.seconds for row in rows)
+
+
+def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
     """The listing of the vehicle's tables."""
+    raw, spin, promo = tables.raw, tables.spin, tables.promo
     photos = tuple(
         _listed(*rows)
         for rows in zip(
             raw.photos,
-            masks.rows,
-            classifications.rows,
-            license_plates.rows,
-            composites.rows,
+            tables.masks.rows,
+            tables.views.rows,
+            tables.plates.rows,
+            tables.composites.rows,
             strict=True,
         )
     )
-    problems = (*raw.options_problems, *license_plates.problems)
-    status, reasons = judge(raw, problems, masks.rows, photos)
-    spent: dict[str, Sequence[Timed]] = {
-        "raw_photos": raw.photos,
-        "walkaround_frames": (frames,),
-        "masks": (*masks.rows, *masks.frames),
-        "classifications": classifications.rows,
-        "license_plates": (*license_plates.rows, *license_plates.frames),
-        "composites": composites.rows,
-        "spin_frames": (spin,),
-        "hotspots": hotspots.rows,
-    }
+    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos)
     return Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
@@ -176,16 +195,16 @@ def build(
         ),
         options=raw.options,
         cost=Cost(
-            seconds={s: round(sum(row.seconds for row in rows), 2) for s, rows in spent.items()},
+            seconds={step: round(spent, 2) for step, spent in tables.seconds().items()},
             usd=None,
         ),
         photos=photos,
-        refused=(*raw.refused, *frames.refused),
+        refused=(*raw.refused, *tables.frames.refused),
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
         spin_reason=spin.reason,
-        promo=None,
-        promo_reason=None,
-        hotspots=hotspots.spots,
+        promo=_promo(promo),
+        promo_reason=promo.reason,
+        hotspots=tables.hotspots.spots,
     )
 
 
@@ -245,7 +264,21 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
         if (made_here or info.key in ours) and info.key not in named:
             store.delete(info.key)
+    if published.promo_reason is not None:
+        for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
+            store.delete(old)
     return published, changed
+
+
+def _promo(made: PromoVideo) -> Promo | None:
+    if not (made.key and made.vertical_key and made.poster_key):
+        return None
+    return Promo(
+        key=made.key,
+        vertical_key=made.vertical_key,
+        poster_key=made.poster_key,
+        seconds=made.duration,
+    )
 
 
 def _previous(key: str, store: MediaStore) -> Listing | None:

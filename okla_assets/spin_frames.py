@@ -184,7 +184,7 @@ def make_spin(
             VERSION,
             [(row.number, row.azimuth, *row.digests) for row in sources.rows],
             sources.made_from,
-            options,
+            options.of_pictures,
         )
         known = cache.get(digest)
         if known is None:

@@ -8,12 +8,13 @@ while its output files are those it wrote (same ETag).
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from resources.media_store import MediaStore
+from resources.media_store import MediaStore, ObjectInfo
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
@@ -63,9 +64,9 @@ class StepCache(Generic[RowT]):
         self._used.update(record.outputs)
         return row
 
-    def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes]) -> RowT:
+    def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes | Path]) -> RowT:
         """Writes the output files, then the record; returns the row."""
-        etags = {key: self._store.put(key, data).etag for key, data in outputs.items()}
+        etags = {key: self._write(key, data).etag for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
         self._store.put(self._key(digest), record.model_dump_json().encode())
         self._used.update(outputs)
@@ -78,6 +79,11 @@ class StepCache(Generic[RowT]):
             for info in list(self._store.list(folder(self._vehicle, self._step))):
                 if _stem(info.key) not in used:
                     self._store.delete(info.key)
+
+    def _write(self, key: str, data: bytes | Path) -> ObjectInfo:
+        if isinstance(data, Path):
+            return self._store.put_file(key, data)
+        return self._store.put(key, data)
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")

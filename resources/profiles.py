@@ -12,6 +12,7 @@ from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
+from resources.promo_encoder import PromoEncoder
 from resources.table_io import table_io_manager
 from resources.video_reader import VideoReader
 
@@ -48,6 +49,7 @@ def resources_for(profile: str) -> dict[str, object]:
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),
         "video_reader": VideoReader(),
+        "promo_encoder": PromoEncoder(),
         "detector": YoloOnnxDetector(),
         "segmenter": FusedMatte(),
         "turn_segmenter": CarriedMatte(),

@@ -22,6 +22,7 @@ from okla_assets.partitions import vehicles
 from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
 from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
 from resources.photo_decoder import PhotoDecoder
+from resources.promo_encoder import PromoEncoder
 from resources.video_reader import MomentInfo, VideoReader
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def fake_models() -> dict[str, object]:
         "plate_reader": FakeReader(),
         "decoder": QuickDecoder(),
         "video_reader": QuickVideoReader(),
+        "promo_encoder": PromoEncoder(short_side=180, fps=10),
     }
 
 

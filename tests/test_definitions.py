@@ -31,7 +31,9 @@ UPSTREAM: dict[str, set[str]] = {
     "composites": {"raw_photos", "masks", "classifications", "license_plates"},
     "spin_frames": {"walkaround_frames", "masks", "license_plates", "composites"},
     "listing": {"raw_photos", "masks", "classifications", "license_plates", "composites"}
-    | {"walkaround_frames", "spin_frames"},
+    | {"walkaround_frames", "spin_frames", "hotspots", "promo_video"},
+    "hotspots": {"masks", "classifications", "license_plates", "composites", "spin_frames"},
+    "promo_video": {"masks", "classifications", "composites", "spin_frames"},
 }
 GROUPS = {
     "raw_photos": "intake",
@@ -41,6 +43,8 @@ GROUPS = {
     "license_plates": "vision",
     "composites": "studio",
     "spin_frames": "delivery",
+    "hotspots": "delivery",
+    "promo_video": "delivery",
     "listing": "delivery",
 }
 

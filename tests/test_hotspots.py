@@ -20,6 +20,7 @@ from okla_assets.contract import (
     MaskStatus,
     Photo,
     PhotoPlates,
+    PictureOptions,
     Quality,
     RawPhotos,
     SpinFrame,
@@ -308,5 +309,5 @@ def test_two_bad_hotspots_cost_no_other_option(store: LocalMediaStore) -> None:
 
 
 def test_hotspots_do_not_make_finished_pictures_anew() -> None:
-    assert by_hand().of_pictures == StudioOptions()
-    assert StudioOptions(max_width=800).of_pictures == StudioOptions(max_width=800)
+    assert by_hand().of_pictures == PictureOptions()
+    assert StudioOptions(max_width=800).of_pictures == PictureOptions(max_width=800)

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
 import dagster as dg
 import pytest
 from PIL import Image
@@ -86,6 +87,10 @@ def test_what_a_killed_run_leaves_is_whole(runs: Path) -> None:
                 json.loads(data)
             elif key.endswith(".html"):
                 assert data.endswith(b"</html>\n")
+            elif key.endswith(".mp4"):
+                with av.open(BytesIO(data), mode="r") as clip:
+                    frames = len(list(clip.decode(video=0)))
+                    assert frames == clip.streams.video[0].frames > 0
             elif not key.startswith("raw/"):
                 with Image.open(BytesIO(data)) as image:
                     image.load()

@@ -12,6 +12,7 @@ from okla_assets.contract import (
     Composite,
     Composites,
     FoundPlate,
+    Hotspots,
     LicensePlates,
     Listing,
     Mask,
@@ -19,6 +20,8 @@ from okla_assets.contract import (
     MaskStatus,
     Photo,
     PhotoPlates,
+    Promo,
+    PromoVideo,
     Quality,
     RawPhotos,
     RefusedFile,
@@ -28,7 +31,7 @@ from okla_assets.contract import (
     StudioOptions,
     WalkaroundFrames,
 )
-from okla_assets.listing import build, publish
+from okla_assets.listing import Tables, build, publish
 from resources.media_store import LocalMediaStore
 from resources.models.base import ModelInfo
 from tests.fakes import VEHICLE, contents
@@ -48,6 +51,14 @@ NO_VIDEO = WalkaroundFrames(
 NO_SPIN = SpinFrames(
     made_from=None, frames=(), width=0, height=0, gaps=(), reason="too few photos", seconds=0
 )
+NO_PROMO = PromoVideo(
+    key=None,
+    vertical_key=None,
+    poster_key=None,
+    duration=0,
+    reason="switched off by the option promo",
+    seconds=0,
+)
 Shown = tuple[Category, MaskStatus, tuple[str, ...]]
 
 
@@ -59,6 +70,7 @@ def listing_of(
     seconds: float = 1.0,
     frames: WalkaroundFrames = NO_VIDEO,
     spin: SpinFrames = NO_SPIN,
+    promo: PromoVideo = NO_PROMO,
 ) -> Listing:
     """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
     photos, masks, views, plates, composites = [], [], [], [], []
@@ -137,7 +149,7 @@ def listing_of(
         photos=tuple(photos),
         refused=tuple(refused),
     )
-    return build(
+    tables = Tables(
         raw,
         frames,
         Masks(rows=tuple(masks)),
@@ -145,9 +157,10 @@ def listing_of(
         LicensePlates(style="fill", problems=(), rows=tuple(plates)),
         Composites(rows=tuple(composites)),
         spin,
-        "local",
-        (MODEL,),
+        Hotspots(rows=()),
+        promo,
     )
+    return build(tables, "local", (MODEL,))
 
 
 CUT: Shown = ("exterior", "cut", ())
@@ -212,7 +225,8 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
         "license_plates": 2.5,
         "composites": 2.5,
         "spin_frames": 0.0,
-        "hotspots": 0,
+        "hotspots": 0.0,
+        "promo_video": 0.0,
     }
     assert [(m.role, m.name, m.sha256, m.licence) for m in listing.pipeline.models] == [
         ("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
@@ -329,8 +343,6 @@ def test_a_page_that_was_lost_or_is_of_older_code_is_made_again(store: LocalMedi
 def test_files_of_others_stay(store: LocalMediaStore) -> None:
     folder = keys.processed_folder(VEHICLE)
     others = [
-        f"{folder}promo.mp4",
-        f"{folder}promo_poster.jpg",
         f"{folder}360-viewer/cover.jpg",
         f"{folder}notes about exterior_001_processed.txt",
         "processed/1HGCM82633A0043529/exterior_001_processed.jpg",
@@ -396,4 +408,47 @@ def test_frames_of_a_longer_spin_of_before_are_removed(store: LocalMediaStore) -
     store.put(keys.spin_page(VEHICLE), b"page")
     publish(VEHICLE, listing_of(CUT, spin=spin_of(2)), store)
     left = {info.key for info in store.list(keys.spin_folder(VEHICLE))}
-    assert left == {keys.spin_page(VEHICLE), *(keys.spin_frame(VEHICLE, n) for n in (1, 2))}
+    pages = {keys.spin_page(VEHICLE), keys.spin_data(VEHICLE), keys.spin_script(VEHICLE)}
+    assert left == pages | {keys.spin_frame(VEHICLE, n) for n in (1, 2)}
+
+
+def promo_of(reason: str | None = None, problems: tuple[str, ...] = ()) -> PromoVideo:
+    made = reason is None
+    return PromoVideo(
+        key=keys.promo(VEHICLE) if made else None,
+        vertical_key=keys.promo_vertical(VEHICLE) if made else None,
+        poster_key=keys.promo_poster(VEHICLE) if made else None,
+        duration=21.5 if made else 0,
+        reason=reason,
+        problems=problems,
+        seconds=8.0 if made else 0,
+    )
+
+
+def test_the_promo_is_listed_with_its_problems() -> None:
+    listing = listing_of(CUT, promo=promo_of(problems=("promo_music: a.mp3 cannot be used",)))
+    assert listing.promo == Promo(
+        key=keys.promo(VEHICLE),
+        vertical_key=keys.promo_vertical(VEHICLE),
+        poster_key=keys.promo_poster(VEHICLE),
+        seconds=21.5,
+    )
+    assert listing.promo_reason is None
+    assert (listing.status, listing.reasons) == (
+        "needs_review",
+        ("promo_music: a.mp3 cannot be used",),
+    )
+    assert listing.cost.seconds["promo_video"] == 8.0
+
+
+def test_a_promo_that_is_no_longer_made_is_removed(store: LocalMediaStore) -> None:
+    promo_keys = (keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE))
+    for key in promo_keys:
+        store.put(key, b"clip")
+    publish_whole(listing_of(CUT, promo=promo_of()), store)
+    assert all(store.stat(key) for key in promo_keys)
+    listing = listing_of(CUT, promo=promo_of("switched off by the option promo"))
+    publish_whole(listing, store)
+    assert (listing.promo, listing.promo_reason) == (None, "switched off by the option promo")
+    assert listing.status == "ready"
+    assert not any(store.stat(key) for key in promo_keys)

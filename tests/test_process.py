@@ -46,9 +46,15 @@ ASSETS = [
     "license_plates",
     "composites",
     "spin_frames",
+    "hotspots",
+    "promo_video",
     "listing",
 ]
 NO_TURN = {"walkaround_frames": 0, "spin_frames": 0}
+CLOSE_UPS = {"hotspots": 2}
+"""Photos that may be a part of another: each is looked for on all that show the whole."""
+PROMO = {"promo_video": 1}
+BY_PHOTO = [a for a in ASSETS if a not in NO_TURN | CLOSE_UPS | PROMO]
 """What a vehicle without a video, and with few photos, computes for its spin."""
 PHOTOS = {
     "1 cut.jpg": pictures.jpeg(pictures.car()),
@@ -107,6 +113,7 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
     assert vehicle.files.keys() == {
         keys.listing(VEHICLE),
         keys.gallery(VEHICLE),
+        *(keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)),
         f"{folder}before/exterior_001_before.jpg",
         *(f"{folder}{name}_processed.jpg" for name in names),
         *(f"{folder}thumbnails/{name}_thumb.jpg" for name in names),
@@ -190,14 +197,16 @@ def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
 
 def test_dagster_shows_counts_times_a_table_a_preview_and_a_link(vehicle: Vehicle) -> None:
     assert list(vehicle.first.metadata) == ASSETS
-    for asset, shown in vehicle.first.metadata.items():
-        if asset in NO_TURN:
-            continue
+    for asset in BY_PHOTO:
+        shown = vehicle.first.metadata[asset]
         assert shown["computed"] == (1 if asset == "listing" else 5)
         assert shown["seconds"] >= 0
         assert shown["files"].startswith("file://")
         assert Path(shown["files"].removeprefix("file://")).exists()
         assert len(shown["photos"].records) == 5
+        if asset in ("raw_photos", "classifications"):
+            assert "preview" not in shown  # it would show plates
+            continue
         assert shown["preview"].startswith("![contact sheet](data:image/jpeg;base64,")
         assert len(shown["preview"].partition("base64,")[2]) <= 8 * 1024 + 1
     counts = vehicle.first.metadata
@@ -232,13 +241,14 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.upload({"0 added.jpg": pictures.jpeg(pictures.car(9))})
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 1) | NO_TURN
+    assert outcome.computed == dict.fromkeys(ASSETS, 1) | NO_TURN | CLOSE_UPS
     detector = processed.models["detector"]
     assert isinstance(detector, FakeDetector)
     assert detector.asked == 1
     assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
     after = processed.snapshot()
     told = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    told |= {keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)}
     assert all(after[key] == before[key] for key in before.keys() - told)
 
 
@@ -246,7 +256,7 @@ def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) 
     before = processed.snapshot()
     processed.store.delete(keys.raw_photos(VEHICLE) + "2 doubtful.jpg")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 0) | {"listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | PROMO | {"listing": 1}
     assert outcome.listing.status == "ready"
     after = processed.snapshot()
     assert before.keys() - after.keys() == {
@@ -265,7 +275,8 @@ def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipel
     before = processed.snapshot()
     processed.store.put(keys.options(VEHICLE), b'{"max_width": 640, "output_format": "webp"}')
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 0) | {"composites": 5, "listing": 1}
+    made_again = CLOSE_UPS | PROMO | {"composites": 5, "listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | made_again
     after = processed.snapshot()
     assert not [key for key in after if key.endswith("processed.jpg")]
     for photo in outcome.listing.photos:
@@ -288,17 +299,17 @@ def test_a_damaged_file_is_repaired(processed: Pipeline) -> None:
 def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None:
     processed.models["detector"] = FakeDetector(version="2")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | {
-        "raw_photos": 0,
-        "listing": 0,
-    }
+    # The finished pictures come out the same, and so does all that is made of them.
+    unchanged = {"raw_photos": 0, "promo_video": 0, "listing": 0}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | CLOSE_UPS | unchanged
 
 
 def test_without_work_the_same_files_are_made_again(processed: Pipeline) -> None:
     before = processed.snapshot()
     shutil.rmtree(processed.store.folder / "work")
     outcome = processed.run()
-    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | {"listing": 0}
+    made_again = CLOSE_UPS | PROMO | {"listing": 0}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | made_again
     # The listing changes nothing but its clock, and so keeps even that.
     assert bytes_of(processed.snapshot()) == bytes_of(before)
 
