@@ -1,6 +1,6 @@
 """Studio: the finished photos."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from okla_assets.contract import (
 from okla_assets.leak_check import find_leaks, said, texts_on
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
-from okla_assets.plate_masking import Masking, choose_masking, vehicle_boxes
+from okla_assets.plate_masking import Masking, choose_masking, surely_interior, vehicle_boxes
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, TextReader
@@ -150,7 +150,13 @@ class LeakSearch:
     def verdict(self, picture: "Rgb", shown: "Shown") -> str | None:
         """Why the picture must be kept back, or None where it may be shown."""
         leaks = find_leaks(
-            picture, shown.plates, shown.vehicles, self.detector, self.reader, self.allowed
+            picture,
+            shown.plates,
+            shown.vehicles,
+            self.detector,
+            self.reader,
+            self.allowed,
+            shown.surely_interior,
         )
         return said(leaks) if leaks else None
 
@@ -161,6 +167,7 @@ class Shown:
 
     plates: tuple[Quad, ...]
     vehicles: tuple[Box, ...]
+    surely_interior: bool = False
 
 
 def finish(
@@ -193,6 +200,7 @@ def finish(
     else:
         picture = codec.fit_within(picture, options.max_width)
         shown = _shown(mask, plates, picture.shape[1] / photo.width)
+        shown = replace(shown, surely_interior=surely_interior(view))
     checked = search.masking.style != "none"
     withheld = search.verdict(picture, shown) if checked else None
     processed_key = keys.processed_photo(

@@ -32,12 +32,14 @@ def find_leaks(
     detector: PlateDetector,
     reader: TextReader,
     allowed: Sequence[str] = (),
+    surely_interior: bool = False,
 ) -> list[Leak]:
     """What on a finished picture may still be a plate; empty where nothing is.
 
     `quads` are where plates were covered, `vehicles` the vehicle boxes on this picture, main first.
     The detector looks again at a lower threshold, and every place is read: `plates.READABLE`
-    characters are a leak. `allowed` holds what may stand there, as the owner's logo.
+    characters are a leak. `allowed` holds what may stand there, as the owner's logo. A picture that
+    is `surely_interior` needs both networks to agree, as when plates are masked.
     """
     from okla_assets.imaging import plates
 
@@ -49,22 +51,28 @@ def find_leaks(
             leaks.append(Leak(place, "covered", 0.0, count))
     (suspects,) = detector.detect([picture], [vehicles])
     for suspect in suspects:
-        if not plates.suspicious(suspect.box, suspect.score, vehicles):
+        judged = suspect.box, suspect.score, suspect.agreement, vehicles, surely_interior
+        if not plates.suspicious(*judged):
             continue
         quad = np.array(suspect.quad, np.float32)
         new = not any(
             plates.contains(plates.padded(c), quad.mean(axis=0)[None])[0] for c in covered
         )
-        count = _characters(picture, quad, reader, allowed)
+        away = plates.owner(suspect.box, vehicles) is None
+        count = _characters(picture, quad, reader, allowed, away)
         if count >= plates.READABLE:
             leaks.append(Leak(suspect.quad, "read", suspect.score, count))
-        elif new and plates.surely(suspect.box, suspect.score, suspect.agreement, vehicles):
+        elif new and plates.surely(*judged):
             leaks.append(Leak(suspect.quad, "seen", suspect.score, count))
     return leaks
 
 
 def _characters(
-    picture: Rgb, quad: npt.NDArray[np.float32], reader: TextReader, allowed: Sequence[str]
+    picture: Rgb,
+    quad: npt.NDArray[np.float32],
+    reader: TextReader,
+    allowed: Sequence[str],
+    away_from_vehicles: bool = False,
 ) -> int:
     """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
 
@@ -75,6 +83,8 @@ def _characters(
     read = reader.read(plates.lines_of(picture, quad))
     texts = [text for text, sure in read if sure >= plates.READER_SURE]
     if any(plates.is_allowed(text, allowed) for text in texts):
+        return 0
+    if away_from_vehicles and not all(plates.may_be_a_registration(t) for t in texts if t):
         return 0
     return max((plates.readable_characters(text) for text in texts), default=0)
 

@@ -34,6 +34,7 @@ from okla_assets.plate_masking import (
     carrier,
     choose_masking,
     masked_copy,
+    surely_interior,
     vehicle_boxes,
 )
 from okla_assets.step_cache import StepCache, digest_of
@@ -191,7 +192,7 @@ def mask_photo(
     alpha = None
     if mask.matte_key is not None:
         alpha = codec.decode_gray(store.get(mask.matte_key)).astype(np.float32) / np.float32(255)
-    interior = view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
+    interior = surely_interior(view)
     (candidates,) = detector.detect([picture], [boxes])
     believed = [
         c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)

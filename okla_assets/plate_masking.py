@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from okla_assets import keys
-from okla_assets.contract import Box, Mask, PlateCarrier, PlateStyle, StudioOptions
+from okla_assets.contract import Box, Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
 from okla_assets.raw_photos import WORKING_QUALITY
 from resources.media_store import MediaStore
 from resources.models.base import Quad, Rgb
@@ -77,6 +77,13 @@ def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
 
     main = [] if mask.vehicle_box is None else [mask.vehicle_box]
     return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
+
+
+def surely_interior(view: Classification) -> bool:
+    """Whether only a cabin can be seen; an open tailgate may look like one and carry a plate."""
+    from okla_assets.imaging import plates
+
+    return view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
 
 
 def carrier(index: int | None) -> PlateCarrier:

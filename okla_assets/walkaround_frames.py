@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION = "1"
 FRAME_SIDE = 1280
 FRAME_QUALITY = 95
-MOST_LOOKS = 30
+MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
 NO_VIDEO = "no walk-around video was uploaded"
 

@@ -196,21 +196,28 @@ def covered_share(quad: object, found: list[npt.NDArray[np.float32]]) -> float:
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_models_take_it_for_a_car(known: Truth, weights: object) -> None:
+    scores = []
     for photo in exteriors(known)[:SHOWN]:
         what = seen(photo)
-        assert what.score >= 0.7, photo.file
+        scores.append(what.score)
         assert what.view.category == "exterior", photo.file
+    # From the front it is less sure (0.78 when this was written) than anywhere else.
+    assert min(scores) >= 0.7
+    assert sorted(scores)[1] >= 0.85
 
 
 @pytest.mark.slow
 @pytest.mark.weights
 def test_its_matte_is_the_true_one(known: Truth, weights: object) -> None:
+    overlaps = []
     for photo in exteriors(known)[:SHOWN]:
         assert photo.matte is not None
         what, mask = seen(photo), true_matte(photo.matte)
         assert matte.trustworthy(what.matte.alpha, what.matte.agreement, what.box), photo.file
         cut = what.matte.alpha > 0.5
-        assert (cut & mask).sum() / (cut | mask).sum() >= 0.97, photo.file
+        overlaps.append((cut & mask).sum() / (cut | mask).sum())
+    assert min(overlaps) >= 0.97
+    assert np.mean(overlaps) >= 0.98
 
 
 @pytest.mark.slow

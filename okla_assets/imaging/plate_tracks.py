@@ -20,6 +20,7 @@ MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be th
 REACH = 1.5  # of the larger plate's width: how far from where it is expected it may be found
 SIZE_CHANGE = 2.0  # ratio of sizes, a frame apart, beyond which they are two plates
 BEYOND = 1  # frames past a track's ends that are covered too
+STEADY = 1.0  # of a plate's width a frame: one that moves faster is next to be found anywhere
 VANISHING = 0.25  # of a track's largest width: narrower, it turned out of view by itself
 GUESSED = 0.20  # of its size a side: how much larger a place is covered that nobody has seen
 PART = 0.8  # of the expected width or height: a smaller sighting is of a part
@@ -51,7 +52,7 @@ def follow(sightings: Sequence[Sequence[Spot] | None]) -> list[list[Spot]]:
 
     `sightings` holds what was found on each frame, None where nobody looked. Between two sightings
     a plate is on the way from one to the other; past the first and last it is covered for BEYOND
-    frames more, unless it was turning out of view.
+    frames more, unless it was turning out of view or moves too fast to tell where it is.
     """
     plates: list[list[Spot]] = [list(spots or ()) for spots in sightings]
     for track in _tracks(sightings):
@@ -155,7 +156,8 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
             places.append((frame, grown(between.astype(np.float32), share)))
     widest = max(float(np.ptp(spot.quad[:, 0])) for spot in track.spots)
     for end, at_end in ((0, False), (-1, True)):
-        if float(np.ptp(track.spots[end].quad[:, 0])) < VANISHING * widest:
+        width = float(np.ptp(track.spots[end].quad[:, 0]))
+        if width < VANISHING * widest or not _predictable(track, at_end):
             continue
         for step in range(1, BEYOND + 1):
             frame = track.frames[end] + (step if at_end else -step)
@@ -163,6 +165,17 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
                 quad = _extrapolated(track.frames, track.spots, frame, at_end)
                 places.append((frame, grown(quad, GUESSED)))
     return places
+
+
+def _predictable(track: _Track, at_end: bool) -> bool:
+    """Whether a track moves so little a frame that its next place is known."""
+    if len(track.spots) < 2:
+        return False
+    last, before = (-1, -2) if at_end else (0, 1)
+    steps = abs(track.frames[last] - track.frames[before])
+    quads = track.spots[last].quad, track.spots[before].quad
+    moved = float(np.hypot(*(quads[0].mean(axis=0) - quads[1].mean(axis=0)))) / steps
+    return moved <= STEADY * _width(quads[0])
 
 
 def _extrapolated(frames: Sequence[int], spots: Sequence[Spot], frame: int, at_end: bool) -> Quad:

@@ -104,7 +104,19 @@ def main() -> None:
         boxes = sum(len(i.quads) for i in free)
         print(f"{category} without an annotated plate: {boxes} boxes on {len(free)} photos")
 
-    alarms = sum(bool(find_leaks(i.picture, i.quads, i.vehicles, detector, reader)) for i in done)
+    alarms = sum(
+        bool(
+            find_leaks(
+                i.picture,
+                i.quads,
+                i.vehicles,
+                detector,
+                reader,
+                surely_interior=i.photo.category == "interior",
+            )
+        )
+        for i in done
+    )
     print(f"masked pictures kept back: {alarms} of {len(done)}")
 
     with_plates = [i for i in done if i.photo.truth]

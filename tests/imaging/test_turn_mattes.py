@@ -49,7 +49,7 @@ def fused(mask: Mask, known: Mask) -> tuple[Mask, float]:
 def test_the_edge_is_the_saliency_nets_and_the_silhouette_decides_what_is_car() -> None:
     found, agreement = fused(body(0.5), body(0.4))
     assert iou(found, body(0.5)) > 0.98
-    assert 0.9 < agreement < 0.98
+    assert agreement > turn_mattes.LEAST_AGREEMENT  # off by less than the band
 
 
 def test_a_wheel_that_no_key_frame_shows_is_not_cut_off() -> None:
@@ -90,7 +90,9 @@ def test_a_frame_that_contradicts_its_neighbours_is_named() -> None:
 
 
 def test_key_frames_hold_both_ends() -> None:
-    assert turn_mattes.key_frames(8) == [0, 3, 6, 7]
+    assert turn_mattes.key_frames(36) == [0, 4, 8, 12, 16, 20, 24, 28, 32, 35]
+    assert turn_mattes.key_frames(16) == [0, 2, 4, 6, 8, 10, 12, 14, 15]
+    assert turn_mattes.key_frames(8) == list(range(8))
     assert turn_mattes.key_frames(1) == [0]
     assert turn_mattes.key_frames(0) == []
 

@@ -61,8 +61,8 @@ class FakeReader:
         return ()
 
 
-def at(box: Box, score: float) -> PlateFound:
-    return PlateFound(as_quad(plates.box_quad(box)), box, score, 0.0)
+def at(box: Box, score: float, agreement: float = 0.0) -> PlateFound:
+    return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
 
 
 @pytest.mark.parametrize("model", [FusedPlates(), PlatedetOnnx(), PlateFastOnnx(), FakePlates()])
@@ -102,6 +102,7 @@ def test_a_covered_place_must_not_be_readable(text: str, sure: float, kinds: lis
         (at((5, 5, 60, 20), 0.40), "GARAGE", []),  # a shop sign in the street
         (at((5, 5, 60, 20), 0.65), "", []),  # a fence
         (at((5, 5, 60, 20), 0.55), "ABC 1234", ["read"]),  # a car that nobody found
+        (at((5, 5, 60, 20), 0.55), "AFINACIONES", []),  # longer than any plate, no digit
     ],
 )
 def test_what_is_found_on_the_finished_picture(
@@ -112,6 +113,14 @@ def test_what_is_found_on_the_finished_picture(
     leaks = find_leaks(PICTURE, covered, [CAR], FakePlates((found,)), reader)
     assert [leak.kind for leak in leaks] == kinds
     assert "1234" not in repr(leaks)  # a report of a leak must not leak
+
+
+def test_a_screen_in_a_cabin_is_no_leak_unless_both_networks_see_a_plate() -> None:
+    one, both = at((80, 80, 60, 20), 0.85), at((80, 80, 60, 20), 0.85, 0.5)
+    reader = FakeReader("ABC 1234")
+    for found, kinds in ((one, []), (both, ["read"])):
+        leaks = find_leaks(PICTURE, [], [CAR], FakePlates((found,)), reader, surely_interior=True)
+        assert [leak.kind for leak in leaks] == kinds
 
 
 def test_greedy_drops_blanks_and_repeats() -> None:

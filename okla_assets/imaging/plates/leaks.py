@@ -10,6 +10,8 @@ from okla_assets.imaging.plates.quads import Box, Quad, Rgb, apparent_aspect, pa
 
 READABLE = 4
 """So many readable characters in a plate's place are a leak."""
+MOST_CHARACTERS = 9
+"""No registration is longer; signs and stickers are."""
 SAME_TEXT = 0.7  # similarity from which two readings are of one text
 READER_SURE = 0.5
 """Mean confidence below which the reader is guessing."""
@@ -41,14 +43,28 @@ def readable_characters(text: str) -> int:
     return sum(character.isalnum() for character in text)
 
 
-def suspicious(box: Box, score: float, vehicles: Sequence[Box]) -> bool:
-    """Whether a place on the finished picture is worth reading."""
+def suspicious(
+    box: Box, score: float, agreement: float, vehicles: Sequence[Box], surely_interior: bool
+) -> bool:
+    """Whether a place on the finished picture is worth reading.
+
+    In a cabin one network alone takes screens, switches and labels for plates.
+    """
+    if surely_interior:
+        return agreement >= LEAK_SCORE
     return score >= (LEAK_SCORE if owner(box, vehicles) is not None else LEAK_ELSEWHERE)
 
 
-def surely(box: Box, score: float, agreement: float, vehicles: Sequence[Box]) -> bool:
+def surely(
+    box: Box, score: float, agreement: float, vehicles: Sequence[Box], surely_interior: bool
+) -> bool:
     """Whether a place is a plate even if nobody can read it."""
-    return score >= SURELY_PLATE and believed(box, score, agreement, vehicles, False)
+    return score >= SURELY_PLATE and believed(box, score, agreement, vehicles, surely_interior)
+
+
+def may_be_a_registration(text: str) -> bool:
+    """Whether a reading away from every vehicle is more likely a plate's than a shop sign's."""
+    return readable_characters(text) <= MOST_CHARACTERS and any(c.isdigit() for c in text)
 
 
 def is_allowed(text: str, allowed: Sequence[str]) -> bool:
