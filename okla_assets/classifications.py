@@ -14,6 +14,7 @@ from okla_assets.contract import (
     Quality,
     RawPhotos,
 )
+from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
 from okla_assets.step_cache import StepCache, digest_of
@@ -83,9 +84,7 @@ def classify(
     picture = codec.decode_own(store.get(photo.work_key))
     box = None
     if mask.vehicle_box is not None:
-        factor = picture.shape[1] / photo.width
-        x, y, w, h = (v * factor for v in mask.vehicle_box)
-        box = (x, y, w, h)
+        box = geometry.move_box(mask.vehicle_box, picture.shape[1] / photo.width)
     (view,) = views.classify([picture], [box])
     subject = box if view.category == "exterior" else None
     measured = quality.quality(picture, photo.width, photo.height, subject)

@@ -23,6 +23,7 @@ from okla_assets.contract import (
     StudioOptions,
     Treatment,
 )
+from okla_assets.imaging import geometry
 from okla_assets.leak_check import find_leaks, said, texts_on
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Job, Outputs, run_jobs
@@ -246,8 +247,6 @@ def _shown(
     main_only: bool = False,
 ) -> Shown:
     """Plates and vehicles of the upright source, on a picture `scale` times as large."""
-    from okla_assets.imaging import geometry
-
     left, top = (0, 0) if placement is None else (placement.left, placement.top)
     boxes = vehicle_boxes(mask, 1.0)[: 1 if main_only else None]
     quads = [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys, previews
-from okla_assets.composites import aspect_of
 from okla_assets.contract import (
     Classification,
     Classifications,
@@ -70,7 +69,7 @@ def hotspots(
     """
     vehicle = vehicle_of(context)
     photos = [
-        Pictured(*rows, store, raw_photos.options)
+        Pictured(*rows, store)
         for rows in zip(
             raw_photos.photos,
             masks.rows,
@@ -122,7 +121,6 @@ class Pictured:
     plates: PhotoPlates
     finished: Composite
     store: MediaStore
-    options: StudioOptions
 
     @property
     def shows_part(self) -> bool:
@@ -152,6 +150,7 @@ class Pictured:
             self.view.category,
             self.view.angle,
             self.finished.treatment,
+            self.finished.source_box,
             self.finished.withheld,
         )
 
@@ -173,18 +172,9 @@ class Pictured:
         return hotspots.view_features(picture, self._alpha(), quads, from_end=from_end)
 
     def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
-        """A point of the photo on its finished picture, both as shares; None where it is outside.
-
-        A photo that is corrected only keeps its frame.
-        """
-        from okla_assets.imaging import studio
-
-        if self.finished.treatment != "studio":
-            return x, y
-        alpha = self._alpha()
-        put = studio.place(studio.extent(alpha), self.options.max_width, aspect_of(self.options))
-        x = (x * alpha.shape[1] * put.scale + put.left) / put.width
-        y = (y * alpha.shape[0] * put.scale + put.top) / put.height
+        """A point of the photo on its finished picture, in shares; None where it is outside."""
+        left, top, width, height = self.finished.source_box
+        x, y = left + x * width, top + y * height
         return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
     def _alpha(self) -> "npt.NDArray[np.float32]":
@@ -229,7 +219,7 @@ class Board:
         return (
             [picture.fingerprint for picture in self.photos if picture.shows_whole],
             (self.spin.made_from, frames),
-            (self.options.max_width, self.options.aspect, self.options.auto_hotspots),
+            self.options.auto_hotspots,
             [spot.model_dump() for spot in self.options.hotspots],
         )
 

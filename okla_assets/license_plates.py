@@ -4,7 +4,6 @@ From here on nobody reads a picture as the seller took it: studio, spin, video a
 made of the masked copies.
 """
 
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -23,12 +22,12 @@ from okla_assets.contract import (
     Photo,
     PhotoPlates,
     RawPhotos,
-    Row,
     WalkaroundFrames,
 )
 from okla_assets.frame_plates import find_on_frames
+from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.per_photo import Done, Job, Outputs, Turn, no_turn, run_jobs, run_turn
 from okla_assets.plate_masking import (
     Masking,
     carrier,
@@ -92,7 +91,7 @@ def license_plates(
     ]
     cache = StepCache(store, vehicle, "plates", PhotoPlates)
     done = run_jobs("Masking plates", jobs, cache, progress)
-    turn, turn_computed = mask_frames(
+    turn = mask_frames(
         vehicle,
         walkaround_frames.frames,
         masks.frames,
@@ -102,9 +101,7 @@ def license_plates(
         quick_plate_detector,
         progress,
     )
-    table = LicensePlates(
-        style=masking.style, problems=problems, rows=done.rows, frames=turn.frames
-    )
+    table = LicensePlates(style=masking.style, problems=problems, rows=done.rows, frames=turn.rows)
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
         context,
@@ -114,10 +111,10 @@ def license_plates(
             "plates": len(plates),
             "photos_with_plates": sum(bool(row.plates) for row in table.rows),
             "plates_of_other_cars": sum(plate.vehicle != "main" for plate in plates),
-            "frames_with_plates": sum(bool(row.plates) for row in turn.frames),
+            "frames_with_plates": sum(bool(row.plates) for row in turn.rows),
         },
-        computed=done.computed + turn_computed,
-        seconds=done.seconds + (turn.seconds if turn_computed else 0.0),
+        computed=done.computed + turn.computed,
+        seconds=done.seconds + turn.seconds,
         rows=[previews.plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
         pictures=[]
         if masking.style == "none"
@@ -125,13 +122,6 @@ def license_plates(
         link=keys.work_folder(vehicle, "plates"),
         extra={"style": masking.style, "problems": "\n".join(problems) or "none"},
     )
-
-
-class _Turn(Row):
-    """The frames of one turn, masked together."""
-
-    frames: tuple[PhotoPlates, ...]
-    seconds: float
 
 
 def mask_frames(
@@ -143,33 +133,23 @@ def mask_frames(
     detector: PlateDetector,
     quick: PlateDetector,
     progress: Progress,
-) -> tuple[_Turn, int]:
-    """The frames' rows, their masked copies written; and how many frames had to be masked."""
-    cache = StepCache(store, vehicle, "frame_plates", _Turn)
-    turn, computed = _Turn(frames=(), seconds=0.0), 0
-    if frames:
-        progress.step("Masking plates of the turn", len(frames))
-        digest = digest_of(
-            "frame-plates",
-            VERSION,
-            [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
-            (detector.fingerprint(), quick.fingerprint()),
-            masking.fingerprint,
-        )
-        known = cache.get(digest)
-        if known is None:
-            began = time.perf_counter()
-            rows, outputs = find_on_frames(
-                vehicle, frames, masks, digest, masking, store, detector, quick, progress.advance
-            )
-            seconds = round(time.perf_counter() - began, 3)
-            each = round(seconds / len(rows), 3)
-            rows = [row.model_copy(update={"seconds": each}) for row in rows]
-            known = cache.put(digest, _Turn(frames=tuple(rows), seconds=seconds), outputs)
-            computed = len(rows)
-        turn = known
-    cache.prune()
-    return turn, computed
+) -> Done[PhotoPlates]:
+    """The frames' rows, their masked copies written."""
+    if not frames:
+        return no_turn(store, vehicle, "frame_plates")
+    progress.step("Masking plates of the turn", len(frames))
+    digest = digest_of(
+        "frame-plates",
+        VERSION,
+        [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
+        (detector.fingerprint(), quick.fingerprint()),
+        masking.fingerprint,
+    )
+    find = partial(
+        find_on_frames,
+        *(vehicle, frames, masks, digest, masking, store, detector, quick, progress.advance),
+    )
+    return run_turn(Turn[PhotoPlates], digest, find, store, vehicle, "frame_plates")
 
 
 def mask_photo(
@@ -183,7 +163,7 @@ def mask_photo(
     detector: PlateDetector,
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
-    from okla_assets.imaging import codec, geometry, plates
+    from okla_assets.imaging import codec, plates
 
     copy = store.get(photo.work_key)
     picture = codec.decode_own(copy)

@@ -1,6 +1,5 @@
 """Vision: where the vehicle is, and its cut-out."""
 
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,12 +15,11 @@ from okla_assets.contract import (
     Masks,
     Photo,
     RawPhotos,
-    Row,
     WalkaroundFrames,
 )
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.per_photo import Done, Job, Outputs, Turn, no_turn, run_jobs, run_turn
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import Segmenter, TurnSegmenter, VehicleDetector
@@ -64,18 +62,18 @@ def masks(
         for photo in raw_photos.photos
     ]
     done = run_jobs("Cutting out", jobs, StepCache(store, vehicle, "masks", Mask), progress)
-    turn, turn_computed = cut_out_turn(
+    turn = cut_out_turn(
         vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
     )
-    table = Masks(rows=done.rows, frames=turn.frames)
+    table = Masks(rows=done.rows, frames=turn.rows)
     return previews.result(
         context,
         table,
         store,
         counts={s: sum(r.status == s for r in table.rows) for s in previews.MASK_STATUSES}
-        | {"frames": len(turn.frames), "frames_cut": sum(r.status == "cut" for r in turn.frames)},
-        computed=done.computed + turn_computed,
-        seconds=done.seconds + (turn.seconds if turn_computed else 0.0),
+        | {"frames": len(turn.rows), "frames_cut": sum(r.status == "cut" for r in turn.rows)},
+        computed=done.computed + turn.computed,
+        seconds=done.seconds + turn.seconds,
         rows=[previews.mask_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
         pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
@@ -118,13 +116,6 @@ def cut_out(
     return row, {key: codec.encode_png(_as_grey(cut.alpha))}
 
 
-class _Turn(Row):
-    """The frames of one turn, cut together."""
-
-    frames: tuple[Mask, ...]
-    seconds: float
-
-
 def cut_out_turn(
     vehicle: keys.VehicleId,
     frames: Sequence[Frame],
@@ -132,31 +123,21 @@ def cut_out_turn(
     detector: VehicleDetector,
     segmenter: TurnSegmenter,
     progress: Progress,
-) -> tuple[_Turn, int]:
-    """The frames' rows, their matte files written; and how many frames had to be cut."""
-    cache = StepCache(store, vehicle, "turn", _Turn)
-    turn, computed = _Turn(frames=(), seconds=0.0), 0
-    if frames:
-        progress.step("Cutting out the turn", 1)
-        digest = digest_of(
-            "turn",
-            VERSION,
-            [frame.digest for frame in frames],
-            (detector.fingerprint(), segmenter.fingerprint()),
-        )
-        known = cache.get(digest)
-        if known is None:
-            began = time.perf_counter()
-            rows, outputs = _cut_frames(vehicle, frames, digest, store, detector, segmenter)
-            seconds = round(time.perf_counter() - began, 3)
-            each = round(seconds / len(rows), 3)
-            rows = [row.model_copy(update={"seconds": each}) for row in rows]
-            known = cache.put(digest, _Turn(frames=tuple(rows), seconds=seconds), outputs)
-            computed = len(rows)
-        turn = known
-        progress.advance("the turn")
-    cache.prune()
-    return turn, computed
+) -> Done[Mask]:
+    """The frames' rows, their matte files written."""
+    if not frames:
+        return no_turn(store, vehicle, "turn")
+    progress.step("Cutting out the turn", 1)
+    digest = digest_of(
+        "turn",
+        VERSION,
+        [frame.digest for frame in frames],
+        (detector.fingerprint(), segmenter.fingerprint()),
+    )
+    cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter)
+    turn = run_turn(Turn[Mask], digest, cut, store, vehicle, "turn")
+    progress.advance("the turn")
+    return turn
 
 
 def _cut_frames(
@@ -235,9 +216,7 @@ def _row(photo: Photo | Frame, digest: str, status: str, **fields: object) -> Ma
 
 def _in_source(box: Box, photo: Photo, working_width: int) -> Box:
     """A box on the working copy, in pixels of the upright source."""
-    factor = photo.width / working_width
-    x, y, w, h = (round(v * factor, 1) for v in box)
-    return x, y, w, h
+    return geometry.round_box(geometry.move_box(box, photo.width / working_width))
 
 
 def _as_grey(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

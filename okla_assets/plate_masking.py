@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from okla_assets import keys
 from okla_assets.contract import Box, Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
+from okla_assets.imaging import geometry
 from okla_assets.raw_photos import WORKING_QUALITY
 from resources.media_store import MediaStore
 from resources.models.base import Quad, Rgb
@@ -73,8 +74,6 @@ def masked_copy(copy: bytes, picture: Rgb, quads: Sequence[Quad], masking: Maski
 
 def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
     """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
-    from okla_assets.imaging import geometry
-
     main = [] if mask.vehicle_box is None else [mask.vehicle_box]
     return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
 

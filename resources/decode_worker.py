@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -50,15 +50,24 @@ def bound_memory(memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_mb * 2**20,) * 2)
 
 
-def serve(function: str, memory_mb: int) -> None:
-    """Answers requests on stdin until it is closed, which the parent's end does by itself."""
-    # Whatever a native library prints must not get between the answers.
+def open_answers() -> IO[bytes]:
+    """The pipe to the parent; whatever a native library prints must not get between the answers."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
+    return answers
 
+
+def named(function: str) -> Callable[..., Any]:
+    """The function that `module:function` names."""
     module, _, name = function.partition(":")
-    decode = getattr(import_module(module), name)
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def serve(function: str, memory_mb: int) -> None:
+    """Answers requests on stdin until it is closed, which the parent's end does by itself."""
+    answers, decode = open_answers(), named(function)
 
     import cv2
 

@@ -6,25 +6,22 @@ each request asks for one moment's picture. The pictures stay here as JPEG and g
 that the parent decodes nothing that a cracked decoder has made.
 """
 
-import os
 import signal
 import sys
-import warnings
-from importlib import import_module
 from pathlib import Path
 
-from resources.decode_worker import bound_memory, read_header, write_message
+from resources.decode_worker import (
+    bound_memory,
+    named,
+    open_answers,
+    read_header,
+    write_message,
+)
 
 
 def serve(function: str, memory_mb: int) -> None:
     """Answers requests on stdin until it is closed, which the parent's end does by itself."""
-    # Whatever a native library prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    warnings.simplefilter("ignore")
-
-    module, _, name = function.partition(":")
-    read_moments = getattr(import_module(module), name)
+    answers, read_moments = open_answers(), named(function)
 
     import cv2
 

@@ -125,7 +125,7 @@ class Vehicle:
                 thumbnail_key=None if withheld else f"processed/{number}_thumb.jpg",
                 mask_key=None,
                 before_key=None,
-                source_box=(0, 0, 1, 1),
+                source_box=(0, 0, 1, 1),  # of studio pictures, `run` says
                 plates_checked=True,
                 withheld=withheld,
                 seconds=0,
@@ -153,6 +153,14 @@ class Vehicle:
             seconds=0,
         )
 
+    def _put(self, row: Composite) -> Composite:
+        """The row with its place in the studio."""
+        if row.treatment != "studio":
+            return row
+        picture, alpha = vehicle()
+        placement = studio.place(studio.extent(alpha), self.options.max_width, 4 / 3)
+        return row.model_copy(update={"source_box": placement.box_of(picture)})
+
     def run(self) -> tuple[Hotspots, int]:
         """The asset's table, and how many close-ups it had to look at."""
         result = hotspots(
@@ -167,7 +175,7 @@ class Vehicle:
             masks=Masks(rows=tuple(self.masks)),
             classifications=Classifications(rows=tuple(self.views)),
             license_plates=LicensePlates(style="fill", problems=(), rows=tuple(self.plates)),
-            composites=Composites(rows=tuple(self.composites)),
+            composites=Composites(rows=tuple(self._put(row) for row in self.composites)),
             spin_frames=self.spin,
             store=self.store,
             progress=Quiet(),

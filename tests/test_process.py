@@ -275,7 +275,7 @@ def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipel
     before = processed.snapshot()
     processed.store.put(keys.options(VEHICLE), b'{"max_width": 640, "output_format": "webp"}')
     outcome = processed.run()
-    made_again = CLOSE_UPS | PROMO | {"composites": 5, "listing": 1}
+    made_again = PROMO | {"composites": 5, "listing": 1}
     assert outcome.computed == dict.fromkeys(ASSETS, 0) | made_again
     after = processed.snapshot()
     assert not [key for key in after if key.endswith("processed.jpg")]
