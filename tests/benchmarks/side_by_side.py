@@ -26,7 +26,7 @@ Finish = Callable[[bytes], bytes]
 
 
 def ours() -> tuple[Finish, Callable[[], float]]:
-    """The same calls as the assets make, with the seconds spent inside the networks."""
+    """The same calls as the assets make, plates left out; and the seconds inside the networks."""
     import onnxruntime
 
     from okla_assets.contract import StudioOptions
