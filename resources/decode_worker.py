@@ -67,7 +67,8 @@ def named(function: str) -> Callable[..., Any]:
 
 def serve(function: str, memory_mb: int) -> None:
     """Answers requests on stdin until it is closed, which the parent's end does by itself."""
-    answers, decode = open_answers(), named(function)
+    answers = open_answers()  # held while an error is told: its end is ours to the parent
+    decode = named(function)
 
     import cv2
 

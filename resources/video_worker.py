@@ -21,7 +21,8 @@ from resources.decode_worker import (
 
 def serve(function: str, memory_mb: int) -> None:
     """Answers requests on stdin until it is closed, which the parent's end does by itself."""
-    answers, read_moments = open_answers(), named(function)
+    answers = open_answers()  # held while an error is told: its end is ours to the parent
+    read_moments = named(function)
 
     import cv2
 
