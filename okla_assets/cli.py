@@ -36,11 +36,11 @@ err_console = Console(stderr=True)
 NOTHING_MADE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 Out = Annotated[
-    Path,
+    str,
     typer.Option(
         "--out",
         envvar="OKLA_MEDIA_DIR",
-        help="The media folder: raw/, processed/, work/ and Dagster's records.",
+        help="The media folder (raw/, processed/, work/ and Dagster's records), or s3://BUCKET/PREFIX.",
     ),
 ]
 ProfileOption = Annotated[
@@ -54,7 +54,7 @@ def process(
     vehicle_id: Annotated[
         str | None, typer.Option(help="The vehicle's id; default: the folder's name.")
     ] = None,
-    out: Out = Path("okla-media"),
+    out: Out = "okla-media",
     profile: ProfileOption = "local",
     max_width: Annotated[int | None, typer.Option(help="Longest side of a picture.")] = None,
     aspect: Annotated[str | None, typer.Option(help="4:3, 3:2, 16:9 or 1:1.")] = None,
@@ -96,7 +96,7 @@ def process(
 
 @app.command()
 def demo(
-    out: Out = Path("okla-media"),
+    out: Out = "okla-media",
     profile: ProfileOption = "local",
     show: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the gallery in the browser.")
@@ -106,32 +106,38 @@ def demo(
     import webbrowser
 
     from okla_assets import sample
+    from resources.stores import store_for
 
     vehicle = keys.parse_vehicle_id("sample")
     listing = _process(sample.MEDIA, vehicle, out, profile, {})
     if show:
-        webbrowser.open((out / keys.gallery(vehicle)).resolve().as_uri())
+        webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
     _finish(listing)
 
 
 @app.command()
 def up(
-    out: Out = Path("okla-media"),
+    out: Out = "okla-media",
     profile: ProfileOption = "local",
     port: Annotated[int, typer.Option(help="Port of Dagster's UI on 127.0.0.1.")] = 3000,
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets.process import dagster_environment
     from resources.profiles import check_profile
+    from resources.stores import bucket_of, store_for
     from resources.weights import ensure, names_for, rich_progress
 
     check_profile(profile)
-    out.joinpath(keys.RAW).mkdir(parents=True, exist_ok=True)
+    if bucket_of(out):
+        list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
+    else:
+        Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
     with rich_progress() as fetching:
         ensure(names_for(profile), fetching)
     out_console.print(f"Dagster's UI: http://127.0.0.1:{port}  (no login: this machine only)")
     out_console.print(
-        f"Drop a folder of photos at {out / 'raw'}/VEHICLE_ID/photos/ and it is processed."
+        f"Put photos at {out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/ and they are processed.",
+        soft_wrap=True,
     )
     _close_dead_runs(out)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "okla_assets.definitions"]
@@ -256,15 +262,16 @@ def main() -> None:
 
 
 def _process(
-    folder: Path, vehicle: keys.VehicleId, out: Path, profile: str, given: Mapping[str, object]
+    folder: Path, vehicle: keys.VehicleId, out: str, profile: str, given: Mapping[str, object]
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets import process as work
     from resources.media_store import LocalMediaStore
     from resources.profiles import check_profile
+    from resources.stores import store_for
     from resources.weights import ensure, names_for, rich_progress
 
-    store = LocalMediaStore(root=str(out))
+    store = store_for(out)
     # What the command itself gets wrong is told before anything is copied or fetched.
     check_profile(profile)
     options = work.merged_options(folder, vehicle, store, given)
@@ -286,7 +293,8 @@ def _process(
         _stop(problem, NOTHING_MADE)
     _print_summary(listing)
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
-        out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
+        where = store.folder / key if isinstance(store, LocalMediaStore) else store.url(key)
+        out_console.print(f"{where}", soft_wrap=True, highlight=False)
     return listing
 
 
@@ -295,7 +303,7 @@ def _finish(listing: "Listing") -> None:
         raise typer.Exit(NOTHING_MADE)
 
 
-def _close_dead_runs(out: Path) -> None:
+def _close_dead_runs(out: str) -> None:
     from okla_assets.instance import close_dead_runs, open_instance
 
     with open_instance(out) as instance:

@@ -1,10 +1,15 @@
-"""Dagster's home beside the media: where runs are recorded, and how to open it."""
+"""Dagster's home beside the media: where runs are recorded, and how to open it.
+
+Records are files that change all the time: those of a bucket stay on this machine.
+"""
 
 import os
 import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from resources.stores import bucket_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -20,11 +25,20 @@ PROCESS_TAG = "okla/process"
 """Tag of the process that makes a run itself, as `okla process` does."""
 
 
-def dagster_home(media_folder: Path) -> Path:
-    """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it."""
+def dagster_home(place: str | Path) -> Path:
+    """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it.
+
+    For a bucket it is a folder of the bucket's in the working directory's `okla-media/.dagster`.
+    """
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given)
-    home = (media_folder / HOME_FOLDER).resolve()
+    bucket = bucket_of(str(place))
+    if bucket is None:
+        home = Path(place, HOME_FOLDER).resolve()
+    else:
+        # One folder a place, for homes must not lie in each other; no bucket has a comma.
+        name = ",".join(filter(None, (bucket.name, *bucket.prefix.split("/"))))
+        home = Path("okla-media", HOME_FOLDER, name).resolve()
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(packaged_config(), home / "dagster.yaml")
@@ -84,8 +98,8 @@ def _lives(owner: str) -> bool:
         return False
 
 
-def open_instance(media_folder: Path) -> "dg.DagsterInstance":
-    """The instance that `okla up` shows for this media folder."""
+def open_instance(place: str | Path) -> "dg.DagsterInstance":
+    """The instance that `okla up` shows for the media at this place."""
     import dagster as dg
 
-    return dg.DagsterInstance.from_config(str(dagster_home(media_folder)))
+    return dg.DagsterInstance.from_config(str(dagster_home(place)))

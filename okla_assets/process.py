@@ -1,6 +1,7 @@
 """`okla process`: one folder of photos through the pipeline, in this process."""
 
 import filecmp
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,9 @@ from okla_assets.instance import (
     this_process,
 )
 from resources.errors import BadInput
-from resources.media_store import LocalMediaStore
+from resources.media_store import LocalMediaStore, MediaStore
 from resources.progress import Progress
+from resources.stores import absolute, place_of
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Imported:
     """Uploads of an earlier import whose file is no longer in the folder; they stay."""
 
 
-def import_folder(folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore) -> Imported:
+def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> Imported:
     """Copies a folder's photos and videos to raw/; a file that is there already is left alone.
 
     Raises BadInput where the folder holds neither.
     """
-    if folder.resolve() == (store.folder / keys.raw_folder(vehicle)).resolve():
+    if isinstance(store, LocalMediaStore) and folder.resolve() == (
+        (store.folder / keys.raw_folder(vehicle)).resolve()
+    ):
         existing = [info.key for info in store.list(keys.raw_folder(vehicle))]
         media = tuple(key for key in existing if keys.is_media(key))
         return Imported(media, (), ())
@@ -71,7 +75,7 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore)
 
 
 def merged_options(
-    folder: Path, vehicle: keys.VehicleId, store: LocalMediaStore, given: Mapping[str, object]
+    folder: Path, vehicle: keys.VehicleId, store: MediaStore, given: Mapping[str, object]
 ) -> StudioOptions:
     """The vehicle's options: those it has, over them those beside its photos, then the command's.
 
@@ -92,7 +96,7 @@ def merged_options(
         raise BadInput(f"the options cannot be used: {wrong}") from None
 
 
-def save_options(vehicle: keys.VehicleId, store: LocalMediaStore, options: StudioOptions) -> None:
+def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOptions) -> None:
     """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same."""
     key = keys.options(vehicle)
     text = options.model_dump_json(indent=2, exclude_defaults=True).encode()
@@ -113,7 +117,7 @@ def _options_in(text: bytes, where: str) -> dict[str, object]:
 
 
 def run_vehicle(
-    vehicle: keys.VehicleId, store: LocalMediaStore, profile: str, progress: Progress
+    vehicle: keys.VehicleId, store: MediaStore, profile: str, progress: Progress
 ) -> tuple[Listing | None, str]:
     """Runs the vehicle's assets here and now; returns its listing, or None and what went wrong.
 
@@ -125,7 +129,7 @@ def run_vehicle(
     from sensors.uploads import RUN_KEY_TAG, run_key_of
 
     definitions = build_definitions(profile, store=store, progress=progress)
-    with open_instance(store.folder) as instance:
+    with open_instance(place_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
         instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
         run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
@@ -171,22 +175,28 @@ def _files(folder: Path) -> Iterator[Path]:
             )
 
 
-def _same(path: Path, store: LocalMediaStore, key: str) -> bool:
+def _same(path: Path, store: MediaStore, key: str) -> bool:
+    """Whether the store has these bytes, so far as it can tell without fetching them."""
     info = store.stat(key)
-    return (
-        info is not None
-        and info.size == path.stat().st_size
-        and store.get(key) == path.read_bytes()
-    )
+    if info is None or info.size != path.stat().st_size:
+        return False
+    if isinstance(store, LocalMediaStore):
+        with store.as_file(key) as there:
+            return filecmp.cmp(there, path, shallow=False)
+    algorithm, _, digest = info.digest.partition(":")
+    if not digest:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == digest
 
 
-def dagster_environment(out: Path, profile: str) -> dict[str, str]:
+def dagster_environment(out: str | Path, profile: str) -> dict[str, str]:
     """The environment in which a Dagster process finds the same media, models and runs."""
     return (
         HUGE_PAGES
         | os.environ
         | {
-            "OKLA_MEDIA_DIR": str(out.resolve()),
+            "OKLA_MEDIA_DIR": absolute(str(out)),
             "OKLA_PROFILE": profile,
             "DAGSTER_HOME": str(dagster_home(out)),
             # `dg dev` would need one more package to start the same three processes.

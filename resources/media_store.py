@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -37,13 +37,15 @@ log = logging.getLogger(__name__)
 class ObjectInfo:
     """One stored object.
 
-    `etag` changes whenever the bytes do; `modified` is when they arrived here, in UTC.
+    `etag` changes whenever the bytes do; `modified` is when they arrived here, in UTC. `digest` is
+    "sha256:HEX" or "md5:HEX" of the bytes where the store knows it without reading them.
     """
 
     key: str
     size: int
     etag: str
     modified: datetime
+    digest: str = field(default="", compare=False)
 
 
 class BadKey(ValueError):
@@ -112,7 +114,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Objects whose key starts with `prefix`, in key order."""
         folder = prefix.rpartition("/")[0]
         if folder:
-            _check(folder)
+            check_key(folder)
         yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix)
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -169,7 +171,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._path(key.rstrip("/")).resolve().as_uri()
 
     def _path(self, key: str) -> Path:
-        _check(key)
+        check_key(key)
         return self.folder.joinpath(*key.split("/"))
 
     def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[ObjectInfo]:
@@ -235,7 +237,8 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
-def _check(key: str) -> None:
+def check_key(key: str) -> None:
+    """Raises BadKey for a key that no store keeps."""
     parts = key.split("/")
     if _UNUSABLE.search(key) or any(not p or p.startswith(".") for p in parts):
         raise BadKey(f"{key!r} is not a usable storage key")
@@ -244,13 +247,13 @@ def _check(key: str) -> None:
 def _usable(entry: os.DirEntry[str]) -> bool:
     if not _UNUSABLE.search(entry.name):
         return True
-    _say_left_alone(entry.path)
+    say_left_alone(entry.path)
     return False
 
 
 @lru_cache
-def _say_left_alone(path: str) -> None:
-    """Once a process: the sensor lists every few seconds."""
+def say_left_alone(path: str) -> None:
+    """Warns of a file that no key can name; once a process, for the sensor lists all the time."""
     log.warning("%r is left alone: rename it without backslashes and in UTF-8", path)
 
 

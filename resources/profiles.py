@@ -1,9 +1,10 @@
 """A profile is a set of model resources; asset code is the same under each."""
 
+import os
+
 import dagster as dg
 
 from resources.errors import BadInput
-from resources.media_store import LocalMediaStore
 from resources.models.carried_matte import CarriedMatte
 from resources.models.fused_matte import FusedMatte
 from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
@@ -13,6 +14,7 @@ from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
 from resources.promo_encoder import PromoEncoder
+from resources.stores import store_for
 from resources.table_io import table_io_manager
 from resources.video_reader import VideoReader
 
@@ -44,7 +46,7 @@ def resources_for(profile: str) -> dict[str, object]:
     check_profile(profile)
     return {
         "profile": Profile(name=profile),
-        "store": LocalMediaStore(),
+        "store": store_for(os.environ.get("OKLA_MEDIA_DIR", "")),
         "io_manager": table_io_manager,
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),

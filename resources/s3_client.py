@@ -1,0 +1,162 @@
+"""Clients of object stores, and what their refusals mean to a person.
+
+Imports boto3, which takes a moment: `S3MediaStore` imports this when it is first used.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from botocore import exceptions as broken
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from dagster_aws.s3 import S3Resource
+
+from resources.errors import BrokenSetup, TransientError
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_BAD_CREDENTIALS = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
+_PASSING = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
+CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to a key of the store's owner"
+)
+
+
+class AnyS3(S3Resource):
+    """dagster-aws's S3 resource, also for stores that are not AWS.
+
+    Retries with exponential backoff what may pass: no connection, time-outs, throttling, 5xx.
+    """
+
+    path_style: bool | None = None
+
+    def get_client(self) -> Any:
+        """A client; thread-safe."""
+        style = {None: "auto", True: "path", False: "virtual"}[self.path_style]
+        # boto3 1.36 and newer add checksums that older stores refuse or store as part of the body.
+        checksums = "when_required" if self.endpoint_url else "when_supported"
+        config = Config(
+            retries={"mode": "standard", "max_attempts": self.max_attempts},
+            s3={"addressing_style": style},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=32,
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+        )
+        return boto3.session.Session(profile_name=self.profile_name).client(
+            "s3", region_name=self.region_name, endpoint_url=self.endpoint_url, config=config
+        )
+
+
+_making = threading.Lock()
+
+
+def client_for(
+    endpoint_url: str, region: str, path_style: bool | None, max_attempts: int, place: str
+) -> Any:
+    """The process's client with these settings; credentials come by AWS's ordinary chain."""
+    with _making, told(place):
+        # By process: a pool of connections must not be shared with a fork.
+        return _client(os.getpid(), endpoint_url, region, path_style, max_attempts)
+
+
+@lru_cache
+def _client(
+    _pid: int, endpoint_url: str, region: str, path_style: bool | None, max_attempts: int
+) -> Any:
+    return AnyS3(
+        endpoint_url=endpoint_url or None,
+        region_name=region or None,
+        path_style=path_style,
+        max_attempts=max_attempts,
+    ).get_client()
+
+
+def forget_clients() -> None:
+    """The next request makes its client anew, with the credentials of that moment."""
+    _client.cache_clear()
+
+
+BROKEN_STREAM = (
+    broken.ReadTimeoutError,
+    broken.ResponseStreamingError,
+    broken.IncompleteReadError,
+)
+"""A download that broke off half-way; botocore retries only what comes before the body."""
+
+
+@contextmanager
+def told(place: str, key: str = "") -> Iterator[None]:
+    """Turns what botocore raises into this project's errors, about `key` in `place`."""
+    try:
+        yield
+    except ClientError as error:
+        raise _of_answer(error, place, key) from error
+    except BotoCoreError as error:
+        raise _of_no_answer(error, place) from error
+
+
+def _of_answer(error: ClientError, place: str, key: str) -> Exception:
+    """What the store answered, as an error that says what to do."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code == "NoSuchBucket":
+        return BrokenSetup(f"there is no bucket at {place}: create it, or correct the media place")
+    if code in _MISSING:
+        return FileNotFoundError(f"{key} is not in the media store {place}")
+    if code == "RequestTimeTooSkewed":
+        return BrokenSetup(f"{place} refuses requests dated by this machine: set its clock right")
+    if code in _BAD_CREDENTIALS or status == 401:
+        return BrokenSetup(f"{place} refuses the credentials ({code}): {CREDENTIALS}")
+    if status == 403:
+        return BrokenSetup(
+            f"{place} refuses access ({code}): {CREDENTIALS}, and allow it to list the bucket and "
+            "to get, put and delete its objects"
+        )
+    if code in _PASSING or status >= 500 or status == 429:
+        return TransientError(f"{place} does not answer as it should just now ({code}): {message}")
+    return BrokenSetup(f"{place} refuses the request ({code or status}): {message}")
+
+
+def _of_no_answer(error: BotoCoreError, place: str) -> Exception:
+    """What went wrong before or instead of an answer."""
+    if isinstance(
+        error,
+        broken.NoCredentialsError
+        | broken.PartialCredentialsError
+        | broken.CredentialRetrievalError
+        | broken.TokenRetrievalError
+        | broken.ProfileNotFound,
+    ):
+        return BrokenSetup(f"no credentials for {place} ({error}): {CREDENTIALS}")
+    if isinstance(
+        error,
+        broken.EndpointConnectionError
+        | broken.ConnectTimeoutError
+        | broken.ProxyConnectionError
+        | broken.SSLError,
+    ):
+        return BrokenSetup(
+            f"{place} cannot be reached ({error}): check the network and OKLA_S3_ENDPOINT_URL"
+        )
+    if isinstance(error, broken.HTTPClientError | broken.IncompleteReadError):
+        return TransientError(f"the connection to {place} broke off: {error}")
+    return BrokenSetup(f"{place} cannot be used: {error}")
