@@ -285,6 +285,9 @@ def _music(
 
 def _sha256(store: MediaStore, key: str) -> str:
     """Of the bytes and not the ETag: a picture made again with the same bytes is the same."""
+    info = store.stat(key)
+    if info is not None and info.digest.startswith("sha256:"):
+        return info.digest.removeprefix("sha256:")
     with store.as_file(key) as path, path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

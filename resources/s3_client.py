@@ -52,7 +52,7 @@ class AnyS3(S3Resource):
         # boto3 1.36 and newer add checksums that older stores refuse or store as part of the body.
         checksums = "when_required" if self.endpoint_url else "when_supported"
         config = Config(
-            retries={"mode": "standard", "max_attempts": self.max_attempts},
+            retries={"mode": "standard", "total_max_attempts": self.max_attempts},
             s3={"addressing_style": style},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,

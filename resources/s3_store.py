@@ -54,6 +54,7 @@ CONTENT_TYPES = {
     "webp": "image/webp",
 }
 
+CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets"
 PUBLIC = "processed/"
 NOT_CACHED = "private, no-store"
 ASKED_EACH_TIME = "no-cache"
@@ -175,13 +176,19 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return
 
     def url(self, key: str) -> str:
-        """A link under `public_url`; whether it opens depends on what the bucket shows whom."""
-        check_key(key.rstrip("/"))
-        return f"{self._root()}/{quote(self._full(key))}"
+        """A link under `public_url`; whether it opens depends on what the bucket shows whom.
 
-    def _root(self) -> str:
-        if self.public_url:
-            return self.public_url.rstrip("/")
+        A bucket has no page for a folder: its owner gets AWS's console, elsewhere a bare list.
+        """
+        check_key(key.rstrip("/"))
+        full = self._full(key)
+        if not key.endswith("/"):
+            return f"{self.public_url.rstrip('/') or self._address()}/{quote(full)}"
+        if self.endpoint_url:
+            return f"{self._address()}?list-type=2&prefix={quote(full, safe='')}"
+        return f"{CONSOLE}/{self.bucket}?prefix={quote(full, safe='')}"
+
+    def _address(self) -> str:
         endpoint = str(self._client().meta.endpoint_url)
         by_path = self.path_style or (self.path_style is None and self.endpoint_url != "")
         if by_path or "." in self.bucket:  # no certificate covers a dot in the host's first part

@@ -11,6 +11,8 @@ from resources import weights as catalogue
 from resources.media_store import LocalMediaStore
 from tests.fakes import Pipeline
 
+pytest_plugins = ["tests.s3_servers"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import TypeVar
 
 from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
@@ -222,11 +223,14 @@ class Outcome:
         return {asset: found["computed"] for asset, found in self.metadata.items()}
 
 
-@dataclass
-class Pipeline:
-    """A media folder and all assets on fake models."""
+StoreT = TypeVar("StoreT", bound=MediaStore, default=LocalMediaStore)
 
-    store: LocalMediaStore
+
+@dataclass
+class Pipeline(Generic[StoreT]):
+    """A media store and all assets on fake models."""
+
+    store: StoreT
     instance: dg.DagsterInstance
     models: dict[str, object] = field(default_factory=fake_models)
 

@@ -1,25 +1,23 @@
-"""Real S3 servers on 127.0.0.1, for tests of what lies in a bucket.
+"""Real S3 over HTTP on 127.0.0.1, for tests of what lies in a bucket.
 
-moto takes any credentials; s3rver (npm) checks signatures.
+The server is moto. It takes any credentials until a test asks it to check them.
 """
 
+import json
 import os
-import shutil
 import socket
-import subprocess
-import time
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from resources import s3_client
-
-S3RVER = "s3rver@3.7.1"
-S3RVER_KEY = "S3RVER"
-"""Its only access key, and also the secret of it."""
 BUCKET = "okla-media"
 
 
@@ -34,7 +32,6 @@ class S3Server:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[S3Server]:
     """One server for the whole session; a test has a prefix of its own."""
-    import boto3
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -42,65 +39,138 @@ def moto_server() -> Iterator[S3Server]:
     try:
         host, port = server.get_host_and_port()
         made = S3Server(f"http://{host}:{port}")
-        boto3.client(
-            "s3",
-            endpoint_url=made.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        ).create_bucket(Bucket=made.bucket)
+        client_of(made, "s3").create_bucket(Bucket=made.bucket)
         yield made
     finally:
         server.stop()
 
 
-@pytest.fixture(scope="session")
-def s3rver() -> Path:
-    """The program of a server that checks signatures, installed where it is missing."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("needs npm, for a server that checks credentials")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "okla-media-tests" / S3RVER.replace("@", "-")
-    program = folder / "node_modules" / ".bin" / "s3rver"
-    if not program.exists():
-        command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
-        command += ["--ignore-scripts", "--fetch-retries=1", S3RVER]
-        made = subprocess.run(command, capture_output=True, text=True)
-        if made.returncode:
-            pytest.skip(f"npm cannot install {S3RVER}: {made.stderr.strip()[-300:]}")
-    return program
-
-
-@pytest.fixture(scope="session")
-def strict_server(s3rver: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A server that refuses every signature but that of S3RVER_KEY."""
-    port = free_port()
-    folder = tmp_path_factory.mktemp("s3rver")
-    command = [str(s3rver), "--directory", str(folder), "--address", "127.0.0.1"]
-    command += ["--port", str(port), "--configure-bucket", BUCKET, "--silent"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        try:
-            wait_for(port)
-            yield S3Server(f"http://127.0.0.1:{port}")
-        finally:
-            child.kill()
-
-
 @pytest.fixture
-def s3_place(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def s3_place(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty place in a bucket, as a person would give it, with the environment set for it."""
     with_credentials(monkeypatch, moto_server, "test", "test")
-    yield f"s3://{moto_server.bucket}/{uuid.uuid4().hex}/media"
-    s3_client.forget_clients()
+    return f"s3://{moto_server.bucket}/{uuid.uuid4().hex}/media"
 
 
 @pytest.fixture
-def strict_place(strict_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The same at the server that checks credentials, with the right ones."""
-    with_credentials(monkeypatch, strict_server, S3RVER_KEY, S3RVER_KEY)
-    yield f"s3://{strict_server.bucket}/{uuid.uuid4().hex}"
-    s3_client.forget_clients()
+def strict_place(
+    moto_server: S3Server, s3_place: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The same, but the server checks signatures and policies; the environment has a good key.
+
+    The key's user may do everything below this place, and nothing elsewhere.
+    """
+    from moto.core.authorization import enable_iam_authentication
+
+    iam = client_of(moto_server, "iam")
+    user = f"seller-{uuid.uuid4().hex}"
+    iam.create_user(UserName=user)
+    below = s3_place.replace("s3://", "arn:aws:s3:::")
+    objects = {"Effect": "Allow", "Action": "s3:*", "Resource": f"{below}/*"}
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": below.partition("/")[0]}
+    policy = {"Version": "2012-10-17", "Statement": [objects, listing]}
+    iam.put_user_policy(UserName=user, PolicyName="media", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    with_credentials(monkeypatch, moto_server, key["AccessKeyId"], key["SecretAccessKey"])
+    forget_clients()
+    with enable_iam_authentication():
+        yield s3_place
+    forget_clients()
+
+
+@pytest.fixture
+def front(
+    moto_server: S3Server, s3_place: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator["Front"]:
+    """A server in front of that of `s3_place`, which the environment then names instead."""
+    with Front(moto_server.endpoint) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.endpoint)
+        yield server
+
+
+class Front:
+    """Passes requests on, after it has given each of `answers` to one of them.
+
+    An answer is a status (with S3's error of that kind), or "cut": the true answer, but the
+    connection breaks in the middle of its body. `seen` has the method and path of each request.
+    """
+
+    def __init__(self, behind: str) -> None:
+        self.answers: list[int | str] = []
+        self.seen: list[str] = []
+        front, target = self, urlsplit(behind).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                front.seen.append(f"{self.command} {self.path}")
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                answer = front.answers.pop(0) if front.answers else "pass"
+                if isinstance(answer, int):
+                    code = {403: "AccessDenied", 503: "SlowDown"}.get(answer, "InternalError")
+                    self.answer(answer, {}, f"<Error><Code>{code}</Code></Error>".encode())
+                    return
+                behind = HTTPConnection(target)
+                behind.request(self.command, self.path, body, dict(self.headers))
+                got = behind.getresponse()
+                data = got.read()
+                behind.close()
+                headers = {k: v for k, v in got.getheaders() if k not in ("Date", "Server")}
+                if answer == "cut":
+                    headers["Content-Length"] = str(len(data))
+                    data, self.close_connection = data[: len(data) // 2], True
+                self.answer(got.status, headers, data)
+
+            def answer(self, status: int, headers: dict[str, str], data: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name not in ("Connection", "Transfer-Encoding"):
+                        self.send_header(name, value)
+                if "Content-Length" not in headers:
+                    self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(data)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def requests(self, method: str) -> list[str]:
+        """The paths asked for by this method."""
+        return [line.split(" ")[1] for line in self.seen if line.startswith(f"{method} ")]
+
+    def __enter__(self) -> "Front":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def client_of(server: S3Server, service: str) -> Any:
+    """Past the project: as the owner of the account would."""
+    import boto3
+
+    return boto3.client(
+        service,
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
 
 
 def with_credentials(
@@ -117,6 +187,12 @@ def with_credentials(
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def forget_clients() -> None:
+    """The next request reads the credentials anew; making a client takes a quarter of a second."""
+    from resources import s3_client
+
     s3_client.forget_clients()
 
 
@@ -125,16 +201,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, seconds: float = 30) -> None:
-    """Until somebody listens there."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)

@@ -19,6 +19,7 @@ from okla_assets.contract import listing_schema
 from resources import weights
 from resources.media_store import TEMP_FOLDER
 from resources.profiles import resources_for
+from resources.stores import store_for
 from tests import pictures
 from tests.conftest import REPOSITORY
 from tests.fakes import fake_models
@@ -172,6 +173,7 @@ def test_a_step_that_fails_is_told_in_a_line(
         (["process", "FOLDER", "--aspect", "2:1"], "aspect"),
         (["process", "FOLDER", "--shadow-opacity", "-0.1"], "shadow_opacity"),
         (["process", "FOLDER", "--output-format", "gif"], "output_format"),
+        (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is no place for media"),
         (["process", "FOLDER", "--profile", "moon"], "there is no profile 'moon'"),
         (["process"], "Missing argument"),
         (["up", "--profile", "moon"], "there is no profile 'moon'"),
@@ -196,6 +198,46 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert "Traceback" not in said.err
     assert "pydantic" not in said.err
     assert not (tmp_path / "media" / "processed").exists()
+
+
+# --- into a bucket --------------------------------------------------------------------------------
+
+
+def test_a_folder_becomes_a_listing_in_a_bucket(okla: Okla, folder: Path, s3_place: str) -> None:
+    (folder / "options.json").write_text('{"promo": false}')
+    said = okla("process", folder, "--vehicle-id", "v1", "--out", s3_place)
+    assert said.code == 0
+    assert "v1: ready" in said.out
+    store = store_for(s3_place)
+    assert said.out.rstrip().splitlines()[-2:] == [
+        store.url("processed/v1/index.html"),
+        store.url("processed/v1/listing.json"),
+    ]
+    assert [i.key for i in store.list("raw/")] == [
+        "raw/v1/options.json",
+        "raw/v1/photos/1.jpg",
+        "raw/v1/photos/2.jpg",
+    ]
+
+
+@pytest.mark.parametrize("command", [["process", "FOLDER"], ["demo", "--no-open"], ["up"]])
+def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_started(
+    okla: Okla,
+    folder: Path,
+    s3_place: str,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(sample, "MEDIA", folder)
+    arguments = [a.replace("FOLDER", str(folder)) for a in command]
+    said = okla(*arguments, "--out", "s3://no-such-bucket")
+    assert said.code == 1
+    assert said.err.strip() == (
+        "error: there is no bucket at s3://no-such-bucket: create it, or correct the media place"
+    )
+    assert said.out == ""
+    assert not (tmp_path / "media").exists()
 
 
 # --- okla demo ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from resources.errors import BadInput
 from tests.conftest import REPOSITORY
 
 HEAVY = (
+    "boto3",
     "cv2",
     "av",
     "onnxruntime",
@@ -110,8 +111,10 @@ def test_the_code_server_starts_light_and_without_touching_anything(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     code = f"""
-import sys
+import os, sys
 import okla_assets.definitions as d
+d.defs()
+os.environ["OKLA_MEDIA_DIR"] = "s3://bucket"
 d.defs()
 print([name for name in {HEAVY} if name in sys.modules])
 """

@@ -7,7 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from okla_assets.instance import PROCESS_TAG, close_dead_runs, open_instance, this_process
+from okla_assets.instance import (
+    PROCESS_TAG,
+    close_dead_runs,
+    dagster_home,
+    open_instance,
+    this_process,
+)
 
 A_DEAD_PROCESS = (
     "from okla_assets.instance import this_process; print(this_process(), end='', flush=True)"
@@ -76,3 +82,14 @@ def test_a_dagster_home_of_the_users_own_is_used(
     with open_instance(home) as instance:
         assert Path(instance.root_directory) == own
     assert not home.exists()
+
+
+def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    homes = {place: dagster_home(place) for place in ("s3://okla", "s3://okla/a/b", "s3://okla/a")}
+    assert len(set(homes.values())) == 3
+    for home in homes.values():
+        assert home.parent == tmp_path / "okla-media" / ".dagster"
+        assert (home / "dagster.yaml").is_file()
+    assert dagster_home("s3://okla/a/") == homes["s3://okla/a"]

@@ -25,8 +25,10 @@ from okla_assets.process import (
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore, ObjectInfo
 from resources.profiles import resources_for
+from resources.s3_store import S3MediaStore
+from resources.stores import store_for
 from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
-from tests import pictures
+from tests import clips, pictures
 from tests.fakes import (
     VEHICLE,
     FakeDetector,
@@ -37,6 +39,7 @@ from tests.fakes import (
     fake_models,
     finished_key,
 )
+from tests.s3_servers import Front
 
 ASSETS = [
     "raw_photos",
@@ -321,6 +324,38 @@ def test_what_is_made_elsewhere_is_the_same(vehicle: Vehicle, pipeline: Pipeline
     assert comparable(pipeline.snapshot()) == comparable(vehicle.files)
 
 
+# --- in a bucket ----------------------------------------------------------------------------------
+
+
+def test_a_bucket_holds_what_a_folder_does(
+    s3_place: str, store: LocalMediaStore, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    walk = clips.turn(tmp_path / "walk.mp4", [10.0 * n for n in range(36)])
+    photos = {name: PHOTOS[name] for name in ("1 cut.jpg", "4 cabin.jpg")}
+    bucket = store_for(s3_place)
+    here, there = Pipeline(store, instance), Pipeline(bucket, instance)
+    for pipeline in (here, there):
+        pipeline.models["views"] = clips.TurningViews()
+        pipeline.upload(photos)
+        pipeline.store.put_file(f"{keys.raw_videos(VEHICLE)}walk.mp4", walk)
+        pipeline.store.put(keys.options(VEHICLE), b'{"spin_frames": 8}')
+    here.run()
+    first = there.run()
+    assert first.success
+    assert first.listing.spin is not None
+    assert first.computed["spin_frames"] > 0
+    files = there.snapshot()
+    assert comparable(files) == comparable(here.snapshot())
+    assert {keys.promo(VEHICLE), keys.gallery(VEHICLE), keys.spin_page(VEHICLE)} <= files.keys()
+    link = first.metadata["listing"]["files"]
+    assert link == bucket.url(keys.listing(VEHICLE))
+    assert link.startswith("http://127.0.0.1")
+
+    second = there.run()
+    assert second.computed == dict.fromkeys(ASSETS, 0)
+    assert there.snapshot() == files  # bytes, ETag and time of change
+
+
 # --- from a folder --------------------------------------------------------------------------------
 
 
@@ -370,6 +405,26 @@ def test_importing_again_changes_nothing_but_what_changed(
     assert run_key_of(VEHICLE, [i for _, i in before.values()]) != run_key_of(
         VEHICLE, [i for _, i in after.values()]
     )
+
+
+def test_importing_again_moves_no_file_to_or_from_a_bucket(
+    folder: Path, s3_place: str, front: Front
+) -> None:
+    store = store_for(s3_place)
+    for name in ("a.jpg", "b.jpg", "walk.mp4"):
+        (folder / name).write_bytes(b"1")
+    import_folder(folder, VEHICLE, store)
+    assert len(front.requests("PUT")) == 3
+    before = contents(store, "")
+    (folder / "b.jpg").write_bytes(b"2")
+    front.seen.clear()
+    import_folder(folder, VEHICLE, store)
+    assert [Path(path).name for path in front.requests("PUT")] == ["b.jpg"]
+    assert not any(path.endswith((".jpg", ".mp4")) for path in front.requests("GET"))
+    a, b = (f"{keys.raw_photos(VEHICLE)}{name}.jpg" for name in "ab")
+    after = contents(store, "")
+    assert {k for k in after if after[k] != before[k]} == {b}
+    assert after[a] == before[a]
 
 
 def test_two_photos_of_one_name_are_refused_by_it(folder: Path, store: LocalMediaStore) -> None:
@@ -452,6 +507,18 @@ def test_what_the_user_set_for_glibc_is_handed_down(
     own = dagster_environment(tmp_path, "local")
     assert own["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
     assert own["OKLA_MEDIA_DIR"] == str(tmp_path)
+
+
+def test_dagsters_processes_find_the_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    environment = dagster_environment("s3://okla-media/cars", "local")
+    assert environment["OKLA_MEDIA_DIR"] == "s3://okla-media/cars"
+    monkeypatch.setenv("OKLA_MEDIA_DIR", environment["OKLA_MEDIA_DIR"])
+    store = resources_for("local")["store"]
+    assert isinstance(store, S3MediaStore)
+    assert (store.bucket, store.prefix) == ("okla-media", "cars")
 
 
 def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
