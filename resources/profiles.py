@@ -3,6 +3,7 @@
 import dagster as dg
 
 from resources.errors import BadInput
+from resources.event_queue import SqsEventQueue
 from resources.media_store import LocalMediaStore
 from resources.models.carried_matte import CarriedMatte
 from resources.models.fused_matte import FusedMatte
@@ -45,6 +46,7 @@ def resources_for(profile: str) -> dict[str, object]:
     return {
         "profile": Profile(name=profile),
         "store": LocalMediaStore(),
+        "event_queue": SqsEventQueue(),
         "io_manager": table_io_manager,
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),
