@@ -1,20 +1,19 @@
-"""The one job: a vehicle's media from uploads to listing; and what its runs are tagged with."""
+"""The one job: a vehicle's media from uploads to listing; and the tags of its runs."""
 
 import dagster as dg
+
+PRIORITIES = {"upload": 10, "rerun": 0, "backfill": -10}
+"""By what asked for a run: a seller who waits goes before the nightly refresh."""
+SOURCE_TAG = "okla/source"
+
+
+def run_tags(source: str) -> dict[str, str]:
+    """Tags of a run that `source`, one of PRIORITIES, asks for."""
+    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
+
 
 vehicle_media = dg.define_asset_job(
     "vehicle_media",
     selection=dg.AssetSelection.all(),
     description="Everything for one vehicle, in one process so that models are loaded once.",
 )
-
-SOURCE_TAG = "okla/source"
-"""Tag that says why there is a run: one of `PRIORITIES`."""
-
-PRIORITIES = {"upload": 10, "rerun": 0, "backfill": -10}
-"""A seller who waits comes before a person who repeats, and both before a whole stock."""
-
-
-def run_tags(source: str) -> dict[str, str]:
-    """What a run of that source is tagged with; the queue takes the highest priority first."""
-    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}

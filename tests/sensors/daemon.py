@@ -9,16 +9,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import groupby, pairwise
 
 import dagster as dg
 from dagster._core.storage.runs.schema import KeyValueStoreTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
+from okla_assets import keys
 from okla_assets.jobs import vehicle_media
 from okla_assets.partitions import vehicles
 from resources.media_store import MediaStore, ObjectInfo
 from sensors.upload_memory import UploadMemory
-from sensors.uploads import QUIET_SECONDS, RUN_KEY_TAG, uploads
+from sensors.uploads import QUIET_SECONDS, RUN_KEY_TAG, run_key_of, uploads
 
 
 @dataclass
@@ -91,7 +93,8 @@ class Daemon:
         assert request.run_key.startswith(request.tags[RUN_KEY_TAG])
         if self.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": request.run_key})):
             return False
-        tags = request.tags | {
+        tags = {
+            **request.tags,
             "dagster/run_key": request.run_key,
             "dagster/partition": request.partition_key,
             "dagster/sensor_name": "uploads",
@@ -105,6 +108,25 @@ class Daemon:
             )
         )
         return True
+
+    def runs_by_vehicle(self) -> dict[str, list[str]]:
+        """Run keys of the files that each vehicle was run for, in order; none is asked twice."""
+        runs = self.instance.get_runs()
+        run_keys = [run.tags["dagster/run_key"] for run in runs]
+        assert len(run_keys) == len(set(run_keys))
+        made: dict[str, list[str]] = {}
+        for run in reversed(runs):
+            made.setdefault(run.tags["dagster/partition"], []).append(run.tags[RUN_KEY_TAG])
+        return made
+
+    def check_all_in_final_state(self) -> None:
+        """Each vehicle that has media was last run for exactly what it holds, and never in vain."""
+        made = self.runs_by_vehicle()
+        for name, objects in groupby(self.store.list(keys.RAW), lambda o: o.key.split("/")[1]):
+            vehicle = keys.parse_vehicle_id(name)
+            assert made[vehicle][-1] == run_key_of(vehicle, objects), vehicle
+        for name, run_keys in made.items():
+            assert all(a != b for a, b in pairwise(run_keys)), name
 
     def forget(self) -> None:
         """Empties the sensor's memory; Dagster's runs stay."""

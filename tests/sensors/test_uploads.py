@@ -135,8 +135,7 @@ def test_many_vehicles_come_over_several_ticks(daemon: Daemon) -> None:
     assert len(set(itertools.chain.from_iterable(ticks))) == count
 
 
-def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon) -> None:
-    store = daemon.store
+def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon, store: LocalMediaStore) -> None:
     pipeline = Pipeline(store, daemon.instance)
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.cabin())})
     run_key = run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
@@ -146,8 +145,7 @@ def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon) -> None:
     assert daemon.tick() == [VEHICLE]
 
 
-def test_a_run_that_failed_elsewhere_is_made_here(daemon: Daemon) -> None:
-    store = daemon.store
+def test_a_run_that_failed_elsewhere_is_made_here(daemon: Daemon, store: LocalMediaStore) -> None:
     pipeline = Pipeline(store, daemon.instance)
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.cabin())})
     run_key = run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
