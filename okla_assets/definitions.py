@@ -17,6 +17,7 @@ from okla_assets.raw_photos import raw_photos
 from okla_assets.spin_frames import spin_frames
 from okla_assets.walkaround_frames import walkaround_frames
 from resources.profiles import DEFAULT_PROFILE, resources_for
+from sensors.s3_events import s3_events
 from sensors.uploads import uploads
 
 
@@ -37,7 +38,7 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
         ],
         asset_checks=checks.ALL,
         jobs=[vehicle_media],
-        sensors=[uploads],
+        sensors=[uploads, s3_events],
         resources=resources_for(profile) | overrides,
         executor=dg.in_process_executor,
     )

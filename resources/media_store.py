@@ -56,8 +56,11 @@ class BadKey(ValueError):
 class MediaStore(Protocol):
     """What the pipeline asks of storage; the local folder and S3 are siblings behind it."""
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix`, in key order."""
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order.
+
+        Read as far as asked for: who stops early has not listed the whole bucket.
+        """
         ...
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -110,12 +113,12 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The store's folder."""
         return Path(self.root or os.environ.get("OKLA_MEDIA_DIR") or "okla-media")
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix`, in key order."""
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         folder = prefix.rpartition("/")[0]
         if folder:
             check_key(folder)
-        yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix)
+        yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix, after)
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Names of the direct sub-folders of `prefix`, in order."""
@@ -174,7 +177,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         check_key(key)
         return self.folder.joinpath(*key.split("/"))
 
-    def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, base: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         try:
             entries = list(os.scandir(folder))
         except (FileNotFoundError, NotADirectoryError):
@@ -184,9 +187,12 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         for entry in sorted(entries, key=lambda e: e.name + "/" * e.is_dir()):
             key = base + entry.name
             if entry.is_dir():
-                if f"{key}/".startswith(prefix) or prefix.startswith(f"{key}/"):
-                    yield from self._walk(folder / entry.name, f"{key}/", prefix)
-            elif key.startswith(prefix) and entry.is_file():
+                inside = f"{key}/"
+                if (inside.startswith(prefix) or prefix.startswith(inside)) and (
+                    inside > after or after.startswith(inside)
+                ):
+                    yield from self._walk(folder / entry.name, inside, prefix, after)
+            elif key.startswith(prefix) and key > after and entry.is_file():
                 try:
                     yield _info(key, entry.stat())
                 except FileNotFoundError:  # deleted while we list

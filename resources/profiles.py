@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from resources.errors import BadInput
+from resources.event_queue import SqsEventQueue
 from resources.models.carried_matte import CarriedMatte
 from resources.models.fused_matte import FusedMatte
 from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
@@ -47,6 +48,7 @@ def resources_for(profile: str) -> dict[str, object]:
     return {
         "profile": Profile(name=profile),
         "store": store_for(os.environ.get("OKLA_MEDIA_DIR", "")),
+        "event_queue": SqsEventQueue(),
         "io_manager": table_io_manager,
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),

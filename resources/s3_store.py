@@ -82,11 +82,12 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The store in a person's words."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix`, in key order."""
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
-        for page in self._pages(prefix):
+        start = {"StartAfter": self._full(after)} if after else {}
+        for page in self._pages(prefix, **start):
             for found in page.get("Contents", ()):
                 key = self._own(found["Key"])
                 if self._is_ours(key):

@@ -1,62 +1,142 @@
 """Uploads process themselves: a vehicle whose folder has come to rest becomes a run.
 
 A vehicle is ready when its `_READY` marker is there or nothing in its folder has changed for
-QUIET_SECONDS. The run key is made of the keys and ETags of everything uploaded, so an unchanged
-vehicle is never run twice and a changed one always is.
+OKLA_QUIET_SECONDS. The run key is made of the keys and ETags of everything uploaded, so an
+unchanged vehicle is never run twice and a changed one always is; no clock decides what is new, so
+no key is lost that came late, out of order or in the same second as another.
+
+A tick does bounded work however many vehicles there are. It goes on listing raw/ where the last
+one stopped, round and round, and looks at some of the vehicles that wait: for their quiet period,
+for their turn, or because an event named them (`sensors/s3_events.py`). A vehicle stops waiting
+when Dagster has a run for exactly its files, not when one was asked for: a daemon killed in
+between asks again, under the same run key.
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum, auto
+from itertools import takewhile
 
 import dagster as dg
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from okla_assets.jobs import vehicle_media
+from okla_assets.jobs import run_tags, vehicle_media
 from okla_assets.partitions import vehicles
-from okla_assets.step_cache import digest_of
-from resources.media_store import MediaStore, ObjectInfo
+from resources.errors import BrokenSetup
+from resources.event_queue import queue_url
+from resources.media_store import MediaStore
+from sensors.raw_folders import RawFolder, raw_folder, run_key_of, stretches, without_own_music
+from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
+
+__all__ = ["RUN_KEY_TAG", "run_key_of", "uploads"]
 
 QUIET_SECONDS = 10.0
-MOST_REQUESTS = 50  # a tick; the rest waits for the next one
-RUN_KEY_TAG = "okla/run_key"
-"""Tag of the run key on every run of a vehicle, also on those that `okla process` makes."""
+RECONCILE_SECONDS = 600.0
+"""Between two rounds of listing raw/ where events say what changed: an event may get lost."""
 
-FAILED_STATES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
+# What one tick does at most; the rest waits for the next one.
+MOST_REQUESTS = 50
+MOST_OBJECTS = 10_000  # listed in turn; the folder in which they are reached is still finished
+MOST_LOOKS = 100  # folders of vehicles that wait
+MOST_QUESTIONS = 200  # vehicles about whose runs Dagster is asked
+MOST_SENTENCES = 20  # about files that nobody will look at
+
+RUN_KEY_TAG = "okla/run_key"
+"""Tag of the files that a run is for, also on runs that `okla process` makes."""
+
+_PARTITION_TAG = "dagster/partition"
+_SENSOR_TAG = "dagster/sensor_name"
+_RUNS_LOOKED_AT = 50  # the newest of a vehicle
+
+
+class Position(BaseModel):
+    """The cursor. One of another version is begun anew, which repeats no run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 2
+    after: str = ""
+    """Key behind which raw/ is listed on; empty between two rounds."""
+    began: float = 0.0
+    """When the present round began, or the last one."""
+    looked: str = ""
+    """The last to be looked at of the vehicles that wait."""
+
+
+class Standing(Enum):
+    """What Dagster's runs say about a vehicle's present files."""
+
+    DONE = auto()
+    BUSY = auto()  # elsewhere, where it may still fail
+    DUE = auto()
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A vehicle at rest: its id and the digest of all it holds."""
+class Scan:
+    """What was listed of raw/: each folder with the key behind which to go on."""
 
-    vehicle: keys.VehicleId
-    run_key: str
-
-
-def run_key_of(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> str:
-    """Changes when any uploaded key or ETag does; the `_READY` marker does not count."""
-    pairs = sorted((o.key, o.etag) for o in objects if o.key != keys.ready_marker(vehicle))
-    return f"{vehicle}:{digest_of(pairs)[:24]}"
+    folders: Sequence[tuple[RawFolder, str]]
+    sentences: Sequence[str]
+    after: str
 
 
-def uploads_at_rest(
-    store: MediaStore, now: datetime, quiet_seconds: float = QUIET_SECONDS
-) -> Iterator[Upload | keys.BadVehicleId]:
-    """Vehicles under raw/ that are complete, and folders whose name is no vehicle id."""
-    for name in store.folders(keys.RAW):
-        try:
-            vehicle = keys.parse_vehicle_id(name)
-        except keys.BadVehicleId as bad:
-            yield bad
-            continue
-        objects = list(store.list(keys.raw_folder(vehicle)))
-        if not any(keys.is_media(o.key) for o in objects):
-            continue
-        ready = any(o.key == keys.ready_marker(vehicle) for o in objects)
-        age = (now - max(o.modified for o in objects)).total_seconds()
-        if ready or age >= quiet_seconds:
-            yield Upload(vehicle, run_key_of(vehicle, objects))
+@dataclass
+class Tick:
+    """Decides about folders, and collects what follows from it."""
+
+    instance: dg.DagsterInstance
+    store: MediaStore
+    now: datetime
+    quiet: float
+    known: Mapping[keys.VehicleId, Known]
+    requests: dict[keys.VehicleId, dg.RunRequest] = field(default_factory=dict)
+    remembered: dict[keys.VehicleId, Known] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+    questions: int = 0
+
+    def settles(self, folder: RawFolder) -> bool:
+        """Whether nothing is left to do for the folder; requests its run where it is due."""
+        known = self.known[folder.vehicle]
+        if folder.run_key == known.done:
+            return True
+        at_rest = self._is_at_rest(folder, known)
+        if not folder.has_media:
+            if at_rest and folder.strays:
+                self.sentences.append(_left_alone(folder.strays))
+            return True
+        if not at_rest or self.questions == MOST_QUESTIONS or len(self.requests) == MOST_REQUESTS:
+            return False
+        self.questions += 1
+        standing, run_key = _standing(self.instance, folder)
+        if standing is Standing.DONE:
+            self.remembered[folder.vehicle] = Known(done=folder.run_key)
+        elif standing is Standing.DUE:
+            self.requests[folder.vehicle] = dg.RunRequest(
+                run_key=run_key,
+                partition_key=folder.vehicle,
+                tags={RUN_KEY_TAG: folder.run_key} | run_tags("upload"),
+            )
+            if strays := without_own_music(folder, self.store):
+                self.sentences.append(_left_alone(strays))
+        return standing is Standing.DONE
+
+    def _is_at_rest(self, folder: RawFolder, known: Known) -> bool:
+        age = (self.now - folder.newest).total_seconds()
+        if folder.ready or age >= self.quiet:
+            return True
+        if age >= 0:
+            return False
+        # The bucket's clock is ahead of ours, perhaps by hours.
+        if known.seen != folder.run_key:
+            self.remembered[folder.vehicle] = known.model_copy(
+                update={"seen": folder.run_key, "since": self.now.timestamp()}
+            )
+            return False
+        return self.now.timestamp() - known.since >= self.quiet
 
 
 @dg.sensor(
@@ -68,45 +148,145 @@ def uploads(
     context: dg.SensorEvaluationContext, store: dg.ResourceParam[MediaStore]
 ) -> dg.SensorResult | dg.SkipReason:
     """Requests a run for each vehicle folder under raw/ that is complete and new or changed."""
-    fired: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-    seen: dict[str, str] = {}
-    wanted: list[Upload] = []
-    for upload in uploads_at_rest(store, datetime.now(UTC)):
-        if isinstance(upload, keys.BadVehicleId):
-            name = f"!{upload}"
-            seen[name] = ""
-            if name not in fired:  # said once, not on every tick
-                context.log.warning(f"a folder under {keys.RAW} is left alone: {upload}")
-        elif fired.get(upload.vehicle) == upload.run_key:
-            seen[upload.vehicle] = upload.run_key
-        elif len(wanted) < MOST_REQUESTS:
-            state = _state(context.instance, upload.run_key)
-            if state is None:
-                wanted.append(upload)
-            if state is None or state is dg.DagsterRunStatus.SUCCESS:
-                seen[upload.vehicle] = upload.run_key
-            # A run in progress elsewhere is looked at again on the next tick: it may still fail.
-    cursor = json.dumps(seen, sort_keys=True)
-    if not wanted:
+    now = datetime.now(UTC)
+    quiet = _seconds("OKLA_QUIET_SECONDS", QUIET_SECONDS)
+    rest = _seconds("OKLA_RECONCILE_SECONDS", RECONCILE_SECONDS if queue_url() else 0.0)
+    position = _position(context.cursor)
+    memory = UploadMemory(context.instance)
+    waiting = memory.waiting()
+
+    between_rounds = not position.after and 0 <= now.timestamp() - position.began < rest
+    if not between_rounds and not position.after:
+        position = position.model_copy(update={"began": now.timestamp()})
+    scan = Scan((), (), "") if between_rounds else _scan(store, position.after)
+    # A round of one tick comes again with the next one: nothing in it has to be marked.
+    whole = not rest and not position.after and not scan.after
+
+    listed = {folder.vehicle for folder, _ in scan.folders}
+    turns = _in_turn(waiting, position.looked)
+    looks = {v: raw_folder(v, store.list(keys.raw_folder(v))) for v in turns if v not in listed}
+    tick = Tick(context.instance, store, now, quiet, memory.known([*looks, *listed]))
+    tick.sentences += scan.sentences
+
+    settled = [v for v, folder in looks.items() if folder is None or tick.settles(folder)]
+    marked: list[keys.VehicleId] = []
+    after = position.after
+    for folder, end in scan.folders:
+        if tick.settles(folder):
+            settled.append(folder.vehicle)
+        elif not whole and folder.vehicle not in waiting:
+            if len(waiting) + len(marked) >= MOST_WAITING:
+                break  # this folder is where the next tick goes on
+            marked.append(folder.vehicle)
+        after = end
+    else:
+        after = scan.after
+
+    memory.mark(marked)
+    memory.remember(tick.remembered)
+    memory.unmark(mark for vehicle in settled for mark in waiting.get(vehicle, ()))
+    _say_once(context, memory, tick.sentences)
+
+    looked = turns[-1] if turns else ""
+    cursor = position.model_copy(update={"after": after, "looked": looked}).model_dump_json()
+    if not tick.requests:
         context.update_cursor(cursor)
-        return dg.SkipReason("no vehicle folder is new or changed and at rest")
+        return dg.SkipReason(_why_nothing(between_rounds, rest, len(waiting) + len(marked)))
     return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(
-                run_key=upload.run_key,
-                partition_key=upload.vehicle,
-                tags={RUN_KEY_TAG: upload.run_key},
-            )
-            for upload in wanted
-        ],
-        dynamic_partitions_requests=[
-            vehicles.build_add_request(sorted({upload.vehicle for upload in wanted}))
-        ],
+        run_requests=list(tick.requests.values()),
+        dynamic_partitions_requests=[vehicles.build_add_request(sorted(tick.requests))],
         cursor=cursor,
     )
 
 
-def _state(instance: dg.DagsterInstance, run_key: str) -> dg.DagsterRunStatus | None:
-    """How the last run for exactly these files stands; None where there is none or it failed."""
-    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
-    return None if not runs or runs[0].status in FAILED_STATES else runs[0].status
+def _scan(store: MediaStore, after: str) -> Scan:
+    """A stretch of raw/ behind a key; `after` of the result is empty where raw/ ended."""
+    folders: list[tuple[RawFolder, str]] = []
+    sentences: list[str] = []
+    count = 0
+    for stretch in stretches(store, after):
+        count += len(stretch.objects)
+        if stretch.is_folder:
+            try:
+                vehicle = keys.parse_vehicle_id(stretch.name)
+                if folder := raw_folder(vehicle, stretch.objects):
+                    folders.append((folder, stretch.end))
+            except keys.BadVehicleId as bad:
+                sentences.append(f"a folder under {keys.RAW} is left alone: {bad}")
+        elif stretch.name:
+            sentences.append(_left_alone([o.key for o in stretch.objects]))
+        if count >= MOST_OBJECTS:
+            return Scan(folders, sentences, stretch.end)
+    return Scan(folders, sentences, "")
+
+
+def _in_turn(waiting: Iterable[keys.VehicleId], looked: str) -> list[keys.VehicleId]:
+    order = sorted(waiting)
+    first = bisect_right(order, looked)
+    return (order[first:] + order[:first])[:MOST_LOOKS]
+
+
+def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing, str]:
+    """How Dagster's runs stand to the folder's files, and the run key of the run that is due.
+
+    Dagster remembers run keys for ever. Files that have come back after others (a photo added and
+    deleted again) need another run all the same, so its key names the run that it follows.
+    """
+    made = [
+        run
+        for run in instance.get_runs(
+            dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
+        )
+        if RUN_KEY_TAG in run.tags
+    ]
+    last = list(takewhile(lambda run: run.tags[RUN_KEY_TAG] == folder.run_key, made))
+    # A run of ours that failed is for a person to look at; the same files would fail again.
+    if any(run.status is dg.DagsterRunStatus.SUCCESS or _SENSOR_TAG in run.tags for run in last):
+        return Standing.DONE, ""
+    if any(not run.is_finished for run in last):
+        return Standing.BUSY, ""
+    before = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: folder.run_key}), limit=1)
+    follows = f":{(made or before)[0].run_id[:8]}" if before else ""
+    return Standing.DUE, folder.run_key + follows
+
+
+def _say_once(
+    context: dg.SensorEvaluationContext, memory: UploadMemory, sentences: Sequence[str]
+) -> None:
+    new = memory.untold(sentences)[:MOST_SENTENCES]
+    for sentence in new:
+        context.log.warning(sentence)
+    memory.told(new)
+
+
+def _left_alone(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"left alone, as photos go to {keys.RAW}VEHICLE_ID/photos/, videos to video/: {listed}"
+
+
+def _why_nothing(between_rounds: bool, rest: float, waiting: int) -> str:
+    reason = "no vehicle folder is new or changed and at rest"
+    if waiting:
+        reason += f"; {waiting} may still be arriving"
+    if between_rounds:
+        reason += f"; events name what changes, and all is listed again every {rest:.0f} seconds"
+    return reason
+
+
+def _position(cursor: str | None) -> Position:
+    try:
+        position = Position.model_validate_json(cursor or "{}")
+    except ValidationError:
+        return Position()
+    return position if position.version == Position().version else Position()
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise BrokenSetup(f"{name} must be a number of seconds, and is {text!r}")
+    return seconds

@@ -116,6 +116,16 @@ class MediaStoreContract:
         assert [i.key for i in store.list("")] == sorted(keys)
         assert [i.key for i in store.list("a")] == sorted(k for k in keys if k.startswith("a"))
 
+    def test_a_listing_goes_on_where_one_stopped(self, store: MediaStore) -> None:
+        keys = ["a-b/1", "a/1", "a/2/x", "a/2/y", "a/3", "a0", "b/1", "c"]
+        for key in keys:
+            store.put(key, b"1")
+        for after in ["", "0", "a", "a/", "a/2", "a/2/", "a/20", "a0", "b/0", "z", *keys]:
+            listed = [i.key for i in store.list("", after)]
+            assert listed == [k for k in keys if k > after], after
+            within = [i.key for i in store.list("a/", after)]
+            assert within == [k for k in keys if k > after and k.startswith("a/")], after
+
     def test_listing_tells_the_same_as_stat(self, store: MediaStore) -> None:
         for key in ("a/1", "a/2"):
             store.put(key, key.encode() * 3)

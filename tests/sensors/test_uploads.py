@@ -2,81 +2,25 @@
 
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.partitions import vehicles
-from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
-from sensors.uploads import (
-    MOST_REQUESTS,
-    QUIET_SECONDS,
-    RUN_KEY_TAG,
-    Upload,
-    run_key_of,
-    uploads,
-    uploads_at_rest,
-)
+from okla_assets.jobs import PRIORITIES, run_tags
+from resources.errors import BrokenSetup
+from resources.media_store import LocalMediaStore, ObjectInfo
+from sensors import uploads as sensor
+from sensors.upload_memory import UploadMemory
+from sensors.uploads import MOST_REQUESTS, QUIET_SECONDS, RUN_KEY_TAG, run_key_of
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline
+from tests.sensors.daemon import Daemon
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
-
-
-@dataclass
-class Waiting:
-    """A store whose objects arrived `seconds` earlier than they did."""
-
-    store: LocalMediaStore
-    seconds: float = 0.0
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        for info in self.store.list(prefix):
-            yield replace(info, modified=info.modified - timedelta(seconds=self.seconds))
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        return self.store.folders(prefix)
-
-
-@dataclass
-class Daemon:
-    """Ticks the sensor, keeps its cursor, and remembers run keys, as Dagster does."""
-
-    store: LocalMediaStore
-    instance: dg.DagsterInstance
-    cursor: str | None = None
-    waited: float = QUIET_SECONDS + 1
-
-    def __post_init__(self) -> None:
-        self.run_keys: set[str] = set()
-
-    def tick(self) -> list[str]:
-        """The vehicles for which a new run is requested."""
-        context = dg.build_sensor_context(
-            instance=self.instance,
-            cursor=self.cursor,
-            resources={"store": Waiting(self.store, self.waited)},
-        )
-        result = uploads(context)
-        if isinstance(result, dg.SkipReason):
-            self.cursor = context.cursor
-            return []
-        assert isinstance(result, dg.SensorResult)
-        self.cursor = result.cursor
-        for addition in result.dynamic_partitions_requests or ():
-            self.instance.add_dynamic_partitions(
-                addition.partitions_def_name, list(addition.partition_keys)
-            )
-        fresh = [r for r in result.run_requests or () if r.run_key not in self.run_keys]
-        self.run_keys |= {r.run_key for r in fresh if r.run_key}
-        assert all(r.tags[RUN_KEY_TAG] == r.run_key for r in fresh)
-        known = self.instance.get_dynamic_partitions(str(vehicles.name))
-        assert {r.partition_key for r in fresh} <= set(known)
-        return [r.partition_key for r in fresh if r.partition_key]
 
 
 @pytest.fixture
@@ -105,27 +49,15 @@ def test_it_waits_until_nothing_has_arrived_for_a_while(daemon: Daemon) -> None:
     assert daemon.tick() == [VEHICLE]
 
 
-def test_one_late_photo_keeps_the_whole_vehicle_waiting(store: LocalMediaStore) -> None:
-    now = datetime.now(UTC)
-    store.put(PHOTO, b"1")
-
-    class Mixed(Waiting):
-        def list(self, prefix: str) -> Iterator[ObjectInfo]:
-            for info, age in zip(self.store.list(prefix), (3600, 3), strict=True):
-                yield replace(info, modified=now - timedelta(seconds=age))
-
-    store.put(f"{keys.raw_photos(VEHICLE)}b.jpg", b"1")
-    assert list(uploads_at_rest(as_store(Mixed(store)), now)) == []
-    later = now + timedelta(seconds=QUIET_SECONDS)
-    assert [u.vehicle for u in found(as_store(Mixed(store)), later)] == [VEHICLE]
-
-
-def as_store(waiting: Waiting) -> MediaStore:
-    return waiting  # type: ignore[return-value]
-
-
-def found(store: MediaStore, now: datetime) -> list[Upload]:
-    return [u for u in uploads_at_rest(store, now) if isinstance(u, Upload)]
+def test_one_late_photo_keeps_the_whole_vehicle_waiting(daemon: Daemon) -> None:
+    late = f"{keys.raw_photos(VEHICLE)}b.jpg"
+    daemon.store.put(PHOTO, b"1")
+    daemon.store.put(late, b"1")
+    daemon.aged = {late: 3}
+    daemon.waited = 3600
+    assert daemon.tick() == []
+    daemon.aged = {late: QUIET_SECONDS + 3}
+    assert daemon.tick() == [VEHICLE]
 
 
 def test_the_ready_marker_ends_the_waiting(daemon: Daemon) -> None:
@@ -203,8 +135,7 @@ def test_many_vehicles_come_over_several_ticks(daemon: Daemon) -> None:
     assert len(set(itertools.chain.from_iterable(ticks))) == count
 
 
-def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon) -> None:
-    store = daemon.store
+def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon, store: LocalMediaStore) -> None:
     pipeline = Pipeline(store, daemon.instance)
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.cabin())})
     run_key = run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
@@ -214,8 +145,7 @@ def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon) -> None:
     assert daemon.tick() == [VEHICLE]
 
 
-def test_a_run_that_failed_elsewhere_is_made_here(daemon: Daemon) -> None:
-    store = daemon.store
+def test_a_run_that_failed_elsewhere_is_made_here(daemon: Daemon, store: LocalMediaStore) -> None:
     pipeline = Pipeline(store, daemon.instance)
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.cabin())})
     run_key = run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
@@ -240,8 +170,203 @@ def test_the_run_key_is_the_same_on_every_machine() -> None:
     assert run_key_of(keys.parse_vehicle_id("other"), objects) != run_key
 
 
-def test_the_cursor_stays_readable_to_the_next_version(daemon: Daemon) -> None:
+def test_a_cursor_of_the_first_version_repeats_nothing(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    assert daemon.tick() == [VEHICLE]
+    run_key = run_key_of(VEHICLE, daemon.store.list(keys.raw_folder(VEHICLE)))
+    daemon.cursor = json.dumps({VEHICLE: run_key, "after": "after:1234", "!bad": ""})
+    daemon.forget()
+    assert daemon.tick() == []
+    daemon.store.put(PHOTO, b"2")
+    assert daemon.tick() == [VEHICLE]
+
+
+# --- each change is seen once, whatever came before -----------------------------------------------
+
+
+def test_files_that_come_back_are_run_again(daemon: Daemon) -> None:
+    """A photo added and deleted again: the listing has to lose it, though the rest is as before."""
+    extra = f"{keys.raw_photos(VEHICLE)}b.jpg"
+    daemon.store.put(PHOTO, b"1")
+    assert daemon.tick() == [VEHICLE]
+    for _ in range(2):
+        daemon.store.put(extra, b"1")
+        assert [daemon.tick(), daemon.tick()] == [[VEHICLE], []]
+        daemon.store.delete(extra)
+        assert [daemon.tick(), daemon.tick()] == [[VEHICLE], []]
+    run_keys = [run.tags["dagster/run_key"] for run in daemon.instance.get_runs()]
+    assert len(run_keys) == len(set(run_keys)) == 5
+
+
+def test_a_vehicle_that_lost_all_its_media_is_not_run(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    daemon.store.put(keys.options(VEHICLE), b"{}")
+    assert daemon.tick() == [VEHICLE]
+    daemon.store.delete(PHOTO)
+    assert [daemon.tick(), daemon.tick()] == [[], []]
+
+
+def test_a_run_of_ours_that_failed_waits_for_a_change(daemon: Daemon) -> None:
+    daemon.ends = dg.DagsterRunStatus.FAILURE
+    daemon.store.put(PHOTO, b"1")
+    assert [daemon.tick() for _ in range(3)] == [[VEHICLE], [], []]
+    daemon.store.put(PHOTO, b"2")
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_a_run_in_progress_elsewhere_is_waited_for(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    run_key = run_key_of(VEHICLE, daemon.store.list(keys.raw_folder(VEHICLE)))
+    run = dg.DagsterRun(
+        job_name="vehicle_media",
+        run_id="5d3b8b0e-6d0b-4f0e-9b0a-000000000001",
+        status=dg.DagsterRunStatus.STARTED,
+        tags={RUN_KEY_TAG: run_key, "dagster/partition": VEHICLE},
+    )
+    daemon.instance.run_storage.add_run(run)
+    assert [daemon.tick(), daemon.tick()] == [[], []]
+    daemon.instance.report_run_failed(run)
+    assert [daemon.tick(), daemon.tick()] == [[VEHICLE], []]
+
+
+def test_a_request_that_never_became_a_run_is_made_again(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    before = daemon.cursor
+    assert daemon.evaluate() is not None
+    assert daemon.cursor == before
+    # The daemon was killed before it wrote anything, then stopped by a person who let only the
+    # cursor pass.
+    result = daemon.evaluate()
+    assert result is not None
+    daemon.cursor = result.cursor
+    assert daemon.tick() == [VEHICLE]
+    assert daemon.tick() == []
+
+
+def test_a_bucket_whose_clock_is_ahead_costs_the_quiet_period_and_no_more(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.store.put(PHOTO, b"1")
+    daemon.waited = -3600
+    assert [daemon.tick(), daemon.tick()] == [[], []]
+    monkeypatch.setenv("OKLA_QUIET_SECONDS", "0.01")
+    time.sleep(0.02)
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_the_quiet_period_is_the_environments(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.store.put(PHOTO, b"1")
+    daemon.waited = 60
+    monkeypatch.setenv("OKLA_QUIET_SECONDS", "90")
+    assert daemon.tick() == []
+    monkeypatch.setenv("OKLA_QUIET_SECONDS", "a while")
+    with pytest.raises(BrokenSetup, match=r"OKLA_QUIET_SECONDS.*'a while'"):
+        daemon.tick()
+    monkeypatch.setenv("OKLA_QUIET_SECONDS", "30")
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_uploads_come_before_other_runs(daemon: Daemon) -> None:
     daemon.store.put(PHOTO, b"1")
     daemon.tick()
-    run_key = run_key_of(VEHICLE, daemon.store.list(keys.raw_folder(VEHICLE)))
-    assert json.loads(daemon.cursor or "") == {VEHICLE: run_key}
+    (run,) = daemon.instance.get_runs()
+    assert run.tags["okla/source"] == "upload"
+    priorities = {source: int(run_tags(source)["dagster/priority"]) for source in PRIORITIES}
+    assert int(run.tags["dagster/priority"]) == priorities["upload"]
+    assert priorities["upload"] > priorities["rerun"] > priorities["backfill"]
+
+
+# --- files that nobody will look at ---------------------------------------------------------------
+
+
+def test_stray_files_are_told_once(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("raw/lost.jpg", "raw/other/foo.txt", f"raw/{VEHICLE}/bar.txt", "brand/logo.png"):
+        daemon.store.put(key, b"1")
+    daemon.store.put(keys.own_music(VEHICLE, "song.mp3"), b"1")
+    daemon.store.put(keys.options(VEHICLE), b'{"promo_music": "song.mp3"}')
+    daemon.store.put(PHOTO, b"1")
+    assert [daemon.tick() for _ in range(3)] == [[VEHICLE], [], []]
+    daemon.store.put(PHOTO, b"2")
+    assert [daemon.tick() for _ in range(3)] == [[VEHICLE], [], []]
+    told = caplog.text + "".join(capsys.readouterr())
+    for stray in ("raw/lost.jpg", "raw/other/foo.txt", f"raw/{VEHICLE}/bar.txt"):
+        assert told.count(stray) == 1, stray
+    assert "song.mp3" not in told
+    assert "logo.png" not in told
+
+
+# --- large buckets --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large bucket in little."""
+    for name, value in {"MOST_OBJECTS": 10, "MOST_LOOKS": 4, "MOST_REQUESTS": 3}.items():
+        monkeypatch.setattr(sensor, name, value)
+    monkeypatch.setattr(sensor, "MOST_WAITING", 5)
+
+
+def fill(daemon: Daemon, count: int) -> set[str]:
+    names = {f"car-{n:03d}" for n in range(count)}
+    for name in names:
+        for photo in ("a.jpg", "b.jpg"):
+            daemon.store.put(f"raw/{name}/photos/{photo}", b"1")
+    return names
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_large_bucket_is_listed_in_stretches(daemon: Daemon) -> None:
+    names = fill(daemon, 40)
+    requested = []
+    for _ in range(60):
+        requested += daemon.tick()
+        assert daemon.listed <= 10 + 2 + 4 * 2
+        assert len(daemon.cursor or "") < 200
+    assert sorted(requested) == sorted(names)
+    # And again, for what has changed: by its file, by one file more and by one file less.
+    daemon.store.put("raw/car-007/photos/b.jpg", b"2")
+    daemon.store.put("raw/car-000/photos/c.jpg", b"2")
+    daemon.store.delete("raw/car-039/photos/b.jpg")
+    daemon.store.put("raw/late/photos/b.jpg", b"2")
+    requested = list(itertools.chain.from_iterable(daemon.tick() for _ in range(25)))
+    assert sorted(requested) == ["car-000", "car-007", "car-039", "late"]
+    assert UploadMemory(daemon.instance).waiting() == {}
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_vehicles_that_never_come_to_rest_do_not_stop_the_others(daemon: Daemon) -> None:
+    names = fill(daemon, 12)
+    for name in ("car-000", "car-001", "car-004"):
+        daemon.aged[f"raw/{name}/photos/a.jpg"] = 0
+    requested = list(itertools.chain.from_iterable(daemon.tick() for _ in range(30)))
+    assert sorted(requested) == sorted(names - {"car-000", "car-001", "car-004"})
+    daemon.aged = {}
+    requested = list(itertools.chain.from_iterable(daemon.tick() for _ in range(5)))
+    assert sorted(requested) == ["car-000", "car-001", "car-004"]
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_vehicle_that_waits_is_looked_at_on_every_tick(daemon: Daemon) -> None:
+    fill(daemon, 40)
+    for _ in range(60):
+        daemon.tick()
+    daemon.aged["raw/a-new-one/photos/a.jpg"] = 0
+    daemon.store.put("raw/a-new-one/photos/a.jpg", b"1")
+    for _ in range(10):  # a round
+        assert daemon.tick() == []
+    daemon.aged = {}
+    assert daemon.tick() == ["a-new-one"]
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_lost_memory_repeats_nothing(daemon: Daemon) -> None:
+    fill(daemon, 20)
+    for _ in range(30):
+        daemon.tick()
+    daemon.forget()
+    daemon.cursor = None
+    assert [daemon.tick() for _ in range(20)] == [[]] * 20

@@ -1,0 +1,113 @@
+"""What the upload sensors remember: which vehicles wait to be looked at, and what was run.
+
+It lives in Dagster's own storage, because a cursor of 100,000 vehicles would be written whole on
+every tick. Vehicles that wait are a named set there (of dynamic partitions, which no asset has):
+any sensor may add to it at any time and nothing is lost. What was run is one row a vehicle, and
+only saves work: where a row is missing, Dagster's runs say the same.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict
+
+from okla_assets import keys
+from okla_assets.step_cache import digest_of
+
+WAITING = "okla_uploads_waiting"
+MOST_WAITING = 1000
+"""Vehicles that may wait at once. Past it the queue keeps its messages and the scan its place."""
+
+_ROW = "okla/uploads/vehicle/"
+_TOLD = "okla/uploads/told/"
+_CHUNK = 500  # keys in one query: SQLite before 3.32 takes 999
+
+
+class Known(BaseModel):
+    """What is remembered of a vehicle."""
+
+    model_config = ConfigDict(frozen=True)
+
+    done: str = ""
+    """Run key of the files that its last run was for."""
+    seen: str = ""
+    """Run key of files that claim to be from the future: a clock is wrong, so ours counts."""
+    since: float = 0.0
+    """When those were seen first."""
+
+
+class UploadMemory:
+    """The memory that is kept in one Dagster instance."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._rows = instance.daemon_cursor_storage
+
+    def waiting(self) -> dict[keys.VehicleId, tuple[str, ...]]:
+        """Vehicles to be looked at, in order of arrival, each with its marks."""
+        marks: dict[keys.VehicleId, tuple[str, ...]] = {}
+        for mark in self._instance.get_dynamic_partitions(WAITING):
+            vehicle = keys.parse_vehicle_id(mark.partition("/")[0])
+            marks[vehicle] = (*marks.get(vehicle, ()), mark)
+        return marks
+
+    def mark(self, vehicles: Iterable[keys.VehicleId]) -> None:
+        """Has the vehicles looked at; on return that is durable."""
+        # A mark of its own for each call: one that comes while the vehicle is being looked at
+        # outlives the `unmark` of those that came before.
+        token = uuid.uuid4().hex[:12]
+        for chunk in _chunks(sorted({f"{vehicle}/{token}" for vehicle in vehicles})):
+            self._instance.add_dynamic_partitions(WAITING, chunk)
+
+    def unmark(self, marks: Iterable[str]) -> None:
+        """Forgets marks that `waiting` gave."""
+        for mark in marks:
+            self._instance.delete_dynamic_partition(WAITING, mark)
+
+    def known(self, vehicles: Iterable[keys.VehicleId]) -> dict[keys.VehicleId, Known]:
+        """What is remembered of the vehicles; a blank where it is nothing."""
+        wanted = list(vehicles)
+        rows = self._get(f"{_ROW}{vehicle}" for vehicle in wanted)
+        return {
+            vehicle: Known.model_validate_json(row)
+            if (row := rows.get(_ROW + vehicle))
+            else Known()
+            for vehicle in wanted
+        }
+
+    def remember(self, changed: Mapping[keys.VehicleId, Known]) -> None:
+        """Replaces what is remembered of the vehicles."""
+        self._set(
+            {f"{_ROW}{v}": k.model_dump_json(exclude_defaults=True) for v, k in changed.items()}
+        )
+
+    def untold(self, sentences: Iterable[str]) -> list[str]:
+        """Those of the sentences that `told` was never called with."""
+        by_key = {f"{_TOLD}{digest_of(s)[:32]}": s for s in sentences}
+        told = self._get(by_key)
+        return [sentence for key, sentence in by_key.items() if key not in told]
+
+    def told(self, sentences: Iterable[str]) -> None:
+        """Remembers that these have been said."""
+        self._set({f"{_TOLD}{digest_of(s)[:32]}": "1" for s in sentences})
+
+    def _get(self, names: Iterable[str]) -> dict[str, str]:
+        rows: dict[str, str] = {}
+        for chunk in _chunks(names):
+            rows |= self._rows.get_cursor_values(set(chunk))
+        return rows
+
+    def _set(self, rows: Mapping[str, str]) -> None:
+        # dagster 1.13.27 on SQLite inserts all or updates all: new rows beside old are dropped.
+        old = self._get(rows)
+        for names in ([n for n in rows if n in old], [n for n in rows if n not in old]):
+            for chunk in _chunks(names):
+                self._rows.set_cursor_values({name: rows[name] for name in chunk})
+
+
+def _chunks(items: Iterable[str]) -> Iterator[Sequence[str]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk
