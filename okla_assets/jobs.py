@@ -1,6 +1,16 @@
-"""The one job: a vehicle's media from uploads to listing."""
+"""The one job: a vehicle's media from uploads to listing; and the tags of its runs."""
 
 import dagster as dg
+
+PRIORITIES = {"upload": 10, "rerun": 0, "backfill": -10}
+"""By what asked for a run: a seller who waits goes before the nightly refresh."""
+SOURCE_TAG = "okla/source"
+
+
+def run_tags(source: str) -> dict[str, str]:
+    """Tags of a run that `source`, one of PRIORITIES, asks for."""
+    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
+
 
 vehicle_media = dg.define_asset_job(
     "vehicle_media",
