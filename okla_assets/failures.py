@@ -21,16 +21,14 @@ MOST_SAID = 300
 
 @dataclass(frozen=True)
 class Problem:
-    """The step that failed (`run` where it was none), the error's first line and its class."""
+    """The step that failed (`run` where it was none) and the error's first line.
+
+    `interrupted` where somebody stopped the run: Dagster takes Ctrl-C for a step that failed.
+    """
 
     step: str
     error: str
-    kind: str
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether somebody stopped the run: Dagster takes Ctrl-C for a step that failed."""
-        return self.kind == dg.DagsterExecutionInterruptedError.__name__
+    interrupted: bool = False
 
 
 def problem_of(instance: dg.DagsterInstance, run_id: str) -> Problem:
@@ -42,11 +40,12 @@ def problem_of(instance: dg.DagsterInstance, run_id: str) -> Problem:
     for event in sorted(failed, key=lambda event: not event.is_step_failure):
         error = getattr(event.event_specific_data, "error", None)
         if error is None:
-            return Problem("run", _first_line(event.message or "no reason was recorded"), "")
+            return Problem("run", _first_line(event.message or "no reason was recorded"))
+        stopped = error.cls_name == dg.DagsterExecutionInterruptedError.__name__
         while error.cause is not None:
             error = error.cause
-        return Problem(event.step_key or "run", _first_line(error.message), error.cls_name or "")
-    return Problem("run", "no reason was recorded", "")
+        return Problem(event.step_key or "run", _first_line(error.message), stopped)
+    return Problem("run", "no reason was recorded")
 
 
 def _first_line(message: str) -> str:
@@ -75,11 +74,9 @@ def mark_failed(
             had = Listing.model_validate_json(store.get(key))
         except ValidationError:  # of another version: it holds the photos' numbers
             return None
-        if had.status == "failed" and not had.photos:
-            marked = had.model_copy(update={"reasons": (reason,)})
-        else:
-            kept = tuple(r for r in had.reasons if not r.startswith(FAILED_RUN))
-            marked = had.model_copy(update={"status": "needs_review", "reasons": (*kept, reason)})
+        kept = tuple(r for r in had.reasons if not r.startswith(FAILED_RUN))
+        status = "failed" if had.status == "failed" else "needs_review"
+        marked = had.model_copy(update={"status": status, "reasons": (*kept, reason)})
     for page, (data, content_type) in pages.outputs(marked).items():
         store.put(page, data, content_type)
     store.put(key, marked.model_dump_json(indent=2).encode(), "application/json")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from okla_assets import keys
@@ -33,14 +34,21 @@ def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
         page = instance.get_paginated_dynamic_partitions(
             str(vehicles.name), limit=PAGE, ascending=True, cursor=cursor
         )
-        yield [keys.parse_vehicle_id(name) for name in page.results]
+        yield [vehicle for name in page.results if (vehicle := _vehicle(name)) is not None]
         cursor, more = page.cursor, page.has_more
 
 
 def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
     """The vehicle that a run is about; None for a batch's own run."""
-    name = run.tags.get(PARTITION_NAME_TAG)
-    return None if name is None else keys.parse_vehicle_id(name)
+    return _vehicle(run.tags.get(PARTITION_NAME_TAG, ""))
+
+
+def _vehicle(name: str) -> keys.VehicleId | None:
+    """None for a partition that a person added under a name that no vehicle can have."""
+    try:
+        return keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        return None
 
 
 def of_vehicles(wanted: Sequence[str], **filters: object) -> dg.RunsFilter:
@@ -85,7 +93,7 @@ def listing_versions(instance: dg.DagsterInstance, page: Sequence[str]) -> Mappi
     found = instance.event_log_storage.get_latest_tags_by_partition(
         LISTING,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
-        [dg.DATA_VERSION_TAG] if hasattr(dg, "DATA_VERSION_TAG") else ["dagster/data_version"],
+        [DATA_VERSION_TAG],
         asset_partitions=list(page),
     )
     return {vehicle: next(iter(tags.values())) for vehicle, tags in found.items()}

@@ -5,6 +5,7 @@ import dagster as dg
 from okla_assets.archive import archive_vehicles
 from okla_assets.failures import mark_failed, problem_of
 from okla_assets.jobs import vehicle_media
+from okla_assets.partitions import vehicles
 from okla_assets.refresh import refresh_vehicles
 from okla_assets.run_records import last_run, vehicle_of_run
 from resources.alerts import Alerts
@@ -39,7 +40,8 @@ def outcomes(
         newest = last_run(context.instance, vehicle)
         if newest is not None and newest.dagster_run.run_id != run.run_id:
             return
-        mark_failed(vehicle, run.run_id, problem, store)
+        if context.instance.has_dynamic_partition(str(vehicles.name), vehicle):  # not archived
+            mark_failed(vehicle, run.run_id, problem, store)
     about = f"vehicle {vehicle}" if vehicle else f"job {run.job_name}"
     alerts.send(
         f"{about} failed at {problem.step}: {problem.error}",
