@@ -20,7 +20,7 @@ from resources.media_store import MediaStore
 
 CODE_VERSION_TAG, DATA_VERSION_TAG = "dagster/code_version", "dagster/data_version"
 CLOCK = timedelta(seconds=1)
-"""By how much the store's clock may go before Dagster's; two runs of a vehicle lie further apart."""
+"""By how much the store's clock may be ahead of Dagster's; runs of a vehicle lie further apart."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _of_promo(shown: Sequence[str], listing: Listing) -> Uploads:
         found |= dict(_photos([p for p in listing.photos if p.number in numbers]))
         found |= dict(_video(listing))
     finished = keys.processed_folder(keys.parse_vehicle_id(listing.vehicle_id))
-    found |= {key: None for key in shown if not key.startswith(finished)}  # type: ignore[misc]
+    found |= {key: None for key in shown if not key.startswith(finished)}
     return tuple(found.items())
 
 

@@ -120,9 +120,7 @@ def every(instance: dg.DagsterInstance, store: MediaStore, limit: int | None) ->
             ids, tried = materialized(instance, page), attempts(instance, page)
             for vehicle in page:
                 if vehicle in uploaded and vehicle not in occupied:
-                    yield _Candidate(
-                        tried.get(vehicle, NEVER_ATTEMPTED), vehicle, "asked for", ids.get(vehicle)
-                    )
+                    yield _candidate(vehicle, "asked for", ids, tried)
 
     chosen = sorted(candidates()) if limit is None else heapq.nsmallest(limit, candidates())
     return _dated(chosen, instance)
@@ -155,7 +153,14 @@ def _all(
                 reason = "its listing is failed"
             else:
                 reason = ""
-            yield _Candidate(tried.get(vehicle, NEVER_ATTEMPTED), vehicle, reason, ids.get(vehicle))
+            yield _candidate(vehicle, reason, ids, tried)
+
+
+def _candidate(
+    vehicle: keys.VehicleId, reason: str, ids: Mapping[str, int], tried: Mapping[str, int]
+) -> _Candidate:
+    last = max(tried.get(vehicle, NEVER_ATTEMPTED), ids.get(vehicle, NEVER_ATTEMPTED))
+    return _Candidate(last, vehicle, reason, ids.get(vehicle))
 
 
 def lack(vehicle: keys.VehicleId, store: MediaStore) -> str:
@@ -244,7 +249,7 @@ def _refresh(
     if ran.broken_setup:
         raise BrokenSetup(ran.problem)
     if ran.listing is None:
-        return "failed", ran.problem
+        return "failed", next(iter(ran.problem.splitlines()), "no reason was recorded")
     if ran.listing.status == "failed":
         return "failed", "; ".join(ran.listing.reasons)
     return "made", ran.listing.status
@@ -294,7 +299,7 @@ def _bad(done: Iterable[Refreshed]) -> list[Refreshed]:
     return [one for one in done if one.fate == "failed"]
 
 
-def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:  # type: ignore[type-arg]
+def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
     counts = {
         fate: dg.MetadataValue.int(sum(one.fate == fate for one in done))
         for fate in ("made", "failed", "skipped")

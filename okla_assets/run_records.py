@@ -76,16 +76,20 @@ def busy(
 
 def materialized(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:
     """Storage id of the last materialization of each vehicle's listing; larger is later."""
-    return instance.get_latest_storage_id_by_partition(
-        LISTING, dg.DagsterEventType.ASSET_MATERIALIZATION, set(page)
-    )
+    return _latest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION, page)
 
 
 def attempts(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:
     """Storage id of the start of each vehicle's last run, on the same scale."""
-    return instance.get_latest_storage_id_by_partition(
-        LISTING, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, set(page)
-    )
+    return _latest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, page)
+
+
+def _latest(
+    instance: dg.DagsterInstance, event: dg.DagsterEventType, page: Collection[str]
+) -> Mapping[str, int]:
+    if not page:  # which Dagster would take for "all"
+        return {}
+    return instance.get_latest_storage_id_by_partition(LISTING, event, set(page))
 
 
 def listing_versions(instance: dg.DagsterInstance, page: Sequence[str]) -> Mapping[str, str]:
