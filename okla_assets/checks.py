@@ -108,8 +108,7 @@ def listing_valid(
         stored = Listing.model_validate_json(store.get(key))
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
-    named = [key for photo in stored.photos for key in photo.files]
-    named += stored.spin.frames if stored.spin else ()
+    named = stored.files
     lost = [k for k in named if store.stat(k) is None]
     return dg.AssetCheckResult(
         passed=not lost,

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from okla_assets import keys
+from okla_assets import keys, operate_cli
 
 if TYPE_CHECKING:
     from okla_assets.contract import Listing
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The pretrained weights and where they are.")
 app.add_typer(models_app, name="models")
+operate_cli.register(app)
 
 out_console = Console()
 err_console = Console(stderr=True)

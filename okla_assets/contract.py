@@ -91,6 +91,7 @@ class Photo(Row):
     number: int
     source_key: str
     source_sha256: str
+    source_etag: str = ""
     width: int
     height: int
     format: str
@@ -346,7 +347,8 @@ class Hotspots(Row):
 class PromoVideo(Row):
     """Table of `promo_video`: its files, or the reason why there are none.
 
-    `problems` are what of the options about it could not be used.
+    `problems` are what of the options about it could not be used; `sources` the keys of all that is
+    shown and heard.
     """
 
     key: str | None
@@ -355,6 +357,7 @@ class PromoVideo(Row):
     duration: float
     reason: str | None
     problems: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     seconds: float
 
 
@@ -371,10 +374,15 @@ class ModelUsed(Row):
 
 
 class PipelineInfo(Row):
-    """Which code and which models made the listing."""
+    """Which code and which models made the listing.
+
+    `code` is a digest of the versions of all steps and of all models with their settings; None in
+    listings made before it was written down.
+    """
 
     version: str
     profile: str
+    code: str | None = None
     models: tuple[ModelUsed, ...]
 
 
@@ -433,7 +441,10 @@ class ListingPhoto(Row):
 
 
 class Spin(Row):
-    """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees."""
+    """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees.
+
+    `sources` are the numbers of the photos, or of the video's moments, that the frames show.
+    """
 
     frames: tuple[str, ...]
     azimuths_deg: tuple[float, ...]
@@ -441,15 +452,20 @@ class Spin(Row):
     height: int
     viewer_key: str
     gaps: tuple[float, ...]
+    made_from: Literal["video", "photos"] | None = None
+    sources: tuple[int, ...] = ()
+    video_key: str | None = None
+    video_sha256: str | None = None
 
 
 class Promo(Row):
-    """The promo video."""
+    """The promo video; `sources` are the keys of all that it shows and of its music."""
 
     key: str
     vertical_key: str
     poster_key: str
     seconds: float
+    sources: tuple[str, ...] = ()
 
 
 class Listing(Row):
@@ -470,6 +486,16 @@ class Listing(Row):
     promo: Promo | None
     promo_reason: str | None = Field(description="why there is no promo video")
     hotspots: tuple[Hotspot, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Keys of all the files it names."""
+        named = [key for photo in self.photos for key in photo.files]
+        if self.spin is not None:
+            named += [*self.spin.frames, self.spin.viewer_key]
+        if self.promo is not None:
+            named += [self.promo.key, self.promo.vertical_key, self.promo.poster_key]
+        return tuple(named)
 
 
 def listing_schema() -> dict[str, Any]:

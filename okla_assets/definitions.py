@@ -1,29 +1,49 @@
 """Everything Dagster is told. The only module that knows all the others."""
 
 import os
+from typing import Any
 
 import dagster as dg
 
 from okla_assets import checks
+from okla_assets.archive import archive_vehicles
 from okla_assets.classifications import classifications
 from okla_assets.composites import composites
 from okla_assets.hotspots import hotspots
 from okla_assets.jobs import vehicle_media
 from okla_assets.license_plates import license_plates
+from okla_assets.listing import VERSION as LISTING_VERSION
 from okla_assets.listing import listing
 from okla_assets.masks import masks
 from okla_assets.promo_video import promo_video
 from okla_assets.raw_photos import raw_photos
+from okla_assets.recipe import ROLES, recipe
+from okla_assets.refresh import refresh_vehicles
+from okla_assets.run_here import VehicleRunner
 from okla_assets.spin_frames import spin_frames
 from okla_assets.walkaround_frames import walkaround_frames
+from resources.alerts import Alerts
 from resources.profiles import DEFAULT_PROFILE, resources_for
+from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
+from sensors.schedules import nightly_backfill
 from sensors.uploads import uploads
 
 
 def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
-    """Assets, checks, job and sensor on the profile's resources, some of them replaced by key."""
-    return dg.Definitions(
+    """Assets, checks, jobs, schedule and sensors on the profile's resources.
+
+    Some of these are replaced by key.
+    """
+    resources = resources_for(profile) | overrides
+
+    def present_recipe() -> str:
+        roles: list[Any] = [resources[role] for role in ROLES]
+        return recipe(roles, LISTING_VERSION)
+
+    # Jobs that run vehicles in their own process need what they are a part of.
+    runner = VehicleRunner(lambda: definitions, present_recipe)
+    definitions = dg.Definitions(
         assets=[
             raw_photos,
             walkaround_frames,
@@ -37,11 +57,20 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
             listing,
         ],
         asset_checks=checks.ALL,
-        jobs=[vehicle_media],
-        sensors=[uploads, s3_events],
-        resources=resources_for(profile) | overrides,
+        jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
+        schedules=[nightly_backfill()],
+        sensors=[uploads, s3_events, outcomes],
+        resources={"alerts": Alerts()} | resources | {"runner": runner},
         executor=dg.in_process_executor,
     )
+    return definitions
+
+
+def runner_of(definitions: dg.Definitions) -> VehicleRunner:
+    """What runs one vehicle in this process on these definitions."""
+    runner = (definitions.resources or {})["runner"]
+    assert isinstance(runner, VehicleRunner)
+    return runner
 
 
 @dg.definitions

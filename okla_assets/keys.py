@@ -12,7 +12,9 @@ VehicleId = NewType("VehicleId", str)
 _VEHICLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 RAW = "raw/"
+PROCESSED = "processed/"
 READY_MARKER = "_READY"
+ARCHIVED_MARKER = "_ARCHIVED"
 PHOTO_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp"}) | frozenset(
     {"heic", "heif", "avif", "tif", "tiff", "gif", "bmp"}
 )
@@ -70,6 +72,11 @@ def ready_marker(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/{READY_MARKER}"
 
 
+def archived_marker(vehicle: VehicleId) -> str:
+    """Its presence says that the vehicle is retired, until an upload newer than it arrives."""
+    return f"{RAW}{vehicle}/{ARCHIVED_MARKER}"
+
+
 def processed_folder(vehicle: VehicleId) -> str:
     """Everything a buyer may see."""
     return f"processed/{vehicle}/"
@@ -77,6 +84,21 @@ def processed_folder(vehicle: VehicleId) -> str:
 
 def _stem(category: str, number: int) -> str:
     return f"{category}_{number:03d}"
+
+
+_PROCESSED_KEY = re.compile(r"(?:.*[/\\])?processed[/\\]([^/\\]+)[/\\](.+)", re.DOTALL)
+
+
+def processed_key_in(place: str) -> tuple[VehicleId, str] | None:
+    """Vehicle and key of a finished file that a key, a path or a URL names; None for others.
+
+    Raises `BadVehicleId`.
+    """
+    found = _PROCESSED_KEY.fullmatch(place.partition("?")[0] if "://" in place else place)
+    if found is None:
+        return None
+    vehicle = parse_vehicle_id(found[1])
+    return vehicle, processed_folder(vehicle) + found[2].replace("\\", "/")
 
 
 def processed_photo(vehicle: VehicleId, category: str, number: int, suffix: str) -> str:
@@ -183,6 +205,11 @@ def listing(vehicle: VehicleId) -> str:
 def table(vehicle: VehicleId, asset: str) -> str:
     """What one asset hands to the next, as JSON."""
     return f"work/{vehicle}/tables/{asset}.json"
+
+
+def vehicle_work(vehicle: VehicleId) -> tuple[str, str]:
+    """Prefixes of all intermediate files of the vehicle, those that show plates too."""
+    return f"work/{vehicle}/", f"private/{vehicle}/"
 
 
 def work_folder(vehicle: VehicleId, step: str) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys, previews
+from okla_assets import keys, previews, recipe
 from okla_assets.contract import (
     Classification,
     Classifications,
@@ -48,6 +48,7 @@ from resources.models.base import (
     ViewClassifier,
 )
 from resources.profiles import Profile
+from resources.promo_encoder import PromoEncoder
 
 VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
@@ -77,7 +78,9 @@ def listing(
     turn_segmenter: dg.ResourceParam[TurnSegmenter],
     views: dg.ResourceParam[ViewClassifier],
     plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
     plate_reader: dg.ResourceParam[TextReader],
+    promo_encoder: PromoEncoder,
     profile: Profile,
 ) -> dg.MaterializeResult[Listing]:
     """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
@@ -100,7 +103,8 @@ def listing(
         hotspots,
         promo_video,
     )
-    fresh = build(tables, profile.name, models)
+    code = recipe.recipe((*roles, quick_plate_detector, promo_encoder), VERSION)
+    fresh = build(tables, profile.name, models, code)
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
@@ -116,7 +120,12 @@ def listing(
         rows=[previews.listing_row(photo) for photo in published.photos],
         pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
-        extra={"status": published.status, "reasons": "\n".join(published.reasons) or "none"},
+        extra={
+            "status": published.status,
+            "reasons": "\n".join(published.reasons) or "none",
+            "code": code,
+        },
+        data_version=recipe.listing_version(published, previews.short_digest(published)),
     )
 
 
@@ -164,8 +173,10 @@ def _spent(rows: Iterable[_Timed]) -> float:
     return sum(row.seconds for row in rows)
 
 
-def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
-    """The listing of the vehicle's tables."""
+def build(
+    tables: Tables, profile: str, models: Iterable[ModelInfo], code: str | None = None
+) -> Listing:
+    """The listing of the vehicle's tables; `code` names what made them."""
     raw, spin, promo = tables.raw, tables.spin, tables.promo
     photos = tuple(
         _listed(*rows)
@@ -188,6 +199,7 @@ def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
         pipeline=PipelineInfo(
             version=version("okla-media"),
             profile=profile,
+            code=code,
             models=tuple(
                 ModelUsed(role=m.role, name=m.name, sha256=m.sha256, licence=m.licence)
                 for m in models
@@ -200,7 +212,7 @@ def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
         ),
         photos=photos,
         refused=(*raw.refused, *tables.frames.refused),
-        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
         promo_reason=promo.reason,
@@ -257,8 +269,7 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
     if changed:
         store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
     # Also where the listing stays: a run that was killed may have left files of its own.
-    named = {*made, *(k for photo in published.photos for k in photo.files)}
-    named |= set(published.spin.frames if published.spin else ())
+    named = {*made, *published.files}
     ours = pages.names(vehicle)
     for info in list(store.list(keys.processed_folder(vehicle))):
         made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
@@ -278,6 +289,7 @@ def _promo(made: PromoVideo) -> Promo | None:
         vertical_key=made.vertical_key,
         poster_key=made.poster_key,
         seconds=made.duration,
+        sources=made.sources,
     )
 
 
@@ -291,9 +303,10 @@ def _previous(key: str, store: MediaStore) -> Listing | None:
         return None
 
 
-def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
+def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -> Spin | None:
     if not table.frames:
         return None
+    from_video = table.made_from == "video"
     return Spin(
         frames=tuple(frame.key for frame in table.frames),
         azimuths_deg=tuple(frame.azimuth_deg for frame in table.frames),
@@ -301,6 +314,10 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
         height=table.height,
         viewer_key=keys.spin_page(vehicle),
         gaps=table.gaps,
+        made_from=table.made_from,
+        sources=tuple(frame.source for frame in table.frames),
+        video_key=video.source_key if from_video else None,
+        video_sha256=video.source_sha256 if from_video else None,
     )
 
 

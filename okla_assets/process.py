@@ -4,7 +4,7 @@ import filecmp
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,7 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import Listing, StudioOptions
-from okla_assets.instance import (
-    HUGE_PAGES,
-    PROCESS_TAG,
-    close_dead_runs,
-    dagster_home,
-    open_instance,
-    this_process,
-)
+from okla_assets.instance import HUGE_PAGES, close_dead_runs, dagster_home, open_instance
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore, MediaStore
 from resources.progress import Progress
@@ -123,47 +116,15 @@ def run_vehicle(
 
     The run is recorded in the instance that `okla up` shows.
     """
-    from okla_assets.definitions import build_definitions
-    from okla_assets.jobs import vehicle_media
-    from okla_assets.partitions import vehicles
-    from sensors.uploads import RUN_KEY_TAG, run_key_of
+    from okla_assets.definitions import build_definitions, runner_of
 
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(place_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
-        instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
-        run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
-        result = definitions.resolve_job_def(vehicle_media.name).execute_in_process(
-            partition_key=vehicle,
-            instance=instance,
-            tags={RUN_KEY_TAG: run_key, PROCESS_TAG: this_process()},
-            raise_on_error=False,
-            # The bar is what a person watches; the run's events are in the instance.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        if not result.success:
-            if any(_is_interrupt(event) for event in result.all_events):
-                raise KeyboardInterrupt  # dagster takes Ctrl-C for a step that failed
-            return None, "\n".join(_failures(result.all_events))
-    return Listing.model_validate_json(store.get(keys.listing(vehicle))), ""
-
-
-def _failures(events: Sequence[object]) -> Iterator[str]:
-    """What went wrong, a line a failed step; of a run that failed outside its steps, its own."""
-    for event in events:
-        error = getattr(getattr(event, "event_specific_data", None), "error", None)
-        if error is None or not (
-            getattr(event, "is_step_failure", False) or getattr(event, "is_job_failure", False)
-        ):
-            continue
-        while error.cause is not None:
-            error = error.cause
-        yield f"{getattr(event, 'step_key', None) or 'run'}: {error.message.strip()}"
-
-
-def _is_interrupt(event: object) -> bool:
-    error = getattr(getattr(event, "event_specific_data", None), "error", None)
-    return getattr(error, "cls_name", None) == "DagsterExecutionInterruptedError"
+        ran = runner_of(definitions).run(vehicle, store, instance, {})
+    if ran.interrupted:
+        raise KeyboardInterrupt
+    return ran.listing, ran.problem
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -78,6 +78,7 @@ def promo_video(
         cache = StepCache(store, vehicle, "promo", PromoVideo)
         known = cache.get(job.digest)
         row = known or make(job, vehicle, store, promo_encoder, cache)
+        row = row.model_copy(update={"sources": job.sources})
         cache.prune()
     else:
         row = known = none(reason)
@@ -107,6 +108,7 @@ class Job:
     look: "Look"
     music_key: str | None
     problems: tuple[str, ...]
+    sources: tuple[str, ...]
     digest: str
 
 
@@ -188,6 +190,7 @@ def prepare(
     )
     shots = [shot for timeline in timelines for shot in timeline.shots]
     used = {shot.picture.key for shot in shots if shot.picture} | {key for key, _ in turn}
+    sources = used | ({music_key} if music_key else set())
     digest = digest_of(
         "promo",
         VERSION,
@@ -197,12 +200,22 @@ def prepare(
         turn,
         asdict(words),
         found.fingerprint(fonts, words.texts),
-        {key: _sha256(store, key) for key in used | ({music_key} if music_key else set())},
+        {key: _sha256(store, key) for key in sources},
         music_key,
         (problems, missing),
     )
     named = (*problems, *([missing] if missing else []))
-    return Job(timelines, turn, words, fonts, template.look, music_key, named, digest)
+    return Job(
+        timelines,
+        turn,
+        words,
+        fonts,
+        template.look,
+        music_key,
+        named,
+        tuple(sorted(sources)),
+        digest,
+    )
 
 
 def make(

@@ -95,7 +95,11 @@ def take_in(
     intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
     options, problems = read_options(vehicle, store)
     accepted = [info.key for info in uploads if intakes[info.key].refused is None]
-    photos = tuple(_photos(vehicle, accepted, digests, intakes, store))
+    etags = {info.key: info.etag for info in uploads}
+    photos = tuple(
+        photo.model_copy(update={"source_etag": etags[photo.source_key]})
+        for photo in _photos(vehicle, accepted, digests, intakes, store)
+    )
     table = RawPhotos(
         vehicle_id=vehicle,
         options=options,

@@ -1,0 +1,57 @@
+"""A run that failed is seen: in the vehicle's listing, and by whoever the alerts reach."""
+
+import dagster as dg
+
+from okla_assets.archive import archive_vehicles
+from okla_assets.failures import mark_failed, problem_of
+from okla_assets.jobs import vehicle_media
+from okla_assets.partitions import vehicles
+from okla_assets.refresh import refresh_vehicles
+from okla_assets.run_records import last_run, vehicle_of_run
+from resources.alerts import Alerts
+from resources.media_store import MediaStore
+
+ASSET_JOB = "__ASSET_JOB"
+"""Dagster's name for assets that a person or a backfill picked in its UI."""
+OURS = frozenset({vehicle_media.name, refresh_vehicles.name, archive_vehicles.name, ASSET_JOB})
+
+
+@dg.run_failure_sensor(
+    # Runs of `okla process` and of a nightly batch carry no code location; job names choose.
+    monitor_all_code_locations=True,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def outcomes(
+    context: dg.RunFailureSensorContext, store: dg.ResourceParam[MediaStore], alerts: Alerts
+) -> None:
+    """Marks a failed vehicle's listing and sends an alert, for each run that fails for good.
+
+    A run that Dagster will retry, that somebody cancelled, or that a newer one of the same vehicle
+    has overtaken is no failure.
+    """
+    run = context.dagster_run
+    vehicle = vehicle_of_run(run) if run.job_name in OURS else None
+    problem = problem_of(context.instance, run.run_id)
+    passing = problem.interrupted or run.tags.get("dagster/will_retry") == "true"
+    if run.job_name not in OURS or passing:
+        return
+    if vehicle is not None:
+        newest = last_run(context.instance, vehicle)
+        if newest is not None and newest.dagster_run.run_id != run.run_id:
+            return
+        if context.instance.has_dynamic_partition(str(vehicles.name), vehicle):  # not archived
+            mark_failed(vehicle, run.run_id, problem, store)
+    about = f"vehicle {vehicle}" if vehicle else f"job {run.job_name}"
+    alerts.send(
+        f"{about} failed at {problem.step}: {problem.error}",
+        {
+            "vehicle_id": vehicle,
+            "job": run.job_name,
+            "run_id": run.run_id,
+            "step": problem.step,
+            "error": problem.error,
+            "source": run.tags.get("okla/source"),
+        },
+        context.log,
+    )
