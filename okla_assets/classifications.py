@@ -4,7 +4,7 @@ from functools import partial
 
 import dagster as dg
 
-from okla_assets import keys, previews
+from okla_assets import keys, pools, previews
 from okla_assets.contract import (
     Classification,
     Classifications,
@@ -31,6 +31,7 @@ VERSION = "1"
     code_version=VERSION,
     kinds={"python", "onnx"},
     owners=["team:media"],
+    pool=pools.GPU,
 )
 def classifications(
     context: dg.AssetExecutionContext,

@@ -3,8 +3,6 @@
 Nothing heavy is imported before a command needs it: `okla --help` answers at once.
 """
 
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -121,38 +119,38 @@ def up(
     out: Out = "okla-media",
     profile: ProfileOption = "local",
     port: Annotated[int, typer.Option(help="Port of Dagster's UI on 127.0.0.1.")] = 3000,
+    runs: Annotated[
+        int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
+    ] = 1,
+    gpu_slots: Annotated[
+        int | None,
+        typer.Option(
+            min=1, envvar="OKLA_GPU_SLOTS", help="How many steps may use a GPU at a time."
+        ),
+    ] = None,
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
-    from okla_assets.process import dagster_environment
+    from okla_assets import up as servers
     from resources.profiles import check_profile
     from resources.stores import bucket_of, store_for
     from resources.weights import ensure, names_for, rich_progress
 
     check_profile(profile)
+    servers.check_port(port)
     if bucket_of(out):
         list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
     else:
         Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
-    with rich_progress() as fetching:
-        ensure(names_for(profile), fetching)
-    out_console.print(f"Dagster's UI: http://127.0.0.1:{port}  (no login: this machine only)")
+    if servers.ours():
+        with rich_progress() as fetching:
+            ensure(names_for(profile), fetching)
+    if closed := servers.prepare(out, runs, gpu_slots):
+        out_console.print(f"{closed} runs of killed processes reported as failed")
     out_console.print(
         f"Put photos at {out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/ and they are processed.",
         soft_wrap=True,
     )
-    _close_dead_runs(out)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "okla_assets.definitions"]
-    command += ["-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
-    # Started by `&` in a script, SIGINT is ignored, and dagster would inherit that as its TERM too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(command, env=dagster_environment(out, profile)) as dagster:
-        # Ctrl-C reaches dagster by itself, a TERM only us; it stops its own children, we wait.
-        signal.signal(signal.SIGTERM, lambda *_: dagster.terminate())
-        while True:
-            try:
-                raise typer.Exit(max(0, dagster.wait()))
-            except KeyboardInterrupt:
-                continue
+    servers.serve(out, profile, port, out_console.print)
 
 
 @models_app.command("list")
@@ -302,14 +300,6 @@ def _process(
 def _finish(listing: "Listing") -> None:
     if listing.status == "failed":
         raise typer.Exit(NOTHING_MADE)
-
-
-def _close_dead_runs(out: str) -> None:
-    from okla_assets.instance import close_dead_runs, open_instance
-
-    with open_instance(out) as instance:
-        if closed := close_dead_runs(instance, only_processes=False):
-            out_console.print(f"{closed} runs of killed processes reported as failed")
 
 
 def _id_from_folder(name: str) -> keys.VehicleId:

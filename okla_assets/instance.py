@@ -4,11 +4,11 @@ Records are files that change all the time: those of a bucket stay on this machi
 """
 
 import os
-import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resources.errors import BrokenSetup
 from resources.stores import bucket_of
 
 if TYPE_CHECKING:
@@ -22,13 +22,25 @@ Read by glibc when a process starts (2.35 and newer), so it can only be handed d
 """
 
 PROCESS_TAG = "okla/process"
-"""Tag of the process that makes a run itself, as `okla process` does."""
+"""Tag of the process that makes a run."""
+
+POSTGRES_URL = "OKLA_POSTGRES_URL"
+"""Environment variable of the database that keeps Dagster's records instead of SQLite."""
+
+POSTGRES_STORAGE = f"""
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_URL}
+"""
 
 
 def dagster_home(place: str | Path) -> Path:
     """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it.
 
     For a bucket it is a folder of the bucket's in the working directory's `okla-media/.dagster`.
+    With a Postgres URL it is a folder of its own, so that neither of the two configurations ever
+    takes the other's place under a running process.
     """
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given)
@@ -39,10 +51,23 @@ def dagster_home(place: str | Path) -> Path:
         # One folder a place, for homes must not lie in each other; no bucket has a comma.
         name = ",".join(filter(None, (bucket.name, *bucket.prefix.split("/"))))
         home = Path("okla-media", HOME_FOLDER, name).resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    if os.environ.get(POSTGRES_URL):
+        home /= "postgres"
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(packaged_config(), home / "dagster.yaml")
+        write_config(home)
     return home
+
+
+def write_config(home: Path, runs: int = 1) -> None:
+    """Puts our dagster.yaml there, for so many runs at a time."""
+    text = packaged_config().read_text(encoding="utf-8")
+    text = text.replace("max_concurrent_runs: 1\n", f"max_concurrent_runs: {runs}\n")
+    if os.environ.get(POSTGRES_URL):
+        text += POSTGRES_STORAGE
+    home.mkdir(parents=True, exist_ok=True)
+    half = home / f"dagster.yaml.{os.getpid()}"
+    half.write_text(text, encoding="utf-8")
+    half.replace(home / "dagster.yaml")
 
 
 def packaged_config() -> Path:
@@ -53,18 +78,42 @@ def packaged_config() -> Path:
 
 
 def this_process() -> str:
-    """Names this process for `PROCESS_TAG`: host, pid and start, since pids come again."""
+    """Names this process for `PROCESS_TAG`."""
+    return name_of_process(os.getpid())
+
+
+def name_of_process(pid: int) -> str:
+    """Host, pid and start, since pids come again; a process that is gone started at 0."""
     import psutil
 
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started = 0
+    return f"{socket.gethostname()}:{pid}:{started:.0f}"
+
+
+def lives(name: str, *, elsewhere: bool = True) -> bool:
+    """Whether a process named by `name_of_process` still runs; `elsewhere` on another host."""
+    import psutil
+
+    host, pid, started = name.rsplit(":", 2)
+    if host != socket.gethostname():
+        return elsewhere
+    try:
+        process = psutil.Process(int(pid))
+        # One that ended and that its parent has not asked about yet runs no more.
+        gone = process.status() == psutil.STATUS_ZOMBIE
+        return not gone and abs(process.create_time() - float(started)) < 2
+    except psutil.NoSuchProcess:
+        return False
 
 
 def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> int:
-    """Reports runs failed whose process is gone, so that they hold no slot; returns how many.
+    """Reports runs failed whose process is gone, and frees their pool slots; returns how many.
 
-    Nothing else would: a killed process cannot say so, and dagster's default launcher has no
-    health check. `only_processes` looks at runs of `okla process`; without it, at every unfinished
-    run, which is right only while no daemon runs on the instance.
+    A killed process cannot say so. `only_processes` looks at runs that name their process; without
+    it, at every unfinished run, which is right only while no daemon runs on the instance.
     """
     import dagster as dg
 
@@ -78,28 +127,50 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     closed = 0
     for run in instance.get_runs(unfinished):
         owner = run.tags.get(PROCESS_TAG)
-        if (owner is None and only_processes) or (owner is not None and _lives(owner)):
+        if (owner is None and only_processes) or (owner is not None and lives(owner)):
             continue
         instance.report_run_failed(run, "the process of this run is gone; run it again to go on")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         closed += 1
     return closed
 
 
-def _lives(owner: str) -> bool:
-    """Whether a process named by `this_process` still runs, or runs where we cannot look."""
-    import psutil
-
-    host, pid, started = owner.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
-    except psutil.NoSuchProcess:
-        return False
-
-
 def open_instance(place: str | Path) -> "dg.DagsterInstance":
-    """The instance that `okla up` shows for the media at this place."""
+    """The instance that `okla up` shows for the media at this place.
+
+    Makes its tables where they are missing.
+
+    Raises BrokenSetup where the database cannot be reached.
+    """
     import dagster as dg
 
-    return dg.DagsterInstance.from_config(str(dagster_home(place)))
+    home = dagster_home(place)
+    if url := os.environ.get(POSTGRES_URL):
+        _check_postgres(url)
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def _check_postgres(url: str) -> None:
+    """Raises BrokenSetup, which never shows a password."""
+    import sqlalchemy
+    from sqlalchemy import exc
+
+    try:
+        database = sqlalchemy.make_url(url)
+        if database.get_backend_name() != "postgresql":
+            raise exc.ArgumentError
+        engine = sqlalchemy.create_engine(database, connect_args={"connect_timeout": 5})
+    except (exc.ArgumentError, exc.NoSuchModuleError, ValueError):
+        raise BrokenSetup(
+            f"{POSTGRES_URL} is no URL of a PostgreSQL database; it looks like "
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+        ) from None
+    try:
+        engine.connect().close()
+    except exc.OperationalError as error:
+        told = " ".join(str(error.orig).split())
+        raise BrokenSetup(
+            f"the database of {POSTGRES_URL} ({database.render_as_string()}) cannot be used: {told}"
+        ) from None
+    finally:
+        engine.dispose()

@@ -10,7 +10,7 @@ from functools import partial
 import dagster as dg
 import numpy as np
 
-from okla_assets import keys, previews
+from okla_assets import keys, pools, previews
 from okla_assets.contract import (
     Classification,
     Classifications,
@@ -50,6 +50,7 @@ VERSION = "2"
     code_version=VERSION,
     kinds={"python", "onnx"},
     owners=["team:media"],
+    pool=pools.GPU,
 )
 def license_plates(
     context: dg.AssetExecutionContext,

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets import keys, previews
+from okla_assets import keys, pools, previews
 from okla_assets.contract import (
     Box,
     Frame,
@@ -34,6 +34,7 @@ VERSION = "2"
     code_version=VERSION,
     kinds={"python", "onnx"},
     owners=["team:media"],
+    pool=pools.GPU,
 )
 def masks(
     context: dg.AssetExecutionContext,

@@ -160,7 +160,5 @@ def dagster_environment(out: str | Path, profile: str) -> dict[str, str]:
             "OKLA_MEDIA_DIR": absolute(str(out)),
             "OKLA_PROFILE": profile,
             "DAGSTER_HOME": str(dagster_home(out)),
-            # `dg dev` would need one more package to start the same three processes.
-            "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
         }
     )

@@ -131,7 +131,11 @@ def test_browsers_are_told_what_it_is_and_how_long_it_holds(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"1")
-    for write in (lambda: bucket.put(key, b"1"), lambda: bucket.put_file(key, path)):
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: bucket.put(key, b"1"),
+        lambda: bucket.put_file(key, path),
+    )
+    for write in writes:
         write()
         found = head(bucket, key)
         assert found["ContentType"] == kind

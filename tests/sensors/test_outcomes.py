@@ -138,7 +138,7 @@ def test_what_is_no_failure(pipeline: Pipeline, why: str) -> None:
     if why == "retried":
         run = run.with_tags({**run.tags, "dagster/will_retry": "true"})
     if why == "another job":
-        run = run._replace(job_name="somebody_elses")  # type: ignore[attr-defined]
+        run = run._replace(job_name="somebody_elses")
     assert notice(pipeline, run) == []
     assert published(pipeline).status == "ready"
 
