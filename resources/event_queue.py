@@ -73,7 +73,7 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._ask("delete_message_batch", Entries=entries)
 
     def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        from botocore.exceptions import ClientError, NoCredentialsError
+        from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
         url = self.url or queue_url()
         try:
@@ -81,6 +81,8 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
             answer: dict[str, Any] = getattr(client, operation)(QueueUrl=url, **parameters)
         except NoCredentialsError:
             raise BrokenSetup(f"no AWS credentials were found for {QUEUE_ENV} {url}") from None
+        except NoRegionError:
+            raise BrokenSetup(f"set AWS_DEFAULT_REGION: {QUEUE_ENV} {url} names none") from None
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if not re.search("NonExistentQueue|QueueDoesNotExist|AccessDenied|InvalidClient", code):
@@ -100,4 +102,4 @@ def _client(region: str | None, endpoint: str) -> Any:
     """Once a process: making one costs more than a tick. The endpoint only tells two apart."""
     import boto3
 
-    return boto3.client("sqs", region_name=region)
+    return boto3.session.Session().client("sqs", region_name=region)

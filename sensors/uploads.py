@@ -230,24 +230,19 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
     """How Dagster's runs stand to the folder's files, and the run key of the run that is due.
 
     Dagster remembers run keys for ever. Files that have come back after others (a photo added and
-    deleted again) need another run all the same, so its key names the run that it follows.
+    deleted again) need another run all the same, so the key also names the run that it follows.
     """
-    made = [
-        run
-        for run in instance.get_runs(
-            dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
-        )
-        if RUN_KEY_TAG in run.tags
-    ]
+    runs = instance.get_runs(
+        dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
+    )
+    made = (run for run in runs if RUN_KEY_TAG in run.tags)
     last = list(takewhile(lambda run: run.tags[RUN_KEY_TAG] == folder.run_key, made))
     # A run of ours that failed is for a person to look at; the same files would fail again.
     if any(run.status is dg.DagsterRunStatus.SUCCESS or _SENSOR_TAG in run.tags for run in last):
         return Standing.DONE, ""
     if any(not run.is_finished for run in last):
         return Standing.BUSY, ""
-    before = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: folder.run_key}), limit=1)
-    follows = f":{(made or before)[0].run_id[:8]}" if before else ""
-    return Standing.DUE, folder.run_key + follows
+    return Standing.DUE, folder.run_key + (f":{runs[0].run_id[:8]}" if runs else "")
 
 
 def _say_once(
