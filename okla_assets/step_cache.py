@@ -50,11 +50,11 @@ class StepCache(Generic[RowT]):
         """The kept row, or None where there is none or its files are gone or changed."""
         key = self._key(digest)
         self._used.add(key)
-        if self._store.stat(key) is None:
-            return None
         try:
             record = _Record.model_validate_json(self._store.get(key))
             row = self._row.model_validate(record.row)
+        except FileNotFoundError:
+            return None
         except ValidationError:  # written by another version of the code: compute again
             return None
         for output, etag in record.outputs.items():

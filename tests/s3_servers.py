@@ -4,6 +4,7 @@ The server is moto. It takes any credentials until a test asks it to check them.
 """
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -34,6 +35,7 @@ def moto_server() -> Iterator[S3Server]:
     """One server for the whole session; a test has a prefix of its own."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line a request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -204,7 +204,6 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 
 
 def test_a_folder_becomes_a_listing_in_a_bucket(okla: Okla, folder: Path, s3_place: str) -> None:
-    (folder / "options.json").write_text('{"promo": false}')
     said = okla("process", folder, "--vehicle-id", "v1", "--out", s3_place)
     assert said.code == 0
     assert "v1: ready" in said.out
@@ -213,11 +212,8 @@ def test_a_folder_becomes_a_listing_in_a_bucket(okla: Okla, folder: Path, s3_pla
         store.url("processed/v1/index.html"),
         store.url("processed/v1/listing.json"),
     ]
-    assert [i.key for i in store.list("raw/")] == [
-        "raw/v1/options.json",
-        "raw/v1/photos/1.jpg",
-        "raw/v1/photos/2.jpg",
-    ]
+    assert [i.key for i in store.list("raw/")] == ["raw/v1/photos/1.jpg", "raw/v1/photos/2.jpg"]
+    assert store.stat("processed/v1/promo.mp4") is not None
 
 
 @pytest.mark.parametrize("command", [["process", "FOLDER"], ["demo", "--no-open"], ["up"]])

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -16,6 +17,7 @@ from okla_assets import keys
 from okla_assets.step_cache import StepCache
 from resources.errors import BadInput, BrokenSetup, TransientError
 from resources.media_store import LocalMediaStore, ObjectInfo
+from resources.s3_client import client_for
 from resources.s3_store import PART_BYTES, S3MediaStore
 from resources.stores import absolute, bucket_of, place_of, store_for
 from tests.fakes import VEHICLE
@@ -38,7 +40,7 @@ def bucket(s3_place: str) -> S3MediaStore:
 
 def raw_client(store: S3MediaStore) -> Any:
     """Past the store: as another program would."""
-    return store._client()
+    return client_for(store.endpoint_url, "", None, store.max_attempts, store.place)
 
 
 def head(store: S3MediaStore, key: str) -> Any:
@@ -131,13 +133,8 @@ def test_browsers_are_told_what_it_is_and_how_long_it_holds(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"1")
-    writes: tuple[Callable[[], object], ...] = (
-        lambda: bucket.put(key, b"1"),
-        lambda: bucket.put_file(key, path),
-    )
-    for write in writes:
-        write()
-        found = head(bucket, key)
+    for put in (partial(bucket.put, key, b"1"), partial(bucket.put_file, key, path)):
+        found = head(bucket, put().key)
         assert found["ContentType"] == kind
         assert cached in found["CacheControl"]
 
