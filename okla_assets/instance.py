@@ -3,6 +3,7 @@
 Records are files that change all the time: those of a bucket stay on this machine.
 """
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -27,11 +28,21 @@ PROCESS_TAG = "okla/process"
 POSTGRES_URL = "OKLA_POSTGRES_URL"
 """Environment variable of the database that keeps Dagster's records instead of SQLite."""
 
-POSTGRES_STORAGE = f"""
+POSTGRES_STORAGE = f"""\
 storage:
-  postgres:
-    postgres_url:
-      env: {POSTGRES_URL}
+  custom:
+    module: okla_assets.records_postgres
+    class: KeptPostgres
+    config:
+      postgres_url:
+        env: {POSTGRES_URL}
+"""
+
+SQLITE_EVENT_LOG = """\
+event_log_storage:
+  module: okla_assets.records_sqlite
+  class: KeptSqliteEventLog
+  config:
 """
 
 
@@ -53,8 +64,9 @@ def dagster_home(place: str | Path) -> Path:
         home = Path("okla-media", HOME_FOLDER, name).resolve()
     if os.environ.get(POSTGRES_URL):
         home /= "postgres"
-    if not (home / "dagster.yaml").exists():
-        write_config(home)
+    config = home / "dagster.yaml"
+    if not config.exists() or str(home) not in config.read_text(encoding="utf-8"):
+        write_config(home)  # the first time, or in a folder that was moved
     return home
 
 
@@ -62,8 +74,12 @@ def write_config(home: Path, runs: int = 1) -> None:
     """Puts our dagster.yaml there, for so many runs at a time."""
     text = packaged_config().read_text(encoding="utf-8")
     text = text.replace("max_concurrent_runs: 1\n", f"max_concurrent_runs: {runs}\n")
+    text += f"\n# Written by okla for {home}\n"
     if os.environ.get(POSTGRES_URL):
         text += POSTGRES_STORAGE
+    else:
+        # Where Dagster's own SQLite event log would be, whose files these are too.
+        text += SQLITE_EVENT_LOG + f"    base_dir: {json.dumps(str(home / 'history' / 'runs'))}\n"
     home.mkdir(parents=True, exist_ok=True)
     half = home / f"dagster.yaml.{os.getpid()}"
     half.write_text(text, encoding="utf-8")

@@ -1,0 +1,46 @@
+"""Dagster's event log at a fraction of its cost; what SQLite and PostgreSQL have in common.
+
+A vehicle's run makes some 650 queries. Dagster opens a connection for each of them, and asks 260
+times whether the run's partition exists. Here connections are kept, and a partition that was just
+there is believed for some seconds.
+"""
+
+import time
+from typing import Any
+
+from dagster._core.storage.event_log import SqlEventLogStorage
+
+BELIEVED_SECONDS = 10.0
+"""Another process may delete a partition; ours learns of it this much later."""
+
+
+class RemembersPartitions(SqlEventLogStorage):
+    """An event log that remembers which tables and partitions it has seen."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._tables: set[str] = set()
+        self._partitions: dict[tuple[str, str], float] = {}
+        super().__init__(*args, **options)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is such a table; no table ever goes."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether there is, or some seconds ago was, such a partition."""
+        partition = (partitions_def_name, partition_key)
+        now = time.monotonic()
+        if now - self._partitions.get(partition, -BELIEVED_SECONDS) < BELIEVED_SECONDS:
+            return True
+        found = super().has_dynamic_partition(partitions_def_name, partition_key)
+        if found:
+            self._partitions = {k: t for k, t in self._partitions.items() if now - t < 60}
+            self._partitions[partition] = now
+        return found
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        """Deletes it, here at once."""
+        self._partitions.pop((partitions_def_name, partition_key), None)
+        super().delete_dynamic_partition(partitions_def_name, partition_key)
