@@ -174,7 +174,8 @@ def uploads(
     for folder, end in scan.folders:
         if tick.settles(folder):
             settled.append(folder.vehicle)
-        elif not whole and folder.vehicle not in waiting:
+        # The daemon keeps a request and the cursor together: what is requested need not be marked.
+        elif not whole and folder.vehicle not in tick.requests and folder.vehicle not in waiting:
             if len(waiting) + len(marked) >= MOST_WAITING:
                 break  # this folder is where the next tick goes on
             marked.append(folder.vehicle)
