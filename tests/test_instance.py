@@ -3,17 +3,22 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_shared.yaml_utils import load_yaml_from_path
 
 from okla_assets.instance import (
+    POSTGRES_URL,
     PROCESS_TAG,
     close_dead_runs,
     dagster_home,
     open_instance,
     this_process,
+    write_config,
 )
+from resources.errors import BrokenSetup
 
 A_DEAD_PROCESS = (
     "from okla_assets.instance import this_process; print(this_process(), end='', flush=True)"
@@ -93,3 +98,60 @@ def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.Monke
         assert home.parent == tmp_path / "okla-media" / ".dagster"
         assert (home / "dagster.yaml").is_file()
     assert dagster_home("s3://okla/a/") == homes["s3://okla/a"]
+
+
+def configured(home: Path) -> dict[str, Any]:
+    read = load_yaml_from_path(str(home / "dagster.yaml"))
+    assert isinstance(read, dict)
+    return read
+
+
+def test_a_media_folder_that_was_moved_keeps_its_records(home: Path, tmp_path: Path) -> None:
+    with open_instance(home) as instance:
+        run_id = started_run(instance, None)
+    moved = home.rename(tmp_path / "moved")
+    with open_instance(moved) as instance:
+        assert instance.get_run_by_id(run_id) is not None
+    records = configured(moved / ".dagster")["event_log_storage"]["config"]["base_dir"]
+    assert records.startswith(str(moved.resolve()))
+
+
+def test_so_many_runs_at_a_time(home: Path) -> None:
+    write_config(home, runs=3)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 3
+
+
+def test_the_configuration_for_postgres_never_holds_the_url(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, "postgresql://okla:secret@localhost/okla")
+    folder = dagster_home(home)
+    assert folder == (home / ".dagster" / "postgres").resolve()
+    assert configured(folder)["storage"]["custom"]["config"]["postgres_url"] == {
+        "env": POSTGRES_URL
+    }
+    assert "secret" not in (folder / "dagster.yaml").read_text(encoding="utf-8")
+    monkeypatch.delenv(POSTGRES_URL)
+    assert "storage" not in configured(dagster_home(home))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://okla:secret@127.0.0.1:1/okla", r"okla:\*\*\*@127.0.0.1:1/okla.*refused"),
+        ("mysql://okla:secret@127.0.0.1/okla", "is no URL of a PostgreSQL database"),
+        ("okla:secret@127.0.0.1", "is no URL of a PostgreSQL database"),
+        ("postgresql://okla:secret@127.0.0.1:port/okla", "is no URL of a PostgreSQL database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_without_its_password(
+    home: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, url)
+    with pytest.raises(BrokenSetup, match=told) as raised:
+        open_instance(home)
+    assert "secret" not in str(raised.value)
+    assert POSTGRES_URL in str(raised.value)

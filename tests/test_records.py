@@ -1,0 +1,104 @@
+"""Dagster's records, kept: nothing is lost or stale that another process should see."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from okla_assets import records
+from okla_assets.instance import open_instance
+from okla_assets.records_sqlite import MOST_ENGINES, KeptSqliteEventLog
+from tests.conftest import REPOSITORY
+
+VEHICLES = "vehicles"
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: making Dagster's tables takes seconds."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture
+def instance(media: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with open_instance(media) as opened:
+        yield opened
+
+
+@dg.op
+def _nothing() -> None:
+    pass
+
+
+@dg.job(name="nothing")
+def _job() -> None:
+    _nothing()
+
+
+def ran(instance: dg.DagsterInstance) -> str:
+    return _job.execute_in_process(instance=instance).run_id
+
+
+def messages(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
+    return [entry.message for entry in instance.all_logs(run_id)]
+
+
+def test_ours_is_used(instance: dg.DagsterInstance) -> None:
+    assert isinstance(instance.event_log_storage, KeptSqliteEventLog)
+
+
+def test_dagsters_own_log_reads_the_same(instance: dg.DagsterInstance, media: Path) -> None:
+    run_id = ran(instance)
+    theirs = dg.DagsterInstance.local_temp(str(media / ".dagster"))
+    assert not isinstance(theirs.event_log_storage, KeptSqliteEventLog)
+    said = messages(instance, run_id)
+    assert len(said) >= 5
+    assert messages(theirs, run_id) == said
+
+
+def test_what_dagsters_own_log_wrote_is_read(instance: dg.DagsterInstance, media: Path) -> None:
+    theirs = dg.DagsterInstance.local_temp(str(media / ".dagster"))
+    run_id = ran(theirs)
+    assert messages(instance, run_id) == messages(theirs, run_id)
+
+
+def test_more_runs_than_engines_are_kept(instance: dg.DagsterInstance) -> None:
+    runs = [ran(instance) for _ in range(MOST_ENGINES + 2)]
+    assert all(len(messages(instance, run_id)) >= 5 for run_id in runs)
+
+
+def test_another_process_sees_a_run_at_once(instance: dg.DagsterInstance, media: Path) -> None:
+    run_id = ran(instance)
+    code = f"""
+from pathlib import Path
+from okla_assets.instance import open_instance
+with open_instance(Path({str(media)!r})) as instance:
+    print(len(instance.all_logs({run_id!r})))
+"""
+    seen = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert int(seen.stdout) == len(messages(instance, run_id))
+
+
+def test_a_partition_that_goes_is_gone(instance: dg.DagsterInstance) -> None:
+    assert not instance.has_dynamic_partition(VEHICLES, "v1")
+    instance.add_dynamic_partitions(VEHICLES, ["v1"])
+    assert instance.has_dynamic_partition(VEHICLES, "v1")
+    instance.delete_dynamic_partition(VEHICLES, "v1")
+    assert not instance.has_dynamic_partition(VEHICLES, "v1")
+
+
+def test_a_partition_that_goes_elsewhere_is_gone_soon(
+    instance: dg.DagsterInstance, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.add_dynamic_partitions(VEHICLES, ["v2"])
+    assert instance.has_dynamic_partition(VEHICLES, "v2")
+    with open_instance(media) as elsewhere:
+        elsewhere.delete_dynamic_partition(VEHICLES, "v2")
+    monkeypatch.setattr(records, "BELIEVED_SECONDS", 0.0)
+    assert not instance.has_dynamic_partition(VEHICLES, "v2")
