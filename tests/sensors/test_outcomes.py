@@ -139,7 +139,7 @@ def test_what_is_no_failure(pipeline: Pipeline, why: str) -> None:
     if why == "retried":
         run = run.with_tags({**run.tags, "dagster/will_retry": "true"})
     if why == "another job":
-        run = run._replace(job_name="somebody_elses")  # type: ignore[attr-defined]
+        run = run._replace(job_name="somebody_elses")
     assert notice(pipeline, run) == []
     assert published(pipeline).status == "ready"
 
@@ -170,7 +170,7 @@ def test_a_tick_sees_failures_and_no_cancelled_run(pipeline: Pipeline) -> None:
     instance.report_run_failed(failed, "the process of this run is gone")
     context = dg.build_sensor_context(
         instance=instance,
-        cursor=RunStatusSensorCursor(record_id=0).to_json(),
+        cursor=RunStatusSensorCursor(record_id=0).to_json(),  # type: ignore[no-untyped-call]
         resources={"store": pipeline.store, "alerts": Heard()},
     )
     outcomes.evaluate_tick(context)
