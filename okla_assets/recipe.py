@@ -13,7 +13,7 @@ import dagster as dg
 
 from okla_assets.classifications import classifications
 from okla_assets.composites import composites
-from okla_assets.contract import Listing, Status
+from okla_assets.contract import Listing
 from okla_assets.hotspots import hotspots
 from okla_assets.license_plates import license_plates
 from okla_assets.masks import masks
@@ -86,6 +86,3 @@ def parse_listing_version(text: str | None) -> ListingVersion | None:
     """Status and recipe out of a data version; None for one of an earlier release, or none."""
     parts = (text or "").split(".")
     return ListingVersion(parts[0], parts[1]) if len(parts) == 3 else None
-
-
-STATUSES: tuple[Status, ...] = ("ready", "needs_review", "failed")

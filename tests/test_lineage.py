@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         )
         walk = clips.turn(folder / "walk.mp4", range(0, 400, 10))
         pipeline.store.put(WALK, walk.read_bytes())
-        pipeline.store.put(keys.options(VEHICLE), b'{"spin_frames": 8, "max_width": 320}')
+        pipeline.store.put(keys.options(VEHICLE), b'{"spin_frames": 12, "max_width": 320}')
         listing = pipeline.run(tags=run_tags("upload")).listing
         (first,) = instance.get_runs(limit=1)
         pipeline.run(tags=run_tags("backfill"))

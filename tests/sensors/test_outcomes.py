@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import jsonschema
 import pytest
+from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
 
 from okla_assets import keys
 from okla_assets.contract import Listing, listing_schema
@@ -158,7 +159,19 @@ def test_a_run_that_failed_outside_its_steps_says_why(instance: dg.DagsterInstan
     assert (problem.step, problem.error) == ("run", "the process of this run is gone")
 
 
-def test_cancelled_runs_are_not_asked_about() -> None:
-    """Dagster calls it for FAILURE only; CANCELED is an event of its own."""
-    assert outcomes.default_status is dg.DefaultSensorStatus.RUNNING
-    assert isinstance(outcomes, dg.RunStatusSensorDefinition) or outcomes.name == "outcomes"
+def test_a_tick_sees_failures_and_no_cancelled_run(pipeline: Pipeline) -> None:
+    """Also of runs without a code location, as `okla process` and the nightly batches make them."""
+    sent.clear()
+    instance = pipeline.instance
+    for name in ("failed", "cancelled"):
+        mark_run(instance, keys.parse_vehicle_id(name), dg.DagsterRunStatus.STARTED)
+    cancelled, failed = instance.get_runs()
+    instance.report_run_canceled(cancelled)
+    instance.report_run_failed(failed, "the process of this run is gone")
+    context = dg.build_sensor_context(
+        instance=instance,
+        cursor=RunStatusSensorCursor(record_id=0).to_json(),  # type: ignore[no-untyped-call]
+        resources={"store": pipeline.store, "alerts": Heard()},
+    )
+    outcomes.evaluate_tick(context)
+    assert [facts["vehicle_id"] for _, facts in sent] == ["failed"]
