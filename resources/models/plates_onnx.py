@@ -24,7 +24,7 @@ from resources.models.base import (
     Quad,
     Rgb,
 )
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = "platedet"
     min_score: float = 0.05
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
         """All boxes of the picture, no NMS; the surest of each place with its outline."""
         from okla_assets.imaging.plates import Sighting
 
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
         output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
         rows = np.asarray(output, np.float32)[0]
@@ -71,7 +72,8 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"platedet:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"platedet:{weights.digest(self.weights)}:{self.min_score}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""
@@ -84,12 +86,13 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = "plate_fast"
     min_score: float = 0.05
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
         """All boxes of the picture, no NMS."""
         from okla_assets.imaging.plates import Sighting
 
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
         (output,) = session.run(None, {"images": pixels})
         rows = np.asarray(output)[0]
@@ -109,7 +112,8 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"plate-fast:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"plate-fast:{weights.digest(self.weights)}:{self.min_score}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from resources import weights
 from resources.models.base import Box, ModelInfo, Rgb, View
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
 from resources.models.view_heads import (
     CHANNELS,
     GRID,
@@ -52,17 +52,19 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = WEIGHT
     heads: str = ""
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
 
     def fingerprint(self) -> str:
         """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
-        return f"tiny-vit-views:{weights.digest(self.weights)}:{heads.digest}"
+        own = f"tiny-vit-views:{weights.digest(self.weights)}:{heads.digest}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses: the network and the heads."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from resources import weights
 from resources.models.base import Detection, ModelInfo, Rgb
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
 
 INPUT_SIDE = 640
 PAD_GREY = 114
@@ -24,10 +24,11 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     min_score: float = 0.25
     nms_iou: float = 0.6
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         """All vehicles on each photo, best score first."""
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         found = []
         for photo in photos:
             pixels, scale, left, top = letterbox(photo, INPUT_SIDE)
@@ -37,7 +38,8 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"yolo:{weights.digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        own = f"yolo:{weights.digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""
