@@ -53,29 +53,42 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         top: float,
         shape: tuple[int, ...],
     ) -> list[Detection]:
-        import cv2
-
         classes = list(VEHICLE_CLASSES)
         scores = output[[4 + c for c in classes]]
         best = scores.argmax(axis=0)
         score = scores.max(axis=0)
         keep = score >= self.min_score
-        if not keep.any():
-            return []
         cx, cy, w, h = output[:4, keep] / scale
         boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-        score, best = score[keep], best[keep]
-        # One vehicle may be seen as car and as truck: NMS runs over the classes together.
-        chosen = cv2.dnn.NMSBoxes(boxes.tolist(), score.tolist(), self.min_score, self.nms_iou)
-        height, width = shape
-        found = []
-        for i in np.asarray(chosen, dtype=int).ravel():
-            x, y, w, h = boxes[i]
-            x0, y0 = max(0.0, float(x)), max(0.0, float(y))
-            x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-            label = VEHICLE_CLASSES[classes[best[i]]]
-            found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(score[i]), label))
-        return found
+        labels = [VEHICLE_CLASSES[classes[i]] for i in best[keep]]
+        return vehicles_in(boxes, score[keep], labels, self.min_score, self.nms_iou, shape)
+
+
+def vehicles_in(
+    boxes: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    min_score: float,
+    nms_iou: float,
+    shape: tuple[int, ...],
+) -> list[Detection]:
+    """The best of many overlapping boxes (N, 4; x, y, w, h), cut at the photo of `shape`.
+
+    One vehicle may be seen as car and as truck: NMS runs over the classes together.
+    """
+    import cv2
+
+    if not len(boxes):
+        return []
+    chosen = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), min_score, nms_iou)
+    height, width = shape
+    found = []
+    for i in np.asarray(chosen, dtype=int).ravel():
+        x, y, w, h = boxes[i]
+        x0, y0 = max(0.0, float(x)), max(0.0, float(y))
+        x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
+        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), labels[i]))
+    return found
 
 
 def letterbox(photo: Rgb, side: int) -> tuple[npt.NDArray[np.float32], float, float, float]:
