@@ -24,10 +24,10 @@ from resources.models.view_heads import (
     GRID,
     AngleOdds,
     ViewHeads,
-    decide,
     load_heads,
     packaged_heads,
 )
+from resources.models.view_odds import ViewOdds
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -60,6 +60,12 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
 
+    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
+        """One photo's odds each; a pose for every photo with a box, whatever its category."""
+        session = load_session(self.weights, self.threads, self.runs_on)
+        heads = load_heads(self._heads_path())
+        return [_odds(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
+
     def fingerprint(self) -> str:
         """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
@@ -79,21 +85,26 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _view(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
 ) -> View:
-    (whole,) = mean_features(grid_features(session, [squash(photo)]))
-    category, confidence = heads.category.best(whole)
-    if category != "exterior" or box is None:
-        return View(category, confidence)
+    # The pose costs two passes, so it is asked for only where it will be told.
+    whole = _odds(session, heads, photo, None)
+    view = whole.view()
+    if view.category != "exterior" or box is None:
+        return view
+    return ViewOdds(whole.category, _pose_odds(session, heads, photo, box)).view()
+
+
+def _odds(
+    session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
+) -> ViewOdds:
+    category = heads.category.odds(mean_features(grid_features(session, [squash(photo)])))[0]
+    return ViewOdds(category, None if box is None else _pose_odds(session, heads, photo, box))
+
+
+def _pose_odds(
+    session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box
+) -> AngleOdds:
     crop = vehicle_crop(photo, box)
-    pose = decide(mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]])))[0]
-    return View(
-        category,
-        confidence,
-        angle=pose.angle,
-        angle_confidence=pose.angle_confidence,
-        side=pose.side,
-        side_confidence=pose.side_confidence,
-        azimuth_deg=pose.azimuth_deg,
-    )
+    return mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]]))
 
 
 def mirror_averaged(heads: ViewHeads, grids: Floats) -> AngleOdds:
