@@ -122,13 +122,13 @@ def up(
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets.process import dagster_environment
-    from resources.profiles import check_profile
-    from resources.weights import ensure, names_for, rich_progress
+    from resources.profiles import weights_of
+    from resources.weights import ensure, rich_progress
 
-    check_profile(profile)
+    wanted = weights_of(profile)
     out.joinpath(keys.RAW).mkdir(parents=True, exist_ok=True)
     with rich_progress() as fetching:
-        ensure(names_for(profile), fetching)
+        ensure(wanted, fetching)
     out_console.print(f"Dagster's UI: http://127.0.0.1:{port}  (no login: this machine only)")
     out_console.print(
         f"Drop a folder of photos at {out / 'raw'}/VEHICLE_ID/photos/ and it is processed."
@@ -184,9 +184,10 @@ def models_pull(
     ] = None,
 ) -> None:
     """Fetch weights and check their digests."""
-    from resources.weights import names_for, pull, rich_progress
+    from resources.profiles import weights_of
+    from resources.weights import pull, rich_progress
 
-    wanted = tuple(names) if names else names_for(profile)
+    wanted = tuple(names) if names else weights_of(profile)
     with rich_progress() as progress:
         paths = pull(wanted, progress, force, source)
     for name, path in paths.items():
@@ -261,17 +262,17 @@ def _process(
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets import process as work
     from resources.media_store import LocalMediaStore
-    from resources.profiles import check_profile
-    from resources.weights import ensure, names_for, rich_progress
+    from resources.profiles import weights_of
+    from resources.weights import ensure, rich_progress
 
     store = LocalMediaStore(root=str(out))
     # What the command itself gets wrong is told before anything is copied or fetched.
-    check_profile(profile)
+    wanted = weights_of(profile)
     options = work.merged_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     work.save_options(vehicle, store, options)
     with rich_progress() as fetching:
-        ensure(names_for(profile), fetching)
+        ensure(wanted, fetching)
     if imported.ignored:
         err_console.print(f"ignored, no photo or video: {', '.join(imported.ignored)}", style="dim")
     if imported.kept:

@@ -61,6 +61,11 @@ class Crop:
         whole[self.top : self.top + rows, self.left : self.left + columns] = alpha
         return whole
 
+    def of_photo(self, alpha: Alpha) -> Alpha:
+        """The crop's part of an alpha of the photo."""
+        rows, columns = self.pixels.shape[:2]
+        return alpha[self.top : self.top + rows, self.left : self.left + columns]
+
 
 def crop_of(photo: Rgb, box: Box) -> Crop:
     """Cuts the crop out. Raises ValueError where the box lies outside the photo."""

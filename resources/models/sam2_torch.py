@@ -66,19 +66,12 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """One matte a frame, each by the full recipe; one that contradicts its neighbours is given
         agreement 0."""
-        import cv2
-
         from okla_assets.imaging import turn_mattes
 
         mattes = self.segment(frames, boxes)
-        size = (turn_mattes.GRID, turn_mattes.GRID)
-        grids = []
-        for frame, box, cut in zip(frames, boxes, mattes, strict=True):
-            crop = crop_of(frame, box)
-            rows, columns = crop.pixels.shape[:2]
-            alpha = cut.alpha[crop.top : crop.top + rows, crop.left : crop.left + columns]
-            small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-            grids.append(np.asarray(small, np.float32))
+        crops = [crop_of(frame, box) for frame, box in zip(frames, boxes, strict=True)]
+        pairs = zip(crops, mattes, strict=True)
+        grids = [turn_mattes.as_grid(crop.of_photo(cut.alpha)) for crop, cut in pairs]
         doubted = set(turn_mattes.jumps(grids))
         return [
             Matte(cut.alpha, 0.0 if i in doubted else cut.agreement) for i, cut in enumerate(mattes)
@@ -155,8 +148,10 @@ class _Sam2:
     def logits(self, crops: Sequence[Rgb], boxes: Sequence[Box], batch: int) -> list[Logits]:
         """The refined logits of each crop, (256, 256)."""
         torch = need("torch")
-        pictures = np.stack([_squashed(crop) for crop in crops])
-        corners = np.array([_corners(c, b) for c, b in zip(crops, boxes, strict=True)], np.float32)
+        pictures = np.stack([squashed(crop) for crop in crops])
+        corners = np.array(
+            [corners_of(c, b) for c, b in zip(crops, boxes, strict=True)], np.float32
+        )
         if self._where.compiled and len(pictures) < batch:
             # One shape only: each new one is compiled for a minute.
             more = batch - len(pictures)
@@ -190,13 +185,14 @@ class _Sam2:
         return answer.pred_masks[rows, 0, best][:, None]
 
 
-def _squashed(crop: Rgb) -> Rgb:
+def squashed(crop: Rgb) -> Rgb:
+    """The crop at SAM 2's input size, its aspect ratio given up."""
     import cv2
 
     return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _corners(crop: Rgb, box: Box) -> tuple[float, float, float, float]:
+def corners_of(crop: Rgb, box: Box) -> tuple[float, float, float, float]:
     """The box's corners in pixels of the squashed crop."""
     height, width = crop.shape[:2]
     x, y, w, h = box
