@@ -34,7 +34,7 @@ def test_a_photo_too_large_alone_is_named_by_its_size() -> None:
     def run(batch: Sequence[str]) -> list[str]:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(BrokenSetup, match="too little memory for one photo .9000x6000 pixels"):
+    with pytest.raises(BrokenSetup, match=r"too little memory for one photo .9000x6000 pixels"):
         in_batches(["9000x6000 pixels"] * 4, 4, run, str)
 
 
@@ -49,7 +49,7 @@ def test_a_poisoned_photo_is_found_and_the_others_can_be_asked_again() -> None:
         return [item.upper() for item in batch]
 
     photos = ["a", "b", "c", "d", "bad", "e"]
-    with pytest.raises(PhotoFailed, match="photo 5 of the batch.*it has no pixels") as failed:
+    with pytest.raises(PhotoFailed, match=r"photo 5 of the batch.*it has no pixels") as failed:
         in_batches(photos, 3, run, str)
     assert failed.value.index == 4
     assert asked[2:] == [["d"], ["bad"]]
@@ -80,7 +80,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert place() == place("cpu", "float32")
-    with pytest.raises(BrokenSetup, match="device cuda: torch .* sees 0 GPUs"):
+    with pytest.raises(BrokenSetup, match=r"device cuda: torch .* sees 0 GPUs"):
         place("cuda")
     with pytest.raises(BrokenSetup, match="no device 'gpu'"):
         place("gpu")

@@ -1,6 +1,5 @@
 """YOLO by any file: .pt and .onnx of one network agree, and so do our two readers of one .onnx."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +67,7 @@ def test_a_pt_and_its_onnx_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     network = YOLO("yolo11n.yaml", task="detect")
     network.save("made.pt")
     exported = network.export(format="onnx", imgsz=160, opset=17, simplify=False)
-    os.replace(exported, "made.onnx")
+    Path(exported).replace("made.onnx")
     common = {"side": 160, "min_score": 0.0, "nms_iou": 1.0, "device": "cpu", "runs_on": "cpu"}
     pt, onnx = (
         YoloUltralytics(weights=str(tmp_path / name), **common).detect([picture(), picture(1)])
