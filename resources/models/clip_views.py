@@ -279,7 +279,7 @@ class _Clip:
 
 def _tokenizer(source: Checkpoint) -> Any:
     try:
-        return of_transformers("CLIPTokenizerFast").from_pretrained(
+        return of_transformers("CLIPTokenizer").from_pretrained(
             source.folder, local_files_only=True
         )
     except (OSError, ValueError, TypeError) as error:

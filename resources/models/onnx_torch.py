@@ -479,11 +479,12 @@ def _gather(given: Given, attributes: Attributes, outputs: int) -> Made:
         raise BrokenSetup("a gather of computed places is not among what runs on torch")
     if indices.ndim == 0:
         return (lambda x: x.select(axis, int(indices))), [given[0].tensor]
-    places = given[1].as_tensor(indices.ravel() % 2**31)
+    places = given[1].as_tensor(indices.ravel())
 
     def call(x: Any) -> Any:
-        shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-        return torch.index_select(x, axis, places).reshape(shape)
+        first, last = x.shape[:axis], x.shape[axis:][1:]
+        counted = torch.remainder(places, x.shape[axis])  # -1 is the last
+        return torch.index_select(x, axis, counted).reshape((*first, *indices.shape, *last))
 
     return call, [given[0].tensor]
 

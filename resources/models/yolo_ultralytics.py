@@ -58,7 +58,8 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         default_factory=lambda: {str(number): name for number, name in VEHICLE_CLASSES.items()}
     )
     device: str = "auto"
-    dtype: str = "auto"
+    # bfloat16 knows the corners of a box only to 4 of 640 pixels.
+    dtype: str = "float32"
     compiled: bool = False
     runs_on: RunsOn = "auto"
     batch: int = 16

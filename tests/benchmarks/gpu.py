@@ -367,6 +367,10 @@ def serve(setup: Setup, threads: int, tasks: Any, answers: Any) -> None:
 
     if setup.device == "cpu":
         _let_torchvision_import()
+    else:
+        import torch
+
+        torch.set_num_threads(1)
     cv2.setNumThreads(1)
     clock = Clock()
     pipeline, pictures = Pipeline(setup, clock), scenes()
@@ -583,8 +587,8 @@ def main() -> None:
     parser.add_argument("--nets", type=Path)
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--photos", type=int, default=240)
-    parser.add_argument("--runs", default="4x8,6x6,8x4,1x16", help="processes x threads, ...")
+    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--runs", default="4x6,8x4,1x16", help="processes x threads, ...")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--budget", type=float, default=330.0)
