@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+from pydantic import Field
 
 from resources.errors import BrokenSetup
 from resources.models.base import Box, ModelInfo, Rgb, View
@@ -33,7 +34,6 @@ from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Fl
 from resources.models.view_odds import ViewOdds, pose_odds
 
 KINDS = ("vit", "deit", "dinov2", "swin", "convnext", "convnextv2")
-HALF = (0.5, 0.5, 0.5)
 Meaning = tuple[str, str | None, str | None]
 
 
@@ -41,8 +41,8 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A fine-tuned image classifier of transformers. `weights` is its folder or hub id."""
 
     weights: str
-    mean: tuple[float, float, float] = HALF
-    std: tuple[float, float, float] = HALF
+    mean: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
+    std: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
     device: str = "auto"
     dtype: str = "auto"
     compiled: bool = False

@@ -9,7 +9,8 @@ graphs (`--pack`), so that no weights have to travel: how long they take is meas
 they do. What they answer is thrown away, and the truth about our rendered sample car put in its
 place, so that what comes after a network has a real car to work on.
 
-`pipeline` runs whole photos: decoding, working copy, detector, SAM 2 and the saliency net, views,
+`job` runs whole vehicles through Dagster, as `okla process` does without the promo video, several
+processes at once. `pipeline` runs whole photos: decoding, working copy, detector, SAM 2 and the saliency net, views,
 plates found and masked, exposure, studio scene, shadow, the search of the finished picture, JPEG.
 Every worker process holds the networks; every photo is one thread's; calls for a network wait for
 each other up to 5 ms and run as one batch.
@@ -278,13 +279,11 @@ class Pipeline:
 
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
-        import cv2
-
         from okla_assets.imaging import codec, enhance, quality, studio
         from okla_assets.leak_check import find_leaks
         from okla_assets.plate_masking import Masking, masked_copy
         from okla_assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
-        from resources.models.fused_matte import crop_of, fused
+        from resources.models.fused_matte import crop_of
 
         stage = self._clock.stage
         with stage("decode"):
@@ -301,18 +300,14 @@ class Pipeline:
         with stage("saliency net"):
             self._saliency.saliency(crop.pixels)
         with stage("matte"):
-            rows, columns = crop.pixels.shape[:2]
-            true = scene.alpha[crop.top : crop.top + rows, crop.left : crop.left + columns]
-            logits = np.asarray(20 * true - 10, np.float32)
-            small = cv2.resize(logits, (256, 256), interpolation=cv2.INTER_AREA)
-            cut = fused(crop, np.asarray(cv2.resize(small, (columns, rows)), np.float32), true)
+            cut = true_matte(crop, scene.alpha)
             stored = codec.encode_png((cut.alpha * 255).round().astype(np.uint8))
         with stage("views, waiting included"):
             self._view((photo, scene.box))
         with stage("quality"):
             quality.quality(photo, SIZE[0], SIZE[1], scene.box)
         with stage("plate nets"):
-            self._look_for_plates(photo, scene)
+            look_for_plates(self._plates, photo, scene.box)
         with stage("plates masked"):
             copy = masked_copy(work, photo, scene.quads, Masking("fill"))
             photo = codec.decode_own(copy)
@@ -323,29 +318,42 @@ class Pipeline:
             placement = studio.place(studio.extent(alpha), SIZE[0], 4 / 3)
             picture = studio.compose(photo, alpha, placement, 0.75)
         with stage("leak search"):
-            self._look_for_plates(picture, scene)
+            look_for_plates(self._plates, picture, scene.box)
             find_leaks(picture, scene.quads, [scene.box], _NoPlates(), self._reader)
         with stage("encode"):
             codec.encode_png(codec.resize((cut.alpha * 255).astype(np.uint8), *SIZE))
             codec.encode_jpeg(codec.fit_within(picture, 400), 82)
             return len(codec.encode_jpeg(picture, 90))
 
-    def _look_for_plates(self, photo: Rgb, scene: Scene) -> None:
-        """As `FusedPlates.detect` looks where there is a plate in doubt: both networks on the
-        photo, one again on the vehicle, one on the enlarged places."""
-        from okla_assets.imaging import matte, plates
 
-        x0, y0, x1, y1 = matte.crop_box(scene.box, photo.shape[1], photo.shape[0])
-        vehicle = np.ascontiguousarray(photo[y0:y1, x0:x1])
-        places = [(x0 + 40.0 * i, y0 + 30.0 * i, 120.0, 40.0) for i in range(4)]
-        enlarged, _ = plates.tiles(photo, places, 640)
-        for network, picture in (
-            (self._plates.outlines, photo),
-            (self._plates.boxes, photo),
-            (self._plates.boxes, vehicle),
-            (self._plates.outlines, enlarged),
-        ):
-            network.model_copy(update={"min_score": 2.0}).sightings(picture, 0)
+def look_for_plates(networks: Any, photo: Rgb, box: Box) -> None:
+    """As `FusedPlates.detect` looks where there is a plate in doubt: both networks on the photo,
+    one again on the vehicle, one on the enlarged places."""
+    from okla_assets.imaging import matte, plates
+
+    x0, y0, x1, y1 = matte.crop_box(box, photo.shape[1], photo.shape[0])
+    vehicle = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    places = [(x0 + 40.0 * i, y0 + 30.0 * i, 120.0, 40.0) for i in range(4)]
+    enlarged, _ = plates.tiles(photo, places, 640)
+    for network, picture in (
+        (networks.outlines, photo),
+        (networks.boxes, photo),
+        (networks.boxes, vehicle),
+        (networks.outlines, enlarged),
+    ):
+        network.model_copy(update={"min_score": 2.0}).sightings(picture, 0)
+
+
+def true_matte(crop: Any, alpha: npt.NDArray[np.float32]) -> Any:
+    """The matte the profile's own code makes of true answers of both networks."""
+    import cv2
+
+    from resources.models.fused_matte import fused
+
+    true = crop.of_photo(alpha)
+    logits = np.asarray(20 * true - 10, np.float32)
+    small = cv2.resize(logits, (256, 256), interpolation=cv2.INTER_AREA)
+    return fused(crop, np.asarray(cv2.resize(small, true.shape[::-1]), np.float32), true)
 
 
 class _NoPlates:
@@ -359,6 +367,145 @@ class _NoPlates:
 
     def models(self) -> tuple[Any, ...]:
         return ()
+
+
+class Assets:
+    """The job's own models, which ask the networks and answer with the truth."""
+
+    def __init__(self, setup: Setup, pictures: Sequence[Scene]) -> None:
+        from okla_assets.imaging import codec
+
+        self._models = models_of(setup)
+        self._scenes = [(_sign(codec.decode_own(scene.jpeg)), scene) for scene in pictures]
+
+    def resources(self) -> dict[str, Any]:
+        """By the keys that the assets ask for."""
+        return {
+            "detector": self,
+            "segmenter": self,
+            "views": self,
+            "plate_detector": _AssetPlates(self),
+            "quick_plate_detector": _AssetPlates(self),
+            "plate_reader": self._models["reader"],
+        }
+
+    def scene_of(self, photo: Rgb) -> Scene | None:
+        """The scene a photo shows; None for a finished picture."""
+        sign = _sign(photo)
+        distance, scene = min(
+            ((float(np.abs(sign - known).mean()), scene) for known, scene in self._scenes),
+            key=lambda pair: pair[0],
+        )
+        return scene if distance < 3 else None
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Any]]:
+        """The true box, after the network has looked."""
+        from resources.models.base import Detection
+
+        self._models["detector"].detect(photos)
+        scenes_ = [self.scene_of(photo) for photo in photos]
+        return [[Detection(scene.box, 0.9, "car")] if scene else [] for scene in scenes_]
+
+    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Any]:
+        """The true matte, by the profile's own code."""
+        from resources.models.fused_matte import crop_of
+        from resources.models.onnx import usable_cores
+
+        crops = [crop_of(p, b) for p, b in zip(photos, boxes, strict=True)]
+        self._models["sam2"].logits([c.pixels for c in crops], [c.box for c in crops])
+
+        def one(pair: tuple[Rgb, Any]) -> Any:
+            photo, crop = pair
+            self._models["saliency"].saliency(crop.pixels)
+            scene = self.scene_of(photo)
+            assert scene is not None
+            return true_matte(crop, scene.alpha)
+
+        with ThreadPoolExecutor(min(len(crops), usable_cores())) as pool:
+            return list(pool.map(one, zip(photos, crops, strict=True)))
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[Any]:
+        """An exterior, after the network has looked."""
+        from resources.models.base import View
+
+        self._models["views"].classify(photos, boxes)
+        return [View("exterior", 0.97, "side", 0.9, "left", 0.9, 90.0) for _ in photos]
+
+    def plates(self, photo: Rgb, vehicles: Sequence[Box]) -> list[Any]:
+        """The true plates of a photo, none of a finished picture."""
+        from resources.models.base import PlateFound
+
+        height, width = photo.shape[:2]
+        look_for_plates(
+            self._models["plates"], photo, vehicles[0] if vehicles else (0, 0, width, height)
+        )
+        scene, found = self.scene_of(photo), []
+        for quad in scene.quads if scene else ():
+            (left, top), (right, bottom) = np.min(quad, axis=0), np.max(quad, axis=0)
+            box = (float(left), float(top), float(right - left), float(bottom - top))
+            found.append(PlateFound(quad, box, 0.95, 0.9))
+        return found
+
+    def fingerprint(self) -> str:
+        """Random weights."""
+        return "benchmark"
+
+    def models(self) -> tuple[Any, ...]:
+        """None that a listing should name."""
+        return ()
+
+
+class _AssetPlates:
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+        self.fingerprint, self.models = assets.fingerprint, assets.models
+
+    def detect(self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]) -> list[list[Any]]:
+        return [self._assets.plates(p, v) for p, v in zip(photos, vehicles, strict=True)]
+
+
+def _sign(photo: Rgb) -> npt.NDArray[np.float32]:
+    import cv2
+
+    return np.asarray(cv2.resize(photo, (32, 24), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def serve_vehicles(setup: Setup, threads: int, tasks: Any, answers: Any) -> None:
+    """A worker process: every task is a vehicle of all scenes, through the whole Dagster job."""
+    import tempfile
+
+    import dagster as dg
+
+    from okla_assets import keys
+    from resources.media_store import LocalMediaStore
+    from tests.fakes import VEHICLE
+    from tests.fakes import Pipeline as Job
+
+    if setup.device == "cpu":
+        _let_torchvision_import()
+    pictures = scenes()
+    assets = Assets(setup, pictures)
+    models = {
+        **assets.resources(),
+        "turn_segmenter": assets,
+    }
+
+    def process() -> int:
+        with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
+            store = LocalMediaStore(root=folder)
+            store.put(keys.options(VEHICLE), b'{"promo": false}')
+            job = Job(store, instance, models)
+            job.upload({f"{n:03d}.jpg": scene.jpeg for n, scene in enumerate(pictures)})
+            done = job.run().listing
+            return sum(photo.treatment == "studio" for photo in done.photos)
+
+    finished = process()
+    answers.put(("ready", 0.0))
+    while tasks.get() is not None:
+        began = time.perf_counter()
+        process()
+        answers.put(("photo", time.perf_counter() - began))
+    answers.put(("clock", {"wall": {"photos in the studio": finished}, "cpu": {}}))
 
 
 def serve(setup: Setup, threads: int, tasks: Any, answers: Any) -> None:
@@ -391,12 +538,26 @@ def serve(setup: Setup, threads: int, tasks: Any, answers: Any) -> None:
     answers.put(("clock", {"wall": dict(clock.wall), "cpu": dict(clock.cpu)}))
 
 
-def pipeline_speed(setup: Setup, workers: int, threads: int, photos: int) -> dict[str, Any]:
+def job_speed(setup: Setup, workers: int, vehicles: int) -> dict[str, Any]:
+    """Photos a second of whole vehicles through Dagster, one run at a time in each process."""
+    found = pipeline_speed(setup, workers, 1, vehicles, serve_vehicles)
+    each = len(scenes())
+    stages = found.pop("ms_a_photo")
+    del found["threads"]
+    found["vehicles"] = found.pop("photos")
+    found["photos_in_the_studio"] = stages["photos in the studio"]["wall"] * vehicles / 1000
+    found["photos_per_s"] = round(found["photos_per_s"] * each, 2)
+    return found | {"photos_a_vehicle": each}
+
+
+def pipeline_speed(
+    setup: Setup, workers: int, threads: int, photos: int, target: Callable[..., None] = serve
+) -> dict[str, Any]:
     """Photos a second of the whole path, how busy the GPU was, and where the time went."""
     context = multiprocessing.get_context("spawn")
     tasks, answers = context.Queue(), context.Queue()
     arguments = (setup, threads, tasks, answers)
-    processes = [context.Process(target=serve, args=arguments) for _ in range(workers)]
+    processes = [context.Process(target=target, args=arguments) for _ in range(workers)]
     began = time.perf_counter()
     for process in processes:
         process.start()
@@ -589,10 +750,12 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--runs", default="4x6,8x4,1x16", help="processes x threads, ...")
+    parser.add_argument("--jobs", default="8", help="processes that run whole vehicles, ...")
+    parser.add_argument("--vehicles", type=int, default=0, help="default: three a process")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--budget", type=float, default=330.0)
-    parser.add_argument("--parts", default="pipeline,networks,profile,compiled")
+    parser.add_argument("--parts", default="pipeline,job,networks,profile,compiled")
     given = parser.parse_args()
     if given.pack:
         pack(given.pack)
@@ -637,6 +800,9 @@ def measure(given: argparse.Namespace) -> None:
                 workers, threads = (int(n) for n in run.split("x"))
                 if left() > 60:
                     tell("pipeline", pipeline_speed(setup, workers, threads, given.photos))
+        for workers in [int(n) for n in given.jobs.split(",") if n]:
+            if "job" in given.parts and left() > 60:
+                tell("job", job_speed(setup, workers, given.vehicles or 3 * workers))
         pictures = scenes()
         if "networks" in given.parts:
             for batch in (8, 1, 4, 16, 32):

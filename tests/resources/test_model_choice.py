@@ -110,3 +110,16 @@ def test_what_cannot_be_used_is_named_by_section_and_field(
 def test_a_file_that_is_not_there_is_named(config: Path) -> None:
     with pytest.raises(BadInput, match=r"OKLA_CONFIG names .*okla\.toml, which cannot be read"):
         models_for("local")
+
+
+def test_dagster_takes_every_sibling() -> None:
+    import dagster as dg
+
+    given = {"vit_views": {"weights": "folder"}, "sam2_meta": {"weights": "sam2.pt"}}
+    models = {
+        f"{role}_{name}": kind(**given.get(name, {}))
+        for role, siblings in SIBLINGS.items()
+        for name, kind in siblings.items()
+    }
+    defined = dg.Definitions(resources=models).get_repository_def().get_top_level_resources()
+    assert set(defined) == set(models)
