@@ -10,10 +10,10 @@ they do. What they answer is thrown away, and the truth about our rendered sampl
 place, so that what comes after a network has a real car to work on.
 
 `job` runs whole vehicles through Dagster, as `okla process` does without the promo video, several
-processes at once. `pipeline` runs whole photos: decoding, working copy, detector, SAM 2 and the saliency net, views,
-plates found and masked, exposure, studio scene, shadow, the search of the finished picture, JPEG.
-Every worker process holds the networks; every photo is one thread's; calls for a network wait for
-each other up to 5 ms and run as one batch.
+processes at once. `pipeline` runs whole photos by the functions that the assets call: decoding,
+working copy, detector, SAM 2 and the saliency net, views, plates found and masked, exposure, studio
+scene, shadow, the search of the finished picture, JPEG. Every worker process holds the networks;
+every photo is one thread's; calls for a network wait for each other up to 5 ms and run as one batch.
 """
 
 import argparse
