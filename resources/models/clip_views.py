@@ -18,7 +18,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from resources.errors import BadInput, BrokenSetup
+from resources.errors import BadInput
 from resources.models.base import Box, ModelInfo, Rgb, View
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.torch_models import (
@@ -31,10 +31,10 @@ from resources.models.torch_models import (
     load,
     need,
     normalised,
-    of_transformers,
     place,
     size_of,
     to_device,
+    tokenizer_of,
 )
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
 from resources.models.view_odds import ViewOdds, pose_odds
@@ -256,7 +256,7 @@ class _Clip:
 
     def _read_classes(self) -> dict[str, Floats]:
         """The unit feature (classes, D) of each class: the mean of its sentences'."""
-        tokenizer = _tokenizer(self._source)
+        tokenizer = tokenizer_of(self._source)
         return {
             task: np.stack([self._read(tokenizer, sentences) for sentences in classes.values()])
             for task, classes in self._prompts.sentences.items()
@@ -275,15 +275,3 @@ class _Clip:
             each = torch.nn.functional.normalize(self._model.text_projection(pooled), dim=-1)
             mean = torch.nn.functional.normalize(each.mean(dim=0), dim=-1)
             return np.asarray(mean.cpu().numpy(), np.float32)
-
-
-def _tokenizer(source: Checkpoint) -> Any:
-    try:
-        return of_transformers("CLIPTokenizer").from_pretrained(
-            source.folder, local_files_only=True
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise BrokenSetup(
-            f"{source.folder}: holds no tokenizer; copy tokenizer.json (or vocab.json and "
-            "merges.txt) from where the weights came from"
-        ) from error

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo, Rgb
 from resources.models.sam2_onnx import MEAN, STD
 from resources.models.torch_models import (
@@ -20,10 +19,10 @@ from resources.models.torch_models import (
     in_batches,
     need,
     normalised,
-    of_transformers,
     place,
     size_of,
     to_device,
+    tokenizer_of,
 )
 from resources.models.yolo_onnx import vehicles_in
 
@@ -78,15 +77,7 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _asked(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
         """The question as tokens, and which of them are each word's."""
-        try:
-            tokenizer = of_transformers("AutoTokenizer").from_pretrained(
-                source.folder, local_files_only=True
-            )
-        except (OSError, ValueError, TypeError) as error:
-            raise BrokenSetup(
-                f"{source.folder}: holds no tokenizer; copy tokenizer.json from where the weights "
-                "came from"
-            ) from error
+        tokenizer = tokenizer_of(source)
         asked = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
         end = tokenizer.convert_tokens_to_ids(".")
         stops = [i for i, token in enumerate(asked["input_ids"][0].tolist()) if token == end]

@@ -256,6 +256,23 @@ def _from_folder(class_name: str, source: Checkpoint, where: Place) -> Any:
     return model.to(where.device).eval()
 
 
+def tokenizer_of(source: Checkpoint) -> Any:
+    """The tokenizer that lies with the weights. Raises `BrokenSetup` where there is none."""
+    # Asked for, because transformers makes an empty one of nothing and reads every word as unknown.
+    names = {path.name for path in source.folder.iterdir()}
+    if not ({"tokenizer.json"} <= names or {"vocab.json", "merges.txt"} <= names):
+        raise BrokenSetup(
+            f"{source.folder}: holds no tokenizer; copy tokenizer.json (or vocab.json and "
+            "merges.txt) from where the weights came from"
+        )
+    try:
+        return of_transformers("AutoTokenizer").from_pretrained(
+            source.folder, local_files_only=True
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BrokenSetup(f"{source.folder}: its tokenizer cannot be read: {error}") from error
+
+
 def as_numbers(module: Any, where: Place) -> Any:
     """A module in the place's numbers, compiled where asked for."""
     torch = need("torch")

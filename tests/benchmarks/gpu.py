@@ -13,7 +13,7 @@ place, so that what comes after a network has a real car to work on.
 processes at once. `pipeline` runs whole photos by the functions that the assets call: decoding,
 working copy, detector, SAM 2 and the saliency net, views, plates found and masked, exposure, studio
 scene, shadow, the search of the finished picture, JPEG. Every worker process holds the networks;
-every photo is one thread's; calls for a network wait up to 5 ms for each other and run as one batch.
+every photo is one thread's; calls for a network gather for 5 ms and run as one batch.
 """
 
 import argparse

@@ -56,7 +56,7 @@ def write_dino(folder: Path) -> Path:
         vocab_file=str(folder / "vocab.txt"), vocab=str(folder / "vocab.txt")
     ).save_pretrained(folder)
     torch.manual_seed(0)
-    small = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+    small = {"encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = GroundingDinoConfig(
         d_model=32, num_queries=20, **small, **heads,
