@@ -26,10 +26,12 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -724,7 +726,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def profile(setup: Setup, pictures: Sequence[Scene], out: Path) -> None:
+def profile(setup: Setup, pictures: Sequence[Scene], out: Path) -> str:
     """The costliest operators of one batch through SAM 2, as a table in a file."""
     import torch
 
@@ -736,6 +738,7 @@ def profile(setup: Setup, pictures: Sequence[Scene], out: Path) -> None:
     order = "self_cpu_time_total" if setup.device == "cpu" else "self_cuda_time_total"
     table = seen.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60)
     (out / "top_ops.txt").write_text(table)
+    return "top_ops.txt"
 
 
 # --- all of it ------------------------------------------------------------------------------------
@@ -787,44 +790,51 @@ def measure(given: argparse.Namespace) -> None:
     def left() -> float:
         return float(given.budget - (time.perf_counter() - began))
 
+    def attempt(part: str, least: float, run: Callable[[], Any]) -> None:
+        """One measurement; what fails is told and the others go on, for the machine is lent."""
+        if left() < least:
+            return
+        try:
+            value = run()
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            traceback.print_exc()
+            value = {"failed": f"{type(error).__name__}: {error}"}
+        tell(part, value)
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         setup = Setup(folder, "", given.batch, False, device)
-        detector = make_networks(given.nets, folder, given.tiny)
-        setup = Setup(folder, detector, given.batch, False, device)
-        tell(
-            "networks written", {"detector": detector, **{k: found[k] for k in ("device", "torch")}}
-        )
+        setup = replace(setup, detector=make_networks(given.nets, folder, given.tiny))
+        tell("networks written", {**found, "detector": setup.detector})
+        half, pictures = given.seconds / 2, scenes()
         if "pipeline" in given.parts:
             for run in given.runs.split(","):
                 workers, threads = (int(n) for n in run.split("x"))
-                if left() > 60:
-                    tell("pipeline", pipeline_speed(setup, workers, threads, given.photos))
-        for workers in [int(n) for n in given.jobs.split(",") if n]:
-            if "job" in given.parts and left() > 60:
-                tell("job", job_speed(setup, workers, given.vehicles or 3 * workers))
-        pictures = scenes()
+                attempt(
+                    "pipeline", 60, partial(pipeline_speed, setup, workers, threads, given.photos)
+                )
+        if "job" in given.parts:
+            for workers in [int(n) for n in given.jobs.split(",") if n]:
+                attempt(
+                    "job", 60, partial(job_speed, setup, workers, given.vehicles or 3 * workers)
+                )
         if "networks" in given.parts:
-            for batch in (8, 1, 4, 16, 32):
-                if left() > 30:
-                    one = Setup(folder, detector, batch, False, device)
-                    tell("encoder", encoder_speed(one, batch, given.seconds / 2))
-                    for name in ("sam2", "detector", "views"):
-                        tell(
-                            "network", network_speed(name, one, batch, given.seconds / 2, pictures)
-                        )
+            for batch in (8, 1, 16, 4, 32):
+                one = replace(setup, batch=batch)
+                attempt("encoder", 25, partial(encoder_speed, one, batch, half))
+                for name in ("sam2", "detector", "views"):
+                    attempt("network", 25, partial(network_speed, name, one, batch, half, pictures))
             for name in ("saliency", "plates"):
-                tell("network", network_speed(name, setup, 8, given.seconds / 2, pictures))
-        if "profile" in given.parts and left() > 20:
-            profile(setup, pictures, given.out)
-            tell("profile", "top_ops.txt")
+                attempt("network", 20, partial(network_speed, name, setup, 8, half, pictures))
+        if "profile" in given.parts:
+            attempt("profile", 15, partial(profile, setup, pictures, given.out))
         if "compiled" in given.parts:
-            fast = Setup(folder, detector, given.batch, True, device)
+            fast = replace(setup, compiled=True)
             for name in ("views", "detector", "sam2"):
-                if left() > 60:
-                    tell("network", network_speed(name, fast, given.batch, given.seconds, pictures))
-            if left() > 5:
-                tell("encoder", encoder_speed(fast, given.batch, given.seconds))
+                attempt(
+                    "network", 45, partial(network_speed, name, fast, given.batch, half, pictures)
+                )
+            attempt("encoder", 5, partial(encoder_speed, fast, given.batch, half))
     print(f"{time.perf_counter() - began:.0f} s in all", file=sys.stderr)
 
 
