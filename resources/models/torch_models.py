@@ -180,13 +180,13 @@ def _folder(name: str) -> Path:
 
 def _fetched(hub_id: str) -> Path:
     """Where the hub's client keeps a repository that was fetched before."""
-    hub = need("huggingface_hub")
+    hub, constants = need("huggingface_hub"), need("huggingface_hub.constants")
     try:
         return Path(hub.snapshot_download(hub_id, local_files_only=True))
-    except hub.errors.LocalEntryNotFoundError as error:
+    except need("huggingface_hub.errors").LocalEntryNotFoundError as error:
         raise WeightsMissing(
             f"{hub_id}: is no folder here, and the hub's client has not fetched it to "
-            f"{hub.constants.HF_HUB_CACHE}. Fetch it where the hub can be reached: hf download "
+            f"{constants.HF_HUB_CACHE}. Fetch it where the hub can be reached: hf download "
             f"{hub_id}; or copy its files to a folder and give that folder's path"
         ) from error
 

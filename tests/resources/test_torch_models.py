@@ -120,8 +120,8 @@ def test_a_catalogue_name_that_was_not_pulled_says_how_to_pull_it(
 def test_a_hub_id_that_was_not_fetched_says_how_to_fetch_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = pytest.importorskip("huggingface_hub", reason="needs the gpu extra")
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    constants = pytest.importorskip("huggingface_hub.constants", reason="needs the gpu extra")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsMissing, match="hf download nobody/nothing"):
         checkpoint("nobody/nothing", ("sam2",))
 
