@@ -560,9 +560,21 @@ def pipeline_speed(
     tasks, answers = context.Queue(), context.Queue()
     arguments = (setup, threads, tasks, answers)
     processes = [context.Process(target=target, args=arguments) for _ in range(workers)]
-    began = time.perf_counter()
     for process in processes:
         process.start()
+    try:
+        return _measured(tasks, answers, processes, threads, photos)
+    finally:
+        for process in processes:
+            process.join(3 if process.exitcode is None else 0)
+            process.kill()
+
+
+def _measured(
+    tasks: Any, answers: Any, processes: Sequence[Any], threads: int, photos: int
+) -> dict[str, Any]:
+    workers = len(processes)
+    began = time.perf_counter()
     for _ in processes:
         _expect(answers, processes, "ready")
     warm = time.perf_counter() - began
@@ -575,8 +587,6 @@ def pipeline_speed(
     for _ in range(workers * threads):
         tasks.put(None)
     clocks = [_expect(answers, processes, "clock") for _ in processes]
-    for process in processes:
-        process.join()
     found: dict[str, Any] = {
         "workers": workers,
         "threads": threads,
