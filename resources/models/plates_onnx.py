@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources import weights
 from resources.models.base import (
     Box,
     ModelInfo,
@@ -24,7 +23,7 @@ from resources.models.base import (
     Quad,
     Rgb,
 )
-from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        own = f"platedet:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -112,7 +111,7 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        own = f"plate-fast:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:

@@ -8,9 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import ModelInfo, Rgb
-from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -33,7 +32,7 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"ppocr:{weights.digest(self.weights)}{engine_mark(self.runs_on)}"
+        return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""

@@ -16,9 +16,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import Box, ModelInfo, Rgb, View
-from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
     CHANNELS,
     GRID,
@@ -69,7 +68,7 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     def fingerprint(self) -> str:
         """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
-        own = f"tiny-vit-views:{weights.digest(self.weights)}:{heads.digest}"
+        own = f"tiny-vit-views:{weight_digest(self.weights)}:{heads.digest}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:

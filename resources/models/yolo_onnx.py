@@ -8,9 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import Detection, ModelInfo, Rgb
-from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 INPUT_SIDE = 640
 PAD_GREY = 114
@@ -38,7 +37,7 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        own = f"yolo:{weights.digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:

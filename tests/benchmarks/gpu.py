@@ -426,6 +426,10 @@ class Assets:
         with ThreadPoolExecutor(min(len(crops), usable_cores())) as pool:
             return list(pool.map(one, zip(photos, crops, strict=True)))
 
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Any]:
+        """The same: there is no video."""
+        return self.segment(frames, boxes)
+
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[Any]:
         """An exterior, after the network has looked."""
         from resources.models.base import View
@@ -547,7 +551,8 @@ def job_speed(setup: Setup, workers: int, vehicles: int) -> dict[str, Any]:
     stages = found.pop("ms_a_photo")
     del found["threads"]
     found["vehicles"] = found.pop("photos")
-    found["photos_in_the_studio"] = stages["photos in the studio"]["wall"] * vehicles / 1000
+    studio = stages["photos in the studio"]["wall"] * vehicles / 1000 / workers
+    found["studio_photos_a_vehicle"] = round(studio, 1)
     found["photos_per_s"] = round(found["photos_per_s"] * each, 2)
     return found | {"photos_a_vehicle": each}
 
@@ -745,7 +750,7 @@ def profile(setup: Setup, pictures: Sequence[Scene], out: Path) -> str:
         activities.append(torch.profiler.ProfilerActivity.CUDA)
     with torch.profiler.profile(activities=activities) as seen:
         network_speed("sam2", setup, setup.batch, 0.0, pictures)
-    order = "self_cpu_time_total" if setup.device == "cpu" else "self_cuda_time_total"
+    order = "self_cpu_time_total" if setup.device == "cpu" else "self_device_time_total"
     table = seen.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60)
     (out / "top_ops.txt").write_text(table)
     return "top_ops.txt"
