@@ -1,17 +1,29 @@
 """How batches are fed to a GPU, and which folders of weights are refused, with what words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from resources.errors import BrokenSetup, PhotoFailed
 from resources.models import torch_models
+from resources.models.clip_views import ClipViews
+from resources.models.grounding_dino import GroundingDino
+from resources.models.isnet_onnx import IsNetOnnx
+from resources.models.sam2_meta import Sam2Meta
+from resources.models.sam2_torch import Sam2Torch
+from resources.models.sam2_video import Sam2VideoTorch
 from resources.models.torch_models import checkpoint, in_batches, need, place
+from resources.models.vit_views import VitViews
+from resources.models.yolo_ultralytics import YoloUltralytics
 from resources.weights import PickleRefused, WeightsMissing
 from tests.networks import SAM2_SMALLEST, write_sam2
 from tests.torch_here import torch_or_skip
+
+PICTURE = np.zeros((90, 120, 3), np.uint8)
+BOX = (20.0, 20.0, 80.0, 50.0)
 
 
 def test_a_batch_too_large_for_the_memory_is_halved_and_the_size_remembered() -> None:
@@ -154,3 +166,25 @@ def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_pa
         torch_models.from_folder(
             "Sam2Model", checkpoint(str(folder), ("sam2",)), place("cpu", "float32")
         )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda where: Sam2Torch(weights=where).segment([PICTURE], [BOX]),
+        lambda where: Sam2Torch(weights=where).fingerprint(),
+        lambda where: Sam2VideoTorch(weights=where).segment_turn([PICTURE], [BOX]),
+        lambda where: ClipViews(weights=where).classify([PICTURE], [BOX]),
+        lambda where: VitViews(weights=where).classify([PICTURE], [BOX]),
+        lambda where: GroundingDino(weights=where).detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.pt").detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.onnx").detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.onnx").models(),
+        lambda where: Sam2Meta(weights=f"{where}.pt").segment([PICTURE], [BOX]),
+        lambda where: IsNetOnnx(weights=f"{where}.onnx").saliency(PICTURE),
+    ],
+)
+def test_no_model_answers_without_its_weights(ask: Callable[[str], object], tmp_path: Path) -> None:
+    torch_or_skip("transformers")
+    with pytest.raises(WeightsMissing, match=str(tmp_path / "nowhere")):
+        ask(str(tmp_path / "nowhere"))
