@@ -131,11 +131,11 @@ def up(
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets import up as servers
-    from resources.profiles import check_profile
+    from resources.profiles import weights_of
     from resources.stores import bucket_of, store_for
-    from resources.weights import ensure, names_for, rich_progress
+    from resources.weights import ensure, rich_progress
 
-    check_profile(profile)
+    wanted = weights_of(profile)
     servers.check_port(port)
     if bucket_of(out):
         list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
@@ -143,7 +143,7 @@ def up(
         Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
     if servers.ours():
         with rich_progress() as fetching:
-            ensure(names_for(profile), fetching)
+            ensure(wanted, fetching)
     if closed := servers.prepare(out, runs, gpu_slots):
         out_console.print(f"{closed} runs of killed processes reported as failed")
     out_console.print(
@@ -189,9 +189,10 @@ def models_pull(
     ] = None,
 ) -> None:
     """Fetch weights and check their digests."""
-    from resources.weights import names_for, pull, rich_progress
+    from resources.profiles import weights_of
+    from resources.weights import pull, rich_progress
 
-    wanted = tuple(names) if names else names_for(profile)
+    wanted = tuple(names) if names else weights_of(profile)
     with rich_progress() as progress:
         paths = pull(wanted, progress, force, source)
     for name, path in paths.items():
@@ -266,18 +267,18 @@ def _process(
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets import process as work
     from resources.media_store import LocalMediaStore
-    from resources.profiles import check_profile
+    from resources.profiles import weights_of
     from resources.stores import store_for
-    from resources.weights import ensure, names_for, rich_progress
+    from resources.weights import ensure, rich_progress
 
     store = store_for(out)
     # What the command itself gets wrong is told before anything is copied or fetched.
-    check_profile(profile)
+    wanted = weights_of(profile)
     options = work.merged_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     work.save_options(vehicle, store, options)
     with rich_progress() as fetching:
-        ensure(names_for(profile), fetching)
+        ensure(wanted, fetching)
     if imported.ignored:
         err_console.print(f"ignored, no photo or video: {', '.join(imported.ignored)}", style="dim")
     if imported.kept:

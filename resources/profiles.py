@@ -6,12 +6,7 @@ import dagster as dg
 
 from resources.errors import BadInput
 from resources.event_queue import SqsEventQueue
-from resources.models.carried_matte import CarriedMatte
-from resources.models.fused_matte import FusedMatte
-from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
-from resources.models.ppocr_onnx import PpOcrReader
-from resources.models.tiny_vit import TinyVitViewClassifier
-from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.model_choice import PROFILES, check_extras, models_for, weights_for
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
 from resources.promo_encoder import PromoEncoder
@@ -30,13 +25,22 @@ class Profile(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def profile_names() -> tuple[str, ...]:
     """The profiles there are."""
-    return ("local",)
+    return tuple(PROFILES)
 
 
 def check_profile(profile: str) -> None:
-    """Raises BadInput for a profile that does not exist."""
+    """Raises BadInput for a profile that does not exist, or for a config file that cannot be used;
+    BrokenSetup where packages that it needs are not installed."""
     if profile not in profile_names():
         raise BadInput(f"there is no profile {profile!r}; there is: {', '.join(profile_names())}")
+    check_extras(profile)
+    models_for(profile)
+
+
+def weights_of(profile: str) -> tuple[str, ...]:
+    """The weights of the catalogue that the profile's models load."""
+    check_profile(profile)
+    return weights_for(profile)
 
 
 def resources_for(profile: str) -> dict[str, object]:
@@ -54,11 +58,5 @@ def resources_for(profile: str) -> dict[str, object]:
         "decoder": PhotoDecoder(),
         "video_reader": VideoReader(),
         "promo_encoder": PromoEncoder(),
-        "detector": YoloOnnxDetector(),
-        "segmenter": FusedMatte(),
-        "turn_segmenter": CarriedMatte(),
-        "views": TinyVitViewClassifier(),
-        "plate_detector": FusedPlates(),
-        "quick_plate_detector": PlateFastOnnx(),
-        "plate_reader": PpOcrReader(),
+        **models_for(profile),
     }

@@ -128,16 +128,28 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
         whole = largest_component(silhouette | doubted)
         joined = whole & ~silhouette
         silhouette = whole
-        gate = grown(silhouette, GATE * box_width)
         p = np.clip(saliency, SURELY_NOT, 1 - SURELY_NOT)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
         score[joined] = np.maximum(score[joined], 6 * saliency[joined])
     else:
         score = 6 * np.clip(logits, -10, 10)
+    return _alpha(score, silhouette, box_width), agreement
+
+
+def alone(logits: npt.NDArray[np.float32], box_width: float) -> Alpha:
+    """SAM 2's silhouette by itself: its largest part, gated, its core solid, its edge sharp."""
+    silhouette = largest_component(logits > 0)
+    return _alpha(6 * np.clip(logits, -10, 10), silhouette, box_width)
+
+
+def _alpha(
+    score: npt.NDArray[np.float32], silhouette: npt.NDArray[np.bool_], box_width: float
+) -> Alpha:
+    """Probability from a score, nothing far outside the silhouette, all deep inside it."""
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
-    alpha *= gate
+    alpha *= grown(silhouette, GATE * box_width)
     alpha[grown(silhouette, -CORE * box_width)] = 1
-    return alpha, agreement
+    return alpha
 
 
 def smooth_edge(alpha: Alpha, photo_width: int) -> Alpha:

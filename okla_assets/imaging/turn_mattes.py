@@ -71,6 +71,11 @@ def grey_grid(crop: Rgb) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def as_grid(alpha: Alpha) -> Alpha:
+    """The alpha of a vehicle's crop as a grid."""
+    return np.asarray(cv2.resize(alpha, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
+
+
 def signed_distance(inside: npt.NDArray[np.bool_]) -> Grid:
     """Distance in pixels to the edge of a silhouette, positive inside."""
     solid = inside.astype(np.uint8)

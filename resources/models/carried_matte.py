@@ -86,7 +86,7 @@ class _Turn:
         logits = self._sam2.logits(crop, (x - left, y - top, w, h))
         alpha, self.agreement[i] = matte.fuse(logits, self._seen(i, crop), w)
         self._alphas[i] = alpha
-        self._distance[i] = turn_mattes.signed_distance(_grid(alpha) > 0.5)
+        self._distance[i] = turn_mattes.signed_distance(turn_mattes.as_grid(alpha) > 0.5)
 
     def carry(self, i: int, exact: Sequence[int]) -> None:
         """The matte of one frame between two of the `exact` ones."""
@@ -106,7 +106,9 @@ class _Turn:
 
     def grids(self) -> list[Alpha]:
         """Every frame's alpha as a grid."""
-        return [_grid(self._alphas[i]) for i in range(len(self._frames))]
+        from okla_assets.imaging import turn_mattes
+
+        return [turn_mattes.as_grid(self._alphas[i]) for i in range(len(self._frames))]
 
     def mattes(self) -> list[Matte]:
         """Every frame's matte, at the frame's size."""
@@ -136,11 +138,3 @@ class _Turn:
         if i not in self._grey:
             self._grey[i] = turn_mattes.grey_grid(self._crop(i))
         return self._grey[i]
-
-
-def _grid(alpha: Alpha) -> Alpha:
-    import cv2
-
-    from okla_assets.imaging.turn_mattes import GRID
-
-    return np.asarray(cv2.resize(alpha, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import Box, Matte, ModelInfo, Rgb
+from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
@@ -32,14 +34,55 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.sam2.models() + self.saliency.models()
 
     def _segment(self, photo: Rgb, box: Box) -> Matte:
-        from okla_assets.imaging import matte
+        crop = crop_of(photo, box)
+        logits = self.sam2.logits(crop.pixels, crop.box)
+        return fused(crop, logits, self.saliency.saliency(crop.pixels))
 
-        height, width = photo.shape[:2]
-        x0, y0, x1, y1 = matte.crop_box(box, width, height)
-        crop = np.ascontiguousarray(photo[y0:y1, x0:x1])
-        x, y, w, h = box
-        logits = self.sam2.logits(crop, (x - x0, y - y0, w, h))
-        fused, agreement = matte.fuse(logits, self.saliency.saliency(crop), w)
-        alpha = np.zeros((height, width), np.float32)
-        alpha[y0:y1, x0:x1] = fused
-        return Matte(matte.smooth_edge(alpha, width), agreement)
+
+@dataclass(frozen=True)
+class Crop:
+    """The boxed vehicle with some of its surroundings, cut out of its photo.
+
+    `box` is the vehicle's, in pixels of the crop; `left` and `top` say where on the photo of
+    `height` x `width` the crop lies.
+    """
+
+    pixels: Rgb
+    box: Box
+    left: int
+    top: int
+    height: int
+    width: int
+
+    def on_photo(self, alpha: Alpha) -> Alpha:
+        """An alpha of the crop, at the photo's size: 0 all around it."""
+        whole = np.zeros((self.height, self.width), np.float32)
+        rows, columns = alpha.shape
+        whole[self.top : self.top + rows, self.left : self.left + columns] = alpha
+        return whole
+
+    def of_photo(self, alpha: Alpha) -> Alpha:
+        """The crop's part of an alpha of the photo."""
+        rows, columns = self.pixels.shape[:2]
+        return alpha[self.top : self.top + rows, self.left : self.left + columns]
+
+
+def crop_of(photo: Rgb, box: Box) -> Crop:
+    """Cuts the crop out. Raises ValueError where the box lies outside the photo."""
+    from okla_assets.imaging import matte
+
+    height, width = photo.shape[:2]
+    x0, y0, x1, y1 = matte.crop_box(box, width, height)
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"the box {box} lies outside the photo of {width}x{height} pixels")
+    x, y, w, h = box
+    pixels = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    return Crop(pixels, (x - x0, y - y0, w, h), x0, y0, height, width)
+
+
+def fused(crop: Crop, logits: npt.NDArray[np.float32], saliency: Alpha) -> Matte:
+    """The matte of a photo from both networks' answers (H, W) on its crop."""
+    from okla_assets.imaging import matte
+
+    alpha, agreement = matte.fuse(logits, saliency, crop.box[2])
+    return Matte(matte.smooth_edge(crop.on_photo(alpha), crop.width), agreement)

@@ -1,8 +1,8 @@
 """Warm ONNX Runtime sessions, shared by everything in the process.
 
 A Dagster resource is set up once a run, but loading SAM 2 takes longer than using it, so sessions
-live in a module-level cache keyed by weights digest and threads. `InferenceSession.run` may be
-called from several threads at once; only loading is locked.
+live in a module-level cache keyed by weights digest, threads and engine. `InferenceSession.run` may
+be called from several threads at once; only loading is locked.
 """
 
 from __future__ import annotations
@@ -10,25 +10,87 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from resources import weights
+from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
+from resources.weights import WeightsMissing
 
 if TYPE_CHECKING:
     import onnxruntime
 
-_sessions: dict[tuple[str, int], onnxruntime.InferenceSession] = {}
+RunsOn = Literal["cpu", "gpu", "auto"]
+Engine = Literal["cpu", "onnxruntime-cuda", "torch-cuda"]
+
+_sessions: dict[tuple[str, int, Engine], onnxruntime.InferenceSession] = {}
 _loading = threading.Lock()
 
 # Past this the small networks here spend their time waiting for each other.
 MOST_THREADS = 8
 
 
-def catalogue_model(weight: str) -> ModelInfo:
-    """A catalogue weight as the listing names it."""
+def catalogue_model(weight: str, role: str = "") -> ModelInfo:
+    """A weight as the listing names it; `role` for a file that the catalogue does not know."""
+    if _is_file(weight):
+        return ModelInfo(role, Path(weight).name, weight_digest(weight), "see where it came from")
     entry = weights.find(weight)
     return ModelInfo(entry.role, weight, weights.digest(weight), entry.upstream_licence)
+
+
+def weight_digest(weight: str) -> str:
+    """SHA-256 of a weight of the catalogue, or of the .onnx file at a path."""
+    return _digest_of_file(weight) if _is_file(weight) else weights.digest(weight)
+
+
+def _digest_of_file(weight: str) -> str:
+    from resources.models.torch_models import file_digest
+
+    path = Path(weight).expanduser()
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: there is no such file of weights")
+    return file_digest(path)
+
+
+def _is_file(weight: str) -> bool:
+    return weight.lower().endswith((".onnx", ".ort"))
+
+
+def engine_for(runs_on: RunsOn) -> Engine:
+    """What runs a network: ONNX Runtime's CUDA build where it is installed, else torch's CUDA.
+
+    `auto` falls back to the CPU; for `gpu` that is a `BrokenSetup`.
+    """
+    if runs_on == "cpu":
+        return "cpu"
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        return "onnxruntime-cuda"
+    if _torch_sees_a_gpu():
+        return "torch-cuda"
+    if runs_on == "auto":
+        return "cpu"
+    raise BrokenSetup(
+        'runs_on = "gpu": neither onnxruntime nor torch sees a GPU here. Install a CUDA build of '
+        'torch and NVIDIA\'s driver, or write runs_on = "auto"'
+    )
+
+
+@cache
+def _torch_sees_a_gpu() -> bool:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
+def engine_mark(runs_on: RunsOn) -> str:
+    """What an engine adds to a fingerprint: nothing on the CPU, its name elsewhere."""
+    engine = engine_for(runs_on)
+    return "" if engine == "cpu" else f":{engine}"
 
 
 def usable_cores() -> int:
@@ -46,25 +108,33 @@ def usable_cores() -> int:
     return max(1, min(cores, round(int(quota) / int(period))))
 
 
-def load_session(weight: str, threads: int = 0) -> onnxruntime.InferenceSession:
-    """The warm session of a catalogue weight; `threads` 0 suits it to the machine.
+def load_session(
+    weight: str, threads: int = 0, runs_on: RunsOn = "cpu"
+) -> onnxruntime.InferenceSession:
+    """The warm session of a weight; `threads` 0 suits it to the machine.
 
-    Raises `WeightsMissing` where the file has not been pulled.
+    `weight` is a name of the catalogue or the path of an .onnx file. Raises `WeightsMissing` where
+    the file is not there.
     """
     count = threads or min(usable_cores(), MOST_THREADS)
-    key = (weights.digest(weight), count)
+    engine = engine_for(runs_on)
+    key = (weight_digest(weight), count, engine)
     if session := _sessions.get(key):
         return session
     with _loading:
         if key not in _sessions:
-            _sessions[key] = _new_session(weight, count)
+            _sessions[key] = _new_session(weight, count, engine)
         return _sessions[key]
 
 
-def _new_session(weight: str, threads: int) -> onnxruntime.InferenceSession:
+def _new_session(weight: str, threads: int, engine: Engine = "cpu") -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    path = weights.weight_path(weight)
+    path = Path(weight).expanduser() if _is_file(weight) else weights.weight_path(weight)
+    if engine == "torch-cuda":
+        from resources.models.onnx_torch import TorchSession
+
+        return TorchSession(path, "cuda")
     _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -74,7 +144,17 @@ def _new_session(weight: str, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    if engine == "onnxruntime-cuda":
+        providers.insert(0, "CUDAExecutionProvider")
+    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    if session.get_providers()[0] != providers[0]:
+        # ONNX Runtime only warns, and would take the CPU instead.
+        raise BrokenSetup(
+            f"onnxruntime {onnxruntime.__version__} cannot use CUDA here, though it is built for "
+            "it: its CUDA and cuDNN are missing, or of another version"
+        )
+    return session
 
 
 @cache

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources import weights
 from resources.models.base import (
     Box,
     ModelInfo,
@@ -24,7 +23,7 @@ from resources.models.base import (
     Quad,
     Rgb,
 )
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
 
 if TYPE_CHECKING:
@@ -40,12 +39,13 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = "platedet"
     min_score: float = 0.05
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
         """All boxes of the picture, no NMS; the surest of each place with its outline."""
         from okla_assets.imaging.plates import Sighting
 
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
         output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
         rows = np.asarray(output, np.float32)[0]
@@ -71,7 +71,8 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"platedet:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""
@@ -84,12 +85,13 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = "plate_fast"
     min_score: float = 0.05
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
         """All boxes of the picture, no NMS."""
         from okla_assets.imaging.plates import Sighting
 
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
         (output,) = session.run(None, {"images": pixels})
         rows = np.asarray(output)[0]
@@ -109,7 +111,8 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"plate-fast:{weights.digest(self.weights)}:{self.min_score}"
+        own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""

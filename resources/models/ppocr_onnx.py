@@ -8,9 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import ModelInfo, Rgb
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -18,10 +17,11 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     weights: str = "ppocr_rec"
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
         """Text and mean confidence of its characters, of each strip."""
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
         alphabet = ["", *listed, " "]
         read = []
@@ -32,7 +32,7 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"ppocr:{weights.digest(self.weights)}"
+        return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""

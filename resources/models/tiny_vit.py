@@ -16,18 +16,17 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import Box, ModelInfo, Rgb, View
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
     CHANNELS,
     GRID,
     AngleOdds,
     ViewHeads,
-    decide,
     load_heads,
     packaged_heads,
 )
+from resources.models.view_odds import ViewOdds
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -52,17 +51,25 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = WEIGHT
     heads: str = ""
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
+
+    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
+        """One photo's odds each; a pose for every photo with a box, whatever its category."""
+        session = load_session(self.weights, self.threads, self.runs_on)
+        heads = load_heads(self._heads_path())
+        return [_odds(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
 
     def fingerprint(self) -> str:
         """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
-        return f"tiny-vit-views:{weights.digest(self.weights)}:{heads.digest}"
+        own = f"tiny-vit-views:{weight_digest(self.weights)}:{heads.digest}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses: the network and the heads."""
@@ -77,21 +84,26 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _view(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
 ) -> View:
-    (whole,) = mean_features(grid_features(session, [squash(photo)]))
-    category, confidence = heads.category.best(whole)
-    if category != "exterior" or box is None:
-        return View(category, confidence)
+    # The pose costs two passes, so it is asked for only where it will be told.
+    whole = _odds(session, heads, photo, None)
+    view = whole.view()
+    if view.category != "exterior" or box is None:
+        return view
+    return ViewOdds(whole.category, _pose_odds(session, heads, photo, box)).view()
+
+
+def _odds(
+    session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
+) -> ViewOdds:
+    category = heads.category.odds(mean_features(grid_features(session, [squash(photo)])))[0]
+    return ViewOdds(category, None if box is None else _pose_odds(session, heads, photo, box))
+
+
+def _pose_odds(
+    session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box
+) -> AngleOdds:
     crop = vehicle_crop(photo, box)
-    pose = decide(mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]])))[0]
-    return View(
-        category,
-        confidence,
-        angle=pose.angle,
-        angle_confidence=pose.angle_confidence,
-        side=pose.side,
-        side_confidence=pose.side_confidence,
-        azimuth_deg=pose.azimuth_deg,
-    )
+    return mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]]))
 
 
 def mirror_averaged(heads: ViewHeads, grids: Floats) -> AngleOdds:

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import dagster as dg
 import numpy as np
 
-from resources import weights
 from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import (
+    RunsOn,
+    catalogue_model,
+    engine_mark,
+    load_session,
+    weight_digest,
+)
 from resources.models.sam2_onnx import MEAN, STD
 
 SIDE = 320
@@ -20,12 +25,13 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     weights: str = "u2net"
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def saliency(self, picture: Rgb) -> Alpha:
         """Probability float32 (H, W) that a pixel belongs to what the picture is about."""
         import cv2
 
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         height, width = picture.shape[:2]
         small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
         pixels = (small / max(float(small.max()), 1e-6) - MEAN) / STD
@@ -52,8 +58,8 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"u2net:{weights.digest(self.weights)}"
+        return f"u2net:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""
-        return (catalogue_model(self.weights),)
+        return (catalogue_model(self.weights, "saliency matte"),)

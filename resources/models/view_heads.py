@@ -42,7 +42,7 @@ BINS_OF_SIDE: Final = np.array(
 _BIN_CENTRES: Final = np.arange(BINS) * BIN_DEG
 # Degrees away from the front that each angle may have. People call a car seen from 15 degrees off
 # its axis "front" and from 20 off its flank "side", so the ranges overlap.
-_AZIMUTHS: Final = ((0.0, 22.5), (10.0, 80.0), (67.5, 112.5), (100.0, 170.0), (157.5, 180.0))
+AZIMUTHS: Final = ((0.0, 22.5), (10.0, 80.0), (67.5, 112.5), (100.0, 170.0), (157.5, 180.0))
 _CLEARLY_TURNED: Final = 10.0
 _SURE_OF_SIDE: Final = 0.9
 
@@ -154,7 +154,7 @@ def decide(odds: AngleOdds) -> list[Pose]:
 
 def _pose(azimuth: Floats, angle: Floats, side: Floats) -> Pose:
     best, best_side = int(angle.argmax()), int(side.argmax())
-    low, high = _AZIMUTHS[best]
+    low, high = AZIMUTHS[best]
     # Only the bins that agree with class and side vote, so that a second peak of the odds (front
     # against rear, left against right) cannot pull the mean into the middle between the two.
     from_front = np.minimum(_BIN_CENTRES, 360.0 - _BIN_CENTRES)

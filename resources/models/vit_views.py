@@ -1,0 +1,139 @@
+"""Category, angle and side by a ViT that the owner fine-tuned, read from its folder.
+
+The labels of its config.json (`id2label`) say what it knows: `interior`, `misc`, `exterior`, an
+angle (`front`, `side`, ...) or an angle and a side (`front-quarter left`); an angle says exterior.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+from pydantic import Field
+
+from resources.errors import BrokenSetup
+from resources.models.base import Box, ModelInfo, Rgb, View
+from resources.models.clip_views import boxed_square
+from resources.models.torch_models import (
+    Checkpoint,
+    as_numbers,
+    checkpoint,
+    from_folder,
+    in_batches,
+    load,
+    need,
+    normalised,
+    place,
+    size_of,
+    to_device,
+)
+from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
+from resources.models.view_odds import ViewOdds, pose_odds
+
+KINDS = ("vit", "deit", "dinov2", "swin", "convnext", "convnextv2")
+Meaning = tuple[str, str | None, str | None]
+
+
+class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A fine-tuned image classifier of transformers. `weights` is its folder or hub id."""
+
+    weights: str
+    mean: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
+    std: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
+    device: str = "auto"
+    dtype: str = "auto"
+    compiled: bool = False
+    batch: int = 32
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        """One view a photo; angle, side and azimuth only for an exterior with a box."""
+        return [odds.view() for odds in self.odds(photos, boxes)]
+
+    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
+        """One photo's odds each: the category from the whole photo, the pose from the box."""
+        pairs = list(zip(photos, boxes, strict=True))
+        return in_batches(pairs, self.batch, self._odds, lambda pair: size_of(pair[0]))
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        where = place(self.device, self.dtype)
+        return f"vit-views:{self._checkpoint().digest}:{self.mean}:{self.std}:{where}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return (self._checkpoint().info("views"),)
+
+    def _checkpoint(self) -> Checkpoint:
+        return checkpoint(self.weights, KINDS)
+
+    def _odds(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ViewOdds]:
+        source = self._checkpoint()
+        meanings = meanings_of(source.config.get("id2label"), str(source.folder))
+        side = int(source.config.get("image_size", 224))
+        pictures = [boxed_square(photo, None, side) for photo, _ in pairs]
+        crops = [boxed_square(photo, box, side) for photo, box in pairs if box is not None]
+        labels = self._labels(source, pictures + crops)
+        poses = iter(labels[len(pairs) :])
+        return [
+            ViewOdds(
+                _category(labels[i], meanings),
+                None if box is None else _pose(next(poses), meanings),
+            )
+            for i, (_, box) in enumerate(pairs)
+        ]
+
+    def _labels(self, source: Checkpoint, pictures: Sequence[Rgb]) -> Floats:
+        """Probabilities (N, labels)."""
+        torch = need("torch")
+        where = place(self.device, self.dtype, self.compiled)
+        kind = "AutoModelForImageClassification"
+        model = from_folder(kind, source, where)
+        ready = load(f"{kind}.ready", source.digest, where, lambda: as_numbers(model, where))
+        with torch.inference_mode():
+            pixels = normalised(to_device(np.stack(pictures), where), self.mean, self.std)
+            logits = ready(pixel_values=pixels.to(getattr(torch, where.dtype))).logits
+            return softmax(np.asarray(logits.float().cpu().numpy()))
+
+
+def meanings_of(labels: Any, where: str) -> list[Meaning]:
+    """What each label says: category, angle, side. One that says nothing is a `BrokenSetup`."""
+    if not isinstance(labels, Mapping) or not labels:
+        raise BrokenSetup(f"{where}: its config.json has no id2label, so its labels mean nothing")
+    return [_meaning(str(labels[number]), where) for number in sorted(labels, key=int)]
+
+
+def _meaning(label: str, where: str) -> Meaning:
+    said = "-".join(re.findall(r"[a-z]+", label.lower())).removeprefix("exterior-")
+    if said in CATEGORIES:
+        return said, None, None
+    side = next((s for s in SIDES if said.endswith(f"-{s}")), None)
+    angle = said.removesuffix(f"-{side}")
+    if angle not in ANGLES:
+        raise BrokenSetup(
+            f"{where}: the label {label!r} is neither a category ({', '.join(CATEGORIES)}) nor an "
+            f"angle ({', '.join(ANGLES)}), with or without left or right behind it"
+        )
+    return "exterior", angle, side
+
+
+def _category(odds: Floats, meanings: Sequence[Meaning]) -> Floats:
+    sums = [sum(p for p, m in zip(odds, meanings, strict=True) if m[0] == c) for c in CATEGORIES]
+    return np.asarray(sums, np.float32)
+
+
+def _pose(odds: Floats, meanings: Sequence[Meaning]) -> AngleOdds | None:
+    """None where the network knows no angles."""
+    if not any(angle for _, angle, _ in meanings):
+        return None
+    angle, side = np.zeros(len(ANGLES), np.float32), np.zeros(len(SIDES), np.float32)
+    for p, (_, named, sided) in zip(odds, meanings, strict=True):
+        if named is not None:
+            angle[ANGLES.index(named)] += p  # type: ignore[arg-type]
+            side += (
+                p / 2 if sided is None else p * np.array([sided == s for s in SIDES], np.float32)
+            )
+    whole = max(float(angle.sum()), 1e-9)
+    return pose_odds(angle[None] / np.float32(whole), side[None] / np.float32(whole))

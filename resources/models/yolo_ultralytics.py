@@ -1,0 +1,174 @@
+"""Any YOLO detector of Ultralytics (v8, 11, 26) as vehicle detector, batched: .pt or .onnx.
+
+Only the network is Ultralytics' here: photos are letterboxed and boxes chosen by our own code, the
+same for every format, so that a .pt and its .onnx agree, and nothing of the package's is run that
+downloads, installs or reports.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from resources.errors import BrokenSetup
+from resources.models.base import Detection, ModelInfo, Rgb
+from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
+from resources.models.torch_models import (
+    Place,
+    as_numbers,
+    file_digest,
+    in_batches,
+    load,
+    need,
+    place,
+    size_of,
+    to_device,
+)
+from resources.models.yolo_onnx import VEHICLE_CLASSES, letterbox, vehicles_in
+from resources.weights import WeightsMissing
+
+Floats = npt.NDArray[np.float32]
+
+QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
+"""Ultralytics' own switches, read when it is imported: else it reports each run to its makers and
+installs packages by itself."""
+
+
+class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Vehicles (COCO car, bus, truck) by a YOLO network.
+
+    `weights` is a name of the catalogue, or the path of an .onnx or .pt file. A .pt is a pickle,
+    which can run any code while it is opened: name only one that you trust. `classes` maps the
+    network's class numbers to what they are, for a network of other classes than COCO's.
+    """
+
+    weights: str = "yolov8m"
+    side: int = 640
+    min_score: float = 0.25
+    nms_iou: float = 0.6
+    classes: dict[str, str] = Field(
+        default_factory=lambda: {str(number): name for number, name in VEHICLE_CLASSES.items()}
+    )
+    device: str = "auto"
+    # bfloat16 knows the corners of a box only to 4 of 640 pixels.
+    dtype: str = "float32"
+    compiled: bool = False
+    runs_on: RunsOn = "auto"
+    batch: int = 16
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        """All vehicles on each photo, best score first."""
+        return in_batches(photos, self.batch, self._detect, size_of)
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        own = f"{self.side}:{self.min_score}:{self.nms_iou}:{sorted(self.classes.items())}"
+        if self._is_pickle():
+            return f"yolo-pt:{self._pickle_digest()}:{own}:{place(self.device, self.dtype)}"
+        return f"yolo-onnx:{weight_digest(self.weights)}:{own}{engine_mark(self.runs_on)}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        role = "vehicle detector"
+        if not self._is_pickle():
+            return (catalogue_model(self.weights, role),)
+        path = Path(self.weights)
+        return (ModelInfo(role, path.name, self._pickle_digest(), "AGPL-3.0"),)
+
+    def _is_pickle(self) -> bool:
+        return self.weights.lower().endswith(".pt")
+
+    def _pickle_digest(self) -> str:
+        path = Path(self.weights).expanduser()
+        if not path.is_file():
+            raise WeightsMissing(
+                f"{path}: there is no such file of YOLO weights; it is not downloaded by itself"
+            )
+        return file_digest(path)
+
+    def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        boxed = [letterbox(photo, self.side) for photo in photos]
+        if self._is_pickle():
+            outputs = self._by_torch(np.concatenate([pixels for pixels, *_ in boxed]))
+        else:
+            session = load_session(self.weights, 0, self.runs_on)
+            name = session.get_inputs()[0].name
+            # Exports have their batch of 1 inside.
+            outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
+        classes = {int(number): name for number, name in self.classes.items()}
+        found = []
+        for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
+            boxes, scores, labels = self._candidates(output, classes)
+            boxes = (boxes - np.array([left, top, 0, 0], np.float32)) / np.float32(scale)
+            found.append(
+                vehicles_in(boxes, scores, labels, self.min_score, self.nms_iou, photo.shape[:2])
+            )
+        return found
+
+    def _by_torch(self, pixels: Floats) -> list[Floats]:
+        torch = need("torch")
+        where = place(self.device, self.dtype, self.compiled)
+        digest, path = self._pickle_digest(), Path(self.weights).expanduser()
+        network = load("yolo", digest, where, lambda: _network(path, where))
+        with torch.inference_mode():
+            tensor = to_device(pixels, where).to(getattr(torch, where.dtype))
+            output = network(tensor)
+            output = output[0] if isinstance(output, (tuple, list)) else output
+            return list(output.float().cpu().numpy())
+
+    def _candidates(
+        self, output: Floats, classes: Mapping[int, str]
+    ) -> tuple[Floats, Floats, list[str]]:
+        """Boxes (x, y, w, h) of the letterboxed picture, their scores, and what they are.
+
+        A network gives (4 + classes, places): centre, size and a score a class; or, where it
+        chooses by itself (26), (boxes, 6): two corners, score and class.
+        """
+        rows = np.asarray(output, np.float32)
+        if rows.ndim == 2 and rows.shape[1] == 6:
+            number = rows[:, 5].astype(int)
+            kept = rows[np.isin(number, list(classes)) & (rows[:, 4] >= self.min_score)]
+            boxes = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
+            return boxes, kept[:, 4], [classes[int(n)] for n in kept[:, 5]]
+        last = max(classes)
+        if rows.ndim != 2 or rows.shape[0] <= 4 + last:
+            raise BrokenSetup(
+                f"{self.weights}: its output {rows.shape} has no class {last}; set classes to the "
+                'network\'s own numbers, for one of cars alone {"0" = "car"}'
+            )
+        numbers = list(classes)
+        scores = rows[[4 + number for number in numbers]]
+        best, score = scores.argmax(axis=0), scores.max(axis=0)
+        keep = score >= self.min_score
+        cx, cy, w, h = rows[:4, keep]
+        boxes = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
+        return boxes, score[keep], [classes[numbers[i]] for i in best[keep]]
+
+
+def _network(path: Path, where: Place) -> Any:
+    """The network of a .pt file, on its device, its batch norms folded in."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    torch, ultralytics = need("torch"), need("ultralytics")
+    try:
+        network = ultralytics.YOLO(str(path), task="detect").model
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise BrokenSetup(f"{path}: is no YOLO network of Ultralytics: {error}") from error
+    if not isinstance(network, torch.nn.Module):
+        raise BrokenSetup(f"{path}: is no YOLO network of Ultralytics")
+    return as_numbers(network.float().fuse(verbose=False).to(where.device).eval(), where)

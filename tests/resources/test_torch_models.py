@@ -1,0 +1,190 @@
+"""How batches are fed to a GPU, and which folders of weights are refused, with what words."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resources.errors import BrokenSetup, PhotoFailed
+from resources.models import torch_models
+from resources.models.clip_views import ClipViews
+from resources.models.grounding_dino import GroundingDino
+from resources.models.isnet_onnx import IsNetOnnx
+from resources.models.sam2_meta import Sam2Meta
+from resources.models.sam2_torch import Sam2Torch
+from resources.models.sam2_video import Sam2VideoTorch
+from resources.models.torch_models import checkpoint, in_batches, need, place
+from resources.models.vit_views import VitViews
+from resources.models.yolo_ultralytics import YoloUltralytics
+from resources.weights import PickleRefused, WeightsMissing
+from tests.networks import SAM2_SMALLEST, write_sam2
+from tests.torch_here import torch_or_skip
+
+PICTURE = np.zeros((90, 120, 3), np.uint8)
+BOX = (20.0, 20.0, 80.0, 50.0)
+
+
+def test_a_batch_too_large_for_the_memory_is_halved_and_the_size_remembered() -> None:
+    torch = torch_or_skip()
+    tried: list[int] = []
+
+    def run(batch: Sequence[int]) -> list[int]:
+        tried.append(len(batch))
+        if len(batch) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return [item * 10 for item in batch]
+
+    assert in_batches(range(10), 8, run, str) == [item * 10 for item in range(10)]
+    assert tried == [8, 4, 2, 2, 2, 2, 2]
+
+
+def test_a_photo_too_large_alone_is_named_by_its_size() -> None:
+    torch = torch_or_skip()
+
+    def run(batch: Sequence[str]) -> list[str]:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(BrokenSetup, match=r"too little memory for one photo .9000x6000 pixels"):
+        in_batches(["9000x6000 pixels"] * 4, 4, run, str)
+
+
+def test_a_poisoned_photo_is_found_and_the_others_can_be_asked_again() -> None:
+    torch_or_skip()
+    asked: list[list[str]] = []
+
+    def run(batch: Sequence[str]) -> list[str]:
+        asked.append(list(batch))
+        if "bad" in batch:
+            raise ValueError("it has no pixels")
+        return [item.upper() for item in batch]
+
+    photos = ["a", "b", "c", "d", "bad", "e"]
+    with pytest.raises(PhotoFailed, match=r"photo 5 of the batch.*it has no pixels") as failed:
+        in_batches(photos, 3, run, str)
+    assert failed.value.index == 4
+    assert asked[2:] == [["d"], ["bad"]]
+    del photos[failed.value.index]
+    assert in_batches(photos, 3, run, str) == ["A", "B", "C", "D", "E"]
+
+
+def test_the_index_holds_through_batches_within_batches() -> None:
+    torch_or_skip()
+
+    def inner(batch: Sequence[int]) -> list[int]:
+        if 5 in batch:
+            raise RuntimeError("broken")
+        return list(batch)
+
+    with pytest.raises(PhotoFailed) as failed:
+        in_batches(range(8), 4, lambda batch: in_batches(batch, 2, inner, str), str)
+    assert failed.value.index == 5
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it() -> None:
+    with pytest.raises(BrokenSetup, match=r"no_such_network.*pip install 'okla-media\[gpu\]'"):
+        need("no_such_network")
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    torch = torch_or_skip()
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert place() == place("cpu", "float32")
+    with pytest.raises(BrokenSetup, match=r"device cuda: torch .* sees 0 GPUs"):
+        place("cuda")
+    with pytest.raises(BrokenSetup, match="no device 'gpu'"):
+        place("gpu")
+    with pytest.raises(BrokenSetup, match="no dtype 'int8'"):
+        place("cpu", "int8")
+
+
+def test_missing_and_foreign_folders_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="no such folder"):
+        checkpoint(str(tmp_path / "nowhere"), ("sam2",))
+    with pytest.raises(WeightsMissing, match=r"holds no \.safetensors"):
+        checkpoint(str(tmp_path), ("sam2",))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(PickleRefused, match="pickle can run any code"):
+        checkpoint(str(tmp_path), ("sam2",))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(WeightsMissing, match=r"holds no config\.json"):
+        checkpoint(str(tmp_path), ("sam2",))
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(BrokenSetup, match="no configuration of a transformers model"):
+        checkpoint(str(tmp_path), ("sam2",))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(BrokenSetup, match="weights of a model 'bert'; looked for sam2 or other"):
+        checkpoint(str(tmp_path), ("sam2", "other"))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sam2"}))
+    assert checkpoint(str(tmp_path), ("sam2",)).folder == tmp_path
+
+
+def test_a_catalogue_name_that_was_not_pulled_says_how_to_pull_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_MODELS_DIR", str(tmp_path))
+    with pytest.raises(WeightsMissing, match=r"okla models pull sam2\.1_hiera_large"):
+        checkpoint("sam2.1_hiera_large", ("sam2",))
+
+
+def test_a_hub_id_that_was_not_fetched_says_how_to_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants", reason="needs the gpu extra")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsMissing, match="hf download nobody/nothing"):
+        checkpoint("nobody/nothing", ("sam2",))
+
+
+def test_the_digest_follows_the_weights_and_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sam2"}))
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    first = checkpoint(str(tmp_path), ("sam2",)).digest
+    assert checkpoint(str(tmp_path), ("sam2",)).digest == first
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    second = checkpoint(str(tmp_path), ("sam2",)).digest
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sam2", "layers": 3}))
+    assert len({first, second, checkpoint(str(tmp_path), ("sam2",)).digest}) == 3
+
+
+def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_path: Path) -> None:
+    torch_or_skip("transformers")
+    from safetensors.torch import load_file, save_file
+
+    folder = write_sam2(tmp_path / "sam2", SAM2_SMALLEST)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["mask_decoder.iou_token.weight"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BrokenSetup, match=r"1 weights of Sam2Model .* mask_decoder\.iou_token"):
+        torch_models.from_folder(
+            "Sam2Model", checkpoint(str(folder), ("sam2",)), place("cpu", "float32")
+        )
+    (folder / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(BrokenSetup, match="cannot be loaded as Sam2Model"):
+        torch_models.from_folder(
+            "Sam2Model", checkpoint(str(folder), ("sam2",)), place("cpu", "float32")
+        )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda where: Sam2Torch(weights=where).segment([PICTURE], [BOX]),
+        lambda where: Sam2Torch(weights=where).fingerprint(),
+        lambda where: Sam2VideoTorch(weights=where).segment_turn([PICTURE], [BOX]),
+        lambda where: ClipViews(weights=where).classify([PICTURE], [BOX]),
+        lambda where: VitViews(weights=where).classify([PICTURE], [BOX]),
+        lambda where: GroundingDino(weights=where).detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.pt").detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.onnx").detect([PICTURE]),
+        lambda where: YoloUltralytics(weights=f"{where}.onnx").models(),
+        lambda where: Sam2Meta(weights=f"{where}.pt").segment([PICTURE], [BOX]),
+        lambda where: IsNetOnnx(weights=f"{where}.onnx").saliency(PICTURE),
+    ],
+)
+def test_no_model_answers_without_its_weights(ask: Callable[[str], object], tmp_path: Path) -> None:
+    torch_or_skip("transformers")
+    with pytest.raises(WeightsMissing, match=str(tmp_path / "nowhere")):
+        ask(str(tmp_path / "nowhere"))
