@@ -9,13 +9,13 @@ from typing import Protocol
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys, previews
+from okla_assets import costs, keys, previews
 from okla_assets.contract import (
     Classification,
     Classifications,
     Composite,
     Composites,
-    Cost,
+    FailedPhoto,
     Hotspots,
     LicensePlates,
     Listing,
@@ -30,12 +30,14 @@ from okla_assets.contract import (
     Promo,
     PromoVideo,
     RawPhotos,
+    RefusedFile,
     Spin,
     SpinFrames,
     Status,
     WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.per_photo import joined
 from okla_assets.viewer import pages
 from resources.media_store import MediaStore
 from resources.models.base import (
@@ -100,7 +102,7 @@ def listing(
         hotspots,
         promo_video,
     )
-    fresh = build(tables, profile.name, models)
+    fresh = build(tables, profile.name, models, costs.prices())
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
@@ -116,7 +118,11 @@ def listing(
         rows=[previews.listing_row(photo) for photo in published.photos],
         pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
-        extra={"status": published.status, "reasons": "\n".join(published.reasons) or "none"},
+        extra={
+            "status": published.status,
+            "reasons": "\n".join(published.reasons) or "none",
+            **costs.told(published.cost),
+        },
     )
 
 
@@ -138,6 +144,18 @@ class Tables:
     def problems(self) -> tuple[str, ...]:
         """What of the vehicle's options could not be used."""
         return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+
+    @property
+    def failed(self) -> tuple[FailedPhoto, ...]:
+        """Photos that a step could not do."""
+        tables = (self.masks, self.views, self.plates, self.composites)
+        return tuple(failure for table in tables for failure in table.failed)
+
+    def gpu_seconds(self) -> float:
+        """Those of `seconds` in which a model was at work on a GPU."""
+        frames = (*self.masks.frames, *self.plates.frames)
+        rows = (*self.masks.rows, *self.views.rows, *self.plates.rows, *self.composites.rows)
+        return sum(row.gpu_seconds for row in (*rows, *frames))
 
     def seconds(self) -> dict[str, float]:
         """Seconds of computing that went into each table."""
@@ -164,21 +182,23 @@ def _spent(rows: Iterable[_Timed]) -> float:
     return sum(row.seconds for row in rows)
 
 
-def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
+def build(
+    tables: Tables, profile: str, models: Iterable[ModelInfo], prices: costs.Prices
+) -> Listing:
     """The listing of the vehicle's tables."""
     raw, spin, promo = tables.raw, tables.spin, tables.promo
     photos = tuple(
         _listed(*rows)
-        for rows in zip(
+        for rows in joined(
             raw.photos,
             tables.masks.rows,
             tables.views.rows,
             tables.plates.rows,
             tables.composites.rows,
-            strict=True,
         )
     )
-    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos)
+    failed = tuple(_failed(*both) for both in joined(raw.photos, tables.failed))
+    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
     return Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
@@ -194,12 +214,9 @@ def build(tables: Tables, profile: str, models: Iterable[ModelInfo]) -> Listing:
             ),
         ),
         options=raw.options,
-        cost=Cost(
-            seconds={step: round(spent, 2) for step, spent in tables.seconds().items()},
-            usd=None,
-        ),
+        cost=costs.cost_of(tables.seconds(), tables.gpu_seconds(), prices),
         photos=photos,
-        refused=(*raw.refused, *tables.frames.refused),
+        refused=(*raw.refused, *tables.frames.refused, *failed),
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin),
         spin_reason=spin.reason,
         promo=_promo(promo),
@@ -213,21 +230,23 @@ def judge(
     problems: Sequence[str],
     masks: Sequence[Mask],
     photos: Sequence[ListingPhoto],
+    failed: Sequence[RefusedFile] = (),
 ) -> tuple[Status, tuple[str, ...]]:
     """The listing's status and what a person should look at.
 
-    `problems` are what of the vehicle's options could not be used.
+    `problems` are what of the vehicle's options could not be used, `failed` the photos that were
+    accepted and that a step could not do.
     """
     if not photos:
         return "failed", (
-            f"none of the {len(raw.refused)} uploaded files could be used"
-            if raw.refused
+            f"none of the {len(raw.refused) + len(failed)} uploaded files could be used"
+            if raw.refused or failed
             else "no photo was uploaded",
         )
     reasons = list(problems)
     if not any(photo.category == "exterior" for photo in photos):
         reasons.append("no photo shows the vehicle from outside")
-    for photo, mask in zip(photos, masks, strict=True):
+    for photo, mask in joined(photos, masks):
         name = f"{photo.category}_{photo.number:03d}"
         if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
             reasons.append(f"{name}: {photo.treatment_reason}")
@@ -235,6 +254,7 @@ def judge(
             reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+    reasons += [f"{file.source_key.rsplit('/', 1)[-1]}: {file.detail}" for file in failed]
     return ("needs_review" if reasons else "ready"), tuple(reasons)
 
 
@@ -301,6 +321,15 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames) -> Spin | None:
         height=table.height,
         viewer_key=keys.spin_page(vehicle),
         gaps=table.gaps,
+    )
+
+
+def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:
+    return RefusedFile(
+        source_key=photo.source_key,
+        reason="step_failed",
+        detail=f"{failure.step} failed on this photo: {failure.detail}",
+        number=photo.number,
     )
 
 
