@@ -140,11 +140,11 @@ def run_vehicle(
         if not result.success:
             if any(_is_interrupt(event) for event in result.all_events):
                 raise KeyboardInterrupt  # dagster takes Ctrl-C for a step that failed
-            return None, "\n".join(_failures(result.all_events))
+            return None, "\n".join(failures(result.all_events))
     return Listing.model_validate_json(store.get(keys.listing(vehicle))), ""
 
 
-def _failures(events: Sequence[object]) -> Iterator[str]:
+def failures(events: Sequence[object]) -> Iterator[str]:
     """What went wrong, a line a failed step; of a run that failed outside its steps, its own."""
     for event in events:
         error = getattr(getattr(event, "event_specific_data", None), "error", None)
