@@ -162,10 +162,12 @@ class _Line(Generic[RowT]):
     def run(self, jobs: Sequence[Job[RowT]]) -> Drawn[RowT, RowT | Exception]:
         """Each job with its row, known or new, or with the error that is its own."""
         threads = max(1, min(MOST_THREADS, usable_cores() // 2))
-        most = batch_of(self.models) + threads
-        begun = work_ahead(jobs, self._begin, threads, most, "prepare")
+        batch = batch_of(self.models)
+        # One batch is ready when the model has done the one before, and not much more: a photo
+        # and its matte are 20 MB.
+        begun = work_ahead(jobs, self._begin, threads, batch + threads, "prepare")
         with closing(begun), closing(self._answered(begun)) as answered:
-            finished = work_ahead(answered, self._finish, threads, most, "finish")
+            finished = work_ahead(answered, self._finish, threads, max(batch, threads), "finish")
             with closing(finished):
                 for (job, _), future in finished:
                     result = result_of(future)

@@ -26,7 +26,7 @@ from tests.fakes import (
     finished_key,
 )
 
-POISON = (20, 40, 235)
+POISON = (40, 20, 235)
 """Paint of the car that the models below cannot do."""
 PHOTOS = {
     "1.jpg": pictures.jpeg(pictures.car(1)),
