@@ -103,7 +103,7 @@ def composites(
         "Finishing",
         jobs,
         partial(look_for_plates, search),
-        (plate_detector, plate_reader),
+        (plate_detector,),  # the reader gets strips of text height, a few a picture
         StepCache(store, vehicle, "composites", Composite),
         progress,
     )

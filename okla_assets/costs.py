@@ -5,6 +5,7 @@ as the CPU's. They are kept in the rows, so that what is reused keeps what it co
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,8 +35,15 @@ class Meter:
 
 
 def on_gpu(model: object) -> bool:
-    """Whether a model says by its `device` that it is on a GPU; one that says nothing is not."""
-    return str(getattr(model, "device", "cpu")).startswith("cuda")
+    """Whether a model says by its `device` that it is on a GPU; one that says nothing is not.
+
+    `auto` is a GPU where torch, which such a model has loaded by the time it was used, sees one.
+    """
+    device = str(getattr(model, "device", "cpu"))
+    torch = sys.modules.get("torch")
+    if device == "auto":
+        return torch is not None and bool(torch.cuda.is_available())
+    return device.startswith("cuda")
 
 
 @dataclass(frozen=True)

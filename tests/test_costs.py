@@ -1,10 +1,12 @@
 """The ledger: every second once, money only where all of it is known."""
 
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from okla_assets.costs import CPU_HOUR, GPU_HOUR, Meter, Prices, cost_of, prices, told
+from okla_assets.costs import CPU_HOUR, GPU_HOUR, Meter, Prices, cost_of, on_gpu, prices, told
 from resources.errors import BrokenSetup
 
 
@@ -24,6 +26,17 @@ def test_only_models_on_a_gpu_are_counted() -> None:
     with meter.at_work(OnCpu(), OnGpu()):
         time.sleep(0.01)
     assert 0.01 <= meter.gpu < 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_model_that_looks_for_a_gpu_itself_is_on_one_where_torch_sees_one(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: there))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert on_gpu(SimpleNamespace(device="auto")) is there
+    monkeypatch.delitem(sys.modules, "torch")
+    assert not on_gpu(SimpleNamespace(device="auto"))
 
 
 def test_time_that_ends_in_an_error_was_spent_too() -> None:
