@@ -299,6 +299,7 @@ def _process(
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets import process as work
+    from okla_assets.costs import prices
     from resources.media_store import LocalMediaStore
     from resources.profiles import check_profile
     from resources.weights import ensure, names_for, rich_progress
@@ -306,6 +307,7 @@ def _process(
     store = LocalMediaStore(root=str(out))
     # What the command itself gets wrong is told before anything is copied or fetched.
     check_profile(profile)
+    prices()
     options = work.merged_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     work.save_options(vehicle, store, options)

@@ -2,10 +2,12 @@
 
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from okla_assets import cli
 from okla_assets.costs import CPU_HOUR, GPU_HOUR, Meter, Prices, cost_of, on_gpu, prices, told
 from resources.errors import BrokenSetup
 
@@ -85,3 +87,18 @@ def test_what_is_no_price_stops_and_is_named(monkeypatch: pytest.MonkeyPatch, te
     monkeypatch.setenv(GPU_HOUR, text)
     with pytest.raises(BrokenSetup, match=GPU_HOUR):
         prices()
+
+
+def test_the_command_says_so_before_it_does_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "car").mkdir()
+    monkeypatch.setenv(CPU_HOUR, "cheap")
+    monkeypatch.setattr(
+        "sys.argv", ["okla", "process", str(tmp_path / "car"), "--out", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == cli.NOTHING_MADE
+    assert CPU_HOUR in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
