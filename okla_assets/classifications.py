@@ -1,5 +1,7 @@
 """Vision: what each photo shows, from where, and how good it is."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import dagster as dg
@@ -16,10 +18,11 @@ from okla_assets.contract import (
 )
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.per_photo import Outputs, joined
+from okla_assets.stages import Staged, read_picture, run_staged
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
-from resources.models.base import ViewClassifier
+from resources.models.base import Box, Rgb, View, ViewClassifier
 from resources.progress import Progress
 
 VERSION = "1"
@@ -48,21 +51,28 @@ def classifications(
     """
     vehicle = vehicle_of(context)
     jobs = [
-        Job(
+        Staged(
             photo.number,
             photo.name,
             digest_of("view", VERSION, photo.digest, mask.digest, views.fingerprint()),
-            partial(classify, photo, mask, store, views),
+            partial(read, photo, mask, store),
+            partial(measure, photo),
         )
-        for photo, mask in zip(raw_photos.photos, masks.rows, strict=True)
+        for photo, mask in joined(raw_photos.photos, masks.rows)
     ]
-    cache = StepCache(store, vehicle, "views", Classification)
-    done = run_jobs("Classifying", jobs, cache, progress)
+    done = run_staged(
+        "Classifying",
+        jobs,
+        partial(classify, views),
+        (views,),
+        StepCache(store, vehicle, "views", Classification),
+        progress,
+    )
     rows = tuple(
         _with_intake_issues(row, photo, mask)
-        for row, photo, mask in zip(done.rows, raw_photos.photos, masks.rows, strict=True)
+        for row, photo, mask in joined(done.rows, raw_photos.photos, masks.rows)
     )
-    table = Classifications(rows=rows)
+    table = Classifications(rows=rows, failed=done.failed)
     return previews.result(
         context,
         table,
@@ -70,25 +80,41 @@ def classifications(
         counts={c: sum(r.category == c for r in rows) for c in previews.CATEGORIES},
         computed=done.computed,
         seconds=done.seconds,
-        rows=[previews.view_row(p, r) for p, r in zip(raw_photos.photos, rows, strict=True)],
+        rows=[previews.view_row(p, r) for p, r in joined(raw_photos.photos, rows)],
         pictures=(),  # they show plates
         link=keys.raw_photos(vehicle),
     )
 
 
-def classify(
-    photo: Photo, mask: Mask, store: MediaStore, views: ViewClassifier
-) -> tuple[Classification, Outputs]:
-    """One photo's row."""
-    from okla_assets.imaging import codec, quality
+@dataclass(frozen=True)
+class Shown:
+    """A working copy and the main vehicle's box on it."""
 
-    picture = codec.decode_own(store.get(photo.work_key))
-    box = None
-    if mask.vehicle_box is not None:
-        box = geometry.move_box(mask.vehicle_box, picture.shape[1] / photo.width)
-    (view,) = views.classify([picture], [box])
-    subject = box if view.category == "exterior" else None
-    measured = quality.quality(picture, photo.width, photo.height, subject)
+    picture: Rgb
+    box: Box | None
+
+
+def read(photo: Photo, mask: Mask, store: MediaStore) -> Shown:
+    """One photo, ready for the model."""
+    picture, box = read_picture(store, photo.work_key), mask.vehicle_box
+    if box is not None:
+        box = geometry.move_box(box, picture.shape[1] / photo.width)
+    return Shown(picture, box)
+
+
+def classify(views: ViewClassifier, shown: Sequence[Shown]) -> list[tuple[Shown, View]]:
+    """What each photo shows."""
+    found = views.classify([s.picture for s in shown], [s.box for s in shown])
+    return list(zip(shown, found, strict=True))
+
+
+def measure(photo: Photo, known: tuple[Shown, View]) -> tuple[Classification, Outputs]:
+    """One photo's row: what it shows and how good it is."""
+    from okla_assets.imaging import quality
+
+    shown, view = known
+    subject = shown.box if view.category == "exterior" else None
+    measured = quality.quality(shown.picture, photo.width, photo.height, subject)
     row = Classification(
         number=photo.number,
         category=view.category,

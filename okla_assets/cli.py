@@ -115,6 +115,45 @@ def demo(
 
 
 @app.command()
+def bench(
+    folder: Annotated[Path, typer.Argument(help="A folder with the photos of one car.")],
+    profile: ProfileOption = "local",
+    rounds: Annotated[int, typer.Option(min=1, help="Times the car is made anew.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    price_hour: Annotated[
+        float | None, typer.Option(min=0.0, help="What an hour of this machine costs, in dollars.")
+    ] = None,
+    vendor_price: Annotated[
+        str, typer.Option(help="What a vendor asks for an image, in dollars, or from-to.")
+    ] = "0.05-0.20",
+) -> None:
+    """Measure this machine on a folder of photos: seconds by step, photos a second, and money."""
+    import json
+
+    from okla_assets import bench as work
+    from resources.profiles import weights_of
+    from resources.weights import ensure, rich_progress
+
+    if not folder.is_dir():
+        _stop(f"{folder} is not a folder; give the folder that holds the car's photos")
+    wanted = weights_of(profile)
+    vendor = work.prices_of(vendor_price)
+    with rich_progress() as fetching:
+        ensure(wanted, fetching)
+    with _bars() as progress:
+        found = work.bench(folder, profile, rounds, progress)
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_dict(price_hour, vendor), indent=2) + "\n")
+        return
+    table = Table("step", "seconds a vehicle", "ms a photo")
+    for step, seconds in found.steps.items():
+        table.add_row(step, f"{seconds:.2f}", f"{1000 * seconds / found.photos:.0f}")
+    out_console.print(table)
+    for line in work.said(found, price_hour, vendor):
+        out_console.print(line, soft_wrap=True, highlight=False)
+
+
+@app.command()
 def up(
     out: Out = "okla-media",
     profile: ProfileOption = "local",
@@ -266,6 +305,7 @@ def _process(
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets import process as work
+    from okla_assets.costs import prices
     from resources.media_store import LocalMediaStore
     from resources.profiles import weights_of
     from resources.stores import store_for
@@ -274,6 +314,7 @@ def _process(
     store = store_for(out)
     # What the command itself gets wrong is told before anything is copied or fetched.
     wanted = weights_of(profile)
+    prices()
     options = work.merged_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     work.save_options(vehicle, store, options)

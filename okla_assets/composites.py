@@ -1,5 +1,6 @@
 """Studio: the finished photos."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -18,22 +19,25 @@ from okla_assets.contract import (
     Masks,
     Photo,
     PhotoPlates,
-    Quad,
     RawPhotos,
     StudioOptions,
     Treatment,
 )
 from okla_assets.imaging import geometry
-from okla_assets.leak_check import find_leaks, said, texts_on
+from okla_assets.leak_check import Shown, find_leaks, said, texts_on
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.per_photo import Outputs, joined
 from okla_assets.plate_masking import Masking, choose_masking, surely_interior, vehicle_boxes
+from okla_assets.stages import Staged, run_staged
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from okla_assets.imaging.studio import Placement
     from resources.models.base import Rgb
 
@@ -75,7 +79,7 @@ def composites(
     options = raw_photos.options
     search = LeakSearch(plate_detector, plate_reader, choose_masking(options, store)[0])
     jobs = [
-        Job(
+        Staged(
             photo.number,
             photo.name,
             digest_of(
@@ -88,19 +92,22 @@ def composites(
                 search.fingerprint,
                 options.of_pictures,
             ),
-            partial(finish, vehicle, photo, mask, view, plates, options, store, search),
+            partial(compose, photo, mask, view, plates, options, store),
+            partial(finish, vehicle, photo, view, options),
         )
-        for photo, mask, view, plates in zip(
-            raw_photos.photos,
-            masks.rows,
-            classifications.rows,
-            license_plates.rows,
-            strict=True,
+        for photo, mask, view, plates in joined(
+            raw_photos.photos, masks.rows, classifications.rows, license_plates.rows
         )
     ]
-    cache = StepCache(store, vehicle, "composites", Composite)
-    done = run_jobs("Finishing", jobs, cache, progress)
-    table = Composites(rows=done.rows)
+    done = run_staged(
+        "Finishing",
+        jobs,
+        partial(look_for_plates, search),
+        (plate_detector,),  # the reader gets strips of text height, a few a picture
+        StepCache(store, vehicle, "composites", Composite),
+        progress,
+    )
+    table = Composites(rows=done.rows, failed=done.failed)
     return previews.result(
         context,
         table,
@@ -109,9 +116,7 @@ def composites(
         | {"kept_back": sum(r.withheld is not None for r in table.rows)},
         computed=done.computed,
         seconds=done.seconds,
-        rows=[
-            previews.composite_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)
-        ],
+        rows=[previews.composite_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.thumbnail_key for r in table.rows if r.thumbnail_key],
         link=keys.processed_folder(vehicle),
     )
@@ -148,40 +153,50 @@ class LeakSearch:
         logo = self.masking.picture()
         return () if logo is None else texts_on(logo[..., :3], self.reader)
 
-    def verdict(self, picture: "Rgb", shown: "Shown") -> str | None:
-        """Why the picture must be kept back, or None where it may be shown."""
-        leaks = find_leaks(
-            picture,
-            shown.plates,
-            shown.vehicles,
-            self.detector,
-            self.reader,
-            self.allowed,
-            shown.surely_interior,
-        )
-        return said(leaks) if leaks else None
+    def verdicts(self, pictures: "Sequence[Rgb]", shown: Sequence[Shown]) -> list[str | None]:
+        """Why each picture must be kept back, or None where it may be shown."""
+        if not pictures:
+            return []
+        found = find_leaks(pictures, shown, self.detector, self.reader, self.allowed)
+        return [said(leaks) if leaks else None for leaks in found]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a finished picture shows, in its pixels: plates, and vehicles, the main one first."""
+class Draft:
+    """A finished picture that has still to be searched for plates, and what it was made of.
 
-    plates: tuple[Quad, ...]
-    vehicles: tuple[Box, ...]
-    surely_interior: bool = False
+    `before` is the photo as taken but without plates, at gallery size; `grey` the matte.
+    """
+
+    treatment: Treatment
+    reason: str | None
+    picture: "Rgb"
+    shown: Shown
+    before: "Rgb"
+    before_shows: Shown
+    source_box: Box
+    grey: "npt.NDArray[np.uint8] | None"
 
 
-def finish(
-    vehicle: keys.VehicleId,
+@dataclass(frozen=True)
+class Searched:
+    """A draft after the search: why it is kept back, and whether its `before` may be shown."""
+
+    draft: Draft
+    checked: bool
+    withheld: str | None
+    shows_before: bool
+
+
+def compose(
     photo: Photo,
     mask: Mask,
     view: Classification,
     plates: PhotoPlates,
     options: StudioOptions,
     store: MediaStore,
-    search: LeakSearch,
-) -> tuple[Composite, Outputs]:
-    """One photo's row and its files: the finished photo, its thumbnail, its matte, its before."""
+) -> Draft:
+    """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging import codec, enhance, studio
 
     treatment, reason = choose_treatment(mask, view, options)
@@ -202,8 +217,36 @@ def finish(
         picture = codec.fit_within(picture, options.max_width)
         shown = _shown(mask, plates, picture.shape[1] / photo.width)
         shown = replace(shown, surely_interior=surely_interior(view))
-    checked = search.masking.style != "none"
-    withheld = search.verdict(picture, shown) if checked else None
+    around = _shown(mask, plates, before.shape[1] / photo.width)
+    return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
+
+
+def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
+    """Each draft with what the search says of it, and of the photo before."""
+    in_studio = [d.treatment == "studio" for d in drafts]
+    if search.masking.style == "none":
+        return [Searched(d, False, None, s) for d, s in zip(drafts, in_studio, strict=True)]
+    withheld = search.verdicts([d.picture for d in drafts], [d.shown for d in drafts])
+    # The photo before shows the street too, which the studio picture does not.
+    more = [i for i, kept in enumerate(withheld) if kept is None and in_studio[i]]
+    befores = search.verdicts(
+        [drafts[i].before for i in more], [drafts[i].before_shows for i in more]
+    )
+    clean = {i for i, kept in zip(more, befores, strict=True) if kept is None}
+    return [Searched(d, True, withheld[i], i in clean) for i, d in enumerate(drafts)]
+
+
+def finish(
+    vehicle: keys.VehicleId,
+    photo: Photo,
+    view: Classification,
+    options: StudioOptions,
+    searched: Searched,
+) -> tuple[Composite, Outputs]:
+    """One photo's row and its files: the finished photo, its thumbnail, its matte, its before."""
+    from okla_assets.imaging import codec
+
+    draft = searched.draft
     processed_key = keys.processed_photo(
         vehicle, view.category, photo.number, options.output_format
     )
@@ -211,28 +254,25 @@ def finish(
     mask_key = keys.processed_mask(vehicle, view.category, photo.number)
     before_key = keys.before_photo(vehicle, view.category, photo.number)
     outputs = {}
-    if withheld is None:
-        outputs[processed_key] = _encode(picture, options)
-        small = codec.fit_within(picture, THUMBNAIL_SIDE)
+    if searched.withheld is None:
+        outputs[processed_key] = _encode(draft.picture, options)
+        small = codec.fit_within(draft.picture, THUMBNAIL_SIDE)
         outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
-    if withheld is None and treatment == "studio":
-        # The photo before shows the street too, which the studio picture does not.
-        around = _shown(mask, plates, before.shape[1] / photo.width)
-        if not checked or search.verdict(before, around) is None:
-            outputs[before_key] = codec.encode_jpeg(before, 82)
-    if grey is not None and view.category == "exterior":
-        outputs[mask_key] = codec.encode_png(codec.resize(grey, photo.width, photo.height))
+    if searched.shows_before:
+        outputs[before_key] = codec.encode_jpeg(draft.before, 82)
+    if draft.grey is not None and view.category == "exterior":
+        outputs[mask_key] = codec.encode_png(codec.resize(draft.grey, photo.width, photo.height))
     row = Composite(
         number=photo.number,
-        treatment=treatment,
-        reason=reason,
+        treatment=draft.treatment,
+        reason=draft.reason,
         processed_key=processed_key if processed_key in outputs else None,
         thumbnail_key=thumbnail_key if thumbnail_key in outputs else None,
         mask_key=mask_key if mask_key in outputs else None,
         before_key=before_key if before_key in outputs else None,
-        source_box=source_box,
-        plates_checked=checked,
-        withheld=withheld,
+        source_box=draft.source_box,
+        plates_checked=searched.checked,
+        withheld=searched.withheld,
         seconds=0,
     )
     return row, outputs

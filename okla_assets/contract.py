@@ -110,11 +110,15 @@ class Photo(Row):
 
 
 class RefusedFile(Row):
-    """One upload that cannot be used, and why."""
+    """One upload that cannot be used, and why.
+
+    `number` is that of a photo that was accepted, and that a later step could not do.
+    """
 
     source_key: str
     reason: RefusalReason
     detail: str
+    number: int | None = None
 
 
 class RawPhotos(Row):
@@ -159,10 +163,29 @@ class WalkaroundFrames(Row):
     seconds: float
 
 
+class PhotoRow(Row):
+    """What one step says of one photo or frame, and what that took.
+
+    `seconds` are the step's; in `gpu_seconds` of them a model was at work on a GPU.
+    """
+
+    number: int
+    seconds: float
+    gpu_seconds: float = 0.0
+
+
+class FailedPhoto(Row):
+    """One photo that a step could not do, and what went wrong; later steps go on without it."""
+
+    number: int
+    step: str
+    detail: str
+
+
 MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
 
 
-class Mask(Row):
+class Mask(PhotoRow):
     """The main vehicle of one photo.
 
     `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
@@ -171,7 +194,6 @@ class Mask(Row):
     that the photo is not about.
     """
 
-    number: int
     status: MaskStatus
     vehicle_box: Box | None
     other_vehicles: tuple[Box, ...] = ()
@@ -179,7 +201,6 @@ class Mask(Row):
     matte_key: str | None
     agreement: Confidence | None
     digest: str
-    seconds: float
 
 
 class Masks(Row):
@@ -187,6 +208,7 @@ class Masks(Row):
 
     rows: tuple[Mask, ...]
     frames: tuple[Mask, ...] = ()
+    failed: tuple[FailedPhoto, ...] = ()
 
 
 class Quality(Row):
@@ -196,10 +218,9 @@ class Quality(Row):
     issues: tuple[str, ...]
 
 
-class Classification(Row):
+class Classification(PhotoRow):
     """What one photo shows and how good it is."""
 
-    number: int
     category: Category
     category_confidence: Confidence
     angle: Angle | None
@@ -207,13 +228,13 @@ class Classification(Row):
     side: Side | None
     azimuth_deg: float | None = Field(ge=0, lt=360)
     quality: Quality
-    seconds: float
 
 
 class Classifications(Row):
     """Table of `classifications`."""
 
     rows: tuple[Classification, ...]
+    failed: tuple[FailedPhoto, ...] = ()
 
 
 PlateCarrier = Literal["main", "other", "none"]
@@ -230,17 +251,15 @@ class FoundPlate(Row):
     vehicle: PlateCarrier
 
 
-class PhotoPlates(Row):
+class PhotoPlates(PhotoRow):
     """The plates of one photo or frame, best first; `masked_key` is its copy without them.
 
     Steps downstream read `masked_key` and never the copy that intake made.
     """
 
-    number: int
     plates: tuple[FoundPlate, ...]
     masked_key: str
     digest: str
-    seconds: float
 
 
 class LicensePlates(Row):
@@ -253,9 +272,10 @@ class LicensePlates(Row):
     problems: tuple[str, ...]
     rows: tuple[PhotoPlates, ...]
     frames: tuple[PhotoPlates, ...] = ()
+    failed: tuple[FailedPhoto, ...] = ()
 
 
-class Composite(Row):
+class Composite(PhotoRow):
     """One finished photo. `reason` says why it is not on the studio scene, where it is not.
 
     `withheld` says why there is no finished picture: a plate can still be seen on it.
@@ -265,7 +285,6 @@ class Composite(Row):
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
     """
 
-    number: int
     treatment: Treatment
     reason: str | None
     processed_key: str | None
@@ -275,13 +294,13 @@ class Composite(Row):
     withheld: str | None
     before_key: str | None
     source_box: Box
-    seconds: float
 
 
 class Composites(Row):
     """Table of `composites`."""
 
     rows: tuple[Composite, ...]
+    failed: tuple[FailedPhoto, ...] = ()
 
 
 class SpinFrame(Row):
@@ -387,9 +406,13 @@ class PipelineInfo(Row):
 
 
 class Cost(Row):
-    """Seconds of computing by step that went into these outputs; money where a price is set."""
+    """Seconds of computing that went into these outputs, by step and by device ("cpu", "gpu").
+
+    Each second is counted once a side; `usd` is money, where the price of an hour is set.
+    """
 
     seconds: dict[str, float]
+    device_seconds: dict[str, float] = {}
     usd: float | None
 
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from okla_assets import keys
 from okla_assets.contract import Box, FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.costs import Meter
 from okla_assets.imaging import geometry
 from okla_assets.per_photo import Outputs
 from okla_assets.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
+from okla_assets.stages import batch_of, in_batches
 from okla_assets.step_cache import digest_of
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, Rgb
@@ -32,6 +34,7 @@ class _Looker:
     store: MediaStore
     detector: PlateDetector
     quick: PlateDetector
+    meter: Meter
 
     def picture(self, i: int) -> Rgb:
         """Frame `i`, plates and all."""
@@ -43,18 +46,25 @@ class _Looker:
         """The vehicles of frame `i`, the main one first."""
         return vehicle_boxes(self.masks[i], 1.0)
 
-    def look(self, i: int, detector: PlateDetector) -> "list[Spot]":
-        """What a detector finds on frame `i` and is to be believed."""
+    def look(self, at: Sequence[int], detector: PlateDetector) -> "list[list[Spot]]":
+        """What a detector finds on each of these frames and is to be believed."""
         from okla_assets.imaging import plates
         from okla_assets.imaging.plate_tracks import Spot
 
-        boxes = self.boxes(i)
-        (found,) = detector.detect([self.picture(i)], [boxes])
-        return [
-            Spot(np.array(c.quad, np.float32), c.score)
-            for c in found
-            if plates.believed(c.box, c.score, c.agreement, boxes, False)
-        ]
+        spots = []
+        for batch in in_batches(at, batch_of([detector])):
+            pictures, boxes = [self.picture(i) for i in batch], [self.boxes(i) for i in batch]
+            with self.meter.at_work(detector):
+                found = detector.detect(pictures, boxes)
+            for vehicles, candidates in zip(boxes, found, strict=True):
+                spots.append(
+                    [
+                        Spot(np.array(c.quad, np.float32), c.score)
+                        for c in candidates
+                        if plates.believed(c.box, c.score, c.agreement, vehicles, False)
+                    ]
+                )
+        return spots
 
 
 def find_on_frames(
@@ -66,6 +76,7 @@ def find_on_frames(
     store: MediaStore,
     detector: PlateDetector,
     quick: PlateDetector,
+    meter: Meter,
     advance: Callable[[str], None],
 ) -> tuple[list[PhotoPlates], Outputs]:
     """One row a frame and the masked copies, by key.
@@ -76,7 +87,7 @@ def find_on_frames(
     """
     from okla_assets.imaging import codec, plate_tracks
 
-    looker = _Looker(frames, masks, store, detector, quick)
+    looker = _Looker(frames, masks, store, detector, quick, meter)
     sightings = _sightings(looker)
     rows = []
     outputs: dict[str, bytes] = {}
@@ -103,23 +114,27 @@ def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
 
     count = len(looker.frames)
     sightings: list[list[Spot] | None] = [None] * count
-    for i in sorted({*range(0, count, STEP), count - 1}):
-        sightings[i] = looker.look(i, looker.detector)
-    for i in plate_tracks.undecided(sightings):
-        sightings[i] = looker.look(i, looker.detector)
+
+    def look_well(at: Sequence[int]) -> None:
+        for i, spots in zip(at, looker.look(at, looker.detector), strict=True):
+            sightings[i] = spots
+
+    look_well(sorted({*range(0, count, STEP), count - 1}))
+    look_well(plate_tracks.undecided(sightings))
     tracked = plate_tracks.follow(sightings)
-    for i in range(count):
-        if sightings[i] is None:
-            seen = looker.look(i, looker.quick)
-            known = [plate_tracks.matched(spot, tracked[i]) for spot in seen]
-            if any(track is None for track in known):
-                sightings[i] = looker.look(i, looker.detector)
-            else:
-                sightings[i] = [
-                    plate_tracks.fitted(track, spot)
-                    for spot, track in zip(seen, known, strict=True)
-                    if track is not None
-                ]
+    between = [i for i in range(count) if sightings[i] is None]
+    unknown = []
+    for i, seen in zip(between, looker.look(between, looker.quick), strict=True):
+        known = [plate_tracks.matched(spot, tracked[i]) for spot in seen]
+        if any(track is None for track in known):
+            unknown.append(i)
+        else:
+            sightings[i] = [
+                plate_tracks.fitted(track, spot)
+                for spot, track in zip(seen, known, strict=True)
+                if track is not None
+            ]
+    look_well(unknown)
     return sightings
 
 

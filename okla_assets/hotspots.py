@@ -27,7 +27,7 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Job, Outputs, run_jobs
+from okla_assets.per_photo import Job, Outputs, joined, run_jobs
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.progress import Progress
@@ -70,13 +70,12 @@ def hotspots(
     vehicle = vehicle_of(context)
     photos = [
         Pictured(*rows, store)
-        for rows in zip(
+        for rows in joined(
             raw_photos.photos,
             masks.rows,
             classifications.rows,
             license_plates.rows,
             composites.rows,
-            strict=True,
         )
     ]
     board = Board(photos, spin_frames, raw_photos.options, store)

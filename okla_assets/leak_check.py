@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from resources.models.base import Box, PlateDetector, Quad, Rgb, TextReader
+from resources.models.base import Box, PlateDetector, PlateFound, Quad, Rgb, TextReader
 
 
 @dataclass(frozen=True)
@@ -25,54 +24,93 @@ class Leak:
     characters: int
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a finished picture shows, in its pixels: covered plates, and vehicles, main one first.
+
+    One that is `surely_interior` needs both networks to agree on a plate, as when plates are
+    masked.
+    """
+
+    plates: Sequence[Quad]
+    vehicles: Sequence[Box]
+    surely_interior: bool = False
+
+
 def find_leaks(
-    picture: Rgb,
-    quads: Sequence[Quad],
-    vehicles: Sequence[Box],
+    pictures: Sequence[Rgb],
+    shown: Sequence[Shown],
     detector: PlateDetector,
     reader: TextReader,
     allowed: Sequence[str] = (),
-    surely_interior: bool = False,
-) -> list[Leak]:
-    """What on a finished picture may still be a plate; empty where nothing is.
+) -> list[list[Leak]]:
+    """What on each finished picture may still be a plate; empty where nothing is.
 
-    `quads` are where plates were covered, `vehicles` the vehicle boxes on this picture, main first.
     The detector looks again at a lower threshold, and every place is read: `plates.READABLE`
-    characters are a leak. `allowed` holds what may stand there, as the owner's logo. A picture that
-    is `surely_interior` needs both networks to agree, as when plates are masked.
+    characters are a leak. `allowed` holds what may stand there, as the owner's logo.
     """
     from okla_assets.imaging import plates
 
-    leaks = []
-    covered = [np.array(quad, np.float32) for quad in quads]
-    for place, quad in zip(quads, covered, strict=True):
-        count = _characters(picture, quad, reader, allowed)
-        if count >= plates.READABLE:
-            leaks.append(Leak(place, "covered", 0.0, count))
-    (suspects,) = detector.detect([picture], [vehicles])
+    found = detector.detect(pictures, [s.vehicles for s in shown])
+    places = [_places(*here) for here in zip(shown, found, strict=True)]
+    strips = [
+        plates.lines_of(picture, np.array(place.quad, np.float32))
+        for picture, here in zip(pictures, places, strict=True)
+        for place in here
+    ]
+    read = iter(reader.read([strip for lines in strips for strip in lines]))
+    texts = iter([[next(read) for _ in lines] for lines in strips])
+    return [
+        [leak for place in here if (leak := _judged(place, next(texts), allowed))]
+        for here in places
+    ]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place to be read. `sure` ones are a leak even where nothing can be read."""
+
+    quad: Quad
+    score: float
+    covered: bool
+    sure: bool
+    away_from_vehicles: bool
+
+
+def _places(shown: Shown, suspects: Sequence[PlateFound]) -> list[_Place]:
+    """Where plates were covered, and what the detector is suspicious of."""
+    from okla_assets.imaging import plates
+
+    places = [_Place(quad, 0.0, True, False, False) for quad in shown.plates]
+    covered = [np.array(quad, np.float32) for quad in shown.plates]
     for suspect in suspects:
-        judged = suspect.box, suspect.score, suspect.agreement, vehicles, surely_interior
+        judged = (
+            *(suspect.box, suspect.score, suspect.agreement),
+            *(shown.vehicles, shown.surely_interior),
+        )
         if not plates.suspicious(*judged):
             continue
-        quad = np.array(suspect.quad, np.float32)
-        new = not any(
-            plates.contains(plates.padded(c), quad.mean(axis=0)[None])[0] for c in covered
-        )
-        away = plates.owner(suspect.box, vehicles) is None
-        count = _characters(picture, quad, reader, allowed, away)
-        if count >= plates.READABLE:
-            leaks.append(Leak(suspect.quad, "read", suspect.score, count))
-        elif new and plates.surely(*judged):
-            leaks.append(Leak(suspect.quad, "seen", suspect.score, count))
-    return leaks
+        centre = np.array(suspect.quad, np.float32).mean(axis=0)
+        new = not any(plates.contains(plates.padded(c), centre[None])[0] for c in covered)
+        away = plates.owner(suspect.box, shown.vehicles) is None
+        sure = new and plates.surely(*judged)
+        places.append(_Place(suspect.quad, suspect.score, False, sure, away))
+    return places
+
+
+def _judged(
+    place: _Place, read: Sequence[tuple[str, float]], allowed: Sequence[str]
+) -> Leak | None:
+    from okla_assets.imaging import plates
+
+    count = _characters(read, allowed, place.away_from_vehicles)
+    if count >= plates.READABLE:
+        return Leak(place.quad, "covered" if place.covered else "read", place.score, count)
+    return Leak(place.quad, "seen", place.score, count) if place.sure else None
 
 
 def _characters(
-    picture: Rgb,
-    quad: npt.NDArray[np.float32],
-    reader: TextReader,
-    allowed: Sequence[str],
-    away_from_vehicles: bool = False,
+    read: Sequence[tuple[str, float]], allowed: Sequence[str], away_from_vehicles: bool
 ) -> int:
     """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
 
@@ -80,7 +118,6 @@ def _characters(
     """
     from okla_assets.imaging import plates
 
-    read = reader.read(plates.lines_of(picture, quad))
     texts = [text for text, sure in read if sure >= plates.READER_SURE]
     if any(plates.is_allowed(text, allowed) for text in texts):
         return 0

@@ -5,10 +5,10 @@ made of the masked copies.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import dagster as dg
-import numpy as np
 
 from okla_assets import keys, pools, previews
 from okla_assets.contract import (
@@ -24,10 +24,11 @@ from okla_assets.contract import (
     RawPhotos,
     WalkaroundFrames,
 )
+from okla_assets.costs import Meter
 from okla_assets.frame_plates import find_on_frames
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Done, Job, Outputs, Turn, no_turn, run_jobs, run_turn
+from okla_assets.per_photo import Done, Outputs, Turn, joined, no_turn, run_turn
 from okla_assets.plate_masking import (
     Masking,
     carrier,
@@ -36,9 +37,10 @@ from okla_assets.plate_masking import (
     surely_interior,
     vehicle_boxes,
 )
+from okla_assets.stages import Staged, run_staged
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
-from resources.models.base import PlateDetector
+from resources.models.base import Alpha, Box, PlateDetector, PlateFound, Rgb
 from resources.progress import Progress
 
 VERSION = "2"
@@ -72,7 +74,7 @@ def license_plates(
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
     jobs = [
-        Job(
+        Staged(
             photo.number,
             photo.name,
             digest := digest_of(
@@ -84,14 +86,19 @@ def license_plates(
                 plate_detector.fingerprint(),
                 masking.fingerprint,
             ),
-            partial(mask_photo, vehicle, photo, mask, view, digest, masking, store, plate_detector),
+            partial(read, photo, mask, store),
+            partial(mask_photo, vehicle, photo, view, digest, masking),
         )
-        for photo, mask, view in zip(
-            raw_photos.photos, masks.rows, classifications.rows, strict=True
-        )
+        for photo, mask, view in joined(raw_photos.photos, masks.rows, classifications.rows)
     ]
-    cache = StepCache(store, vehicle, "plates", PhotoPlates)
-    done = run_jobs("Masking plates", jobs, cache, progress)
+    done = run_staged(
+        "Masking plates",
+        jobs,
+        partial(find_plates, plate_detector),
+        (plate_detector,),
+        StepCache(store, vehicle, "plates", PhotoPlates),
+        progress,
+    )
     turn = mask_frames(
         vehicle,
         walkaround_frames.frames,
@@ -102,7 +109,13 @@ def license_plates(
         quick_plate_detector,
         progress,
     )
-    table = LicensePlates(style=masking.style, problems=problems, rows=done.rows, frames=turn.rows)
+    table = LicensePlates(
+        style=masking.style,
+        problems=problems,
+        rows=done.rows,
+        frames=turn.rows,
+        failed=done.failed,
+    )
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
         context,
@@ -116,7 +129,7 @@ def license_plates(
         },
         computed=done.computed + turn.computed,
         seconds=done.seconds + turn.seconds,
-        rows=[previews.plate_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
+        rows=[previews.plate_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[]
         if masking.style == "none"
         else [row.masked_key for row in (*table.rows, *table.frames)],
@@ -146,35 +159,61 @@ def mask_frames(
         (detector.fingerprint(), quick.fingerprint()),
         masking.fingerprint,
     )
+    meter = Meter()
     find = partial(
         find_on_frames,
-        *(vehicle, frames, masks, digest, masking, store, detector, quick, progress.advance),
+        *(vehicle, frames, masks, digest, masking, store, detector, quick),
+        *(meter, progress.advance),
     )
-    return run_turn(Turn[PhotoPlates], digest, find, store, vehicle, "frame_plates")
+    return run_turn(Turn[PhotoPlates], digest, find, store, vehicle, "frame_plates", meter)
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte."""
+
+    copy: bytes
+    picture: Rgb
+    vehicles: list[Box]
+    alpha: Alpha | None
+
+
+def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
+    """One photo, ready for the detector."""
+    from okla_assets.imaging import codec, studio
+
+    copy = store.get(photo.work_key)
+    picture = codec.decode_own(copy)
+    alpha = None
+    if mask.matte_key is not None:
+        alpha = studio.as_alpha(codec.decode_gray(store.get(mask.matte_key)))
+    boxes = vehicle_boxes(mask, picture.shape[1] / photo.width)
+    return Readable(copy, picture, boxes, alpha)
+
+
+def find_plates(
+    detector: PlateDetector, photos: Sequence[Readable]
+) -> list[tuple[Readable, list[PlateFound]]]:
+    """The candidates on each photo."""
+    found = detector.detect([p.picture for p in photos], [p.vehicles for p in photos])
+    return list(zip(photos, found, strict=True))
 
 
 def mask_photo(
     vehicle: keys.VehicleId,
     photo: Photo,
-    mask: Mask,
     view: Classification,
     digest: str,
     masking: Masking,
-    store: MediaStore,
-    detector: PlateDetector,
+    found_on: tuple[Readable, Sequence[PlateFound]],
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
-    from okla_assets.imaging import codec, plates
+    from okla_assets.imaging import plates
 
-    copy = store.get(photo.work_key)
-    picture = codec.decode_own(copy)
-    factor = picture.shape[1] / photo.width
-    boxes = vehicle_boxes(mask, factor)
-    alpha = None
-    if mask.matte_key is not None:
-        alpha = codec.decode_gray(store.get(mask.matte_key)).astype(np.float32) / np.float32(255)
+    shown, candidates = found_on
+    boxes = shown.vehicles
+    factor = shown.picture.shape[1] / photo.width
     interior = surely_interior(view)
-    (candidates,) = detector.detect([picture], [boxes])
     believed = [
         c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)
     ]
@@ -182,7 +221,7 @@ def mask_photo(
         FoundPlate(
             quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
             confidence=round(plate.score, 4),
-            vehicle=carrier(plates.owner(plate.box, boxes, alpha)),
+            vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
         )
         for plate in believed
     )
@@ -193,6 +232,5 @@ def mask_photo(
         digest=digest,
         seconds=0,
     )
-    return row, {
-        row.masked_key: masked_copy(copy, picture, [plate.quad for plate in believed], masking)
-    }
+    quads = [plate.quad for plate in believed]
+    return row, {row.masked_key: masked_copy(shown.copy, shown.picture, quads, masking)}

@@ -9,13 +9,13 @@ from typing import Protocol
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys, previews, recipe
+from okla_assets import costs, keys, previews, recipe
 from okla_assets.contract import (
     Classification,
     Classifications,
     Composite,
     Composites,
-    Cost,
+    FailedPhoto,
     Hotspots,
     LicensePlates,
     Listing,
@@ -30,12 +30,14 @@ from okla_assets.contract import (
     Promo,
     PromoVideo,
     RawPhotos,
+    RefusedFile,
     Spin,
     SpinFrames,
     Status,
     WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.per_photo import joined
 from okla_assets.viewer import pages
 from resources.media_store import MediaStore
 from resources.models.base import (
@@ -104,7 +106,7 @@ def listing(
         promo_video,
     )
     code = recipe.recipe((*roles, quick_plate_detector, promo_encoder), VERSION)
-    fresh = build(tables, profile.name, models, code)
+    fresh = build(tables, profile.name, models, costs.prices(), code)
     published, changed = publish(vehicle, fresh, store)
     return previews.result(
         context,
@@ -124,6 +126,7 @@ def listing(
             "status": published.status,
             "reasons": "\n".join(published.reasons) or "none",
             "code": code,
+            **costs.told(published.cost),
         },
         data_version=recipe.listing_version(published, previews.short_digest(published)),
     )
@@ -147,6 +150,18 @@ class Tables:
     def problems(self) -> tuple[str, ...]:
         """What of the vehicle's options could not be used."""
         return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+
+    @property
+    def failed(self) -> tuple[FailedPhoto, ...]:
+        """Photos that a step could not do."""
+        tables = (self.masks, self.views, self.plates, self.composites)
+        return tuple(failure for table in tables for failure in table.failed)
+
+    def gpu_seconds(self) -> float:
+        """Those of `seconds` in which a model was at work on a GPU."""
+        frames = (*self.masks.frames, *self.plates.frames)
+        rows = (*self.masks.rows, *self.views.rows, *self.plates.rows, *self.composites.rows)
+        return sum(row.gpu_seconds for row in (*rows, *frames))
 
     def seconds(self) -> dict[str, float]:
         """Seconds of computing that went into each table."""
@@ -174,22 +189,26 @@ def _spent(rows: Iterable[_Timed]) -> float:
 
 
 def build(
-    tables: Tables, profile: str, models: Iterable[ModelInfo], code: str | None = None
+    tables: Tables,
+    profile: str,
+    models: Iterable[ModelInfo],
+    prices: costs.Prices,
+    code: str | None = None,
 ) -> Listing:
     """The listing of the vehicle's tables; `code` names what made them."""
     raw, spin, promo = tables.raw, tables.spin, tables.promo
     photos = tuple(
         _listed(*rows)
-        for rows in zip(
+        for rows in joined(
             raw.photos,
             tables.masks.rows,
             tables.views.rows,
             tables.plates.rows,
             tables.composites.rows,
-            strict=True,
         )
     )
-    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos)
+    failed = tuple(_failed(*both) for both in joined(raw.photos, tables.failed))
+    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
     return Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
@@ -206,12 +225,9 @@ def build(
             ),
         ),
         options=raw.options,
-        cost=Cost(
-            seconds={step: round(spent, 2) for step, spent in tables.seconds().items()},
-            usd=None,
-        ),
+        cost=costs.cost_of(tables.seconds(), tables.gpu_seconds(), prices),
         photos=photos,
-        refused=(*raw.refused, *tables.frames.refused),
+        refused=(*raw.refused, *tables.frames.refused, *failed),
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
@@ -225,21 +241,23 @@ def judge(
     problems: Sequence[str],
     masks: Sequence[Mask],
     photos: Sequence[ListingPhoto],
+    failed: Sequence[RefusedFile] = (),
 ) -> tuple[Status, tuple[str, ...]]:
     """The listing's status and what a person should look at.
 
-    `problems` are what of the vehicle's options could not be used.
+    `problems` are what of the vehicle's options could not be used, `failed` the photos that were
+    accepted and that a step could not do.
     """
     if not photos:
         return "failed", (
-            f"none of the {len(raw.refused)} uploaded files could be used"
-            if raw.refused
+            f"none of the {len(raw.refused) + len(failed)} uploaded files could be used"
+            if raw.refused or failed
             else "no photo was uploaded",
         )
     reasons = list(problems)
     if not any(photo.category == "exterior" for photo in photos):
         reasons.append("no photo shows the vehicle from outside")
-    for photo, mask in zip(photos, masks, strict=True):
+    for photo, mask in joined(photos, masks):
         name = f"{photo.category}_{photo.number:03d}"
         if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
             reasons.append(f"{name}: {photo.treatment_reason}")
@@ -247,6 +265,7 @@ def judge(
             reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+    reasons += [f"{file.source_key.rsplit('/', 1)[-1]}: {file.detail}" for file in failed]
     return ("needs_review" if reasons else "ready"), tuple(reasons)
 
 
@@ -318,6 +337,15 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -
         sources=tuple(frame.source for frame in table.frames),
         video_key=video.source_key if from_video else None,
         video_sha256=video.source_sha256 if from_video else None,
+    )
+
+
+def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:
+    return RefusedFile(
+        source_key=photo.source_key,
+        reason="step_failed",
+        detail=f"{failure.step} failed on this photo: {failure.detail}",
+        number=photo.number,
     )
 
 

@@ -1,6 +1,7 @@
 """Vision: where the vehicle is, and its cut-out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import dagster as dg
@@ -17,12 +18,21 @@ from okla_assets.contract import (
     RawPhotos,
     WalkaroundFrames,
 )
+from okla_assets.costs import Meter
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Done, Job, Outputs, Turn, no_turn, run_jobs, run_turn
+from okla_assets.per_photo import Done, Outputs, Turn, joined, no_turn, run_turn
+from okla_assets.stages import Staged, batch_of, in_batches, read_picture, run_staged
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
-from resources.models.base import Segmenter, TurnSegmenter, VehicleDetector
+from resources.models.base import (
+    Detection,
+    Matte,
+    Rgb,
+    Segmenter,
+    TurnSegmenter,
+    VehicleDetector,
+)
 from resources.progress import Progress
 
 VERSION = "2"
@@ -54,19 +64,27 @@ def masks(
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
     jobs = [
-        Job(
+        Staged(
             photo.number,
             photo.name,
             digest := digest_of("mask", VERSION, photo.digest, fingerprint),
-            partial(cut_out, vehicle, photo, digest, store, detector, segmenter),
+            partial(read_picture, store, photo.work_key),
+            partial(keep_matte, vehicle, photo, digest),
         )
         for photo in raw_photos.photos
     ]
-    done = run_jobs("Cutting out", jobs, StepCache(store, vehicle, "masks", Mask), progress)
+    done = run_staged(
+        "Cutting out",
+        jobs,
+        partial(look, detector, segmenter),
+        (detector, segmenter),
+        StepCache(store, vehicle, "masks", Mask),
+        progress,
+    )
     turn = cut_out_turn(
         vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
     )
-    table = Masks(rows=done.rows, frames=turn.rows)
+    table = Masks(rows=done.rows, frames=turn.rows, failed=done.failed)
     return previews.result(
         context,
         table,
@@ -75,46 +93,79 @@ def masks(
         | {"frames": len(turn.rows), "frames_cut": sum(r.status == "cut" for r in turn.rows)},
         computed=done.computed + turn.computed,
         seconds=done.seconds + turn.seconds,
-        rows=[previews.mask_row(p, r) for p, r in zip(raw_photos.photos, table.rows, strict=True)],
+        rows=[previews.mask_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
     )
 
 
-def cut_out(
-    vehicle: keys.VehicleId,
-    photo: Photo,
-    digest: str,
-    store: MediaStore,
-    detector: VehicleDetector,
-    segmenter: Segmenter,
+@dataclass(frozen=True)
+class Seen:
+    """What the models see on one working copy of `width` and `height` pixels.
+
+    `main` is the place in `found` of the vehicle that the photo is about; `cut` its matte, where
+    it is shown whole.
+    """
+
+    width: int
+    height: int
+    found: Sequence[Detection]
+    main: int | None
+    cut: Matte | None = None
+
+
+def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb]) -> list[Seen]:
+    """The vehicles of each photo, and the main one's matte."""
+    from okla_assets.imaging import matte
+
+    seen = [_main_of(p, f) for p, f in zip(pictures, detector.detect(pictures), strict=True)]
+    whole = {
+        i: s.found[s.main].box
+        for i, s in enumerate(seen)
+        if s.main is not None and not matte.fills_frame(s.found[s.main].box, s.width, s.height)
+    }
+    if whole:
+        cuts = segmenter.segment([pictures[i] for i in whole], list(whole.values()))
+        for i, cut in zip(whole, cuts, strict=True):
+            seen[i] = replace(seen[i], cut=cut)
+    return seen
+
+
+def _main_of(picture: Rgb, found: Sequence[Detection]) -> Seen:
+    from okla_assets.imaging import matte
+
+    height, width = picture.shape[:2]
+    main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    return Seen(width, height, found, main)
+
+
+def keep_matte(
+    vehicle: keys.VehicleId, photo: Photo, digest: str, seen: Seen
 ) -> tuple[Mask, Outputs]:
     """One photo's row and its matte file."""
     from okla_assets.imaging import codec, matte
 
-    picture = codec.decode_own(store.get(photo.work_key))
-    height, width = picture.shape[:2]
-    (found,) = detector.detect([picture])
-    main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
-    others = [_in_source(d.box, photo, width) for i, d in enumerate(found) if i != main]
-    if main is None:
+    others = [
+        _in_source(d.box, photo, seen.width) for i, d in enumerate(seen.found) if i != seen.main
+    ]
+    if seen.main is None:
         return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
-    box, score = found[main].box, found[main].score
+    box, score = seen.found[seen.main].box, seen.found[seen.main].score
     place: dict[str, object] = {
-        "vehicle_box": _in_source(box, photo, width),
+        "vehicle_box": _in_source(box, photo, seen.width),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
     }
-    if matte.fills_frame(box, width, height):
+    if seen.cut is None:
         return _row(photo, digest, "cropped", **place), {}
-    (cut,) = segmenter.segment([picture], [box])
-    place["agreement"] = _rounded(cut.agreement)
-    if matte.runs_out(cut.alpha):
+    alpha, agreement = seen.cut.alpha, seen.cut.agreement
+    place["agreement"] = _rounded(agreement)
+    if matte.runs_out(alpha):
         return _row(photo, digest, "cropped", **place), {}
-    trusted = matte.trustworthy(cut.alpha, cut.agreement, box)
+    trusted = matte.trustworthy(alpha, agreement, box)
     key = keys.work_file(vehicle, "masks", digest, "png")
     row = _row(photo, digest, "cut" if trusted else "unsure", matte_key=key, **place)
-    return row, {key: codec.encode_png(_as_grey(cut.alpha))}
+    return row, {key: codec.encode_png(_as_grey(alpha))}
 
 
 def cut_out_turn(
@@ -135,8 +186,9 @@ def cut_out_turn(
         [frame.digest for frame in frames],
         (detector.fingerprint(), segmenter.fingerprint()),
     )
-    cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter)
-    turn = run_turn(Turn[Mask], digest, cut, store, vehicle, "turn")
+    meter = Meter()
+    cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter, meter)
+    turn = run_turn(Turn[Mask], digest, cut, store, vehicle, "turn", meter)
     progress.advance("the turn")
     return turn
 
@@ -148,42 +200,45 @@ def _cut_frames(
     store: MediaStore,
     detector: VehicleDetector,
     segmenter: TurnSegmenter,
+    meter: Meter,
 ) -> tuple[list[Mask], Outputs]:
     """One row a frame, and the matte files."""
     from okla_assets.imaging import codec, matte, turn_mattes
 
     pictures = [codec.decode_own(store.get(frame.work_key)) for frame in frames]
-    boxes: list[Box | None] = []
-    scores: list[float] = []
-    others: list[list[Box]] = []
-    for picture in pictures:
-        height, width = picture.shape[:2]
-        (found,) = detector.detect([picture])
-        main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
-        boxes.append(None if main is None else found[main].box)
-        scores.append(0.0 if main is None else found[main].score)
-        others.append([geometry.round_box(d.box) for i, d in enumerate(found) if i != main])
-    tracked = turn_mattes.tracked_boxes(boxes)
+    with meter.at_work(detector):
+        found = [
+            here
+            for batch in in_batches(pictures, batch_of([detector]))
+            for here in detector.detect(batch)
+        ]
+    seen = [_main_of(picture, here) for picture, here in zip(pictures, found, strict=True)]
+    mains = [None if s.main is None else s.found[s.main] for s in seen]
+    tracked = turn_mattes.tracked_boxes([None if d is None else d.box for d in mains])
     whole = [
         i
         for i, (box, picture) in enumerate(zip(tracked, pictures, strict=True))
         if box is not None and not matte.fills_frame(box, picture.shape[1], picture.shape[0])
     ]
-    cut = segmenter.segment_turn(
-        [pictures[i] for i in whole], [box for i in whole if (box := tracked[i]) is not None]
-    )
+    with meter.at_work(segmenter):
+        cut = segmenter.segment_turn(
+            [pictures[i] for i in whole], [box for i in whole if (box := tracked[i]) is not None]
+        )
     mattes = dict(zip(whole, cut, strict=True))
     rows: list[Mask] = []
     outputs: dict[str, bytes] = {}
     for i, (frame, box) in enumerate(zip(frames, tracked, strict=True)):
-        own = digest_of("turn-matte", digest, frame.number)
+        own, main = digest_of("turn-matte", digest, frame.number), mains[i]
+        others = [
+            geometry.round_box(d.box) for n, d in enumerate(seen[i].found) if n != seen[i].main
+        ]
         if box is None:
-            rows.append(_row(frame, own, "no_vehicle", other_vehicles=others[i]))
+            rows.append(_row(frame, own, "no_vehicle", other_vehicles=others))
             continue
         place: dict[str, object] = {
             "vehicle_box": geometry.round_box(box),
-            "vehicle_score": round(scores[i], 4),
-            "other_vehicles": others[i],
+            "vehicle_score": 0.0 if main is None else round(main.score, 4),
+            "other_vehicles": others,
         }
         if i in mattes:
             place["agreement"] = _rounded(mattes[i].agreement)

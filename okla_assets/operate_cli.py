@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from okla_assets import keys
+from resources.stores import store_for
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from okla_assets.lineage import Made, Trace
     from okla_assets.refresh import Due
     from okla_assets.status import RunLine, Status, VehicleStatus
-    from resources.media_store import MediaStore
 
 out_console = Console()
 err_console = Console(stderr=True)
@@ -33,7 +32,7 @@ STYLES = {"ready": "green", "made": "green", "needs_review": "yellow", "failed":
 
 Out = Annotated[
     str,
-    typer.Option("--out", envvar="OKLA_MEDIA_DIR", help="The media folder."),
+    typer.Option("--out", envvar="OKLA_MEDIA_DIR", help="The media folder, or s3://BUCKET/PREFIX."),
 ]
 ProfileOption = Annotated[
     str, typer.Option("--profile", envvar="OKLA_PROFILE", help="Which set of models runs.")
@@ -47,19 +46,12 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def store_for(place: str) -> "MediaStore":
-    """The media of a place."""
-    from resources.media_store import LocalMediaStore
-
-    return LocalMediaStore(root=place)
-
-
 @contextmanager
 def instance_of(place: str) -> "Iterator[dg.DagsterInstance]":
     """Dagster's records of a place."""
     from okla_assets.instance import open_instance
 
-    with open_instance(Path(place)) as instance:
+    with open_instance(place) as instance:
         yield instance
 
 
@@ -87,15 +79,15 @@ def backfill(
     from okla_assets.definitions import build_definitions, runner_of
     from okla_assets.instance import close_dead_runs
     from resources.errors import BadInput
-    from resources.profiles import check_profile
+    from resources.profiles import weights_of
     from resources.progress import Unwatched
-    from resources.weights import ensure, names_for, rich_progress
+    from resources.weights import ensure, rich_progress
     from sensors.schedules import nightly_limit
 
     if vehicles and everything:
         raise BadInput("give vehicles or --all, not both")
     wanted = [keys.parse_vehicle_id(name) for name in vehicles or ()]
-    check_profile(profile)
+    weights = weights_of(profile)
     store = store_for(out)
     runner = runner_of(build_definitions(profile, store=store, progress=Unwatched()))
     with instance_of(out) as instance:
@@ -115,7 +107,7 @@ def backfill(
             _print_due(found)
             return
         with rich_progress() as fetching:
-            ensure(names_for(profile), fetching)
+            ensure(weights, fetching)
         bad = 0
         try:
             batch = refresh.refresh([one.vehicle for one in found], runner, store, instance)

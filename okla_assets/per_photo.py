@@ -1,14 +1,18 @@
-"""The loop every per-photo step shares: reuse what is known, compute the rest, report both."""
+"""The loop every per-photo step shares: reuse what is known, compute the rest, report both.
+
+Steps that ask a model use the loop in `stages`.
+"""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
 from okla_assets import keys
-from okla_assets.contract import Mask, PhotoPlates, Row
+from okla_assets.contract import FailedPhoto, Mask, PhotoPlates, Row
+from okla_assets.costs import Meter
 from okla_assets.step_cache import StepCache
 from resources.media_store import MediaStore
 from resources.progress import Progress
@@ -30,11 +34,15 @@ class Job(Generic[RowT]):
 
 @dataclass(frozen=True)
 class Done(Generic[RowT]):
-    """Rows in the order of the jobs; how many were computed, and the seconds that took."""
+    """Rows in the order of the jobs; how many were computed, and the seconds that took.
+
+    `failed` are the jobs that have no row.
+    """
 
     rows: tuple[RowT, ...]
     computed: int
     seconds: float
+    failed: tuple[FailedPhoto, ...] = ()
 
     @property
     def reused(self) -> int:
@@ -56,10 +64,12 @@ def run_turn(
     store: MediaStore,
     vehicle: keys.VehicleId,
     step: str,
+    meter: Meter,
 ) -> Done[TimedT]:
     """The frames of one turn: all are kept as they are, or all are made again.
 
-    `compute` returns a row a frame, at least one, their `seconds` left at 0: each gets its share.
+    `compute` returns a row a frame, at least one, their seconds left at 0: each gets its share.
+    It tells `meter` when models are at work.
     """
     cache = StepCache(store, vehicle, step, kind)
     turn, computed, spent = cache.get(digest), 0, 0.0
@@ -67,7 +77,10 @@ def run_turn(
         began = time.perf_counter()
         rows, outputs = compute()
         spent = round(time.perf_counter() - began, 3)
-        share = {"seconds": round(spent / len(rows), 3)}
+        share = {
+            "seconds": round(spent / len(rows), 3),
+            "gpu_seconds": round(meter.gpu / len(rows), 3),
+        }
         fresh = kind(frames=tuple(row.model_copy(update=share) for row in rows), seconds=spent)
         turn, computed = cache.put(digest, fresh, outputs), len(rows)
     cache.prune()
@@ -101,3 +114,40 @@ def run_jobs(
         progress.advance(job.name)
     cache.prune()
     return Done(tuple(rows), computed, spent)
+
+
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+P = TypeVar("P", bound=_Numbered)
+A = TypeVar("A", bound=_Numbered)
+B = TypeVar("B", bound=_Numbered)
+C = TypeVar("C", bound=_Numbered)
+D = TypeVar("D", bound=_Numbered)
+
+
+@overload
+def joined(rows: Iterable[P], a: Iterable[A], /) -> Iterator[tuple[P, A]]: ...
+@overload
+def joined(rows: Iterable[P], a: Iterable[A], b: Iterable[B], /) -> Iterator[tuple[P, A, B]]: ...
+@overload
+def joined(
+    rows: Iterable[P], a: Iterable[A], b: Iterable[B], c: Iterable[C], /
+) -> Iterator[tuple[P, A, B, C]]: ...
+@overload
+def joined(
+    rows: Iterable[P], a: Iterable[A], b: Iterable[B], c: Iterable[C], d: Iterable[D], /
+) -> Iterator[tuple[P, A, B, C, D]]: ...
+def joined(
+    rows: Iterable[_Numbered], /, *others: Iterable[_Numbered]
+) -> Iterator[tuple[_Numbered, ...]]:
+    """What several tables say of each photo that all of them know, in the order of the first.
+
+    A photo on which a step failed is missing from that step's table and from all after it.
+    """
+    tables = [{row.number: row for row in table} for table in others]
+    for row in rows:
+        if all(row.number in table for table in tables):
+            yield (row, *(table[row.number] for table in tables))

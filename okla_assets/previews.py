@@ -50,7 +50,7 @@ def result(
     rows: Sequence[Mapping[str, Cell]],
     pictures: Sequence[str],
     link: str,
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, str | float] | None = None,
     data_version: str | None = None,
 ) -> dg.MaterializeResult[TableT]:
     """The asset's table with its metadata; `data_version` is the table's digest where not given.
@@ -66,7 +66,10 @@ def result(
         "computed": dg.MetadataValue.int(computed),
         "seconds": dg.MetadataValue.float(round(seconds, 2)),
         "files": dg.MetadataValue.url(store.url(link)),
-        **{name: dg.MetadataValue.text(text) for name, text in (extra or {}).items()},
+        **{
+            name: dg.MetadataValue.text(v) if isinstance(v, str) else dg.MetadataValue.float(v)
+            for name, v in (extra or {}).items()
+        },
     }
     if computed:
         metadata["seconds_a_photo"] = dg.MetadataValue.float(round(seconds / computed, 2))

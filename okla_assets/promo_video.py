@@ -25,6 +25,7 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.partitions import vehicle_of, vehicles
+from okla_assets.per_photo import joined
 from okla_assets.step_cache import StepCache, digest_of
 from resources.errors import BadInput
 from resources.media_store import MediaStore
@@ -123,8 +124,8 @@ def gather(
     from okla_assets.imaging import codec, paper
 
     found = []
-    for photo, mask, view, finished in zip(
-        raw.photos, masks.rows, classifications.rows, composites.rows, strict=True
+    for photo, mask, view, finished in joined(
+        raw.photos, masks.rows, classifications.rows, composites.rows
     ):
         key, thumbnail = finished.processed_key, finished.thumbnail_key
         repeated = photo.duplicate_of is not None

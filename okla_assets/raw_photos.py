@@ -278,10 +278,18 @@ class _Numbered(BaseModel):
     number: int
 
 
+class _Refused(BaseModel):
+    """A file without a number was refused at once; one that has it was accepted, and failed."""
+
+    source_key: str
+    number: int | None = None
+
+
 class _Published(BaseModel):
     """What numbering needs of listing.json, whichever version of the code has written it."""
 
     photos: tuple[_Numbered, ...]
+    refused: tuple[_Refused, ...] = ()
 
 
 def _published_numbers(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, int]:
@@ -292,4 +300,5 @@ def _published_numbers(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, 
         published = _Published.model_validate_json(store.get(key))
     except ValidationError:  # no listing at all: it is about to be replaced
         return {}
-    return {photo.source_key: photo.number for photo in published.photos}
+    failed = {f.source_key: f.number for f in published.refused if f.number is not None}
+    return failed | {photo.source_key: photo.number for photo in published.photos}

@@ -23,7 +23,7 @@ from okla_assets.contract import (
     WalkaroundFrames,
 )
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Outputs
+from okla_assets.per_photo import Outputs, joined
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.onnx import usable_cores
@@ -149,8 +149,8 @@ def _photos_around(
 
     rows: list[Source] = []
     scores: list[float] = []
-    for mask, view, plate, finished in zip(
-        masks.rows, classifications.rows, plates.rows, composites.rows, strict=True
+    for mask, view, plate, finished in joined(
+        masks.rows, classifications.rows, plates.rows, composites.rows
     ):
         if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
             continue

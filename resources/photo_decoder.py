@@ -9,14 +9,14 @@ import atexit
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 
 from okla_assets.imaging.refusals import REFUSAL_REASONS, Refused
+from resources.ahead import work_ahead
 from resources.decode_worker import read_header, write_message
 from resources.worker_process import Deadline, WorkerProcess, read_into
 
@@ -78,19 +78,10 @@ class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
             except Refused as refused:
                 return refused
 
-        waiting: deque[tuple[K, Future[DecodedPhoto | Refused]]] = deque()
-        executor = ThreadPoolExecutor(AHEAD, thread_name_prefix="decode")
-        try:
-            for key, fetch in items:
-                if len(waiting) == AHEAD:
-                    done_key, done = waiting.popleft()
-                    yield done_key, done.result()
-                waiting.append((key, executor.submit(one, fetch)))
-            while waiting:
-                done_key, done = waiting.popleft()
-                yield done_key, done.result()
-        finally:
-            executor.shutdown(cancel_futures=True)
+        ahead = work_ahead(items, lambda item: one(item[1]), AHEAD, AHEAD, "decode")
+        with closing(ahead):
+            for (key, _), photo in ahead:
+                yield key, photo.result()
 
 
 class _Worker(WorkerProcess):

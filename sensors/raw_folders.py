@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from okla_assets import keys
+from okla_assets.archive import is_archived
 from okla_assets.raw_photos import read_options
 from okla_assets.step_cache import digest_of
 from resources.media_store import MediaStore, ObjectInfo
@@ -19,6 +20,8 @@ class RawFolder:
     run_key: str
     newest: datetime
     ready: bool
+    archived: bool
+    """Retired, and nothing was uploaded since."""
     has_media: bool
     strays: tuple[str, ...]
     """Keys that the pipeline looks at nowhere, unless the options name them."""
@@ -36,8 +39,9 @@ class Stretch:
 
 
 def run_key_of(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> str:
-    """Changes when any uploaded key or ETag does; the `_READY` marker does not count."""
-    pairs = sorted((o.key, o.etag) for o in objects if o.key != keys.ready_marker(vehicle))
+    """Changes when any uploaded key or ETag does; our markers do not count."""
+    markers = (keys.ready_marker(vehicle), keys.archived_marker(vehicle))
+    pairs = sorted((o.key, o.etag) for o in objects if o.key not in markers)
     return f"{vehicle}:{digest_of(pairs)[:24]}"
 
 
@@ -60,12 +64,18 @@ def raw_folder(vehicle: keys.VehicleId, listed: Iterable[ObjectInfo]) -> RawFold
     if not objects:
         return None
     places = (keys.raw_photos(vehicle), keys.raw_videos(vehicle))
-    ours = {keys.ready_marker(vehicle), keys.options(vehicle), keys.raw_folder(vehicle)}
+    ours = {
+        keys.ready_marker(vehicle),
+        keys.archived_marker(vehicle),
+        keys.options(vehicle),
+        keys.raw_folder(vehicle),
+    }
     return RawFolder(
         vehicle,
         run_key_of(vehicle, objects),
         max(o.modified for o in objects),
         ready=any(o.key == keys.ready_marker(vehicle) for o in objects),
+        archived=is_archived(vehicle, objects),
         has_media=any(o.key.startswith(places) and keys.is_media(o.key) for o in objects),
         strays=tuple(o.key for o in objects if not o.key.startswith(places) and o.key not in ours),
     )

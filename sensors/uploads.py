@@ -101,7 +101,7 @@ class Tick:
     def settles(self, folder: RawFolder) -> bool:
         """Whether nothing is left to do for the folder; requests its run where it is due."""
         known = self.known[folder.vehicle]
-        if folder.run_key == known.done:
+        if folder.archived or folder.run_key == known.done:
             return True
         at_rest = self._is_at_rest(folder, known)
         if not folder.has_media:

@@ -1,6 +1,7 @@
 """The `okla` command on fake models, in a process of its own: `python -m tests.fake_okla ...`.
 
-With OKLA_TEST_WAIT_AT=n it says so on stderr and waits for a minute before photo n is finished.
+With OKLA_TEST_WAIT_AT=n it says so on stderr and waits for a minute before photo n is searched for
+plates, by when the one before it is being written.
 """
 
 import os
@@ -16,7 +17,7 @@ from tests.fakes import fake_models
 
 def main() -> None:
     """Runs the command line in `sys.argv`."""
-    finish, photos = composites.finish, 0
+    search, photos = composites.look_for_plates, 0
     wait_at = int(os.environ.get("OKLA_TEST_WAIT_AT", "0"))
 
     def watched(*args: object) -> object:
@@ -26,11 +27,11 @@ def main() -> None:
             sys.stderr.write("waiting\n")
             sys.stderr.flush()
             time.sleep(60)
-        return finish(*args)  # type: ignore[arg-type]
+        return search(*args)  # type: ignore[arg-type]
 
     models = fake_models()
     with (
-        mock.patch.object(composites, "finish", watched),
+        mock.patch.object(composites, "look_for_plates", watched),
         mock.patch.object(definitions, "resources_for", lambda name: resources_for(name) | models),
         mock.patch.object(weights, "ensure", lambda *_: {}),
     ):

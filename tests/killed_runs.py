@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,13 @@ from tests.fakes import Pipeline
 
 def run(folder: Path, kill_at: int = 0) -> int:
     """Runs the vehicle of the media folder; how many moments there were to be killed at."""
-    moments = 0
+    moments, one_at_a_time = 0, threading.Lock()
 
     def moment() -> bool:
         nonlocal moments
-        moments += 1
-        return moments == kill_at
+        with one_at_a_time:
+            moments += 1
+            return moments == kill_at
 
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)

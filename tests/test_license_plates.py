@@ -20,7 +20,7 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.imaging import codec, plates
-from okla_assets.license_plates import license_plates, mask_photo
+from okla_assets.license_plates import find_plates, license_plates, mask_photo, read
 from okla_assets.masks import masks
 from okla_assets.partitions import vehicles
 from okla_assets.plate_masking import Masking, choose_masking
@@ -97,7 +97,8 @@ def found(
     store: LocalMediaStore, told: Told, masking: Masking = FILL, **tables_of: Any
 ) -> tuple[PhotoPlates, bytes]:
     photo, mask, view = tables(store, **tables_of)
-    row, outputs = mask_photo(VEHICLE, photo, mask, view, "f" * 64, masking, store, told)
+    (known,) = find_plates(told, [read(photo, mask, store)])
+    row, outputs = mask_photo(VEHICLE, photo, view, "f" * 64, masking, known)
     assert list(outputs) == [row.masked_key]
     return row, outputs[row.masked_key]
 

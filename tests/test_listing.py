@@ -31,6 +31,7 @@ from okla_assets.contract import (
     StudioOptions,
     WalkaroundFrames,
 )
+from okla_assets.costs import Prices
 from okla_assets.listing import Tables, build, publish
 from resources.media_store import LocalMediaStore
 from resources.models.base import ModelInfo
@@ -160,7 +161,7 @@ def listing_of(
         Hotspots(rows=()),
         promo,
     )
-    return build(tables, "local", (MODEL,))
+    return build(tables, "local", (MODEL,), Prices())
 
 
 CUT: Shown = ("exterior", "cut", ())

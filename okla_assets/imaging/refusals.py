@@ -19,6 +19,7 @@ RefusalReason = Literal[
     "too_long",
     "no_vehicle",
     "not_a_turn",
+    "step_failed",
 ]
 """Codes of `refused[].reason` in listing.json. Adding one is a change of the contract."""
 

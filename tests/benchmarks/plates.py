@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging import codec, plates
-from okla_assets.leak_check import find_leaks
+from okla_assets.leak_check import Shown, find_leaks
 from resources import weights
 from resources.models.base import Box, Quad, Rgb
 from resources.models.plates_onnx import FusedPlates
@@ -82,6 +82,10 @@ def main() -> None:
     given = arguments.parse_args()
     weights.ensure(weights.names_for("local"))
     detector, reader = FusedPlates(), PpOcrReader()
+
+    def leaks(picture: Rgb, shown: Shown) -> bool:
+        return bool(find_leaks([picture], [shown], detector, reader)[0])
+
     photos = [
         *labelled(Path(given.testdata), "plates_openalpr", "", boxed=True),
         *labelled(Path(given.testdata), "dealer", "", boxed=True),
@@ -105,17 +109,7 @@ def main() -> None:
         print(f"{category} without an annotated plate: {boxes} boxes on {len(free)} photos")
 
     alarms = sum(
-        bool(
-            find_leaks(
-                i.picture,
-                i.quads,
-                i.vehicles,
-                detector,
-                reader,
-                surely_interior=i.photo.category == "interior",
-            )
-        )
-        for i in done
+        leaks(i.picture, Shown(i.quads, i.vehicles, i.photo.category == "interior")) for i in done
     )
     print(f"masked pictures kept back: {alarms} of {len(done)}")
 
@@ -129,7 +123,7 @@ def main() -> None:
         target, place = places[rng.integers(len(places))]
         source, plate = sources[rng.integers(len(sources))]
         picture = planted(target, place, source, plate)
-        caught += bool(find_leaks(picture, target.quads, target.vehicles, detector, reader))
+        caught += leaks(picture, Shown(target.quads, target.vehicles))
     print(f"planted plates caught: {caught} of {given.plants}")
 
     print(

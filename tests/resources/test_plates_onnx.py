@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import codec, plates
-from okla_assets.leak_check import find_leaks
-from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Rgb, TextReader
+from okla_assets.leak_check import Leak, Shown, find_leaks
+from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Quad, Rgb, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
     PlatedetOnnx,
@@ -61,6 +61,15 @@ class FakeReader:
         return ()
 
 
+def leaks_on(
+    covered: Sequence[Quad], detector: FakePlates, reader: FakeReader, surely_interior: bool = False
+) -> list[Leak]:
+    """Of two pictures the second: nothing is to be seen on the first, which has no vehicle."""
+    shown = [Shown([], []), Shown(covered, [CAR], surely_interior)]
+    _, leaks = find_leaks([PICTURE, PICTURE], shown, detector, reader, ["OKLA"])
+    return leaks
+
+
 def at(box: Box, score: float, agreement: float = 0.0) -> PlateFound:
     return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
 
@@ -88,7 +97,7 @@ def test_readers_fill_the_role() -> None:
     ],
 )
 def test_a_covered_place_must_not_be_readable(text: str, sure: float, kinds: list[str]) -> None:
-    leaks = find_leaks(PICTURE, [PLACE], [CAR], FakePlates(), FakeReader(text, sure), ["OKLA"])
+    leaks = leaks_on([PLACE], FakePlates(), FakeReader(text, sure))
     assert [leak.kind for leak in leaks] == kinds
 
 
@@ -110,7 +119,7 @@ def test_what_is_found_on_the_finished_picture(
 ) -> None:
     reader = FakeReader(text)
     covered = [] if text else [PLACE]
-    leaks = find_leaks(PICTURE, covered, [CAR], FakePlates((found,)), reader)
+    leaks = leaks_on(covered, FakePlates((found,)), reader)
     assert [leak.kind for leak in leaks] == kinds
     assert "1234" not in repr(leaks)  # a report of a leak must not leak
 
@@ -119,7 +128,7 @@ def test_a_screen_in_a_cabin_is_no_leak_unless_both_networks_see_a_plate() -> No
     one, both = at((80, 80, 60, 20), 0.85), at((80, 80, 60, 20), 0.85, 0.5)
     reader = FakeReader("ABC 1234")
     for found, kinds in ((one, []), (both, ["read"])):
-        leaks = find_leaks(PICTURE, [], [CAR], FakePlates((found,)), reader, surely_interior=True)
+        leaks = leaks_on([], FakePlates((found,)), reader, surely_interior=True)
         assert [leak.kind for leak in leaks] == kinds
 
 

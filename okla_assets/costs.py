@@ -1,0 +1,102 @@
+"""What a vehicle's media cost: seconds by device, and money by the machine's price an hour.
+
+Every second that a step took is counted once: as the GPU's where a model was at work there, else
+as the CPU's. They are kept in the rows, so that what is reused keeps what it cost to make.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from okla_assets.contract import Cost
+from resources.errors import BrokenSetup
+
+CPU_HOUR, GPU_HOUR = "OKLA_PRICE_CPU_HOUR", "OKLA_PRICE_GPU_HOUR"
+
+
+class Meter:
+    """Seconds for which models on a GPU were at work; used by one thread."""
+
+    def __init__(self) -> None:
+        self.gpu = 0.0
+
+    @contextmanager
+    def at_work(self, *models: object) -> Iterator[None]:
+        """Counts the time inside, where one of the models is on a GPU."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            if any(on_gpu(model) for model in models):
+                self.gpu += time.perf_counter() - began
+
+
+def on_gpu(model: object) -> bool:
+    """Whether a model says by its `device` that it is on a GPU; one that says nothing is not.
+
+    `auto` is a GPU where torch, which such a model has loaded by the time it was used, sees one.
+    """
+    device = str(getattr(model, "device", "cpu"))
+    torch = sys.modules.get("torch")
+    if device == "auto":
+        return torch is not None and bool(torch.cuda.is_available())
+    return device.startswith("cuda")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Price of a machine's hour by what works on it; None where it is not known.
+
+    On a machine with a GPU both are that machine's price: it is paid for while its CPU works, too.
+    """
+
+    cpu_hour: float | None = None
+    gpu_hour: float | None = None
+
+    def usd(self, seconds: Mapping[str, float]) -> float | None:
+        """Money for seconds by device; None where a device that was used has no price."""
+        prices = {"cpu": self.cpu_hour, "gpu": self.gpu_hour}
+        total = 0.0
+        for device, spent in seconds.items():
+            price = prices[device]
+            if price is None:
+                if spent:
+                    return None
+                continue
+            total += spent / 3600 * price
+        return None if set(prices.values()) == {None} else round(total, 6)
+
+
+def prices() -> Prices:
+    """The prices that the environment sets; BrokenSetup where one is no price."""
+    return Prices(_price(CPU_HOUR), _price(GPU_HOUR))
+
+
+def _price(name: str) -> float | None:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        price = float(text)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        raise BrokenSetup(f"{name} is {text!r}; give the price of an hour in dollars, as 0.45")
+    return price
+
+
+def cost_of(by_step: Mapping[str, float], gpu_seconds: float, price: Prices) -> Cost:
+    """The ledger of one vehicle: seconds by step, those on a GPU being a part of them."""
+    gpu = round(gpu_seconds, 2)
+    seconds = {step: round(spent, 2) for step, spent in by_step.items()}
+    devices = {"cpu": round(max(0.0, sum(by_step.values()) - gpu), 2), "gpu": gpu}
+    return Cost(seconds=seconds, device_seconds=devices, usd=price.usd(devices))
+
+
+def told(cost: Cost) -> dict[str, float]:
+    """The ledger as metadata that Dagster's UI plots from vehicle to vehicle."""
+    figures = {f"{device}_seconds": spent for device, spent in cost.device_seconds.items()}
+    return figures if cost.usd is None else figures | {"usd": cost.usd}

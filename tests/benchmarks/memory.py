@@ -1,0 +1,103 @@
+"""Memory of one warm process that makes one vehicle after the other.
+
+    python -m tests.benchmarks.memory [FOLDER] [--photos 500] [--a-vehicle 25] [--fakes]
+
+Phone photos of 12 MP, made of the folder's (or of painted ones) by scaling and a different corner
+each, so that no two have the same bytes; each vehicle in a media folder of its own, which is
+removed after it. Prints resident memory after each vehicle and by how much it grew after the first
+50 photos. `--fakes` runs the pipeline on the tests' fake models, for what is not the networks'.
+"""
+
+import argparse
+import gc
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import dagster as dg
+import numpy as np
+import psutil
+
+from okla_assets import keys
+from okla_assets.definitions import build_definitions
+from okla_assets.imaging import codec
+from okla_assets.jobs import vehicle_media
+from okla_assets.partitions import vehicles
+from resources.media_store import LocalMediaStore
+from resources.models.base import Rgb
+from resources.photo_decoder import PhotoDecoder
+from tests import pictures
+from tests.fakes import Quiet, fake_models
+
+SIZE = (4032, 3024)
+WARM = 50
+SOURCES = 8
+
+
+def sources(folder: Path | None) -> Iterator[Rgb]:
+    """The pictures that all photos are made of, again and again."""
+    if folder is None:
+        painted = (pictures.car(1), pictures.cabin(2), pictures.plated_car(3), pictures.car(4))
+        return itertools.cycle(painted)
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
+    decoder = PhotoDecoder()
+    return itertools.cycle(
+        [decoder.decode(path.read_bytes(), 2016).rgb for path in files[:SOURCES]]
+    )
+
+
+def photo(source: Rgb, number: int) -> bytes:
+    """A JPEG of 12 MP like no other."""
+    large = np.asarray(cv2.resize(source, SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
+    large[:16, :16] = np.random.default_rng(number).integers(0, 255, 3)
+    return codec.encode_jpeg(large, 90)
+
+
+def main() -> None:
+    """See the module."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", nargs="?", type=Path)
+    arguments.add_argument("--photos", type=int, default=500)
+    arguments.add_argument("--a-vehicle", type=int, default=25)
+    arguments.add_argument("--fakes", action="store_true")
+    given = arguments.parse_args()
+    process, shown = psutil.Process(), sources(given.folder)
+    models = fake_models() if given.fakes else {}
+    if given.fakes:
+        models["decoder"] = PhotoDecoder()
+    after: list[tuple[int, int]] = []
+    done = 0
+    while done < given.photos:
+        began = time.perf_counter()
+        count = min(given.a_vehicle, given.photos - done)
+        vehicle = keys.parse_vehicle_id(f"v{len(after)}")
+        with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.ephemeral() as instance:
+            store = LocalMediaStore(root=place)
+            for number in range(done, done + count):
+                data = photo(next(shown), number)
+                store.put(f"{keys.raw_photos(vehicle)}{number}.jpg", data)
+            store.put(keys.options(vehicle), b'{"promo": false}')
+            instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
+            resources = models | {"store": store, "progress": Quiet()}
+            job = build_definitions("local", **resources).resolve_job_def(vehicle_media.name)
+            job.execute_in_process(
+                partition_key=vehicle,
+                instance=instance,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        gc.collect()
+        done += count
+        after.append((done, round(process.memory_info().rss / 1e6)))
+        seconds = time.perf_counter() - began
+        print(f"{done:4} photos: {after[-1][1]} MB, {seconds / count:.2f} s a photo", flush=True)
+    warm = [mb for photos, mb in after if photos >= WARM]
+    grown = warm[-1] - warm[0] if warm else None
+    print(json.dumps({"photos": done, "mb": dict(after), "grown_mb_when_warm": grown}))
+
+
+if __name__ == "__main__":
+    main()
