@@ -4,8 +4,9 @@
 
 Phone photos of 12 MP, made of the folder's (or of painted ones) by scaling and a different corner
 each, so that no two have the same bytes; what a vehicle leaves in the media folder is removed after
-it. Runs are recorded on disk, as always. Prints resident memory after each vehicle and by how much it grew after the first
-50 photos. `--fakes` runs the pipeline on the tests' fake models, for what is not the networks'.
+it. Runs are recorded on disk, as always. Prints resident memory after each vehicle, and by how much
+it grew after the first 50 photos. `--fakes` runs the pipeline on the tests' fake models, for what
+is not the networks'.
 """
 
 import argparse
