@@ -3,15 +3,17 @@
     python -m tests.benchmarks.memory [FOLDER] [--photos 500] [--a-vehicle 25] [--fakes]
 
 Phone photos of 12 MP, made of the folder's (or of painted ones) by scaling and a different corner
-each, so that no two have the same bytes; each vehicle in a media folder of its own, which is
-removed after it. Prints resident memory after each vehicle and by how much it grew after the first
-50 photos. `--fakes` runs the pipeline on the tests' fake models, for what is not the networks'.
+each, so that no two have the same bytes; what a vehicle leaves in the media folder is removed after
+it. Runs are recorded on disk, as always. Prints resident memory after each vehicle, and by how much
+it grew after the first 50 photos. `--fakes` runs the pipeline on the tests' fake models, for what
+is not the networks'.
 """
 
 import argparse
 import gc
 import itertools
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -71,29 +73,33 @@ def main() -> None:
         models["decoder"] = PhotoDecoder()
     after: list[tuple[int, int]] = []
     done = 0
-    while done < given.photos:
-        began = time.perf_counter()
-        count = min(given.a_vehicle, given.photos - done)
-        vehicle = keys.parse_vehicle_id(f"v{len(after)}")
-        with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.ephemeral() as instance:
-            store = LocalMediaStore(root=place)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        dg.DagsterInstance.local_temp(tempfile.mkdtemp(dir=place)) as instance,
+    ):
+        store = LocalMediaStore(root=f"{place}/media")
+        resources = models | {"store": store, "progress": Quiet()}
+        job = build_definitions("local", **resources).resolve_job_def(vehicle_media.name)
+        while done < given.photos:
+            began = time.perf_counter()
+            count = min(given.a_vehicle, given.photos - done)
+            vehicle = keys.parse_vehicle_id(f"v{len(after)}")
             for number in range(done, done + count):
                 data = photo(next(shown), number)
                 store.put(f"{keys.raw_photos(vehicle)}{number}.jpg", data)
             store.put(keys.options(vehicle), b'{"promo": false}')
             instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
-            resources = models | {"store": store, "progress": Quiet()}
-            job = build_definitions("local", **resources).resolve_job_def(vehicle_media.name)
             job.execute_in_process(
                 partition_key=vehicle,
                 instance=instance,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
-        gc.collect()
-        done += count
-        after.append((done, round(process.memory_info().rss / 1e6)))
-        seconds = time.perf_counter() - began
-        print(f"{done:4} photos: {after[-1][1]} MB, {seconds / count:.2f} s a photo", flush=True)
+            shutil.rmtree(store.folder)
+            gc.collect()
+            done += count
+            after.append((done, round(process.memory_info().rss / 1e6)))
+            seconds = (time.perf_counter() - began) / count
+            print(f"{done:4} photos: {after[-1][1]} MB, {seconds:.2f} s a photo", flush=True)
     warm = [mb for photos, mb in after if photos >= WARM]
     grown = warm[-1] - warm[0] if warm else None
     print(json.dumps({"photos": done, "mb": dict(after), "grown_mb_when_warm": grown}))
