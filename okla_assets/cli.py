@@ -130,20 +130,35 @@ def up(
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets import up as servers
     from resources.profiles import check_profile
-    from resources.weights import ensure, names_for, rich_progress
 
     check_profile(profile)
     servers.check_port(port)
     out.joinpath(keys.RAW).mkdir(parents=True, exist_ok=True)
-    if servers.ours():
-        with rich_progress() as fetching:
-            ensure(names_for(profile), fetching)
+    _ensure_weights(profile)
     if closed := servers.prepare(out, runs, gpu_slots):
         out_console.print(f"{closed} runs of killed processes reported as failed")
     out_console.print(
         f"Drop a folder of photos at {out / 'raw'}/VEHICLE_ID/photos/ and it is processed."
     )
     servers.serve(out, profile, port, out_console.print)
+
+
+@app.command()
+def worker(
+    out: Out = Path("okla-media"),
+    profile: ProfileOption = "local",
+    queue: Annotated[str, typer.Option(help="Whose runs it takes.")] = "gpu",
+    gpu: Annotated[int | None, typer.Option(min=0, help="The GPU it has; default: all.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name on this machine.")] = None,
+) -> None:
+    """Make vehicles for an `okla up` with the same OKLA_BROKER_URL, one by one, models loaded."""
+    from okla_assets import worker as process
+    from resources.profiles import check_profile
+
+    check_profile(profile)
+    process.check_setup(out)
+    _ensure_weights(profile)
+    process.become_worker(out, profile, queue, gpu, name or f"{queue}{gpu or 0}")
 
 
 @models_app.command("list")
@@ -286,6 +301,16 @@ def _process(
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
         out_console.print(f"{store.folder / key}", soft_wrap=True, highlight=False)
     return listing
+
+
+def _ensure_weights(profile: str) -> None:
+    """Fetches what our definitions need; definitions of the user's own see to theirs."""
+    from okla_assets.process import OUR_DEFINITIONS, definitions_module
+    from resources.weights import ensure, names_for, rich_progress
+
+    if definitions_module() == OUR_DEFINITIONS:
+        with rich_progress() as fetching:
+            ensure(names_for(profile), fetching)
 
 
 def _finish(listing: "Listing") -> None:

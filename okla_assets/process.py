@@ -23,6 +23,11 @@ from resources.errors import BadInput
 from resources.media_store import LocalMediaStore
 from resources.progress import Progress
 
+DEFINITIONS = "OKLA_DEFINITIONS"
+"""Environment variable: a module with Dagster definitions of your own instead of ours."""
+
+OUR_DEFINITIONS = "okla_assets.definitions"
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -178,6 +183,11 @@ def _same(path: Path, store: LocalMediaStore, key: str) -> bool:
         and info.size == path.stat().st_size
         and store.get(key) == path.read_bytes()
     )
+
+
+def definitions_module() -> str:
+    """What Dagster's servers load: our definitions, or a module of the user's own."""
+    return os.environ.get(DEFINITIONS) or OUR_DEFINITIONS
 
 
 def dagster_environment(out: Path, profile: str) -> dict[str, str]:
