@@ -1,6 +1,6 @@
 """What workers run in `test_celery`: all assets on fake models, one of which is loaded and waits.
 
-In the folder OKLA_TEST_FOLDER the file `loads` gets a line, the process, whenever the segmenter's
+Each photo takes OKLA_TEST_GPU_SECONDS of a GPU there is not. In the folder OKLA_TEST_FOLDER the file `loads` gets a line, the process, whenever the segmenter's
 weights are loaded. Vehicles in one of the paints of HELD wait, once: the file of that name says in
 which process, and NAME.go lets them go on.
 """
@@ -33,6 +33,7 @@ class HeldSegmenter(FakeSegmenter):
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         weights()
+        time.sleep(float(os.environ["OKLA_TEST_GPU_SECONDS"]))
         for photo, box in zip(photos, boxes, strict=True):
             for name in _held(photo, box):
                 _wait(name)

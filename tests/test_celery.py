@@ -6,23 +6,17 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from okla_assets import keys
-from okla_assets.instance import BROKER_URL, POSTGRES_URL
 from tests import pictures
 from tests.celery_definitions import HELD
-from tests.conftest import REPOSITORY
-from tests.postgres import running_postgres
-from tests.rabbitmq import Rabbit, free_ports, running_rabbitmq
 from tests.running import Up, wait_for
+from tests.workers import House, running_house
 
 pytestmark = pytest.mark.slow
 
@@ -30,65 +24,10 @@ VEHICLES = int(os.environ.get("OKLA_TEST_VEHICLES", "12"))
 PHOTO = pictures.jpeg(pictures.car())
 
 
-@dataclass(frozen=True)
-class House:
-    """`okla up`, two workers, and the folder by which their segmenters are watched."""
-
-    up: Up
-    workers: tuple[subprocess.Popen[bytes], ...]
-    rabbit: Rabbit
-    folder: Path
-
-    def loads(self) -> list[str]:
-        return (self.folder / "loads").read_text().split()
-
-    def wait_until_held(self, name: str) -> int:
-        """In which process the vehicle waits."""
-        wait_for(lambda: (self.folder / name).exists() and bool(self._held(name)), 90)
-        return int(self._held(name))
-
-    def _held(self, name: str) -> str:
-        return (self.folder / name).read_text()
-
-    def let_go(self, name: str) -> None:
-        (self.folder / f"{name}.go").touch()
-
-    def listed(self, vehicle: keys.VehicleId) -> bool:
-        return (self.up.media / keys.listing(vehicle)).exists()
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    (folder / "loads").touch()
-    with (
-        running_rabbitmq() as rabbit,
-        running_postgres() as postgres,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.delenv("DAGSTER_HOME", raising=False)
-        patch.setenv(POSTGRES_URL, postgres.url)
-        environment = os.environ | {
-            BROKER_URL: rabbit.url,
-            "OKLA_DEFINITIONS": "tests.celery_definitions",
-            "OKLA_TEST_FOLDER": str(folder),
-        }
-        # One more than there are workers, so that neither waits for the queue.
-        up = Up(folder / "media", free_ports(1)[0], environment, ("--runs", "3"))
-        up.start()
-        command = [sys.executable, "-m", "okla_assets", "worker", "--out", str(up.media)]
-        workers = tuple(
-            subprocess.Popen([*command, "--name", name], cwd=REPOSITORY, env=environment)
-            for name in ("w0", "w1")
-        )
-        try:
-            yield House(up, workers, rabbit, folder)
-        finally:
-            for worker in workers:
-                worker.terminate()
-            up.stop()
-            for worker in workers:
-                worker.wait(60)
+    with running_house(tmp_path_factory.mktemp("house"), workers=2) as house:
+        yield house
 
 
 def test_a_worker_loads_its_models_once(house: House) -> None:
@@ -121,7 +60,7 @@ def test_whatever_is_killed_every_vehicle_is_made_once(house: House) -> None:
     complete = [*others, held["killed"], held["cut"]]
     wait_for(lambda: all(house.listed(vehicle) for vehicle in complete), 20 * VEHICLES)
     for vehicle in complete:
-        wait_for(lambda v=vehicle: statuses(house.up, v).count("SUCCESS") == 1, 30)  # type: ignore[misc]
+        wait_for(partial(succeeded_once, house.up, vehicle), 30)
     # The terminated one is the only one without a listing, and nobody took it up again.
     assert statuses(house.up, held["terminated"]) == ["CANCELED"]
     assert not house.listed(held["terminated"])
@@ -129,6 +68,11 @@ def test_whatever_is_killed_every_vehicle_is_made_once(house: House) -> None:
         assert statuses(house.up, held[name])[0] == "SUCCESS"
         assert "FAILURE" in statuses(house.up, held[name])
     assert [worker.poll() for worker in house.workers] == [None, None]
+
+
+def succeeded_once(up: Up, vehicle: keys.VehicleId) -> bool:
+    """Whether exactly one of the vehicle's runs did."""
+    return statuses(up, vehicle).count("SUCCESS") == 1
 
 
 def statuses(up: Up, vehicle: keys.VehicleId) -> list[str]:
