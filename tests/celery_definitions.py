@@ -1,8 +1,9 @@
 """What workers run in `test_celery`: all assets on fake models, one of which is loaded and waits.
 
-Each photo takes OKLA_TEST_GPU_SECONDS of a GPU there is not. In the folder OKLA_TEST_FOLDER the file `loads` gets a line, the process, whenever the segmenter's
-weights are loaded. Vehicles in one of the paints of HELD wait, once: the file of that name says in
-which process, and NAME.go lets them go on.
+Each photo takes OKLA_TEST_GPU_SECONDS of a GPU there is not. In the folder OKLA_TEST_FOLDER the
+file `loads` gets a line, the process, whenever the segmenter's weights are loaded. Vehicles in one
+of the paints of HELD wait, once: the file of that name says in which process, and NAME.go lets
+them go on.
 """
 
 import functools

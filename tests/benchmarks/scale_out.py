@@ -1,8 +1,8 @@
 """How many vehicles one and two workers make in the same time.
 
-`python -m tests.benchmarks.scale_out [--vehicles N] [--seconds S]` starts the whole house (RabbitMQ,
-PostgreSQL, `okla up`, workers) twice. The models are fakes that sleep S seconds a photo, as a GPU
-would work beside the CPU. Measured from the first upload to the last listing.
+`python -m tests.benchmarks.scale_out [--vehicles N] [--seconds S]` starts the whole house twice
+(RabbitMQ, PostgreSQL, `okla up`, workers). The models are fakes that sleep S seconds a photo, as a
+GPU would work beside the CPU. Measured from the first upload to the last listing.
 """
 
 import argparse
