@@ -39,12 +39,12 @@ class Up:
             cwd=REPOSITORY,
             env=self.environment,
         )
-        wait_for(lambda: listens(self.port), 60)
+        wait_for(lambda: listens(self.port), 180)
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(90)
 
     def upload(self, vehicle: keys.VehicleId, photos: Mapping[str, bytes] = PHOTOS) -> None:
         store = LocalMediaStore(root=str(self.media))
@@ -54,8 +54,8 @@ class Up:
         store.put(keys.ready_marker(vehicle), b"")
 
     def wait_until_listed(self, vehicle: keys.VehicleId) -> None:
-        wait_for((self.media / keys.listing(vehicle)).exists, 60)
-        wait_for(lambda: self.runs(vehicle)[0].status is dg.DagsterRunStatus.SUCCESS, 20)
+        wait_for((self.media / keys.listing(vehicle)).exists, 240)
+        wait_for(lambda: self.runs(vehicle)[0].status is dg.DagsterRunStatus.SUCCESS, 60)
 
     def runs(self, vehicle: keys.VehicleId) -> list[dg.DagsterRun]:
         """The vehicle's, the latest first."""

@@ -77,7 +77,7 @@ def stop_at_the_gate(up: Up, vehicle: keys.VehicleId) -> None:
     reached.unlink(missing_ok=True)
     gate(up).touch()
     up.upload(vehicle)
-    wait_for(reached.exists, 40)
+    wait_for(reached.exists, 120)
 
 
 def assert_as_calm(up: Up, vehicle: keys.VehicleId, calm: dict[str, object]) -> None:
@@ -86,7 +86,7 @@ def assert_as_calm(up: Up, vehicle: keys.VehicleId, calm: dict[str, object]) -> 
     with open_instance(up.media) as instance:
         held = instance.event_log_storage.get_concurrency_info(pools.GPU)
         assert held.slot_count == 1
-        wait_for(lambda: not _slots_held(instance), 20)
+        wait_for(lambda: not _slots_held(instance), 60)
 
 
 def _slots_held(instance: dg.DagsterInstance) -> int:
@@ -121,7 +121,7 @@ def test_a_killed_server_is_started_again_and_the_run_goes_on(
     stop_at_the_gate(up, vehicle)
     (server,) = [p for p in up.servers() if any(name in part for part in p.cmdline())]
     server.kill()
-    wait_for(lambda: len([p for p in up.servers() if p != server]) == 3, 30)
+    wait_for(lambda: len([p for p in up.servers() if p != server]) == 3, 90)
     gate(up).unlink()
     assert_as_calm(up, vehicle, calm)
     assert len(up.runs(vehicle)) == 1

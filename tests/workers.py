@@ -1,6 +1,7 @@
 """`okla up` with workers behind RabbitMQ and PostgreSQL, all of them real."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ class House:
 
     def wait_until_held(self, name: str) -> int:
         """In which process the vehicle waits."""
-        wait_for(lambda: self._held(name) is not None, 90)
+        wait_for(lambda: self._held(name) is not None, 240)
         held = self._held(name)
         assert held is not None
         return held
@@ -74,14 +75,18 @@ def running_house(folder: Path, workers: int, gpu_seconds: float = 0.0) -> Itera
         up.start()
         command = [sys.executable, "-m", "okla_assets", "worker", "--out", str(up.media)]
         started = tuple(
-            subprocess.Popen([*command, "--name", f"w{n}"], cwd=REPOSITORY, env=environment)
+            subprocess.Popen(
+                [*command, "--name", f"w{n}"],
+                cwd=REPOSITORY,
+                env=environment,
+                start_new_session=True,
+            )
             for n in range(workers)
         )
         try:
             yield House(up, started, rabbit, folder)
         finally:
             for worker in started:
-                worker.terminate()
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
             up.stop()
-            for worker in started:
-                worker.wait(60)
