@@ -170,19 +170,16 @@ def up(
 ) -> None:
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets import up as servers
-    from resources.profiles import weights_of
+    from resources.profiles import check_profile
     from resources.stores import bucket_of, store_for
-    from resources.weights import ensure, rich_progress
 
-    wanted = weights_of(profile)
+    check_profile(profile)
     servers.check_port(port)
     if bucket_of(out):
         list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
     else:
         Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
-    if servers.ours():
-        with rich_progress() as fetching:
-            ensure(wanted, fetching)
+    _ensure_weights(profile)
     if closed := servers.prepare(out, runs, gpu_slots):
         out_console.print(f"{closed} runs of killed processes reported as failed")
     out_console.print(
@@ -190,6 +187,24 @@ def up(
         soft_wrap=True,
     )
     servers.serve(out, profile, port, out_console.print)
+
+
+@app.command()
+def worker(
+    out: Out = "okla-media",
+    profile: ProfileOption = "local",
+    queue: Annotated[str, typer.Option(help="Whose runs it takes.")] = "gpu",
+    gpu: Annotated[int | None, typer.Option(min=0, help="The GPU it has; default: all.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name on this machine.")] = None,
+) -> None:
+    """Make vehicles for an `okla up` with the same OKLA_BROKER_URL, one by one, models loaded."""
+    from okla_assets import worker as process
+    from resources.profiles import check_profile
+
+    check_profile(profile)
+    process.check_setup(out)
+    _ensure_weights(profile)
+    process.become_worker(out, profile, queue, gpu, name or f"{queue}{gpu or 0}")
 
 
 @models_app.command("list")
@@ -337,6 +352,17 @@ def _process(
         where = store.folder / key if isinstance(store, LocalMediaStore) else store.url(key)
         out_console.print(f"{where}", soft_wrap=True, highlight=False)
     return listing
+
+
+def _ensure_weights(profile: str) -> None:
+    """Fetches what our definitions need; definitions of the user's own see to theirs."""
+    from okla_assets.process import OUR_DEFINITIONS, definitions_module
+    from resources.profiles import weights_of
+    from resources.weights import ensure, rich_progress
+
+    if definitions_module() == OUR_DEFINITIONS:
+        with rich_progress() as fetching:
+            ensure(weights_of(profile), fetching)
 
 
 def _finish(listing: "Listing") -> None:

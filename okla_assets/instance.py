@@ -6,6 +6,7 @@ Records are files that change all the time: those of a bucket stay on this machi
 import json
 import os
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,23 @@ storage:
       postgres_url:
         env: {POSTGRES_URL}
 """
+
+BROKER_URL = "OKLA_BROKER_URL"
+"""Environment variable of the RabbitMQ that hands runs to workers (`okla worker`)."""
+
+WORKERS_INSTEAD = {
+    # Runs that wait for a worker count as starting.
+    "start_timeout_seconds: 120": "start_timeout_seconds: 900",
+    "dequeue_interval_seconds: 2": "dequeue_interval_seconds: 1",
+    "module: okla_assets.run_launcher": "module: okla_assets.celery_launcher",
+    "class: WatchedRunLauncher": f"""class: WarmWorkerLauncher
+  config:
+    broker:
+      env: {BROKER_URL}
+    postgres_url:
+      env: {POSTGRES_URL}""",
+}
+"""What of dagster.yaml is different where workers make the runs."""
 
 SQLITE_EVENT_LOG = """\
 event_log_storage:
@@ -73,7 +91,11 @@ def dagster_home(place: str | Path) -> Path:
 def write_config(home: Path, runs: int = 1) -> None:
     """Puts our dagster.yaml there, for so many runs at a time."""
     text = packaged_config().read_text(encoding="utf-8")
-    text = text.replace("max_concurrent_runs: 1\n", f"max_concurrent_runs: {runs}\n")
+    changes = {"max_concurrent_runs: 1": f"max_concurrent_runs: {runs}"}
+    if os.environ.get(BROKER_URL):
+        changes |= WORKERS_INSTEAD
+    for ours, instead in changes.items():
+        text = text.replace(f"{ours}\n", f"{instead}\n")
     text += f"\n# Written by okla for {home}\n"
     if os.environ.get(POSTGRES_URL):
         text += POSTGRES_STORAGE
@@ -164,6 +186,16 @@ def open_instance(place: str | Path) -> "dg.DagsterInstance":
     if url := os.environ.get(POSTGRES_URL):
         _check_postgres(url)
     return dg.DagsterInstance.from_config(str(home))
+
+
+def check_broker() -> None:
+    """Raises BrokenSetup where workers are wanted and cannot be had."""
+    if not os.environ.get(BROKER_URL):
+        return
+    if not os.environ.get(POSTGRES_URL):
+        raise BrokenSetup(f"{BROKER_URL} needs {POSTGRES_URL}: workers share that database")
+    if find_spec("dagster_celery") is None:
+        raise BrokenSetup(f"{BROKER_URL} needs Celery: pip install 'okla-media[scale]'")
 
 
 def _check_postgres(url: str) -> None:

@@ -18,6 +18,11 @@ from resources.media_store import LocalMediaStore, MediaStore
 from resources.progress import Progress
 from resources.stores import absolute, place_of
 
+DEFINITIONS = "OKLA_DEFINITIONS"
+"""Environment variable: a module with Dagster definitions of your own instead of ours."""
+
+OUR_DEFINITIONS = "okla_assets.definitions"
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -149,6 +154,11 @@ def _same(path: Path, store: MediaStore, key: str) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == digest
+
+
+def definitions_module() -> str:
+    """What Dagster's servers load: our definitions, or a module of the user's own."""
+    return os.environ.get(DEFINITIONS) or OUR_DEFINITIONS
 
 
 def dagster_environment(out: str | Path, profile: str) -> dict[str, str]:

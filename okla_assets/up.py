@@ -21,22 +21,20 @@ from pathlib import Path
 
 from okla_assets import pools
 from okla_assets.instance import (
+    BROKER_URL,
+    check_broker,
     close_dead_runs,
     dagster_home,
     open_instance,
     write_config,
 )
-from okla_assets.process import dagster_environment
+from okla_assets.process import dagster_environment, definitions_module
 from resources.errors import BadInput, BrokenSetup
 
 HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
-DEFINITIONS = "OKLA_DEFINITIONS"
-"""Environment variable: a module with Dagster definitions of your own instead of ours."""
-
 DAEMON = "daemon"
-OUR_DEFINITIONS = "okla_assets.definitions"
 WATCH_SECONDS = 0.5
 SOCKET = "code.sock"
 STARTING_SECONDS = 120.0
@@ -89,11 +87,6 @@ class Server:
         self.process.wait()
 
 
-def ours() -> bool:
-    """Whether it is our definitions that run, whose weights we know."""
-    return not os.environ.get(DEFINITIONS)
-
-
 def check_port(port: int) -> None:
     """Raises BadInput where another program listens on the port."""
     with socket.socket() as probe:
@@ -114,12 +107,13 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
     `gpu_slots` is how many steps may hold a GPU at a time; None leaves the database's limit, which
     is none at first. Returns how many runs were closed.
     """
+    check_broker()
     if not os.environ.get("DAGSTER_HOME"):
         write_config(dagster_home(out), runs)
     with open_instance(out) as instance:
         if gpu_slots is not None:
             instance.event_log_storage.set_concurrency_slots(pools.GPU, gpu_slots)
-        return close_dead_runs(instance, only_processes=False)
+        return close_dead_runs(instance, only_processes=_workers_have_runs())
 
 
 def serve(out: str, profile: str, port: int, say: Say) -> None:
@@ -146,14 +140,13 @@ def serve(out: str, profile: str, port: int, say: Say) -> None:
 def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, list[Server]]:
     """The code server, and the webserver and the daemon that ask it."""
     environment = dagster_environment(out, profile)
-    module = os.environ.get(DEFINITIONS) or OUR_DEFINITIONS
     workspace = folder / "workspace.yaml"
     # A socket in a folder of ours: nobody else on this machine can run code through it.
     workspace.write_text(
         f"load_from: [{{grpc_server: {{socket: {folder / SOCKET}, location_name: okla}}}}]\n"
     )
     python = [sys.executable, "-m"]
-    code = [*python, "dagster", "api", "grpc", "-m", module, "--log-level", "warning"]
+    code = [*python, "dagster", "api", "grpc", "-m", definitions_module(), "--log-level", "warning"]
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", str(port)]
     webserver += ["--dagster-log-level", "warning"]
@@ -183,10 +176,15 @@ def _watch(servers: tuple[Server, ...], out: str, stop: threading.Event, say: Sa
             server.start()
 
 
+def _workers_have_runs() -> bool:
+    """Whether runs go on without us, so that none is dead because we were."""
+    return bool(os.environ.get(BROKER_URL))
+
+
 def _close_dead_runs(out: str, say: Say) -> None:
     try:
         with open_instance(out) as instance:
-            close_dead_runs(instance, only_processes=False)
+            close_dead_runs(instance, only_processes=_workers_have_runs())
     except BrokenSetup as error:
         say(str(error))  # the database is away; run monitoring will see to it when it is back
 

@@ -10,8 +10,10 @@ import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
 
 from okla_assets.instance import (
+    BROKER_URL,
     POSTGRES_URL,
     PROCESS_TAG,
+    check_broker,
     close_dead_runs,
     dagster_home,
     open_instance,
@@ -19,6 +21,7 @@ from okla_assets.instance import (
     write_config,
 )
 from resources.errors import BrokenSetup
+from tests.conftest import REPOSITORY
 
 A_DEAD_PROCESS = (
     "from okla_assets.instance import this_process; print(this_process(), end='', flush=True)"
@@ -155,3 +158,16 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(
         open_instance(home)
     assert "secret" not in str(raised.value)
     assert POSTGRES_URL in str(raised.value)
+
+
+def test_the_configuration_for_workers_is_the_one_in_deploy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, "postgresql://okla:secret@localhost/okla")
+    monkeypatch.setenv(BROKER_URL, "pyamqp://okla:secret@localhost//")
+    write_config(home, runs=5)
+    assert configured(home) == configured(REPOSITORY / "deploy" / "gpu-machines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(POSTGRES_URL)
+        with pytest.raises(BrokenSetup, match=POSTGRES_URL):
+            check_broker()

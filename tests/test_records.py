@@ -47,21 +47,33 @@ def messages(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
     return [entry.message for entry in instance.all_logs(run_id)]
 
 
+def dagsters_own(media: Path) -> dg.DagsterInstance:
+    """The same home as Dagster would open it without us."""
+    home = media / ".dagster"
+    own = {
+        "module": "dagster._core.storage.event_log",
+        "class": "SqliteEventLogStorage",
+        "config": {"base_dir": str(home / "history" / "runs")},
+    }
+    opened = dg.DagsterInstance.local_temp(str(home), overrides={"event_log_storage": own})
+    assert not isinstance(opened.event_log_storage, KeptSqliteEventLog)
+    return opened
+
+
 def test_ours_is_used(instance: dg.DagsterInstance) -> None:
     assert isinstance(instance.event_log_storage, KeptSqliteEventLog)
 
 
 def test_dagsters_own_log_reads_the_same(instance: dg.DagsterInstance, media: Path) -> None:
     run_id = ran(instance)
-    theirs = dg.DagsterInstance.local_temp(str(media / ".dagster"))
-    assert not isinstance(theirs.event_log_storage, KeptSqliteEventLog)
+    theirs = dagsters_own(media)
     said = messages(instance, run_id)
     assert len(said) >= 5
     assert messages(theirs, run_id) == said
 
 
 def test_what_dagsters_own_log_wrote_is_read(instance: dg.DagsterInstance, media: Path) -> None:
-    theirs = dg.DagsterInstance.local_temp(str(media / ".dagster"))
+    theirs = dagsters_own(media)
     run_id = ran(theirs)
     assert messages(instance, run_id) == messages(theirs, run_id)
 

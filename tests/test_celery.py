@@ -1,0 +1,95 @@
+"""Two workers behind RabbitMQ and PostgreSQL, all of them real, while things are killed.
+
+`OKLA_TEST_VEHICLES=40` makes it as long as in the acceptance; by itself it is shorter.
+"""
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from okla_assets import keys
+from tests import pictures
+from tests.celery_definitions import HELD
+from tests.running import Up, wait_for
+from tests.workers import House, running_house
+
+pytestmark = pytest.mark.slow
+
+VEHICLES = int(os.environ.get("OKLA_TEST_VEHICLES", "12"))
+PHOTO = pictures.jpeg(pictures.car())
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with running_house(tmp_path_factory.mktemp("house"), workers=2) as house:
+        yield house
+
+
+def test_a_worker_loads_its_models_once(house: House) -> None:
+    vehicles = [keys.parse_vehicle_id(f"vin-calm-{n}") for n in range(6)]
+    for vehicle in vehicles:
+        house.up.upload(vehicle, {"1.jpg": PHOTO})
+    wait_for(lambda: all(house.listed(vehicle) for vehicle in vehicles), 240)
+    loads = house.loads()
+    assert len(loads) == len(set(loads)) == len(house.workers)
+
+
+def test_whatever_is_killed_every_vehicle_is_made_once(house: House) -> None:
+    # They come first, in this order: a tick takes folders by name.
+    held = {name: keys.parse_vehicle_id(f"{n}-{name}") for n, name in enumerate(HELD)}
+    others = [keys.parse_vehicle_id(f"vin-{n}") for n in range(VEHICLES - len(held))]
+    for name, vehicle in held.items():
+        house.up.upload(vehicle, {"1.jpg": pictures.jpeg(pictures.car(paint=HELD[name]))})
+    for vehicle in others:
+        house.up.upload(vehicle, {"1.jpg": PHOTO})
+
+    os.kill(house.wait_until_held("killed"), signal.SIGKILL)
+    house.let_go("killed")
+    house.wait_until_held("cut")
+    house.rabbit.cut_connections()
+    house.let_go("cut")
+    house.wait_until_held("terminated")
+    (run,) = house.up.runs(held["terminated"])
+    terminate(house.up.port, run.run_id)
+    house.let_go("terminated")
+
+    complete = [*others, held["killed"], held["cut"]]
+    wait_for(lambda: all(house.listed(vehicle) for vehicle in complete), 60 * VEHICLES)
+    for vehicle in complete:
+        wait_for(partial(succeeded_once, house.up, vehicle), 60)
+    # The terminated one is the only one without a listing, and nobody took it up again.
+    assert statuses(house.up, held["terminated"]) == ["CANCELED"]
+    assert not house.listed(held["terminated"])
+    for name in ("killed", "cut"):
+        assert statuses(house.up, held[name])[0] == "SUCCESS"
+        assert "FAILURE" in statuses(house.up, held[name])
+    assert [worker.poll() for worker in house.workers] == [None, None]
+
+
+def succeeded_once(up: Up, vehicle: keys.VehicleId) -> bool:
+    """Whether exactly one of the vehicle's runs did."""
+    return statuses(up, vehicle).count("SUCCESS") == 1
+
+
+def statuses(up: Up, vehicle: keys.VehicleId) -> list[str]:
+    """How the vehicle's runs stand, the latest first."""
+    return [run.status.value for run in up.runs(vehicle)]
+
+
+def terminate(port: int, run_id: str) -> None:
+    """As the button in Dagster's UI does."""
+    query = """mutation($run: String!) {
+      terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) { __typename }
+    }"""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query, "variables": {"run": run_id}}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["data"]["terminateRun"]["__typename"] == "TerminateRunSuccess"
