@@ -282,7 +282,7 @@ class Pipeline:
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
         from okla_assets.imaging import codec, enhance, quality, studio
-        from okla_assets.leak_check import find_leaks
+        from okla_assets.leak_check import Shown, find_leaks
         from okla_assets.plate_masking import Masking, masked_copy
         from okla_assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
         from resources.models.fused_matte import crop_of
@@ -321,7 +321,8 @@ class Pipeline:
             picture = studio.compose(photo, alpha, placement, 0.75)
         with stage("leak search"):
             look_for_plates(self._plates, picture, scene.box)
-            find_leaks(picture, scene.quads, [scene.box], _NoPlates(), self._reader)
+            shown = Shown(scene.quads, [scene.box])
+            find_leaks([picture], [shown], _NoPlates(), self._reader)
         with stage("encode"):
             codec.encode_png(codec.resize((cut.alpha * 255).astype(np.uint8), *SIZE))
             codec.encode_jpeg(codec.fit_within(picture, 400), 82)
@@ -377,7 +378,7 @@ class Assets:
     def __init__(self, setup: Setup, pictures: Sequence[Scene]) -> None:
         from okla_assets.imaging import codec
 
-        self._models = models_of(setup)
+        self._models, self.batch = models_of(setup), setup.batch
         self._scenes = [(_sign(codec.decode_own(scene.jpeg)), scene) for scene in pictures]
 
     def resources(self) -> dict[str, Any]:
@@ -463,7 +464,7 @@ class Assets:
 
 class _AssetPlates:
     def __init__(self, assets: Assets) -> None:
-        self._assets = assets
+        self._assets, self.batch = assets, assets.batch
         self.fingerprint, self.models = assets.fingerprint, assets.models
 
     def detect(self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]) -> list[list[Any]]:
