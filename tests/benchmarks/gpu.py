@@ -98,7 +98,6 @@ def make_networks(packed: Path, folder: Path, tiny: bool) -> str:
     write_sam2(folder / "sam2", SAM2_SMALLEST if tiny else SAM2_LARGE)
     write_clip(folder / "clip", large=not tiny)
     with contextlib.suppress(ImportError):
-        _let_torchvision_import()
         from resources.models.yolo_ultralytics import QUIET
 
         os.environ.update(QUIET)
@@ -488,8 +487,7 @@ def serve_vehicles(setup: Setup, threads: int, tasks: Any, answers: Any) -> None
     from tests.fakes import VEHICLE
     from tests.fakes import Pipeline as Job
 
-    if setup.device == "cpu":
-        _let_torchvision_import()
+    _let_torchvision_import()
     pictures = scenes()
     assets = Assets(setup, pictures)
     models = {
@@ -518,12 +516,10 @@ def serve_vehicles(setup: Setup, threads: int, tasks: Any, answers: Any) -> None
 def serve(setup: Setup, threads: int, tasks: Any, answers: Any) -> None:
     """A worker process: warms up, says so, and finishes scenes until told to stop."""
     import cv2
+    import torch
 
-    if setup.device == "cpu":
-        _let_torchvision_import()
-    else:
-        import torch
-
+    _let_torchvision_import()
+    if setup.device != "cpu":
         torch.set_num_threads(1)
     cv2.setNumThreads(1)
     clock = Clock()
@@ -788,6 +784,7 @@ def measure(given: argparse.Namespace) -> None:
 
     import torch
 
+    _let_torchvision_import()
     began = time.perf_counter()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     given.out.mkdir(parents=True, exist_ok=True)
