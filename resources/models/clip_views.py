@@ -115,6 +115,7 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     clip: ClipViews = Field(default_factory=ClipViews)
     heads: TinyVitViewClassifier = Field(default_factory=TinyVitViewClassifier)
     clip_share: float = 0.5
+    batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
