@@ -13,8 +13,10 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 
 
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR). `batch`: photos whose strips are asked
-    for together; they are read one by one."""
+    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR).
+
+    `batch` says of how many photos the strips may come in one call; they are read one by one.
+    """
 
     weights: str = "ppocr_rec"
     threads: int = 0
