@@ -96,9 +96,9 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "turn_segmenter": ("sam2_torch", _SAM2),
         # CLIP alone hardly tells left from right.
         "views": ("mean_views", {"heads": _ON_GPU}),
-        "plate_detector": ("fused_plates", {"outlines": _ON_GPU, "boxes": _ON_GPU}),
+        "plate_detector": ("fused_plates", {"outlines": _ON_GPU, "boxes": _ON_GPU, "batch": 8}),
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
-        "plate_reader": ("ppocr_onnx", _ON_GPU),
+        "plate_reader": ("ppocr_onnx", _ON_GPU | {"batch": 8}),
     },
 }
 """Each profile's model of each role, with the fields that differ from its own defaults."""

@@ -94,7 +94,10 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         angle, side = (
             (network.odds(task, seen), network.odds(task, mirrored)) for task in ("angle", "side")
         )
-        poses = pose_odds((angle[0] + angle[1]) / 2, (side[0] + side[1][:, ::-1]) / 2)
+        poses = pose_odds(
+            np.asarray((angle[0] + angle[1]) / 2, np.float32),
+            np.asarray((side[0] + side[1][:, ::-1]) / 2, np.float32),
+        )
         found, number = [], 0
         for i, (_, box) in enumerate(pairs):
             pose = None
@@ -112,6 +115,7 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     clip: ClipViews = Field(default_factory=ClipViews)
     heads: TinyVitViewClassifier = Field(default_factory=TinyVitViewClassifier)
     clip_share: float = 0.5
+    batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""

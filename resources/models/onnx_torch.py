@@ -568,17 +568,17 @@ _TORCH: dict[str, Callable[[Given, Attributes, int], Made]] = {
     "AveragePool": _pool("mean"),
     "BatchNormalization": _batch_norm,
     "Gemm": _gemm,
-    "MatMul": _plain(lambda torch: torch.matmul),  # type: ignore[no-any-return]
-    "Relu": _plain(lambda torch: torch.relu),  # type: ignore[no-any-return]
-    "Sigmoid": _plain(lambda torch: torch.sigmoid),  # type: ignore[no-any-return]
+    "MatMul": _plain(lambda torch: torch.matmul),
+    "Relu": _plain(lambda torch: torch.relu),
+    "Sigmoid": _plain(lambda torch: torch.sigmoid),
     "HardSigmoid": _hard_sigmoid,
-    "Erf": _plain(lambda torch: torch.erf),  # type: ignore[no-any-return]
-    "Sqrt": _plain(lambda torch: torch.sqrt),  # type: ignore[no-any-return]
-    "Add": _plain(lambda torch: torch.add),  # type: ignore[no-any-return]
-    "Sub": _plain(lambda torch: torch.sub),  # type: ignore[no-any-return]
-    "Mul": _plain(lambda torch: torch.mul),  # type: ignore[no-any-return]
-    "Div": _plain(lambda torch: torch.div),  # type: ignore[no-any-return]
-    "Pow": _plain(lambda torch: torch.pow),  # type: ignore[no-any-return]
+    "Erf": _plain(lambda torch: torch.erf),
+    "Sqrt": _plain(lambda torch: torch.sqrt),
+    "Add": _plain(lambda torch: torch.add),
+    "Sub": _plain(lambda torch: torch.sub),
+    "Mul": _plain(lambda torch: torch.mul),
+    "Div": _plain(lambda torch: torch.div),
+    "Pow": _plain(lambda torch: torch.pow),
     "Softmax": _softmax,
     "ReduceMean": _reduce_mean,
     "Concat": lambda given, attributes, outputs: (

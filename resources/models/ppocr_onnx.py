@@ -13,11 +13,15 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 
 
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR)."""
+    """PP-OCR's recogniser of single lines (Baidu, PaddleOCR).
+
+    `batch` says of how many photos the strips may come in one call; they are read one by one.
+    """
 
     weights: str = "ppocr_rec"
     threads: int = 0
     runs_on: RunsOn = "cpu"
+    batch: int = 1
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
         """Text and mean confidence of its characters, of each strip."""

@@ -131,7 +131,7 @@ def _pose(odds: Floats, meanings: Sequence[Meaning]) -> AngleOdds | None:
     angle, side = np.zeros(len(ANGLES), np.float32), np.zeros(len(SIDES), np.float32)
     for p, (_, named, sided) in zip(odds, meanings, strict=True):
         if named is not None:
-            angle[ANGLES.index(named)] += p  # type: ignore[arg-type]
+            angle[ANGLES.index(named)] += p
             side += (
                 p / 2 if sided is None else p * np.array([sided == s for s in SIDES], np.float32)
             )

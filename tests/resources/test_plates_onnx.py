@@ -1,5 +1,6 @@
 """No plate of the test photos is left bare, no cabin gets a box, and a leak is told from a logo."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,3 +197,18 @@ def test_nothing_is_covered_in_a_cabin(testdata: Path, weights: dict[str, Path])
         p.file.name for p in interiors if believed_on(codec.decode_own(p.file.read_bytes()), True)
     ]
     assert not wrong
+
+
+def test_photos_worked_on_at_once_keep_their_order() -> None:
+    class Counting(FusedPlates):
+        def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
+            time.sleep(0.02 if photo[0, 0, 0] % 2 else 0)
+            x = float(photo[0, 0, 0])
+            box = (x, float(len(vehicles)), 1.0, 1.0)
+            return [PlateFound(((0, 0), (1, 0), (1, 1), (0, 1)), box, 0.9, 0.9)]
+
+    photos = [np.full((4, 4, 3), i, np.uint8) for i in range(7)]
+    vehicles: list[list[Box]] = [[(0.0, 0.0, 1.0, 1.0)] * i for i in range(7)]
+    together = Counting(batch=3).detect(photos, vehicles)
+    assert [found[0].box[:2] for found in together] == [(i, i) for i in range(7)]
+    assert together == Counting().detect(photos, vehicles)

@@ -1,6 +1,7 @@
 """YOLO by any file: .pt and .onnx of one network agree, and so do our two readers of one .onnx."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,13 @@ def test_a_pt_and_its_onnx_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     network.save("made.pt")
     exported = network.export(format="onnx", imgsz=160, opset=17, simplify=False)
     Path(exported).replace("made.onnx")
-    common = {"side": 160, "min_score": 0.0, "nms_iou": 1.0, "device": "cpu", "runs_on": "cpu"}
+    common: dict[str, Any] = {
+        "side": 160,
+        "min_score": 0.0,
+        "nms_iou": 1.0,
+        "device": "cpu",
+        "runs_on": "cpu",
+    }
     pt, onnx = (
         YoloUltralytics(weights=str(tmp_path / name), **common).detect([picture(), picture(1)])
         for name in ("made.pt", "made.onnx")
