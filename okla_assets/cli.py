@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `okla --help` answers at on
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -132,15 +133,15 @@ def up(
     from resources.profiles import check_profile
 
     check_profile(profile)
-    servers.check_port(port)
-    out.joinpath(keys.RAW).mkdir(parents=True, exist_ok=True)
     _ensure_weights(profile)
-    if closed := servers.prepare(out, runs, gpu_slots):
-        out_console.print(f"{closed} runs of killed processes reported as failed")
-    out_console.print(
-        f"Drop a folder of photos at {out / 'raw'}/VEHICLE_ID/photos/ and it is processed."
+    servers.run(
+        out,
+        profile,
+        port,
+        runs,
+        gpu_slots,
+        partial(out_console.print, soft_wrap=True, highlight=False),
     )
-    servers.serve(out, profile, port, out_console.print)
 
 
 @app.command()
