@@ -21,6 +21,7 @@ from typing import Any
 from unittest import mock
 
 import dagster as dg
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 
 from okla_assets import checks, definitions, keys
 from okla_assets.instance import POSTGRES_URL
@@ -68,8 +69,9 @@ def put_watch_on_bodies(watch: Watch) -> None:
     assert len(every) >= 10
     for asset in (*every, *checks.ALL):
         compute = asset.op._compute_fn
-        body = compute.decorated_fn  # type: ignore[union-attr]
-        asset.op._compute_fn = type(compute)(decorated_fn=timed(body, watch))  # type: ignore[call-arg, misc, assignment]
+        assert isinstance(compute, DecoratedOpFunction)
+        body = timed(compute.decorated_fn, watch)
+        asset.op._compute_fn = DecoratedOpFunction(decorated_fn=body)
 
 
 def main() -> None:
