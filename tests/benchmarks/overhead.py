@@ -1,11 +1,11 @@
 """What Dagster costs a vehicle: everything of a run but the bodies of our assets and checks.
 
-`python -m tests.benchmarks.overhead [--postgres] [--up] [--rounds N] [--profile FILE]` runs one vehicle of
-three photos on fake models again and again in this process, as `okla process` does, with Dagster's
-records in SQLite or in a PostgreSQL server of its own. In it are the definitions, the instance, the
-run, its events and the tables between steps; not in it is the import of the modules. With --up
-it is `okla up` that runs them, and what is told is how long a run waited in the queue and from
-there to its start in a process of its own.
+`python -m tests.benchmarks.overhead [--postgres] [--up] [--rounds N] [--profile FILE]` runs one
+vehicle of three photos on fake models again and again in this process, as `okla process` does, with
+Dagster's records in SQLite or in a PostgreSQL server of its own. In it are the definitions, the
+instance, the run, its events and the tables between steps; not in it is the import of the modules.
+With --up it is `okla up` that runs them, and what is told is how long a run waited in the queue and
+from there to its start in a process of its own.
 """
 
 import argparse
