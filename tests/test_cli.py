@@ -222,7 +222,7 @@ def test_the_demo_makes_the_listing_of_the_sample(
     assert len(opened) == 1
 
 
-# --- okla up, before it starts anything; `test_up` has the rest -------------------------------------
+# --- okla up and okla worker, before they start anything ------------------------------------------
 
 
 def test_up_needs_its_port(okla: Okla) -> None:
