@@ -4,6 +4,7 @@ dagster-celery's own retries a run that a person terminated, and believes a run 
 was delivered twice.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -17,6 +18,9 @@ from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from okla_assets.celery_app import QUEUE, SETTINGS, result_backend
+
+# dagster-celery 0.29.27 makes the same task anew for each run, of which celery 5.7 warns.
+warnings.filterwarnings("ignore", message="Task name 'execute_job'")
 
 WAITING = frozenset({"PENDING", "RECEIVED"})
 

@@ -13,7 +13,7 @@ from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 from okla_assets.celery_app import QUEUE, SETTINGS, result_backend
 from okla_assets.instance import BROKER_URL, POSTGRES_URL
 
-app = make_app(
+app = make_app(  # type: ignore[no-untyped-call]
     {
         "broker": os.environ[BROKER_URL],
         "backend": result_backend(os.environ[POSTGRES_URL]),

@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `okla --help` answers at on
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -171,22 +172,17 @@ def up(
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
     from okla_assets import up as servers
     from resources.profiles import check_profile
-    from resources.stores import bucket_of, store_for
 
     check_profile(profile)
-    servers.check_port(port)
-    if bucket_of(out):
-        list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
-    else:
-        Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
     _ensure_weights(profile)
-    if closed := servers.prepare(out, runs, gpu_slots):
-        out_console.print(f"{closed} runs of killed processes reported as failed")
-    out_console.print(
-        f"Put photos at {out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/ and they are processed.",
-        soft_wrap=True,
+    servers.run(
+        out,
+        profile,
+        port,
+        runs,
+        gpu_slots,
+        partial(out_console.print, soft_wrap=True, highlight=False),
     )
-    servers.serve(out, profile, port, out_console.print)
 
 
 @app.command()

@@ -131,13 +131,13 @@ def name_of_process(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:{started:.0f}"
 
 
-def lives(name: str, *, elsewhere: bool = True) -> bool:
-    """Whether a process named by `name_of_process` still runs; `elsewhere` on another host."""
+def lives(name: str) -> bool:
+    """Whether a process named by `name_of_process` still runs, or runs where we cannot look."""
     import psutil
 
     host, pid, started = name.rsplit(":", 2)
     if host != socket.gethostname():
-        return elsewhere
+        return True
     try:
         process = psutil.Process(int(pid))
         # One that ended and that its parent has not asked about yet runs no more.

@@ -20,11 +20,11 @@ class RemembersPartitions(SqlEventLogStorage):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._tables: set[str] = set()
         self._partitions: dict[tuple[str, str], float] = {}
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
 
     def has_table(self, table_name: str) -> bool:
         """Whether there is such a table; no table ever goes."""
-        if table_name not in self._tables and super().has_table(table_name):
+        if table_name not in self._tables and super().has_table(table_name):  # type: ignore[safe-super]
             self._tables.add(table_name)
         return table_name in self._tables
 

@@ -1,8 +1,8 @@
 """Dagster's records in PostgreSQL, over connections that are kept."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dagster._core.storage.config import PostgresStorageConfig
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import (
@@ -51,7 +51,7 @@ class KeptPostgres(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "KeptPostgres":
         """What dagster.yaml makes."""
         return cls(

@@ -8,10 +8,10 @@ are the same as Dagster's.
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -20,9 +20,6 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
 from okla_assets.records import RemembersPartitions
-
-if TYPE_CHECKING:
-    from dagster._core.storage.sqlite_storage import SqliteStorageConfig
 
 MOST_ENGINES = 8
 """A daemon sees the databases of many runs, a run its own and the one for all."""
@@ -37,7 +34,7 @@ class KeptSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: "SqliteStorageConfig"
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "KeptSqliteEventLog":
         """What dagster.yaml makes."""
         return cls(inst_data=inst_data, **config_value)
@@ -96,7 +93,7 @@ def _is_set_up(engine: Engine) -> bool:
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        return connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+        return bool(connection.scalar(text("SELECT count(*) FROM alembic_version")))
 
 
 def _write_ahead(connection: object, _record: object) -> None:

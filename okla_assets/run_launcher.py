@@ -4,8 +4,6 @@ Dagster's notices a killed run only while the code server that started it lives 
 database. Here a run carries the name of its process, and run monitoring asks whether it lives.
 """
 
-import os
-import signal
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -65,14 +63,3 @@ class WatchedRunLauncher(DefaultRunLauncher):
         if owner is None or lives(owner):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "the process of this run is gone")
-
-    def terminate(self, run_id: str) -> bool:
-        """Asks the code server to stop the run, or its process where the server is a new one."""
-        if super().terminate(run_id):  # type: ignore[no-untyped-call]
-            return True
-        run = self._instance.get_run_by_id(run_id)
-        owner = run.tags.get(PROCESS_TAG) if run else None
-        if owner is None or not lives(owner, elsewhere=False) or owner == this_process():
-            return False
-        os.kill(int(owner.rsplit(":", 2)[1]), signal.SIGINT)
-        return True

@@ -2,8 +2,8 @@
 
 The servers are those of a production installation (`dagster dev` would start the same code twice
 over): a code server, a webserver and a daemon. One that dies is started again. A run in progress
-belongs to the code server; when `okla up` is stopped it is killed, which loses nothing, and goes
-on when `okla up` is started the next time.
+belongs to the code server and ends with it, which loses nothing: it goes on in a new one, when
+`okla up` was stopped at its next start.
 """
 
 import os
@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from okla_assets import pools
+from filelock import FileLock, Timeout
+
+from okla_assets import keys, pools
 from okla_assets.instance import (
     BROKER_URL,
     check_broker,
@@ -30,11 +32,13 @@ from okla_assets.instance import (
 )
 from okla_assets.process import dagster_environment, definitions_module
 from resources.errors import BadInput, BrokenSetup
+from resources.stores import bucket_of, store_for
 
 HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
 DAEMON = "daemon"
+PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 SOCKET = "code.sock"
 STARTING_SECONDS = 120.0
@@ -59,32 +63,79 @@ class Server:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Starts it; it may have run before."""
+        """Starts it; what is left of an earlier start ends first."""
+        self.kill()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_dies_with_us(),
         )
 
     def ended(self) -> int | None:
         """Its exit status, or None while it runs."""
         return self.process.poll() if self.process else 0
 
-    def stop(self) -> None:
-        """Asks it to end, and ends whatever of its group is still there."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOPPING_SECONDS)
-        self.kill()
+    def ask_to_end(self) -> None:
+        """Sends a TERM."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def end(self) -> None:
+        """Waits for what was asked to end, and ends whatever of its group is still there."""
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOPPING_SECONDS)
+            self.kill()
 
     def kill(self) -> None:
         """Ends it and all that it started."""
-        if self.process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def _dies_with_us() -> Callable[[], object] | None:
+    """What a server does before it starts, so that it gets a TERM when we are killed; on Linux."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run(out: str, profile: str, port: int, runs: int, gpu_slots: int | None, say: Say) -> None:
+    """Everything `okla up` does, until a signal says stop.
+
+    Raises BadInput where another one does it, BrokenSetup where the servers cannot start.
+    """
+    check_port(port)
+    if bucket_of(out):
+        list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
+    else:
+        Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
+    with _alone(dagster_home(out)):
+        if closed := prepare(out, runs, gpu_slots):
+            say(f"{closed} runs of killed processes reported as failed")
+        say(f"Put photos at {out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/; they are processed.")
+        serve(out, profile, port, say)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two daemons would start each run twice."""
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "up.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(f"another `okla up` works on {home}; stop that first") from None
+    with lock:
+        yield
 
 
 def check_port(port: int) -> None:
@@ -132,8 +183,10 @@ def serve(out: str, profile: str, port: int, say: Say) -> None:
             _watch((code, *others), out, stop, say)
         finally:
             # The daemon first: it must not take the killed run for one to start again now.
-            for server in reversed(others):
-                server.stop()
+            for server in others:
+                server.ask_to_end()
+            for server in others:
+                server.end()
             code.kill()
 
 

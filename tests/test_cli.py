@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import webbrowser
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from okla_assets import cli, definitions, sample
 from okla_assets.contract import listing_schema
+from okla_assets.instance import BROKER_URL, POSTGRES_URL
 from resources import weights
 from resources.media_store import TEMP_FOLDER
 from resources.profiles import resources_for
@@ -255,6 +258,50 @@ def test_the_demo_makes_the_listing_of_the_sample(
     assert str(gallery) in said.out
     okla("demo", "--no-open")
     assert len(opened) == 1
+
+
+# --- okla up and okla worker, before they start anything ------------------------------------------
+
+
+def test_up_needs_its_port(okla: Okla) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = okla("up", "--port", str(port))
+    assert said.code == 2
+    assert f"port {port} of 127.0.0.1 is taken" in said.err
+
+
+def test_two_of_them_do_not_share_a_folder(okla: Okla, dagster_home: Path) -> None:
+    with FileLock(dagster_home / "up.lock"):
+        said = okla("up", "--port", "0")
+    assert said.code == 2
+    assert f"another `okla up` works on {dagster_home}" in said.err
+
+
+@pytest.mark.parametrize(
+    ("set_up", "told"),
+    [
+        ({}, "a worker needs OKLA_BROKER_URL"),
+        ({BROKER_URL: "pyamqp://127.0.0.1:1//"}, "OKLA_BROKER_URL needs OKLA_POSTGRES_URL"),
+        (
+            {
+                BROKER_URL: "pyamqp://127.0.0.1:1//",
+                POSTGRES_URL: "postgresql://me:pw@127.0.0.1:1/d",
+            },
+            "the database of OKLA_POSTGRES_URL (postgresql://me:***@127.0.0.1:1/d) cannot be used",
+        ),
+    ],
+)
+def test_a_worker_needs_the_broker_and_the_database(
+    okla: Okla, monkeypatch: pytest.MonkeyPatch, set_up: dict[str, str], told: str
+) -> None:
+    for name, value in set_up.items():
+        monkeypatch.setenv(name, value)
+    said = okla("worker")
+    assert said.code == 1
+    assert told in said.err
 
 
 # --- the rest -------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_a_vehicle_whose_run_is_killed_goes_on(up: Up, calm: dict[str, object]) 
 
 
 @pytest.mark.parametrize("name", ["daemon", "grpc"])
-def test_a_killed_server_is_started_again_and_the_run_goes_on(
+def test_a_killed_server_is_started_again_and_the_vehicle_made(
     up: Up, calm: dict[str, object], name: str
 ) -> None:
     vehicle = keys.parse_vehicle_id(f"vin-killed-{name}")
@@ -124,7 +124,8 @@ def test_a_killed_server_is_started_again_and_the_run_goes_on(
     wait_for(lambda: len([p for p in up.servers() if p != server]) == 3, 90)
     gate(up).unlink()
     assert_as_calm(up, vehicle, calm)
-    assert len(up.runs(vehicle)) == 1
+    # A run is a process of the code server.
+    assert len(up.runs(vehicle)) == (1 if name == "daemon" else 2)
 
 
 def test_a_database_that_goes_away_and_comes_back(
@@ -150,3 +151,11 @@ def test_stopping_leaves_no_process_and_starting_goes_on(up: Up, calm: dict[str,
     gate(up).unlink()
     up.start()
     assert_as_calm(up, vehicle, calm)
+
+
+def test_killed_itself_it_leaves_no_process_either(up: Up) -> None:
+    family = up.family()
+    assert up.process is not None
+    up.process.kill()
+    _, left = psutil.wait_procs(family, timeout=60)
+    assert left == []

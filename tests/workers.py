@@ -34,7 +34,7 @@ class House:
 
     def wait_until_held(self, name: str) -> int:
         """In which process the vehicle waits."""
-        wait_for(lambda: self._held(name) is not None, 240)
+        wait_for(lambda: self._held(name) is not None, 600)
         held = self._held(name)
         assert held is not None
         return held

@@ -1,14 +1,17 @@
 """What Dagster costs a vehicle: everything of a run but the bodies of our assets and checks.
 
-`python -m tests.benchmarks.overhead [--postgres] [--rounds N] [--profile FILE]` runs one vehicle of
-three photos on fake models again and again in this process, as `okla process` does, with Dagster's
-records in SQLite or in a PostgreSQL server of its own. In it are the definitions, the instance, the
-run, its events and the tables between steps; not in it is the import of the modules.
+`python -m tests.benchmarks.overhead [--postgres] [--up] [--rounds N] [--profile FILE]` runs one
+vehicle of three photos on fake models again and again in this process, as `okla process` does, with
+Dagster's records in SQLite or in a PostgreSQL server of its own. In it are the definitions, the
+instance, the run, its events and the tables between steps; not in it is the import of the modules.
+With --up it is `okla up` that runs them, and what is told is how long a run waited in the queue and
+from there to its start in a process of its own.
 """
 
 import argparse
 import cProfile
 import inspect
+import math
 import os
 import statistics
 import tempfile
@@ -21,15 +24,18 @@ from typing import Any
 from unittest import mock
 
 import dagster as dg
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 
 from okla_assets import checks, definitions, keys
-from okla_assets.instance import POSTGRES_URL
+from okla_assets.instance import POSTGRES_URL, open_instance
 from okla_assets.process import run_vehicle
 from resources.media_store import LocalMediaStore
 from resources.profiles import resources_for
 from tests import pictures
 from tests.fakes import VEHICLE, Quiet, fake_models
 from tests.postgres import running_postgres
+from tests.rabbitmq import free_ports
+from tests.running import Up
 
 
 @dataclass
@@ -68,14 +74,38 @@ def put_watch_on_bodies(watch: Watch) -> None:
     assert len(every) >= 10
     for asset in (*every, *checks.ALL):
         compute = asset.op._compute_fn
-        body = compute.decorated_fn  # type: ignore[union-attr]
-        asset.op._compute_fn = type(compute)(decorated_fn=timed(body, watch))  # type: ignore[call-arg, misc, assignment]
+        assert isinstance(compute, DecoratedOpFunction)
+        body = timed(compute.decorated_fn, watch)
+        asset.op._compute_fn = DecoratedOpFunction(decorated_fn=body)
+
+
+def queue_and_launch(media: Path, rounds: int) -> None:
+    """Vehicles one after the other through `okla up`; prints what each waited for."""
+    environment = os.environ | {
+        "OKLA_DEFINITIONS": "tests.up_definitions",
+        "OKLA_TEST_GATE": str(media / "open"),
+    }
+    up = Up(media, free_ports(1)[0], environment)
+    up.start()
+    try:
+        for n in range(rounds):
+            vehicle = keys.parse_vehicle_id(f"vin-{n}")
+            up.upload(vehicle)
+            up.wait_until_listed(vehicle)
+            with open_instance(media) as instance:
+                stats = instance.get_run_stats(up.runs(vehicle)[0].run_id)
+                times = (stats.enqueued_time, stats.launch_time, stats.start_time)
+            queued, launched, started = (t or math.nan for t in times)
+            print(f"queue {launched - queued:.1f} s, launch {started - launched:.1f} s")
+    finally:
+        up.stop()
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--up", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--profile", type=Path, help="write cProfile's numbers of the rounds there")
     chosen = parser.parse_args()
@@ -87,6 +117,9 @@ def main() -> None:
         os.environ.pop("DAGSTER_HOME", None)
         if chosen.postgres:
             os.environ[POSTGRES_URL] = stack.enter_context(running_postgres()).url
+        if chosen.up:
+            queue_and_launch(Path(media), chosen.rounds)
+            return
         stack.enter_context(
             mock.patch.object(definitions, "resources_for", lambda n: resources_for(n) | models)
         )
