@@ -9,10 +9,9 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from resources.media_store import ObjectInfo
-
 REGION = "eu-central-1"
-BUCKET = "okla-media"
+BUCKET = "okla-uploads"
+"""Not that of `tests/s3_servers.py`: all of moto's servers in a process have the same buckets."""
 
 
 @dataclass
@@ -46,30 +45,6 @@ class Cloud:
 
     def send(self, body: str) -> None:
         self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
-
-
-@dataclass(frozen=True)
-class BucketStore:
-    """What the sensors ask of a bucket."""
-
-    s3: Any
-    prefix: str
-
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        start = f"{self.prefix}/"
-        pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=start + prefix, StartAfter=start + after
-        )
-        for page in pages:
-            for found in page.get("Contents", ()):
-                key = found["Key"].removeprefix(start)
-                yield ObjectInfo(key, found["Size"], found["ETag"], found["LastModified"])
-
-    def put(self, key: str, data: bytes) -> None:
-        self.s3.put_object(Bucket=BUCKET, Key=f"{self.prefix}/{key}", Body=data)
-
-    def delete(self, key: str) -> None:
-        self.s3.delete_object(Bucket=BUCKET, Key=f"{self.prefix}/{key}")
 
 
 @contextmanager

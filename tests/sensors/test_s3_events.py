@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,13 +15,14 @@ from okla_assets import keys
 from resources import event_queue
 from resources.errors import BrokenSetup
 from resources.event_queue import QUEUE_ENV, Message, SqsEventQueue
-from resources.media_store import LocalMediaStore, MediaStore
+from resources.media_store import LocalMediaStore
+from resources.s3_store import S3MediaStore
 from sensors import s3_events as module
 from sensors.s3_events import changed_keys, s3_events
 from sensors.upload_memory import UploadMemory
 from tests.fakes import VEHICLE
 from tests.sensors.daemon import Daemon
-from tests.sensors.sqs import REGION, BucketStore, Cloud, cloud
+from tests.sensors.sqs import BUCKET, REGION, Cloud, cloud
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
 
@@ -33,7 +34,7 @@ def server() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def bucket(server: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketStore]:
+def bucket(server: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3MediaStore]:
     """The bucket, below a prefix, with OKLA_SQS_QUEUE_URL naming its queue."""
     server.tell_a_new_queue()
     monkeypatch.setattr(event_queue, "_WAIT_SECONDS", 0)
@@ -45,16 +46,16 @@ def bucket(server: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketSto
         QUEUE_ENV: server.queue_url,
     }.items():
         monkeypatch.setenv(name, value)
-    store = BucketStore(server.s3, "okla")
+    store = S3MediaStore(bucket=BUCKET, prefix="okla", endpoint_url=server.endpoint)
     yield store
     for info in list(store.list("")):
         store.delete(info.key)
 
 
 @pytest.fixture
-def daemon(bucket: BucketStore, instance: dg.DagsterInstance) -> Daemon:
+def daemon(bucket: S3MediaStore, instance: dg.DagsterInstance) -> Daemon:
     """Its first round is over: from here on, events have to name what changes."""
-    made = Daemon(cast(MediaStore, bucket), instance)
+    made = Daemon(bucket, instance)
     assert made.tick() == []
     return made
 
@@ -71,7 +72,7 @@ def take_events(daemon: Daemon, queue: object | None = None) -> str:
 
 
 def test_an_upload_is_run_without_listing_the_bucket(
-    daemon: Daemon, bucket: BucketStore, server: Cloud
+    daemon: Daemon, bucket: S3MediaStore, server: Cloud
 ) -> None:
     for n in range(20):
         bucket.put(f"raw/other/photos/{n}.jpg", b"1")
@@ -89,7 +90,7 @@ def test_an_upload_is_run_without_listing_the_bucket(
     assert server.left == 0
 
 
-def test_a_deleted_photo_runs_its_vehicle_again(daemon: Daemon, bucket: BucketStore) -> None:
+def test_a_deleted_photo_runs_its_vehicle_again(daemon: Daemon, bucket: S3MediaStore) -> None:
     bucket.put(PHOTO, b"1")
     bucket.put(f"{keys.raw_photos(VEHICLE)}b ñ+.jpg", b"1")
     take_events(daemon)
@@ -104,7 +105,7 @@ def test_a_deleted_photo_runs_its_vehicle_again(daemon: Daemon, bucket: BucketSt
 
 
 def test_what_no_event_named_is_found_by_the_listing(
-    daemon: Daemon, bucket: BucketStore, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, bucket: S3MediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put(PHOTO, b"1")
     assert [daemon.tick(), daemon.tick()] == [[], []]
@@ -113,7 +114,7 @@ def test_what_no_event_named_is_found_by_the_listing(
 
 
 def test_a_vehicle_waits_for_its_quiet_period_in_the_memory(
-    daemon: Daemon, bucket: BucketStore, server: Cloud
+    daemon: Daemon, bucket: S3MediaStore, server: Cloud
 ) -> None:
     daemon.waited = 0
     bucket.put(PHOTO, b"1")
@@ -143,7 +144,7 @@ class DyingQueue:
 @pytest.mark.parametrize("durable", [False, True], ids=["before the mark", "after the mark"])
 def test_a_tick_that_dies_between_receive_and_delete_loses_nothing(
     daemon: Daemon,
-    bucket: BucketStore,
+    bucket: S3MediaStore,
     server: Cloud,
     durable: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +172,7 @@ def test_a_tick_that_dies_between_receive_and_delete_loses_nothing(
     assert server.left == 0
 
 
-def test_an_event_during_a_look_is_not_lost(daemon: Daemon, bucket: BucketStore) -> None:
+def test_an_event_during_a_look_is_not_lost(daemon: Daemon, bucket: S3MediaStore) -> None:
     """The photo arrives after the folder was listed, its event before the look has ended."""
     bucket.put(PHOTO, b"1")
     take_events(daemon)
@@ -190,7 +191,7 @@ def test_an_event_during_a_look_is_not_lost(daemon: Daemon, bucket: BucketStore)
 
 
 def test_a_large_upload_stays_in_the_queue_until_there_is_room(
-    daemon: Daemon, bucket: BucketStore, server: Cloud, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, bucket: S3MediaStore, server: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 5)
     monkeypatch.setattr(module, "MOST_RECEIVES", 1)
@@ -212,7 +213,7 @@ def test_a_large_upload_stays_in_the_queue_until_there_is_room(
 
 def test_junk_is_told_and_never_stays(
     daemon: Daemon,
-    bucket: BucketStore,
+    bucket: S3MediaStore,
     server: Cloud,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
@@ -234,7 +235,7 @@ def test_junk_is_told_and_never_stays(
 
 def test_events_of_another_part_of_the_bucket_are_not_ours(daemon: Daemon, server: Cloud) -> None:
     for key in ("other/raw/car/photos/a.jpg", "raw/car/photos/a.jpg", "okla/other/raw/car/a.jpg"):
-        server.s3.put_object(Bucket="okla-media", Key=key, Body=b"1")
+        server.s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
     assert take_events(daemon) == "3 events named 0 vehicles"
 
 
