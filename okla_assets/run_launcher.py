@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import (
     CheckRunHealthResult,
     DefaultRunLauncher,
@@ -62,4 +63,17 @@ class WatchedRunLauncher(DefaultRunLauncher):
         owner = run.tags.get(PROCESS_TAG)
         if owner is None or lives(owner):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if not self._code_server_answers(run):
+            # Dagster tries once to retry a run, and the code server is needed for it.
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "waiting for the code server")
         return CheckRunHealthResult(WorkerStatus.FAILED, "the process of this run is gone")
+
+    def _code_server_answers(self, run: dg.DagsterRun) -> bool:
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        if client is None:
+            return True
+        try:
+            client.ping("")
+        except DagsterUserCodeUnreachableError:
+            return False
+        return True

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -174,13 +175,14 @@ def serve(out: str, profile: str, port: int, say: Say) -> None:
         code, others = _servers(out, profile, port, Path(folder))
         try:
             code.start()
-            _wait(lambda: _answers(Path(folder) / SOCKET), code, stop)
+            answers = partial(_answers, Path(folder) / SOCKET)
+            _wait(answers, code, stop)
             for server in others:
                 server.start()
             _wait(lambda: _listens(port), others[0], stop)
             if not stop.is_set():
                 say(f"Dagster's UI: http://{HOST}:{port}  (no login: this machine only)")
-            _watch((code, *others), out, stop, say)
+            _watch((code, *others), answers, out, stop, say)
         finally:
             # The daemon first: it must not take the killed run for one to start again now.
             for server in others:
@@ -210,8 +212,17 @@ def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, l
     ]
 
 
-def _watch(servers: tuple[Server, ...], out: str, stop: threading.Event, say: Say) -> None:
-    """Starts a server again that ended, after a pause that grows while it keeps ending."""
+def _watch(
+    servers: tuple[Server, ...],
+    code_answers: Callable[[], bool],
+    out: str,
+    stop: threading.Event,
+    say: Say,
+) -> None:
+    """Starts a server again that ended, after a pause that grows while it keeps ending.
+
+    The daemon waits for the code server: what it cannot retry at once it never retries.
+    """
     while not stop.wait(WATCH_SECONDS):
         for server in servers:
             status = server.ended()
@@ -220,7 +231,7 @@ def _watch(servers: tuple[Server, ...], out: str, stop: threading.Event, say: Sa
                 if lasted > LONGEST_PAUSE:
                     server.pause = SHORTEST_PAUSE
                 continue
-            if lasted < server.pause:
+            if lasted < server.pause or (server.name == DAEMON and not code_answers()):
                 continue
             say(f"Dagster's {server.name} ended ({status}); starting it again")
             server.pause = min(server.pause * 2, LONGEST_PAUSE)
