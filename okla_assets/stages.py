@@ -76,15 +76,16 @@ def run_staged(
     line = _Line(ask, models, cache)
     rows: dict[str, RowT] = {}
     errors: dict[str, Exception] = {}
-    for job, result in line.run([same[0] for same in alike.values()]):
-        if isinstance(result, Exception):
-            log.warning("%s: %s failed", title, job.name, exc_info=result)
-            # Its traceback holds the picture: only the first, which may be raised, keeps it.
-            errors[job.digest] = result.with_traceback(None) if errors else result
-        else:
-            rows[job.digest] = result
-        for twin in alike[job.digest]:
-            progress.advance(twin.name)
+    with closing(line.run([same[0] for same in alike.values()])) as results:
+        for job, result in results:
+            if isinstance(result, Exception):
+                log.warning("%s: %s failed", title, job.name, exc_info=result)
+                # Its traceback holds the picture: only the first, which may be raised, keeps it.
+                errors[job.digest] = result.with_traceback(None) if errors else result
+            else:
+                rows[job.digest] = result
+            for twin in alike[job.digest]:
+                progress.advance(twin.name)
     if errors:
         good = next((job for job in jobs if job.digest in rows), None)
         if good is None:

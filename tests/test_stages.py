@@ -58,6 +58,7 @@ class Step:
     model: Model = field(default_factory=Model)
     prepare: Callable[[int], int] = int
     finish: Callable[[int, int], tuple[Said, Outputs]] = finish
+    progress: Quiet = field(default_factory=Quiet)
 
     def run(self, *numbers: int) -> Done[Said]:
         jobs = [
@@ -71,7 +72,7 @@ class Step:
             for position, n in enumerate(numbers, 1)
         ]
         cache = StepCache(self.store, VEHICLE, "said", Said)
-        return run_staged("Saying", jobs, self.model.ask, [self.model], cache, Quiet())
+        return run_staged("Saying", jobs, self.model.ask, [self.model], cache, self.progress)
 
 
 @pytest.fixture
@@ -199,6 +200,17 @@ def test_a_broken_setup_passes_through_the_threads(step: Step, stage: str) -> No
     setattr(step, stage, broken)
     with pytest.raises(BrokenSetup, match="no disk"):
         step.run(1, 2, 3)
+    assert not [t for t in threading.enumerate() if t.name.startswith(("prepare", "finish"))]
+
+
+def test_a_person_who_interrupts_leaves_no_thread_that_still_writes(step: Step) -> None:
+    class Interrupted(Quiet):
+        def advance(self, what: str) -> None:
+            raise KeyboardInterrupt
+
+    step.progress = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        step.run(*range(20))
     assert not [t for t in threading.enumerate() if t.name.startswith(("prepare", "finish"))]
 
 
