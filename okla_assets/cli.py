@@ -28,7 +28,6 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The pretrained weights and where they are.")
 app.add_typer(models_app, name="models")
-operate_cli.register(app)
 
 out_console = Console()
 err_console = Console(stderr=True)
@@ -295,6 +294,9 @@ def schema() -> None:
     from okla_assets.contract import listing_schema
 
     sys.stdout.write(json.dumps(listing_schema(), indent=2) + "\n")
+
+
+operate_cli.register(app)
 
 
 def main() -> None:
