@@ -5,6 +5,7 @@ Celery wants it at import, so this is the one module that reads the environment 
 
 import multiprocessing
 import os
+import signal
 
 from celery.signals import worker_process_init
 from dagster_celery.make_app import make_app
@@ -31,3 +32,13 @@ def let_steps_start_processes(**_: object) -> None:
     process = multiprocessing.current_process()
     process._config["daemon"] = False  # type: ignore[attr-defined]
     process.authkey = os.urandom(32)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def let_a_term_end_a_run(**_: object) -> None:
+    """Between steps too: Dagster does there on TERM what is done on INT, which Celery ignores.
+
+    A run that outlived its task would be made twice.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
