@@ -11,6 +11,7 @@ for a look at Dagster's UI.
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -110,7 +111,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stay", type=float, default=0.0)
     given = parser.parse_args()
-    uploads = photos_of(given.folder)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    uploads = photos_of(given.folder.resolve())
     last = list(uploads)[-1]
     late = uploads[last].pop()
     with (
