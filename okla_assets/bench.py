@@ -18,7 +18,6 @@ from typing import Any, Self
 from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.process import import_folder, merged_options, save_options
-from okla_assets.run_here import failures
 from resources.errors import BadInput, BrokenSetup
 from resources.media_store import LocalMediaStore
 from resources.progress import Progress
@@ -157,24 +156,18 @@ def _run(store: LocalMediaStore, profile: str, progress: Progress) -> tuple[floa
     """One vehicle, in this process; the wall seconds that took, and its listing."""
     import dagster as dg
 
-    from okla_assets.definitions import build_definitions
-    from okla_assets.jobs import vehicle_media
-    from okla_assets.partitions import vehicles
+    from okla_assets.definitions import build_definitions, runner_of
 
-    definitions = build_definitions(profile, store=store, progress=progress)
+    runner = runner_of(build_definitions(profile, store=store, progress=progress))
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(str(vehicles.name), [VEHICLE])
         began = time.perf_counter()
-        result = definitions.resolve_job_def(vehicle_media.name).execute_in_process(
-            partition_key=VEHICLE,
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        ran = runner.run(VEHICLE, store, instance, {})
         seconds = time.perf_counter() - began
-    if not result.success:
-        raise BrokenSetup("; ".join(failures(result.all_events)))
-    return seconds, Listing.model_validate_json(store.get(keys.listing(VEHICLE)))
+    if ran.interrupted:
+        raise KeyboardInterrupt
+    if ran.listing is None:
+        raise BrokenSetup("; ".join(ran.problem.splitlines()))
+    return seconds, ran.listing
 
 
 def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -23,6 +23,15 @@ KEPT = 2
 class KeptPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
     """As Dagster's, but remembers partitions."""
 
+    def dispose(self) -> None:
+        """Closes the connections that all three storages share.
+
+        Dagster opens an instance for each tick of a sensor: what it holds must not wait for the
+        garbage collector, or the database runs out of connections.
+        """
+        super().dispose()
+        self._engine.dispose()
+
 
 class KeptPostgres(DagsterPostgresStorage):
     """As Dagster's, but all three storages share an engine that keeps connections."""

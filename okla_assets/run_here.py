@@ -64,14 +64,14 @@ class VehicleRunner:
             return Ran(Listing.model_validate_json(store.get(keys.listing(vehicle))), "")
         return Ran(
             None,
-            "\n".join(failures(result.all_events)),
+            "\n".join(_failures(result.all_events)),
             # Dagster takes Ctrl-C for a step that failed.
             interrupted=_any_is(result.all_events, {dg.DagsterExecutionInterruptedError.__name__}),
             broken_setup=_any_is(result.all_events, _names(BrokenSetup)),
         )
 
 
-def failures(events: Sequence[object]) -> Iterator[str]:
+def _failures(events: Sequence[object]) -> Iterator[str]:
     """What went wrong, a line a failed step; of a run that failed outside its steps, its own."""
     for event in events:
         error = getattr(getattr(event, "event_specific_data", None), "error", None)

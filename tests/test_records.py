@@ -7,11 +7,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy
 
 from okla_assets import records
-from okla_assets.instance import open_instance
+from okla_assets.instance import POSTGRES_URL, open_instance
 from okla_assets.records_sqlite import MOST_ENGINES, KeptSqliteEventLog
 from tests.conftest import REPOSITORY
+from tests.postgres import running_postgres
 
 VEHICLES = "vehicles"
 
@@ -87,7 +89,7 @@ def test_another_process_sees_a_run_at_once(instance: dg.DagsterInstance, media:
     run_id = ran(instance)
     code = f"""
 from pathlib import Path
-from okla_assets.instance import open_instance
+from okla_assets.instance import POSTGRES_URL, open_instance
 with open_instance(Path({str(media)!r})) as instance:
     print(len(instance.all_logs({run_id!r})))
 """
@@ -114,3 +116,28 @@ def test_a_partition_that_goes_elsewhere_is_gone_soon(
         elsewhere.delete_dynamic_partition(VEHICLES, "v2")
     monkeypatch.setattr(records, "BELIEVED_SECONDS", 0.0)
     assert not instance.has_dynamic_partition(VEHICLES, "v2")
+
+
+def test_a_closed_instance_holds_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with running_postgres() as server:
+        monkeypatch.setenv(POSTGRES_URL, server.url)
+        with open_instance(tmp_path) as instance:
+            assert instance.get_runs_count() == 0
+            assert connections(server.url) > 0
+        # The instance is still there, as one is until the garbage collector comes by.
+        assert connections(server.url) == 0
+        assert instance is not None
+
+
+def connections(url: str) -> int:
+    """Of others to the database."""
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    count = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE backend_type = 'client backend' AND pid != pg_backend_pid()"
+    )
+    with engine.connect() as connection:
+        return int(connection.scalar(sqlalchemy.text(count)) or 0)
