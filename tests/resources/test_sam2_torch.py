@@ -117,11 +117,11 @@ def genuine() -> Path:
 @pytest.mark.testdata
 @pytest.mark.weights
 def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genuine: Path) -> None:
-    """The same network, hiera tiny, on both engines: on 10 photos the least IoU was 1.0000."""
+    """The same network, hiera tiny, on both engines."""
     torch_or_skip("transformers")
     from okla_assets.imaging import codec
 
-    files = sorted((testdata / "dealer").glob("*/exterior*.jpg"))[:5]
+    files = sorted((testdata / "dealer").glob("*/exterior*.jpg"))[:10]
     photos = [codec.decode_own(path.read_bytes()) for path in files]
     found = [(photo, box) for photo in photos if (box := find_main_vehicle(photo))]
     crops = [crop_of(photo, box) for photo, box in found]
@@ -132,7 +132,7 @@ def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genu
     ):
         here, there = at_size(logits, crop.pixels) > 0, Sam2Onnx().logits(crop.pixels, crop.box) > 0
         scores.append(float((here & there).sum() / (here | there).sum()))
-    assert len(scores) == 5
+    assert len(scores) == 10
     assert np.mean(scores) >= 0.995
     (photo, box), *_ = found
     (mine,), (theirs,) = ours.segment([photo], [box]), FusedMatte().segment([photo], [box])
