@@ -1,17 +1,17 @@
-"""`python -m okla_assets` and `okla`: the command in a process with huge pages."""
+"""`python -m okla_assets` and `okla`: models run in a process that keeps memory as they like it."""
 
 import os
 import sys
 
 from okla_assets.cli import main
-from okla_assets.instance import HUGE_PAGES
+from okla_assets.instance import MALLOC
 
 
 def start() -> None:
-    """Entry point. `okla process` on Linux first starts over with one more variable."""
-    wanted = sys.platform == "linux" and sys.argv[1:2] == ["process"]
-    if wanted and not HUGE_PAGES.keys() <= os.environ.keys():
-        os.execve(sys.executable, sys.orig_argv, os.environ | HUGE_PAGES)
+    """Entry point. On Linux, commands that run models first start over with one more variable."""
+    wanted = sys.platform == "linux" and sys.argv[1:2] in (["process"], ["demo"], ["bench"])
+    if wanted and not MALLOC.keys() <= os.environ.keys():
+        os.execve(sys.executable, sys.orig_argv, os.environ | MALLOC)
     main()
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_FOLDER = ".dagster"
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""Large allocations in 2 MB pages, where the kernel leaves that to us: SAM 2 is 10 % faster.
+MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2"}
+"""How glibc keeps memory, where it is what does. Large allocations lie in 2 MB pages, if the kernel
+leaves that to us: SAM 2 is 10 % faster. Two arenas instead of eight a core: threads that pass
+pictures on would each keep what was freed in theirs, 210 of 3,370 MB for 8 photos of 12 MP.
 
 Read by glibc when a process starts (2.35 and newer), so it can only be handed down.
 """

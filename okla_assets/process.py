@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import Listing, StudioOptions
-from okla_assets.instance import HUGE_PAGES, close_dead_runs, dagster_home, open_instance
+from okla_assets.instance import MALLOC, close_dead_runs, dagster_home, open_instance
 from resources.errors import BadInput
 from resources.media_store import LocalMediaStore, MediaStore
 from resources.progress import Progress
@@ -164,7 +164,7 @@ def definitions_module() -> str:
 def dagster_environment(out: str | Path, profile: str) -> dict[str, str]:
     """The environment in which a Dagster process finds the same media, models and runs."""
     return (
-        HUGE_PAGES
+        MALLOC
         | os.environ
         | {
             "OKLA_MEDIA_DIR": absolute(str(out)),

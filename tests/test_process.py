@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from okla_assets import definitions, keys
-from okla_assets.instance import HUGE_PAGES, open_instance
+from okla_assets.instance import MALLOC, open_instance
 from okla_assets.process import (
     dagster_environment,
     import_folder,
@@ -503,7 +503,7 @@ def test_what_the_user_set_for_glibc_is_handed_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    assert dagster_environment(tmp_path, "local").items() >= HUGE_PAGES.items()
+    assert dagster_environment(tmp_path, "local").items() >= MALLOC.items()
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
     own = dagster_environment(tmp_path, "local")
     assert own["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"

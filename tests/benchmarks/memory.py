@@ -4,16 +4,18 @@
 
 Phone photos of 12 MP, made of the folder's (or of painted ones) by scaling and a different corner
 each, so that no two have the same bytes; what a vehicle leaves in the media folder is removed after
-it. Runs are recorded on disk, as always. Prints resident memory after each vehicle, and by how much
-it grew after the first 50 photos. `--fakes` runs the pipeline on the tests' fake models, for what
-is not the networks'.
+it. Runs are recorded on disk, as always. Prints resident memory after each vehicle and its peak so
+far, and by how much both grew after the first 50 photos. `--fakes` runs the pipeline on the tests'
+fake models, for what is not the networks'.
 """
 
 import argparse
-import gc
 import itertools
 import json
+import os
+import resource
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ import psutil
 from okla_assets import keys
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging import codec
+from okla_assets.instance import MALLOC
 from okla_assets.jobs import vehicle_media
 from okla_assets.partitions import vehicles
 from resources.media_store import LocalMediaStore
@@ -67,11 +70,13 @@ def main() -> None:
     arguments.add_argument("--a-vehicle", type=int, default=25)
     arguments.add_argument("--fakes", action="store_true")
     given = arguments.parse_args()
+    if any(os.environ.get(name) != value for name, value in MALLOC.items()):
+        os.execve(sys.executable, sys.orig_argv, os.environ | MALLOC)  # as okla runs
     process, shown = psutil.Process(), sources(given.folder)
     models = fake_models() if given.fakes else {}
     if given.fakes:
         models["decoder"] = PhotoDecoder()
-    after: list[tuple[int, int]] = []
+    after: list[tuple[int, int, int]] = []
     done = 0
     with (
         tempfile.TemporaryDirectory() as place,
@@ -95,14 +100,17 @@ def main() -> None:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
             shutil.rmtree(store.folder)
-            gc.collect()
             done += count
-            after.append((done, round(process.memory_info().rss / 1e6)))
+            peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+            after.append((done, round(process.memory_info().rss / 1e6), peak))
             seconds = (time.perf_counter() - began) / count
-            print(f"{done:4} photos: {after[-1][1]} MB, {seconds:.2f} s a photo", flush=True)
-    warm = [mb for photos, mb in after if photos >= WARM]
-    grown = warm[-1] - warm[0] if warm else None
-    print(json.dumps({"photos": done, "mb": dict(after), "grown_mb_when_warm": grown}))
+            print(
+                f"{done:4} photos: {after[-1][1]} MB, at most {peak} MB, {seconds:.2f} s a photo",
+                flush=True,
+            )
+    warm = [kept for kept in after if kept[0] >= WARM]
+    grown = [last - first for first, last in zip(warm[0], warm[-1], strict=True)][1:]
+    print(json.dumps({"photos_mb_peak": after, "grown_mb_when_warm": grown}))
 
 
 if __name__ == "__main__":

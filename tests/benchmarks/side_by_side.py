@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from okla_assets.instance import HUGE_PAGES
+from okla_assets.instance import MALLOC
 
 CANDIDATES = ("ours", "rembg", "naive")
 Finish = Callable[[bytes], bytes]
@@ -170,7 +170,7 @@ def measure(photos: list[str], rounds: int) -> dict[str, list[dict[str, float]]]
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | HUGE_PAGES,  # as okla runs; it helps all three
+            env=os.environ | MALLOC,  # as okla runs; it helps all three
         )
         for name in CANDIDATES
     }

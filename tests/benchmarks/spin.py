@@ -28,7 +28,7 @@ import numpy as np
 
 from okla_assets import keys
 from okla_assets.contract import Masks, SpinFrames, WalkaroundFrames
-from okla_assets.instance import HUGE_PAGES
+from okla_assets.instance import MALLOC
 from okla_assets.process import run_vehicle
 from resources.media_store import LocalMediaStore
 
@@ -161,10 +161,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in HUGE_PAGES.items()):
+    if any(os.environ.get(name) != value for name, value in MALLOC.items()):
         os.execve(
             sys.executable,
             [sys.executable, "-m", "tests.benchmarks.spin", *sys.argv[1:]],
-            os.environ | HUGE_PAGES,
+            os.environ | MALLOC,
         )
     main()
