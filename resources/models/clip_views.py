@@ -63,7 +63,9 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
         """One photo's odds each; a pose for every photo with a box, whatever its category."""
         pairs = list(zip(photos, boxes, strict=True))
-        return in_batches(pairs, self.batch, self._odds, lambda pair: size_of(pair[0]))
+        return in_batches(
+            pairs, self.batch, self._odds, lambda pair: size_of(pair[0]), fill=self.compiled
+        )
 
     def fingerprint(self) -> str:
         """Identifies weights, prompts and settings."""

@@ -88,8 +88,9 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         return in_batches(
             pairs,
             self.batch,
-            lambda some: network.logits([c for c, _ in some], [b for _, b in some], self.batch),
+            lambda some: network.logits([c for c, _ in some], [b for _, b in some]),
             lambda pair: size_of(pair[0]),
+            fill=self.compiled,
         )
 
     def fingerprint(self) -> str:
@@ -145,24 +146,19 @@ class _Sam2:
             lambda: as_numbers(self._model.vision_encoder, where),
         )
 
-    def logits(self, crops: Sequence[Rgb], boxes: Sequence[Box], batch: int) -> list[Logits]:
+    def logits(self, crops: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:
         """The refined logits of each crop, (256, 256)."""
         torch = need("torch")
         pictures = np.stack([squashed(crop) for crop in crops])
         corners = np.array(
             [corners_of(c, b) for c, b in zip(crops, boxes, strict=True)], np.float32
         )
-        if self._where.compiled and len(pictures) < batch:
-            # One shape only: each new one is compiled for a minute.
-            more = batch - len(pictures)
-            pictures = np.concatenate([pictures, np.repeat(pictures[-1:], more, axis=0)])
-            corners = np.concatenate([corners, np.repeat(corners[-1:], more, axis=0)])
         with torch.inference_mode():
             features = self._features(to_device(pictures, self._where))
             prompt = to_device(corners, self._where)[:, None]
             first = self._best(features, prompt, None)
             refined = self._best(features, prompt, first.clamp(-CLIP, CLIP))
-            return list(refined[: len(crops), 0].cpu().numpy())
+            return list(refined[:, 0].cpu().numpy())
 
     def _features(self, pictures: Any) -> list[Any]:
         """What `Sam2Model.get_image_embeddings` gives, the encoder alone in other numbers."""

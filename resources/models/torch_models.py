@@ -288,8 +288,13 @@ def in_batches(
     size: int,
     run: Callable[[Sequence[ItemT]], Sequence[ResultT]],
     describe: Callable[[ItemT], str],
+    *,
+    fill: bool = False,
 ) -> list[ResultT]:
     """`run` over `items`, at most `size` at a time; results in their order.
+
+    With `fill` a short batch is filled up with its last item: a compiled network takes a minute for
+    each size that it has not seen.
 
     A batch too large for the device's memory is halved, and what was learned holds for the rest of
     the call; a single item too large raises `BrokenSetup` with what `describe` says of it. Where a
@@ -301,15 +306,16 @@ def in_batches(
     size = max(1, size)
     while len(results) < len(items):
         batch = items[len(results) : len(results) + size]
+        filling = [batch[-1]] * (size - len(batch)) if fill else []
         try:
-            results += run(batch)
+            results += run([*batch, *filling])[: len(batch)]
         except torch.cuda.OutOfMemoryError as error:
-            if len(batch) == 1:
+            if size == 1 or (len(batch) == 1 and not fill):
                 raise BrokenSetup(
                     f"the device has too little memory for one photo ({describe(batch[0])}): "
                     "close what else uses it, or choose a smaller model"
                 ) from error
-            size = max(1, len(batch) // 2)
+            size = max(1, (size if fill else len(batch)) // 2)
         except PhotoFailed as failed:
             raise PhotoFailed(len(results) + failed.index, failed.reason) from failed
         except getattr(torch, "AcceleratorError", ()):

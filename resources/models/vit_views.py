@@ -55,7 +55,9 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
         """One photo's odds each: the category from the whole photo, the pose from the box."""
         pairs = list(zip(photos, boxes, strict=True))
-        return in_batches(pairs, self.batch, self._odds, lambda pair: size_of(pair[0]))
+        return in_batches(
+            pairs, self.batch, self._odds, lambda pair: size_of(pair[0]), fill=self.compiled
+        )
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""

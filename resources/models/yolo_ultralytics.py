@@ -66,7 +66,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         """All vehicles on each photo, best score first."""
-        return in_batches(photos, self.batch, self._detect, size_of)
+        return in_batches(photos, self.batch, self._detect, size_of, fill=self.compiled)
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""

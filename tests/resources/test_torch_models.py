@@ -40,6 +40,28 @@ def test_a_batch_too_large_for_the_memory_is_halved_and_the_size_remembered() ->
     assert tried == [8, 4, 2, 2, 2, 2, 2]
 
 
+def test_a_compiled_network_sees_one_size_until_memory_is_short() -> None:
+    torch = torch_or_skip()
+    tried: list[list[int]] = []
+    most = 8
+
+    def run(batch: Sequence[int]) -> list[int]:
+        tried.append(list(batch))
+        if len(batch) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return [item * 10 for item in batch]
+
+    assert in_batches(range(5), 4, run, str, fill=True) == [0, 10, 20, 30, 40]
+    assert tried == [[0, 1, 2, 3], [4, 4, 4, 4]]
+    tried.clear()
+    most = 2
+    assert in_batches([7], 8, run, str, fill=True) == [70]
+    assert [len(batch) for batch in tried] == [8, 4, 2]
+    most = 0
+    with pytest.raises(BrokenSetup, match=r"one photo .7.:"):
+        in_batches([7], 8, run, str, fill=True)
+
+
 def test_a_photo_too_large_alone_is_named_by_its_size() -> None:
     torch = torch_or_skip()
 
