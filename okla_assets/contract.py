@@ -204,11 +204,15 @@ class Mask(PhotoRow):
 
 
 class Masks(Row):
-    """Table of `masks`: photos, and frames of the walk-around by their own numbers."""
+    """Table of `masks`: photos, and frames of the walk-around by their own numbers.
+
+    `turn_problem` says why there are no frames where the step could not do them.
+    """
 
     rows: tuple[Mask, ...]
     frames: tuple[Mask, ...] = ()
     failed: tuple[FailedPhoto, ...] = ()
+    turn_problem: str | None = None
 
 
 class Quality(Row):
@@ -266,6 +270,7 @@ class LicensePlates(Row):
     """Table of `license_plates`: photos, and frames of the walk-around by their own numbers.
 
     `style` is how plates are covered; `problems` what of the options about it could not be used.
+    `turn_problem` is as in `Masks`.
     """
 
     style: PlateStyle
@@ -273,6 +278,7 @@ class LicensePlates(Row):
     rows: tuple[PhotoPlates, ...]
     frames: tuple[PhotoPlates, ...] = ()
     failed: tuple[FailedPhoto, ...] = ()
+    turn_problem: str | None = None
 
 
 class Composite(PhotoRow):

@@ -28,7 +28,7 @@ from okla_assets.costs import Meter
 from okla_assets.frame_plates import find_on_frames
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Done, Outputs, Turn, joined, no_turn, run_turn
+from okla_assets.per_photo import Outputs, joined
 from okla_assets.plate_masking import (
     Masking,
     carrier,
@@ -39,6 +39,7 @@ from okla_assets.plate_masking import (
 )
 from okla_assets.stages import Staged, run_staged
 from okla_assets.step_cache import StepCache, digest_of
+from okla_assets.turns import Turn, TurnDone, no_turn, run_turn
 from resources.media_store import MediaStore
 from resources.models.base import Alpha, Box, PlateDetector, PlateFound, Rgb
 from resources.progress import Progress
@@ -101,7 +102,7 @@ def license_plates(
     )
     turn = mask_frames(
         vehicle,
-        walkaround_frames.frames,
+        walkaround_frames.frames if masks.turn_problem is None else (),
         masks.frames,
         masking,
         store,
@@ -115,6 +116,7 @@ def license_plates(
         rows=done.rows,
         frames=turn.rows,
         failed=done.failed,
+        turn_problem=turn.problem,
     )
     plates = [plate for row in table.rows for plate in row.plates]
     return previews.result(
@@ -134,7 +136,8 @@ def license_plates(
         if masking.style == "none"
         else [row.masked_key for row in (*table.rows, *table.frames)],
         link=keys.work_folder(vehicle, "plates"),
-        extra={"style": masking.style, "problems": "\n".join(problems) or "none"},
+        extra={"style": masking.style, "problems": "\n".join(problems) or "none"}
+        | ({"turn": turn.problem} if turn.problem else {}),
     )
 
 
@@ -147,11 +150,12 @@ def mask_frames(
     detector: PlateDetector,
     quick: PlateDetector,
     progress: Progress,
-) -> Done[PhotoPlates]:
+) -> TurnDone[PhotoPlates]:
     """The frames' rows, their masked copies written."""
     if not frames:
         return no_turn(store, vehicle, "frame_plates")
-    progress.step("Masking plates of the turn", len(frames))
+    title = "Masking plates of the turn"
+    progress.step(title, len(frames))
     digest = digest_of(
         "frame-plates",
         VERSION,
@@ -165,7 +169,8 @@ def mask_frames(
         *(vehicle, frames, masks, digest, masking, store, detector, quick),
         *(meter, progress.advance),
     )
-    return run_turn(Turn[PhotoPlates], digest, find, store, vehicle, "frame_plates", meter)
+    kept = "frame_plates"
+    return run_turn(title, Turn[PhotoPlates], digest, find, store, vehicle, kept, meter)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -207,7 +207,10 @@ def build(
             tables.composites.rows,
         )
     )
-    failed = tuple(_failed(*both) for both in joined(raw.photos, tables.failed))
+    failed = (
+        *(_failed(*both) for both in joined(raw.photos, tables.failed)),
+        *_failed_videos(tables),
+    )
     status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
     return Listing(
         schema_version=1,
@@ -227,7 +230,11 @@ def build(
         options=raw.options,
         cost=costs.cost_of(tables.seconds(), tables.gpu_seconds(), prices),
         photos=photos,
-        refused=(*raw.refused, *tables.frames.refused, *failed),
+        refused=(
+            *raw.refused,
+            *(file for file in tables.frames.refused if file not in failed),
+            *failed,
+        ),
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
@@ -245,8 +252,8 @@ def judge(
 ) -> tuple[Status, tuple[str, ...]]:
     """The listing's status and what a person should look at.
 
-    `problems` are what of the vehicle's options could not be used, `failed` the photos that were
-    accepted and that a step could not do.
+    `problems` are what of the vehicle's options could not be used, `failed` the photos and videos
+    that were accepted and that a step could not do.
     """
     if not photos:
         return "failed", (
@@ -347,6 +354,14 @@ def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:
         detail=f"{failure.step} failed on this photo: {failure.detail}",
         number=photo.number,
     )
+
+
+def _failed_videos(tables: Tables) -> Iterator[RefusedFile]:
+    """The walk-around whose frames a step could not do, and videos that fared so at intake."""
+    video, problem = tables.frames, tables.masks.turn_problem or tables.plates.turn_problem
+    yield from (file for file in video.refused if file.reason == "step_failed")
+    if problem and video.source_key:
+        yield RefusedFile(source_key=video.source_key, reason="step_failed", detail=problem)
 
 
 def _listed(

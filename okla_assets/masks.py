@@ -21,9 +21,10 @@ from okla_assets.contract import (
 from okla_assets.costs import Meter
 from okla_assets.imaging import geometry
 from okla_assets.partitions import vehicle_of, vehicles
-from okla_assets.per_photo import Done, Outputs, Turn, joined, no_turn, run_turn
+from okla_assets.per_photo import Outputs, joined
 from okla_assets.stages import Staged, batch_of, in_batches, read_picture, run_staged
 from okla_assets.step_cache import StepCache, digest_of
+from okla_assets.turns import Turn, TurnDone, no_turn, run_turn
 from resources.media_store import MediaStore
 from resources.models.base import (
     Detection,
@@ -84,7 +85,7 @@ def masks(
     turn = cut_out_turn(
         vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
     )
-    table = Masks(rows=done.rows, frames=turn.rows, failed=done.failed)
+    table = Masks(rows=done.rows, frames=turn.rows, failed=done.failed, turn_problem=turn.problem)
     return previews.result(
         context,
         table,
@@ -96,6 +97,7 @@ def masks(
         rows=[previews.mask_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
+        extra={"turn": turn.problem or ""} if turn.problem else {},
     )
 
 
@@ -175,11 +177,12 @@ def cut_out_turn(
     detector: VehicleDetector,
     segmenter: TurnSegmenter,
     progress: Progress,
-) -> Done[Mask]:
+) -> TurnDone[Mask]:
     """The frames' rows, their matte files written."""
     if not frames:
         return no_turn(store, vehicle, "turn")
-    progress.step("Cutting out the turn", 1)
+    title = "Cutting out the turn"
+    progress.step(title, 1)
     digest = digest_of(
         "turn",
         VERSION,
@@ -188,7 +191,7 @@ def cut_out_turn(
     )
     meter = Meter()
     cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter, meter)
-    turn = run_turn(Turn[Mask], digest, cut, store, vehicle, "turn", meter)
+    turn = run_turn(title, Turn[Mask], digest, cut, store, vehicle, "turn", meter)
     progress.advance("the turn")
     return turn
 

@@ -10,15 +10,11 @@ from typing import Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
-from okla_assets import keys
-from okla_assets.contract import FailedPhoto, Mask, PhotoPlates, Row
-from okla_assets.costs import Meter
+from okla_assets.contract import FailedPhoto
 from okla_assets.step_cache import StepCache
-from resources.media_store import MediaStore
 from resources.progress import Progress
 
 RowT = TypeVar("RowT", bound=BaseModel)
-TimedT = TypeVar("TimedT", Mask, PhotoPlates)
 Outputs = Mapping[str, bytes]
 
 
@@ -48,49 +44,6 @@ class Done(Generic[RowT]):
     def reused(self) -> int:
         """Rows that were already there."""
         return len(self.rows) - self.computed
-
-
-class Turn(Row, Generic[TimedT]):
-    """The rows of one turn's frames, made together."""
-
-    frames: tuple[TimedT, ...]
-    seconds: float
-
-
-def run_turn(
-    kind: type[Turn[TimedT]],
-    digest: str,
-    compute: Callable[[], tuple[Sequence[TimedT], Outputs]],
-    store: MediaStore,
-    vehicle: keys.VehicleId,
-    step: str,
-    meter: Meter,
-) -> Done[TimedT]:
-    """The frames of one turn: all are kept as they are, or all are made again.
-
-    `compute` returns a row a frame, at least one, their seconds left at 0: each gets its share.
-    It tells `meter` when models are at work.
-    """
-    cache = StepCache(store, vehicle, step, kind)
-    turn, computed, spent = cache.get(digest), 0, 0.0
-    if turn is None:
-        began = time.perf_counter()
-        rows, outputs = compute()
-        spent = round(time.perf_counter() - began, 3)
-        share = {
-            "seconds": round(spent / len(rows), 3),
-            "gpu_seconds": round(meter.gpu / len(rows), 3),
-        }
-        fresh = kind(frames=tuple(row.model_copy(update=share) for row in rows), seconds=spent)
-        turn, computed = cache.put(digest, fresh, outputs), len(rows)
-    cache.prune()
-    return Done(turn.frames, computed, spent)
-
-
-def no_turn(store: MediaStore, vehicle: keys.VehicleId, step: str) -> Done[TimedT]:
-    """The rows of a vehicle without frames: none, and nothing is kept of those it had."""
-    StepCache(store, vehicle, step, Row).prune()
-    return Done((), 0, 0.0)
 
 
 def run_jobs(

@@ -1,9 +1,10 @@
 """The nightly backfill: which vehicles are due to be made again, and making them.
 
-A vehicle is due when its last run failed, when it has no listing or one that names lost files, or
-when older code or weights made it. Who is due is asked of Dagster's index of the asset `listing`
-(its data version tells status and recipe), a page of vehicles at a time; media are listed only by
-folder, and opened only of the night's share of vehicles, in which lost files are looked for.
+A vehicle is due when its last run failed, when it has no listing or one that names lost files or
+uploads that a step failed on, or when older code or weights made it. Who is due is asked of
+Dagster's index of the asset `listing` (its data version tells status and recipe), a page of
+vehicles at a time; media are listed only by folder, and opened only of the night's share of
+vehicles, whose listings are read.
 """
 
 import heapq
@@ -164,7 +165,7 @@ def _candidate(
 
 
 def lack(vehicle: keys.VehicleId, store: MediaStore) -> str:
-    """What the vehicle's finished files lack; empty where they are all there."""
+    """What is missing of the vehicle's finished files; empty where they are all there."""
     there = {info.key for info in store.list(keys.processed_folder(vehicle))}
     key = keys.listing(vehicle)
     if key not in there:
@@ -175,6 +176,8 @@ def lack(vehicle: keys.VehicleId, store: MediaStore) -> str:
         return "its listing.json is of another version"
     except FileNotFoundError:  # archived while we look
         return ""
+    if failed := [file for file in listing.refused if file.reason == "step_failed"]:
+        return f"a step failed on {len(failed)} of its uploads"
     lost = [name for name in (*listing.files, keys.gallery(vehicle)) if name not in there]
     return f"{len(lost)} of its files are gone, first {lost[0]}" if lost else ""
 

@@ -123,6 +123,8 @@ def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates
 
     if frames.direction is None:
         return Sources(None, (), frames.reason)
+    if problem := masks.turn_problem or plates.turn_problem:
+        return Sources(None, (), problem)
     rows = [
         Source(
             frame.number,

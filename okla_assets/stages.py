@@ -102,7 +102,7 @@ def run_staged(
         computed=line.computed,
         seconds=line.seconds,
         failed=tuple(
-            FailedPhoto(number=job.number, step=title, detail=_said(errors[job.digest]))
+            FailedPhoto(number=job.number, step=title, detail=in_short(errors[job.digest]))
             for job in jobs
             if job.digest in errors
         ),
@@ -269,7 +269,7 @@ def errors_of_photos() -> tuple[type[Exception], ...]:
     return tuple(kinds)
 
 
-def _said(error: Exception) -> str:
-    """The error's first line, for the person who reviews the vehicle."""
+def in_short(error: Exception) -> str:
+    """The error's kind and first line, for the person who reviews the vehicle."""
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}"[:LONGEST_DETAIL]

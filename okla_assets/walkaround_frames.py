@@ -1,6 +1,7 @@
 """Intake: the walk-around video as few sharp frames of one turn around the vehicle."""
 
 import hashlib
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,7 @@ from okla_assets.imaging.refusals import Refused
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Outputs
 from okla_assets.raw_photos import PASSING_REASONS
+from okla_assets.stages import errors_of_photos, in_short
 from okla_assets.step_cache import StepCache, digest_of
 from resources.media_store import MediaStore
 from resources.models.base import Rgb, VehicleDetector, ViewClassifier
@@ -22,11 +24,14 @@ from resources.video_reader import OpenVideo, VideoReader
 if TYPE_CHECKING:
     from okla_assets.imaging.turn import Look
 
+log = logging.getLogger(__name__)
+
 VERSION = "1"
 FRAME_SIDE = 1280
 FRAME_QUALITY = 95
 MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
+NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}
 NO_VIDEO = "no walk-around video was uploaded"
 
 
@@ -120,7 +125,7 @@ def take_frames(
                 seconds = round(time.perf_counter() - began, 3)
                 reading = fresh.model_copy(update={"seconds": seconds})
                 computed += 1
-                if reading.refused is None or reading.refused.reason not in PASSING_REASONS:
+                if reading.refused is None or reading.refused.reason not in NOT_REMEMBERED:
                     cache.put(digest, reading, outputs)
         progress.advance(key.rsplit("/", 1)[-1])
         if reading.refused is None:
@@ -190,6 +195,11 @@ def read_video(
                 )
     except Refused as refusal:
         refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
+        return _Reading(refused=refused), {}
+    except errors_of_photos() as error:
+        log.warning("%s cannot be looked at", key, exc_info=error)
+        detail = f"the models failed on this video: {in_short(error)}"
+        refused = RefusedFile(source_key=key, reason="step_failed", detail=detail)
         return _Reading(refused=refused), {}
     return _Reading(direction=1 if around.direction > 0 else -1, frames=tuple(frames)), outputs
 

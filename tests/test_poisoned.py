@@ -3,23 +3,26 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from okla_assets import keys
+from okla_assets.refresh import lack
 from resources import photo_decoder
 from resources.errors import BrokenSetup
 from resources.media_store import LocalMediaStore
 from resources.models.base import Box, Detection, Matte, PlateFound, Rgb, View
 from resources.photo_decoder import PhotoDecoder, stop_workers
-from tests import pictures
+from tests import clips, pictures
 from tests.fakes import (
     VEHICLE,
     FakeDetector,
     FakePlates,
     FakeReader,
     FakeSegmenter,
+    FakeTurnSegmenter,
     FakeViews,
     Outcome,
     Pipeline,
@@ -157,6 +160,88 @@ def test_the_vehicle_completes_without_the_photo(
     outcome = pipeline.run()
     assert_only_the_poisoned_one_is_missing(pipeline, outcome)
     assert outcome.computed[step] == 3
+
+
+FRAME = (clips.HEIGHT, clips.WIDTH, 3)
+
+
+def is_frame(photos: Sequence[Rgb]) -> bool:
+    return any(photo.shape == FRAME for photo in photos)
+
+
+@dataclass
+class FramelessViews(clips.TurningViews):
+    """Looks at the moments of a video while it is taken in."""
+
+    broken: bool = True
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        if self.broken and is_frame(photos):
+            raise RuntimeError("CUDA error: device-side assert\nmore of it")
+        return super().classify(photos, boxes)
+
+
+@dataclass
+class FramelessSegmenter(FakeTurnSegmenter):
+    broken: bool = True
+
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        if self.broken:
+            raise RuntimeError("CUDA error: device-side assert\nmore of it")
+        return super().segment_turn(frames, boxes)
+
+
+@dataclass
+class FramelessPlates(FakePlates):
+    broken: bool = True
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        if self.broken and is_frame(photos):
+            raise RuntimeError("CUDA error: device-side assert\nmore of it")
+        return super().detect(photos, vehicles)
+
+
+@pytest.mark.parametrize(
+    ("role", "model", "said"),
+    [
+        ("views", FramelessViews(), "the models failed on this video"),
+        ("turn_segmenter", FramelessSegmenter(), "Cutting out the turn failed"),
+        # Nobody has looked for its plates: it must not be shown.
+        ("plate_detector", FramelessPlates(), "Masking plates of the turn failed"),
+    ],
+    ids=["views", "segmenter", "plates"],
+)
+def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
+    pipeline: Pipeline,
+    role: str,
+    model: FramelessViews | FramelessSegmenter | FramelessPlates,
+    said: str,
+    tmp_path: Path,
+) -> None:
+    model.broken = True
+    clips.turn(tmp_path / "walk.mp4", [float(a) for a in range(0, 360, 20)])
+    video = keys.raw_videos(VEHICLE) + "walk.mp4"
+    pipeline.store.put(video, (tmp_path / "walk.mp4").read_bytes())
+    upload(pipeline)
+    pipeline.models |= {"views": clips.TurningViews(), role: model}
+    listing = pipeline.run().listing
+    assert [photo.number for photo in listing.photos] == [1, 2, 3, 4]
+    (refused,) = listing.refused
+    detail = f"{said}: RuntimeError: CUDA error: device-side assert"
+    assert (refused.source_key, refused.reason) == (video, "step_failed")
+    assert refused.detail == detail
+    assert (listing.status, listing.reasons) == ("needs_review", (f"walk.mp4: {detail}",))
+    assert listing.spin is None
+    assert detail in (listing.spin_reason or "")
+    assert not [name for name in names(pipeline) if "spin" in name]
+    assert lack(VEHICLE, pipeline.store) == "a step failed on 1 of its uploads"
+    model.broken = False
+    healed = pipeline.run().listing
+    assert (healed.status, healed.refused) == ("ready", ())
+    assert healed.spin is not None
+    assert lack(VEHICLE, pipeline.store) == ""
 
 
 def test_it_keeps_its_number_and_comes_back_once_it_can_be_done(pipeline: Pipeline) -> None:
