@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from okla_assets.contract import (
 )
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.step_cache import StepCache, digest_of
+from okla_assets.upload_digests import UploadDigests
 from resources.media_store import MediaStore, ObjectInfo
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import Progress
@@ -91,7 +93,9 @@ def take_in(
         key=lambda info: keys.natural_order(info.key),
     )
     progress.step("Reading photos", len(uploads))
-    digests = {info.key: hashlib.sha256(store.get(info.key)).hexdigest() for info in uploads}
+    seen = UploadDigests(store, vehicle, "photos")
+    digests = {info.key: seen.of(info, partial(_sha256, store, info.key)) for info in uploads}
+    seen.keep()
     intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
     options, problems = read_options(vehicle, store)
     accepted = [info.key for info in uploads if intakes[info.key].refused is None]
@@ -112,6 +116,10 @@ def take_in(
         ),
     )
     return table, computed
+
+
+def _sha256(store: MediaStore, key: str) -> str:
+    return hashlib.sha256(store.get(key)).hexdigest()
 
 
 def read_options(

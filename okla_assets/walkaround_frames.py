@@ -3,6 +3,10 @@
 import hashlib
 import logging
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache as once
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +20,7 @@ from okla_assets.per_photo import Outputs
 from okla_assets.raw_photos import PASSING_REASONS
 from okla_assets.stages import errors_of_photos, in_short
 from okla_assets.step_cache import StepCache, digest_of
+from okla_assets.upload_digests import UploadDigests
 from resources.media_store import MediaStore
 from resources.models.base import Rgb, VehicleDetector, ViewClassifier
 from resources.progress import Progress
@@ -98,21 +103,23 @@ def take_frames(
     """The vehicle's table of frames, and how many videos had to be read."""
     videos = sorted(
         (
-            info.key
+            info
             for info in store.list(keys.raw_videos(vehicle))
             if keys.suffix_of(info.key) in keys.VIDEO_SUFFIXES
         ),
-        key=keys.natural_order,
+        key=lambda info: keys.natural_order(info.key),
     )
     cache = StepCache(store, vehicle, "frames", _Reading)
+    seen = UploadDigests(store, vehicle, "videos")
     progress.step("Reading video", len(videos))
     refused: list[RefusedFile] = []
     computed = 0
     found: tuple[str, str, _Reading] | None = None
-    for key in videos:
-        with store.as_file(key) as path:
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    for info in videos:
+        key = info.key
+        with ExitStack() as opened:
+            path = once(partial(opened.enter_context, store.as_file(key)))
+            sha256 = seen.of(info, partial(_sha256_of, path))
             digest = digest_of(
                 "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
             )
@@ -120,7 +127,7 @@ def take_frames(
             if reading is None:
                 began = time.perf_counter()
                 fresh, outputs = read_video(
-                    vehicle, key, digest, path, count, reader, detector, views
+                    vehicle, key, digest, path(), count, reader, detector, views
                 )
                 seconds = round(time.perf_counter() - began, 3)
                 reading = fresh.model_copy(update={"seconds": seconds})
@@ -133,6 +140,7 @@ def take_frames(
             break
         refused.append(reading.refused.model_copy(update={"source_key": key}))
     cache.prune()
+    seen.keep()
     if found is not None:
         key, sha256, reading = found
         table = WalkaroundFrames(
@@ -155,6 +163,11 @@ def take_frames(
         seconds=0.0,
     )
     return table, computed
+
+
+def _sha256_of(path: Callable[[], Path]) -> str:
+    with path().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_video(

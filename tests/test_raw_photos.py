@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
+from pydantic import PrivateAttr
 
 from okla_assets import keys
 from okla_assets.contract import RawPhotos, StudioOptions
@@ -26,6 +28,52 @@ def taken_in(store: LocalMediaStore) -> tuple[RawPhotos, int]:
 
 def numbers(table: RawPhotos) -> dict[str, int]:
     return {photo.name: photo.number for photo in table.photos}
+
+
+# --- downloads ------------------------------------------------------------------------------------
+
+
+class CountingStore(LocalMediaStore):
+    """Notes which uploads are read."""
+
+    _read: list[str] = PrivateAttr(default_factory=list)
+
+    def get(self, key: str) -> bytes:
+        if key.startswith(keys.RAW):
+            self._read.append(key.rsplit("/", 1)[-1])
+        return super().get(key)
+
+    def read(self) -> set[str]:
+        """Names read since last asked."""
+        names = set(self._read)
+        self._read.clear()
+        return names
+
+
+def test_an_upload_is_read_again_only_where_it_changed(tmp_path: Path) -> None:
+    store = CountingStore(root=str(tmp_path))
+    upload(store, {f"{n}.jpg": pictures.jpeg(pictures.car(n)) for n in (1, 2, 3)})
+    first, _ = taken_in(store)
+    assert store.read() == {"1.jpg", "2.jpg", "3.jpg"}
+    assert taken_in(store) == (first, 0)
+    assert store.read() == set()
+    # The same name with other bytes of the same size, one more, and one that went.
+    data = store.get(keys.raw_photos(VEHICLE) + "2.jpg")
+    upload(store, {"2.jpg": data[:-1] + b"\x00", "4.jpg": pictures.jpeg(pictures.cabin(4))})
+    store.delete(keys.raw_photos(VEHICLE) + "1.jpg")
+    store.read()
+    table, computed = taken_in(store)
+    assert store.read() == {"2.jpg", "4.jpg"}
+    assert computed == 2
+    old = {photo.name: photo.source_sha256 for photo in first.photos}
+    new = {photo.name: photo.source_sha256 for photo in table.photos}
+    assert new["3.jpg"] == old["3.jpg"]
+    assert new["2.jpg"] != old["2.jpg"]
+    # What was remembered is gone: read again, nothing computed.
+    for info in list(store.list(keys.work_folder(VEHICLE, "photos_seen"))):
+        store.delete(info.key)
+    assert taken_in(store) == (table, 0)
+    assert store.read() == {"2.jpg", "3.jpg", "4.jpg"}
 
 
 # --- numbers --------------------------------------------------------------------------------------

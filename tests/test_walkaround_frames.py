@@ -1,12 +1,14 @@
 """The walk-around video as the pipeline takes it in: frames of a turn, or the reason why not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from okla_assets import keys
 from okla_assets.contract import WalkaroundFrames
+from resources.media_store import LocalMediaStore
 from resources.models.base import Detection
 from tests import clips
 from tests.fakes import VEHICLE, FakeDetector, Pipeline, contents
@@ -60,10 +62,21 @@ def test_options_say_how_many(turning: Pipeline) -> None:
     assert len(table(turning).frames) == 12
 
 
-def test_a_second_run_reads_no_video(turning: Pipeline) -> None:
+def test_a_second_run_reads_no_video(turning: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, as_file = [], LocalMediaStore.as_file
+
+    @contextmanager
+    def noted(store: LocalMediaStore, key: str) -> Iterator[Path]:
+        opened.append(key)
+        with as_file(store, key) as path:
+            yield path
+
+    monkeypatch.setattr(LocalMediaStore, "as_file", noted)
     film(turning, AROUND)
     first = turning.run()
+    assert opened.count(keys.raw_videos(VEHICLE) + "walk.mp4") == 1
     again = turning.run()
+    assert opened.count(keys.raw_videos(VEHICLE) + "walk.mp4") == 1
     assert first.computed["walkaround_frames"] == 1
     assert again.computed["walkaround_frames"] == 0
     assert again.metadata["walkaround_frames"]["frames"] == 36
