@@ -286,6 +286,45 @@ def train_views(
     out_console.print(f"{trained.heads}", soft_wrap=True, highlight=False)
 
 
+@app.command("calibrate-clip")
+def calibrate_clip(
+    labels: Annotated[
+        list[Path], typer.Argument(help="CSV tables as for train-views, 50 photos or more.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File of prompts to write.")],
+    weights: Annotated[
+        str, typer.Option(help="CLIP: a folder, a hub id or a name of the catalogue.")
+    ] = "clip_vit_large_patch14",
+    prompts: Annotated[str, typer.Option(help="File of prompts; empty for ours.")] = "",
+) -> None:
+    """Fit how sure CLIP may be of what it sees, on your own labelled photos.
+
+    Use the result by the field `prompts` of the `views` resource.
+    """
+    from resources import training
+    from resources.models.clip_views import ClipViews
+    from resources.models.main_vehicle import find_main_vehicle
+    from resources.weights import ensure, names_for, rich_progress
+
+    with rich_progress() as fetching:
+        ensure(names_for("local"), fetching)
+    with _shares() as progress:
+        fits = training.calibrate_clip(
+            labels,
+            ClipViews(weights=weights, prompts=prompts),
+            out,
+            find_box=find_main_vehicle,
+            progress=progress,
+        )
+    table = Table("", "photos", "right", "temperature", "surprise at 1", "fitted")
+    for fit in fits:
+        numbers = (fit.photos, fit.right, fit.temperature)
+        nats = (f"{fit.surprise_before:.3f}", f"{fit.surprise:.3f}")
+        table.add_row(fit.task, *map(str, numbers), *nats)
+    out_console.print(table)
+    out_console.print(f"{out}", soft_wrap=True, highlight=False)
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of listing.json."""

@@ -62,9 +62,14 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
         """One photo's odds each; a pose for every photo with a box, whatever its category."""
+        temperature = self._asked().temperature
+        return [_odds(logits, temperature) for logits in self.logits(photos, boxes)]
+
+    def logits(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ClipLogits]:
+        """What CLIP says of each photo before any temperature."""
         pairs = list(zip(photos, boxes, strict=True))
         return in_batches(
-            pairs, self.batch, self._odds, lambda pair: size_of(pair[0]), fill=self.compiled
+            pairs, self.batch, self._logits, lambda pair: size_of(pair[0]), fill=self.compiled
         )
 
     def fingerprint(self) -> str:
@@ -82,7 +87,7 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _asked(self) -> Prompts:
         return load_prompts(Path(self.prompts).expanduser() if self.prompts else packaged_prompts())
 
-    def _odds(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ViewOdds]:
+    def _logits(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ClipLogits]:
         network = _Clip(
             self._checkpoint(), place(self.device, self.dtype, self.compiled), self._asked()
         )
@@ -91,24 +96,37 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         pictures += crops + [np.ascontiguousarray(crop[:, ::-1]) for crop in crops]
         features = network.features(pictures)
         count, boxed = len(pairs), len(crops)
-        category = network.odds("category", features[:count])
+        category = network.logits("category", features[:count])
         seen, mirrored = features[count : count + boxed], features[count + boxed :]
-        angle, side = (
-            (network.odds(task, seen), network.odds(task, mirrored)) for task in ("angle", "side")
+        angles = np.stack([network.logits("angle", both) for both in (seen, mirrored)], axis=1)
+        sides = np.stack(
+            [network.logits("side", seen), network.logits("side", mirrored)[:, ::-1]], axis=1
         )
-        poses = pose_odds(
-            np.asarray((angle[0] + angle[1]) / 2, np.float32),
-            np.asarray((side[0] + side[1][:, ::-1]) / 2, np.float32),
-        )
-        found, number = [], 0
-        for i, (_, box) in enumerate(pairs):
-            pose = None
-            if box is not None:
-                one = slice(number, number + 1)
-                pose = AngleOdds(poses.azimuth[one], poses.angle[one], poses.side[one])
-                number += 1
-            found.append(ViewOdds(category[i], pose))
-        return found
+        poses = iter(zip(angles, sides, strict=True))
+        return [
+            ClipLogits(category[i], *(next(poses) if box is not None else (None, None)))
+            for i, (_, box) in enumerate(pairs)
+        ]
+
+
+@dataclass(frozen=True)
+class ClipLogits:
+    """One photo's logits: category (3,), and where it has a box angle (2, 5) and side (2, 2), of
+    the vehicle as it is seen and of its mirror image, both in the photo's own terms."""
+
+    category: Floats
+    angle: Floats | None
+    side: Floats | None
+
+
+def _odds(logits: ClipLogits, temperature: Mapping[str, float]) -> ViewOdds:
+    def of(task: str, values: Floats) -> Floats:
+        return odds_at(values[None], temperature[task])
+
+    pose = None
+    if logits.angle is not None and logits.side is not None:
+        pose = pose_odds(of("angle", logits.angle), of("side", logits.side))
+    return ViewOdds(of("category", logits.category)[0], pose)
 
 
 class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -189,19 +207,27 @@ def load_prompts(path: Path) -> Prompts:
     return Prompts(sentences, temperature, hashlib.sha256(content).hexdigest())
 
 
+def odds_at(logits: Floats, temperature: float) -> Floats:
+    """Probabilities (N, classes) of logits (N, classes), or (N, looks, classes): their mean."""
+    odds = softmax(np.asarray(logits / np.float32(temperature), np.float32))
+    return odds if odds.ndim == 2 else np.asarray(odds.mean(axis=1), np.float32)
+
+
+def surprise(logits: Floats, labels: Sequence[int], temperature: float) -> float:
+    """Mean negative log-likelihood of the true classes, in nats."""
+    odds = odds_at(logits, temperature)[np.arange(len(labels)), list(labels)]
+    return -float(np.log(odds.clip(1e-12, 1)).mean())
+
+
 def fitted_temperature(logits: Floats, labels: Sequence[int]) -> float:
-    """The temperature under which logits (N, classes) fit the true classes best.
+    """The temperature under which logits (N, classes) or (N, looks, classes) fit the true classes
+    best.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks": the least negative log-likelihood,
     searched over .05 to 20 in steps of 2 %.
     """
-    rows = np.arange(len(labels))
     candidates = np.exp(np.arange(np.log(0.05), np.log(20.0), 0.02))
-    losses = [
-        -float(np.log(softmax(logits / np.float32(t))[rows, list(labels)] + 1e-12).mean())
-        for t in candidates
-    ]
-    return float(candidates[int(np.argmin(losses))])
+    return float(min(candidates, key=lambda t: surprise(logits, labels, t)))
 
 
 def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
@@ -255,10 +281,10 @@ class _Clip:
             seen = self._model.visual_projection(pooled.float())
             return np.asarray(torch.nn.functional.normalize(seen, dim=-1).cpu().numpy())
 
-    def odds(self, task: str, features: Floats) -> Floats:
-        """Probabilities (N, classes)."""
-        scale = float(self._model.logit_scale.detach().exp()) / self._prompts.temperature[task]
-        return softmax(np.asarray(scale * features @ self._classes[task].T, np.float32))
+    def logits(self, task: str, features: Floats) -> Floats:
+        """(N, classes)."""
+        scale = float(self._model.logit_scale.detach().exp())
+        return np.asarray(scale * features @ self._classes[task].T, np.float32)
 
     def _read_classes(self) -> dict[str, Floats]:
         """The unit feature (classes, D) of each class: the mean of its sentences'."""

@@ -2,11 +2,21 @@
 
 `labels` reads the tables, `looks` varies the photos, `samples` passes them through the network,
 `fit` trains on the features and `measure` scores. Whole vehicles are held out to measure, then the
-heads are trained again on everything; `train` puts it together.
+heads are trained again on everything; `train` puts it together. `calibrate` is
+`okla calibrate-clip`'s.
 """
 
+from resources.training.calibrate import Calibrated, calibrate_clip
 from resources.training.labels import LabelError
 from resources.training.measure import HeldOut, Score
 from resources.training.train import Trained, train_views
 
-__all__ = ["HeldOut", "LabelError", "Score", "Trained", "train_views"]
+__all__ = [
+    "Calibrated",
+    "HeldOut",
+    "LabelError",
+    "Score",
+    "Trained",
+    "calibrate_clip",
+    "train_views",
+]

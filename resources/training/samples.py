@@ -131,7 +131,7 @@ def collect_samples(
     real_copies = int(np.clip(_REAL_COPIES_TOTAL // max(1, real), 2, _REAL_COPIES_MOST))
     for number, photo in enumerate(photos):
         report("features", number / len(photos))
-        shot = _read_shot(photo, find_box)
+        shot = read_shot(photo, find_box)
         if photo.angle is not None:
             for _ in range(real_copies if shot.mask is None else _STUDIO_COPIES):
                 look, flipped = angle_look(shot, scenes, rng)
@@ -226,8 +226,11 @@ def _scenes(photos: list[LabelledPhoto], rng: np.random.Generator) -> list[Rgb]:
     return [shrink(_read_photo(rows[n])[0], _SCENE_PX) for n in chosen]
 
 
-def _read_shot(photo: LabelledPhoto, find_box: FindBox | None) -> Shot:
-    """The vehicle is where the table's box says, else the mask, else `find_box`."""
+def read_shot(photo: LabelledPhoto, find_box: FindBox | None) -> Shot:
+    """The photo, its vehicle where the table's box says, else the mask, else `find_box`, else all.
+
+    Raises `LabelError`, naming the row, for a photo, mask or box that cannot be used.
+    """
     picture, scale = _read_photo(photo)
     mask = _read_mask(photo, picture)
     box: Box | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from resources.errors import BadInput, BrokenSetup, PhotoFailed
 from resources.models.base import Rgb, ViewClassifier
@@ -21,6 +22,7 @@ from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, decide, softmax
 from resources.models.view_odds import GivesOdds, ViewOdds, pose_odds
 from resources.models.vit_views import VitViews, _category, _pose, meanings_of
+from resources.training import LabelError, calibrate_clip
 from tests.networks import write_clip
 from tests.torch_here import torch_or_skip
 
@@ -97,6 +99,49 @@ def test_the_temperature_under_which_labels_were_drawn_is_found_again() -> None:
     logits = rng.normal(0, 6, (4000, 3)).astype(np.float32)
     labels = [int(rng.choice(3, p=p / p.sum())) for p in softmax(logits / 2.5).astype(float)]
     assert fitted_temperature(logits, labels) == pytest.approx(2.5, rel=0.1)
+    two_looks = np.stack([logits, logits], axis=1)
+    assert fitted_temperature(two_looks, labels) == pytest.approx(2.5, rel=0.1)
+
+
+def labelled(folder: Path, count: int) -> Path:
+    """A table of so many photos of noise, labelled by chance; every other one has an angle."""
+    rng = np.random.default_rng(0)
+    rows = ["file,category,angle,side,azimuth_deg,vehicle_id,mask,box"]
+    for n in range(count):
+        Image.fromarray(noise(n)).save(folder / f"{n}.png")
+        angle = f"{rng.choice(ANGLES)},{rng.choice(SIDES)}" if n % 2 else ","
+        category = "exterior" if n % 2 else rng.choice(CATEGORIES)
+        rows.append(f'{n}.png,{category},{angle},,car{n % 7},,"20,10,150,90"')
+    table = folder / "labels.csv"
+    table.write_text("\n".join(rows))
+    return table
+
+
+def test_clip_is_calibrated_on_labelled_photos(tmp_path: Path) -> None:
+    torch_or_skip("transformers")
+    folder = str(write_clip(tmp_path / "clip"))
+    clip, out = ClipViews(weights=folder, device="cpu"), tmp_path / "new" / "mine.toml"
+    fits = {fit.task: fit for fit in calibrate_clip([labelled(tmp_path, 60)], clip, out)}
+    assert [fits[task].photos for task in ("category", "angle", "side")] == [60, 30, 30]
+    assert fits["category"].surprise < fits["category"].surprise_before
+    assert fits["angle"].temperature == 1.0  # of 30 photos nothing is concluded
+    kept, ours = load_prompts(out), load_prompts(packaged_prompts())
+    assert kept.sentences == ours.sentences
+    assert kept.temperature == {task: fit.temperature for task, fit in fits.items()}
+    again = ClipViews(weights=folder, device="cpu", prompts=str(out))
+    (logits,), (odds,) = clip.logits([noise()], [None]), again.odds([noise()], [None])
+    calm = softmax(logits.category / np.float32(fits["category"].temperature))
+    np.testing.assert_allclose(odds.category, calm, atol=1e-6)
+    # From the file it wrote it comes to the same.
+    assert calibrate_clip([tmp_path / "labels.csv"], again, out) == list(fits.values())
+
+
+def test_too_few_labels_are_said(tmp_path: Path) -> None:
+    torch_or_skip("transformers")
+    clip = ClipViews(weights=str(write_clip(tmp_path / "clip")), device="cpu")
+    with pytest.raises(LabelError, match="of 10 photos 10 tell their category, 5 tell their angle"):
+        calibrate_clip([labelled(tmp_path, 10)], clip, tmp_path / "mine.toml")
+    assert not (tmp_path / "mine.toml").exists()
 
 
 def test_nothing_of_a_photo_is_cut_off_or_distorted() -> None:
