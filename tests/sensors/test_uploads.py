@@ -14,6 +14,7 @@ from okla_assets.jobs import PRIORITIES, run_tags
 from resources.errors import BrokenSetup
 from resources.media_store import LocalMediaStore, ObjectInfo
 from sensors import uploads as sensor
+from sensors.raw_folders import RawFolder
 from sensors.upload_memory import UploadMemory
 from sensors.uploads import MOST_REQUESTS, QUIET_SECONDS, RUN_KEY_TAG, run_key_of
 from tests import pictures
@@ -133,6 +134,40 @@ def test_many_vehicles_come_over_several_ticks(daemon: Daemon) -> None:
     ticks = [daemon.tick() for _ in range(5)]
     assert [len(requested) for requested in ticks] == [MOST_REQUESTS, MOST_REQUESTS, 7, 0, 0]
     assert len(set(itertools.chain.from_iterable(ticks))) == count
+
+
+def test_an_archived_vehicle_is_not_run_until_something_new_arrives(daemon: Daemon) -> None:
+    other = f"{keys.raw_photos(VEHICLE)}b.jpg"
+    daemon.store.put(PHOTO, b"1")
+    assert daemon.tick() == [VEHICLE]
+    # Changed, and sold before anybody looked at the change.
+    daemon.store.put(other, b"1")
+    daemon.store.put(keys.archived_marker(VEHICLE), b"")
+    daemon.aged = {PHOTO: 3600, other: 3600, keys.archived_marker(VEHICLE): 1800}
+    assert [daemon.tick() for _ in range(3)] == [[], [], []]
+    daemon.aged[other] = 900
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_a_tick_asks_about_few_vehicles_however_many_there_are(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor, "MOST_QUESTIONS", 5)
+    fill(daemon, 12)
+    asked: list[str] = []
+    standing = sensor._standing
+
+    def noted(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[sensor.Standing, str]:
+        asked.append(folder.vehicle)
+        return standing(instance, folder)
+
+    monkeypatch.setattr(sensor, "_standing", noted)
+    requested = []
+    for _ in range(12):
+        asked.clear()
+        requested += daemon.tick()
+        assert len(asked) <= 5
+    assert len(requested) == len(set(requested)) == 12
 
 
 def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon, store: LocalMediaStore) -> None:
