@@ -97,7 +97,7 @@ def masks(
         rows=[previews.mask_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
-        extra={"turn": turn.problem or ""} if turn.problem else {},
+        extra={"turn": turn.problem} if turn.problem else {},
     )
 
 
