@@ -398,6 +398,18 @@ def test_a_vehicle_that_waits_is_looked_at_on_every_tick(daemon: Daemon) -> None
 
 
 @pytest.mark.usefixtures("small_steps")
+def test_those_that_wait_take_turns(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OKLA_RECONCILE_SECONDS", "3600")  # nothing is listed for a while
+    names = fill(daemon, 5)
+    daemon.aged = {f"raw/{name}/photos/a.jpg": 0 for name in names}
+    assert [daemon.tick() for _ in range(3)] == [[], [], []]
+    assert set(UploadMemory(daemon.instance).waiting()) == names
+    # Four are looked at a tick, and the first four never come to rest.
+    del daemon.aged["raw/car-004/photos/a.jpg"]
+    assert sorted(daemon.tick() + daemon.tick()) == ["car-004"]
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_a_lost_memory_repeats_nothing(daemon: Daemon) -> None:
     fill(daemon, 20)
     for _ in range(30):
