@@ -213,7 +213,8 @@ def test_a_large_file_goes_in_parts_and_comes_back_whole(
     path = large_file(tmp_path)
     put = bucket.put_file("raw/v/video/walk.mp4", path)
     assert put.etag.endswith("-3")
-    assert put == bucket.stat(put.key) == bucket.put_file("raw/v/video/walk.mp4", path)
+    assert put == bucket.stat(put.key)
+    assert bucket.put_file(put.key, path).etag == put.etag
     with bucket.as_file(put.key) as copy:
         assert copy.suffix == ".mp4"
         assert copy.read_bytes() == path.read_bytes()
