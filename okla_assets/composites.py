@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio import Placement
     from resources.models.base import Rgb
 
-VERSION = "3"
+VERSION = "4"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {

@@ -4,6 +4,7 @@ Photos are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w,
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -160,45 +161,63 @@ def smooth_edge(alpha: Alpha, photo_width: int) -> Alpha:
 
 
 def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
-    """The vehicle's own colours, also where the edge pixels are mixed with the old background.
+    """The photo with the vehicle's own colours where edge pixels mix them with the old background.
 
     Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021): twice, from a
     wide and a narrow neighbourhood, F = mean of the foreground + what explains the mixed pixel.
-    Pixels with alpha 1 keep their colour. Returns uint8 (H, W, 3).
+    Pixels with alpha 0 or 1 keep their colour. Returns uint8 (H, W, 3).
     """
-    image = np.asarray(photo, np.float32)
     height, width = alpha.shape
     # The wide neighbourhood's means are smooth: half the size tells them as well.
     half = (max(1, width // 2), max(1, height // 2))
-    small = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.float32)
-    small_alpha = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.float32)
+    small = np.asarray(cv2.resize(photo, half, interpolation=cv2.INTER_AREA), np.float32)
+    share = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.float32)[..., None]
+    wide = max(1, radius // 2)
+    sums = (_blurred(layer, wide) for layer in (small * share, small * (1 - share), share))
     front, back = (
         np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        for mean in _means(small, small, small_alpha, radius // 2)
+        for mean in _means(*sums)
     )
-    front = _explain(image, alpha, front, back)
-    front = _explain(image, alpha, *_means(front, back, alpha, NARROW))
-    return np.where(alpha[..., None] >= 1, photo, np.rint(front)).astype(np.uint8)
+    # Only mixed pixels are in question: the edge, and the band that their narrow neighbourhoods
+    # reach into.
+    mixed = ((alpha > 0) & (alpha < 1)).astype(np.uint8)
+    reach = np.ones((NARROW + 1, NARROW + 1), np.uint8)
+    band, edge = np.flatnonzero(cv2.dilate(mixed, reach)), np.flatnonzero(mixed)
+    share, had = _at(band, alpha), _at(band, back)
+    explained = _explain(_at(band, photo), share, _at(band, front), had)
+    fronts, backs = np.zeros_like(front), np.zeros_like(back)
+    fronts.reshape(-1, 3)[band] = explained * share
+    backs.reshape(-1, 3)[band] = had * (1 - share)
+    means = _means(*(_at(edge, _blurred(layer, NARROW)) for layer in (fronts, backs, alpha)))
+    colours = photo.copy()
+    colours.reshape(-1, 3)[edge] = np.rint(_explain(_at(edge, photo), _at(edge, alpha), *means))
+    return colours
+
+
+def _blurred(layer: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """The mean over a square around each pixel, (H, W, C)."""
+    return np.asarray(cv2.blur(layer, (size, size)), np.float32).reshape(*layer.shape[:2], -1)
+
+
+def _at(pixels: npt.NDArray[np.intp], of: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The values (N, 3) of a picture or a matte at some of its pixels."""
+    values = of.reshape(of.shape[0] * of.shape[1], -1).take(pixels, axis=0)
+    return np.asarray(np.broadcast_to(values, (len(pixels), 3)), np.float32, order="C")
 
 
 def _means(
-    front: npt.NDArray[np.float32], back: npt.NDArray[np.float32], alpha: Alpha, radius: int
+    front: npt.NDArray[np.float32], back: npt.NDArray[np.float32], share: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean colours (H, W, 3) of foreground and background around each pixel."""
-    size = (max(1, radius), max(1, radius))
-    weight = alpha[..., None]
-    mean_alpha = cv2.blur(alpha, size)[..., None]
-    mean_front = cv2.blur(front * weight, size) / (mean_alpha + 1e-5)
-    mean_back = cv2.blur(back * (1 - weight), size) / ((1 - mean_alpha) + 1e-5)
-    return np.asarray(mean_front, np.float32), np.asarray(mean_back, np.float32)
+    """Mean colours of foreground and background, of blurred sums weighted by the matte."""
+    return front / (share + np.float32(1e-5)), back / ((1 - share) + np.float32(1e-5))
 
 
 def _explain(
     image: npt.NDArray[np.float32],
-    alpha: Alpha,
+    alpha: npt.NDArray[np.float32],
     front: npt.NDArray[np.float32],
     back: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """The foreground mean plus what it leaves unexplained of the mixed pixel."""
-    a = alpha[..., None]
-    return np.asarray((front + a * (image - a * front - (1 - a) * back)).clip(0, 255), np.float32)
+    """The foreground mean plus what it leaves unexplained of the mixed pixel, each (N, 3)."""
+    left = image - alpha * front - (1 - alpha) * back
+    return np.asarray((front + alpha * left).clip(0, 255), np.float32)

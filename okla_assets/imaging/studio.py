@@ -138,11 +138,16 @@ def compose(photo: Rgb, alpha: Alpha, placement: Placement, shadow_opacity: floa
     window = (slice(y0, y1), slice(x0, x1))
     full[window] = matte[part]
     if shadow_opacity:
-        scene = scene * (1 - np.float32(shadow_opacity) * ground_shadow(full))[..., None]
+        scene = scene * _each_channel(1 - np.float32(shadow_opacity) * ground_shadow(full))
     picture = cv2.convertScaleAbs(scene)  # rounds and keeps within 0..255
-    a = full[window][..., None]
+    a = _each_channel(full[window])
     picture[window] = cv2.convertScaleAbs(scene[window] * (1 - a) + colour[part] * a)
     return np.asarray(picture, np.uint8)
+
+
+def _each_channel(layer: Alpha) -> npt.NDArray[np.float32]:
+    """The layer (H, W) as (H, W, 3): several times as quick to multiply by as a broadcast one."""
+    return np.asarray(cv2.merge((layer, layer, layer)), np.float32)
 
 
 def _placed(photo: Rgb, alpha: Alpha, placement: Placement) -> tuple[Rgb, Alpha, int, int]:
