@@ -9,7 +9,7 @@ from typing import Protocol
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import costs, keys, previews, recipe
+from okla_assets import costs, failures, keys, previews, recipe
 from okla_assets.contract import (
     Classification,
     Classifications,
@@ -39,6 +39,7 @@ from okla_assets.contract import (
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import joined
 from okla_assets.viewer import pages
+from resources.alerts import Alerts
 from resources.media_store import MediaStore
 from resources.models.base import (
     ModelInfo,
@@ -84,12 +85,13 @@ def listing(
     plate_reader: dg.ResourceParam[TextReader],
     promo_encoder: PromoEncoder,
     profile: Profile,
+    alerts: Alerts,
 ) -> dg.MaterializeResult[Listing]:
     """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
 
     `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
-    means that no photo could be used. It is written after every file it names, and files that it
-    no longer names are removed.
+    means that no photo could be used, which is told to the alerts when it happens. It is written
+    after every file it names, and files that it no longer names are removed.
     """
     vehicle = vehicle_of(context)
     roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
@@ -108,6 +110,9 @@ def listing(
     code = recipe.recipe((*roles, quick_plate_detector, promo_encoder), VERSION)
     fresh = build(tables, profile.name, models, costs.prices(), code)
     published, changed = publish(vehicle, fresh, store)
+    if changed and published.status == "failed":
+        problem = failures.Problem("listing", "; ".join(published.reasons))
+        failures.tell(alerts, context.run, vehicle, problem, context.log)
     return previews.result(
         context,
         published,

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from okla_assets.archive import archive_vehicles
-from okla_assets.failures import mark_failed, problem_of
+from okla_assets.failures import mark_failed, problem_of, tell
 from okla_assets.jobs import vehicle_media
 from okla_assets.partitions import vehicles
 from okla_assets.refresh import refresh_vehicles
@@ -42,16 +42,4 @@ def outcomes(
             return
         if context.instance.has_dynamic_partition(str(vehicles.name), vehicle):  # not archived
             mark_failed(vehicle, run.run_id, problem, store)
-    about = f"vehicle {vehicle}" if vehicle else f"job {run.job_name}"
-    alerts.send(
-        f"{about} failed at {problem.step}: {problem.error}",
-        {
-            "vehicle_id": vehicle,
-            "job": run.job_name,
-            "run_id": run.run_id,
-            "step": problem.step,
-            "error": problem.error,
-            "source": run.tags.get("okla/source"),
-        },
-        context.log,
-    )
+    tell(alerts, run, vehicle, problem, context.log)

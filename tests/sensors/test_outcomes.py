@@ -98,6 +98,27 @@ def test_a_vehicle_that_never_had_a_listing_gets_a_failed_one(pipeline: Pipeline
     assert len(published(pipeline).reasons) == 1
 
 
+def test_a_vehicle_of_which_nothing_can_be_used_is_told_once(pipeline: Pipeline) -> None:
+    pipeline.models["alerts"] = Heard()
+    sent.clear()
+    pipeline.upload({"a.jpg": b"no picture", "b.jpg": b""})
+    outcome = pipeline.run()
+    assert outcome.success
+    assert outcome.listing.status == "failed"
+    (run,) = pipeline.instance.get_runs(limit=1)
+    ((text, facts),) = sent
+    assert text == (
+        f"vehicle {VEHICLE} failed at listing: none of the 2 uploaded files could be used"
+    )
+    assert facts["vehicle_id"] == VEHICLE
+    assert facts["run_id"] == run.run_id
+    pipeline.run()
+    assert len(sent) == 1
+    pipeline.upload({"c.jpg": pictures.jpeg(pictures.car())})
+    assert pipeline.run().listing.status != "failed"
+    assert len(sent) == 1
+
+
 def test_a_good_listing_stays_and_asks_for_a_look_until_a_run_succeeds(pipeline: Pipeline) -> None:
     pipeline.store.put(keys.options(VEHICLE), b'{"promo": false}')
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.car())})
