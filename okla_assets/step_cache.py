@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from resources.media_store import MediaStore, ObjectInfo
+from resources.media_store import MediaStore
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
@@ -66,7 +66,7 @@ class StepCache(Generic[RowT]):
 
     def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes | Path]) -> RowT:
         """Writes the output files, then the record; returns the row."""
-        etags = {key: self._write(key, data).etag for key, data in outputs.items()}
+        etags = {key: self._write(key, data) for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
         self._store.put(self._key(digest), record.model_dump_json().encode())
         self._used.update(outputs)
@@ -80,7 +80,7 @@ class StepCache(Generic[RowT]):
                 if _stem(info.key) not in used:
                     self._store.delete(info.key)
 
-    def _write(self, key: str, data: bytes | Path) -> ObjectInfo:
+    def _write(self, key: str, data: bytes | Path) -> str:
         if isinstance(data, Path):
             return self._store.put_file(key, data)
         return self._store.put(key, data)

@@ -78,11 +78,11 @@ class MediaStore(Protocol):
         """
         ...
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> ObjectInfo:
-        """Writes or replaces the object, atomically."""
+    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
+        """Writes or replaces the object, atomically; returns the ETag of these bytes."""
         ...
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> ObjectInfo:
+    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
         """The same from a file on disk, without holding it in memory."""
         ...
 
@@ -141,11 +141,11 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise FileNotFoundError(f"{key} is not in the media store {self.folder}")
         yield path
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> ObjectInfo:
-        """Writes or replaces the object, atomically."""
+    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
+        """Writes or replaces the object, atomically; returns the ETag of these bytes."""
         return self._write(key, lambda temp: temp.write_bytes(data))
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> ObjectInfo:
+    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
         """Copies a file in, atomically."""
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
@@ -206,15 +206,16 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
 
-    def _write(self, key: str, fill: Callable[[Path], object]) -> ObjectInfo:
+    def _write(self, key: str, fill: Callable[[Path], object]) -> str:
         path = self._path(key)
         temp = self._temp_file()
         try:
             fill(temp)
             _date_after(temp, path)
+            etag = _info(key, temp.stat()).etag  # in its place it may be another's by then
             path.parent.mkdir(parents=True, exist_ok=True)
             temp.replace(path)
-            return _info(key, path.stat())
+            return etag
         except BaseException:
             temp.unlink(missing_ok=True)
             raise

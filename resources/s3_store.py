@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import dagster as dg
@@ -121,17 +121,34 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._read(key, save)
             yield path
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> ObjectInfo:
+    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
         """Writes or replaces the object in one request, and so atomically."""
-        digest = hashlib.sha256(data).hexdigest()
-        facts = _facts(key, content_type, digest)
+        return self._put(key, data, content_type, hashlib.sha256(data).hexdigest())
+
+    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+        """The same from a file; a large one in parts, which appear together at the end."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            if size <= PART_BYTES:
+                return self._put(key, file, content_type, digest)
+            self._put_parts(key, file, content_type, digest)
+        # What the parts have become only the store can tell. Where another writer was there in the
+        # meantime, the ETag is one that no object has: nobody takes the other's bytes for these.
+        info = self.stat(key)
+        ours = info is not None and info.digest == f"{DIGEST}:{digest}"
+        return info.etag if info is not None and ours else f"replaced-{digest}"
+
+    def _put(self, key: str, body: bytes | IO[bytes], content_type: str | None, digest: str) -> str:
         where = self._where(key)
         with self._told(key):
-            self._client().put_object(**where, Body=data, **facts)
-        return self._written(key, len(data), digest)
+            answer = self._client().put_object(
+                **where, Body=body, **_facts(key, content_type, digest)
+            )
+        return str(answer["ETag"]).strip('"')
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> ObjectInfo:
-        """The same from a file; a large one in parts, which appear together at the end."""
+    def _put_parts(self, key: str, file: IO[bytes], content_type: str | None, digest: str) -> None:
         from boto3.s3.transfer import TransferConfig
 
         config = TransferConfig(
@@ -140,15 +157,10 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             max_concurrency=PARTS_AT_ONCE,
         )
         where = self._where(key)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
-            with self._told(key):
-                self._client().upload_fileobj(
-                    file, **where, ExtraArgs=_facts(key, content_type, digest), Config=config
-                )
-        return self._written(key, size, digest)
+        with self._told(key):
+            self._client().upload_fileobj(
+                file, **where, ExtraArgs=_facts(key, content_type, digest), Config=config
+            )
 
     def stat(self, key: str) -> ObjectInfo | None:
         """The object's facts, or None where there is no such object."""
@@ -256,17 +268,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                         raise
             time.sleep(random.random() * min(2 ** (attempt - 1), 20))
         raise AssertionError("the last attempt returns or raises")
-
-    def _written(self, key: str, size: int, digest: str) -> ObjectInfo:
-        """Facts of what was just written.
-
-        Where another writer was there in the meantime, the ETag is one that no object has: so that
-        nobody takes the other's bytes for these.
-        """
-        info = self.stat(key)
-        if info is not None and info.digest == f"{DIGEST}:{digest}":
-            return info
-        return ObjectInfo(key, size, f"replaced-{digest}", datetime.now(UTC))
 
 
 def _info(key: str, size: int, etag: str, modified: datetime, digest: str = "") -> ObjectInfo:

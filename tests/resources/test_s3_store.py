@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from okla_assets import keys
 from okla_assets.step_cache import StepCache
 from resources.errors import BadInput, BrokenSetup, TransientError
-from resources.media_store import LocalMediaStore, ObjectInfo
+from resources.media_store import LocalMediaStore
 from resources.s3_client import client_for
 from resources.s3_store import PART_BYTES, S3MediaStore
 from resources.stores import absolute, bucket_of, place_of, store_for
@@ -134,7 +134,8 @@ def test_browsers_are_told_what_it_is_and_how_long_it_holds(
     path = tmp_path / "file"
     path.write_bytes(b"1")
     for put in (partial(bucket.put, key, b"1"), partial(bucket.put_file, key, path)):
-        found = head(bucket, put().key)
+        put()
+        found = head(bucket, key)
         assert found["ContentType"] == kind
         assert cached in found["CacheControl"]
 
@@ -211,11 +212,14 @@ def test_a_large_file_goes_in_parts_and_comes_back_whole(
     bucket: S3MediaStore, tmp_path: Path
 ) -> None:
     path = large_file(tmp_path)
-    put = bucket.put_file("raw/v/video/walk.mp4", path)
-    assert put.etag.endswith("-3")
-    assert put == bucket.stat(put.key)
-    assert bucket.put_file(put.key, path).etag == put.etag
-    with bucket.as_file(put.key) as copy:
+    key = "raw/v/video/walk.mp4"
+    etag = bucket.put_file(key, path)
+    assert etag.endswith("-3")
+    info = bucket.stat(key)
+    assert info is not None
+    assert (info.size, info.etag) == (path.stat().st_size, etag)
+    assert bucket.put_file(key, path) == etag
+    with bucket.as_file(key) as copy:
         assert copy.suffix == ".mp4"
         assert copy.read_bytes() == path.read_bytes()
     assert not copy.exists()
@@ -236,15 +240,16 @@ def test_an_upload_that_fails_half_way_leaves_the_old(
 def test_equal_bytes_have_an_equal_etag(bucket: S3MediaStore, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"picture")
-    etags = {bucket.put("a.jpg", b"picture").etag, bucket.put_file("b.jpg", path).etag}
-    etags.add(bucket.put("a.jpg", b"picture").etag)
+    etags = {bucket.put("a.jpg", b"picture"), bucket.put_file("b.jpg", path)}
+    etags.add(bucket.put("a.jpg", b"picture"))
     assert len(etags) == 1
 
 
 def test_the_digest_is_known_without_reading(bucket: S3MediaStore) -> None:
-    own = bucket.put("a.jpg", b"picture")
+    bucket.put("a.jpg", b"picture")
     put_by_another(bucket, "b.jpg", b"picture")
-    other = bucket.stat("b.jpg")
+    own, other = bucket.stat("a.jpg"), bucket.stat("b.jpg")
+    assert own is not None
     assert other is not None
     assert own.digest.startswith("sha256:")
     assert other.digest == f"md5:{other.etag}" == f"md5:{own.etag}"
@@ -254,23 +259,38 @@ class Row(BaseModel):
     name: str
 
 
+@pytest.mark.parametrize("parts", [False, True], ids=["in one", "in parts"])
 def test_bytes_of_another_writer_are_not_taken_for_ours(
-    bucket: S3MediaStore, monkeypatch: pytest.MonkeyPatch
+    bucket: S3MediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool
 ) -> None:
-    stat = S3MediaStore.stat
     key = keys.promo(VEHICLE)
+    name = "_put_parts" if parts else "_put"
+    put = getattr(S3MediaStore, name)
 
-    def after_another(self: S3MediaStore, asked: str) -> ObjectInfo | None:
+    def and_another(self: S3MediaStore, asked: str, *what: Any) -> Any:
+        answer = put(self, asked, *what)
         if asked == key:
             put_by_another(bucket, key, b"theirs")
-        return stat(self, asked)
+        return answer
 
-    cache = StepCache(bucket, VEHICLE, "step", Row)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(S3MediaStore, "stat", after_another)
-        cache.put("0" * 64, Row(name="ours"), {key: b"ours"})
+        meanwhile.setattr(S3MediaStore, name, and_another)
+        ours = large_file(tmp_path) if parts else b"ours"
+        StepCache(bucket, VEHICLE, "step", Row).put("0" * 64, Row(name="ours"), {key: ours})
     assert bucket.get(key) == b"theirs"
-    assert cache.get("0" * 64) is None
+    assert StepCache(bucket, VEHICLE, "step", Row).get("0" * 64) is None
+
+
+def test_a_photo_is_written_in_one_request(
+    bucket: S3MediaStore, front: Front, s3_place: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"picture")
+    far = bucket_at(s3_place)
+    far.put("a.jpg", b"picture")
+    far.put_file("b.jpg", path)
+    assert [line.split(" ")[0] for line in front.seen] == ["PUT", "PUT"]
+    assert bucket.get("b.jpg") == b"picture"
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
