@@ -7,6 +7,7 @@ while its output files are those it wrote (same ETag).
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -38,18 +39,26 @@ class _Record(BaseModel):
 
 
 class StepCache(Generic[RowT]):
-    """Results of one step for the photos of one vehicle."""
+    """Results of one step for the photos of one vehicle; good for one run of the step.
+
+    What lies in a folder is listed when it is first asked for: in a bucket, asking for each file
+    would take a request each. What others do to the folder afterwards is seen by the next run.
+    """
 
     def __init__(
         self, store: MediaStore, vehicle: keys.VehicleId, step: str, row: type[RowT]
     ) -> None:
         self._store, self._vehicle, self._step, self._row = store, vehicle, step, row
         self._used: set[str] = set()
+        self._etags: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
 
     def get(self, digest: str) -> RowT | None:
         """The kept row, or None where there is none or its files are gone or changed."""
         key = self._key(digest)
         self._used.add(key)
+        if key not in self._listed(key):
+            return None
         try:
             record = _Record.model_validate_json(self._store.get(key))
             row = self._row.model_validate(record.row)
@@ -58,8 +67,7 @@ class StepCache(Generic[RowT]):
         except ValidationError:  # written by another version of the code: compute again
             return None
         for output, etag in record.outputs.items():
-            info = self._store.stat(output)
-            if info is None or info.etag != etag:
+            if self._listed(output).get(output) != etag:
                 return None
         self._used.update(record.outputs)
         return row
@@ -68,7 +76,7 @@ class StepCache(Generic[RowT]):
         """Writes the output files, then the record; returns the row."""
         etags = {key: self._write(key, data) for key, data in outputs.items()}
         record = _Record(row=row.model_dump(mode="json"), outputs=etags)
-        self._store.put(self._key(digest), record.model_dump_json().encode())
+        self._write(self._key(digest), record.model_dump_json().encode())
         self._used.update(outputs)
         return row
 
@@ -76,14 +84,35 @@ class StepCache(Generic[RowT]):
         """Removes what this step kept for photos or options that are no longer the vehicle's."""
         used = {_stem(key) for key in self._used}
         for folder in (keys.work_folder, keys.private_folder):
-            for info in list(self._store.list(folder(self._vehicle, self._step))):
-                if _stem(info.key) not in used:
-                    self._store.delete(info.key)
+            listed = self._listed(folder(self._vehicle, self._step))
+            for key in [key for key in listed if _stem(key) not in used]:
+                self._store.delete(key)
+                del listed[key]
+
+    def _listed(self, key: str) -> dict[str, str]:
+        """ETag by key of what lies in the key's folder, or one above: as listed, or written since.
+
+        A key that ends in "/" is a folder itself.
+        """
+        with self._lock:
+            for folder, etags in self._etags.items():
+                if key.startswith(folder):
+                    return etags
+            folder = key.rpartition("/")[0] + "/"
+            self._etags[folder] = {info.key: info.etag for info in self._store.list(folder)}
+            return self._etags[folder]
 
     def _write(self, key: str, data: bytes | Path) -> str:
+        """Returns the ETag; the folder's list knows it, where there is one."""
         if isinstance(data, Path):
-            return self._store.put_file(key, data)
-        return self._store.put(key, data)
+            etag = self._store.put_file(key, data)
+        else:
+            etag = self._store.put(key, data)
+        with self._lock:
+            for folder, etags in self._etags.items():
+                if key.startswith(folder):
+                    etags[key] = etag
+        return etag
 
     def _key(self, digest: str) -> str:
         return keys.work_file(self._vehicle, self._step, digest, "json")

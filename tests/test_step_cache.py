@@ -1,6 +1,6 @@
 """A result counts only while it is whole, unchanged, and of the shape that is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 from pydantic import BaseModel, ConfigDict
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from okla_assets import keys
 from okla_assets.contract import StudioOptions
 from okla_assets.step_cache import StepCache, digest_of
-from resources.media_store import LocalMediaStore
+from resources.media_store import LocalMediaStore, ObjectInfo
 from tests.fakes import VEHICLE
 
 DIGEST, OTHER = digest_of("one"), digest_of("two")
@@ -53,6 +53,51 @@ def test_a_lost_file_is_made_again(cache: StepCache[Row], store: LocalMediaStore
     assert cache.get(DIGEST) is None
     cache.put(DIGEST, Row(number=1), {OUTPUT: b"picture"})
     assert cache.get(DIGEST) == Row(number=1)
+
+
+def test_what_others_did_before_the_step_began_counts(store: LocalMediaStore) -> None:
+    for digest in (DIGEST, OTHER):
+        StepCache(store, VEHICLE, "steps", Row).put(digest, Row(number=1), {OUTPUT: b"picture"})
+    # The second write of the same file is another one to a folder, and so a new ETag.
+    assert StepCache(store, VEHICLE, "steps", Row).get(DIGEST) is None
+    assert StepCache(store, VEHICLE, "steps", Row).get(OTHER) == Row(number=1)
+
+
+def test_what_the_step_itself_wrote_counts(store: LocalMediaStore) -> None:
+    cache = StepCache(store, VEHICLE, "steps", Row)
+    assert cache.get(DIGEST) is None  # lists the folders
+    cache.put(DIGEST, Row(number=1), {OUTPUT: b"picture"})
+    assert cache.get(DIGEST) == Row(number=1)
+    cache.put(OTHER, Row(number=2), {OUTPUT: b"another"})
+    assert cache.get(DIGEST) is None
+    cache.prune()
+    assert StepCache(store, VEHICLE, "steps", Row).get(OTHER) == Row(number=2)
+
+
+def test_a_folder_is_listed_once(store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    thumbnail = keys.thumbnail(VEHICLE, "exterior", 1)
+    outputs = {OUTPUT: b"picture", thumbnail: b"small"}
+    StepCache(store, VEHICLE, "steps", Row).put(DIGEST, Row(number=1), outputs)
+    asked: list[str] = []
+    listing = LocalMediaStore.list
+
+    def counted(self: LocalMediaStore, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        asked.append(prefix)
+        return listing(self, prefix, after)
+
+    monkeypatch.setattr(LocalMediaStore, "list", counted)
+    monkeypatch.setattr(LocalMediaStore, "stat", None)
+    cache = StepCache(store, VEHICLE, "steps", Row)
+    assert cache.get(DIGEST) == Row(number=1)
+    assert [cache.get(digest_of(n)) for n in range(9)] == [None] * 9
+    cache.prune()
+    assert sorted(asked) == sorted(
+        (
+            keys.work_folder(VEHICLE, "steps"),
+            keys.private_folder(VEHICLE, "steps"),
+            keys.processed_folder(VEHICLE),
+        )
+    )
 
 
 def test_a_row_of_another_version_of_the_code_is_made_again(store: LocalMediaStore) -> None:
