@@ -103,13 +103,15 @@ def listing_valid(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
 ) -> dg.AssetCheckResult:
     """listing.json in the store fits its schema, and every file it names is there."""
-    key = keys.listing(keys.parse_vehicle_id(context.partition_key))
+    vehicle = keys.parse_vehicle_id(context.partition_key)
+    key = keys.listing(vehicle)
     try:
         stored = Listing.model_validate_json(store.get(key))
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
     named = stored.files
-    lost = [k for k in named if store.stat(k) is None]
+    there = {info.key for info in store.list(keys.processed_folder(vehicle))}
+    lost = [k for k in named if k not in there]
     return dg.AssetCheckResult(
         passed=not lost,
         severity=dg.AssetCheckSeverity.ERROR,

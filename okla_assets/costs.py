@@ -6,6 +6,7 @@ as the CPU's. They are kept in the rows, so that what is reused keeps what it co
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,20 @@ class Meter:
         finally:
             if any(on_gpu(model) for model in models):
                 self.gpu += time.perf_counter() - began
+
+
+class Laps:
+    """Seconds of work that several threads share: each is counted once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since it was last asked, by whichever thread."""
+        with self._lock:
+            before, self._told = self._told, time.perf_counter()
+            return self._told - before
 
 
 def on_gpu(model: object) -> bool:

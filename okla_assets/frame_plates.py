@@ -1,7 +1,9 @@
 """Plates on the frames of a walk-around: found on some, followed through all, masked on each."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,7 @@ from okla_assets.per_photo import Outputs
 from okla_assets.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.stages import batch_of, in_batches
 from okla_assets.step_cache import digest_of
+from resources.ahead import AT_ONCE, mapped, work_ahead
 from resources.media_store import MediaStore
 from resources.models.base import PlateDetector, Rgb
 from resources.models.plates_onnx import as_quad
@@ -52,18 +55,20 @@ class _Looker:
         from okla_assets.imaging.plate_tracks import Spot
 
         spots = []
-        for batch in in_batches(at, batch_of([detector])):
-            pictures, boxes = [self.picture(i) for i in batch], [self.boxes(i) for i in batch]
-            with self.meter.at_work(detector):
-                found = detector.detect(pictures, boxes)
-            for vehicles, candidates in zip(boxes, found, strict=True):
-                spots.append(
-                    [
-                        Spot(np.array(c.quad, np.float32), c.score)
-                        for c in candidates
-                        if plates.believed(c.box, c.score, c.agreement, vehicles, False)
-                    ]
-                )
+        with closing(work_ahead(at, self.picture, AT_ONCE, AT_ONCE, "frames")) as read:
+            for batch in in_batches(at, batch_of([detector])):
+                pictures = [future.result() for _, future in islice(read, len(batch))]
+                boxes = [self.boxes(i) for i in batch]
+                with self.meter.at_work(detector):
+                    found = detector.detect(pictures, boxes)
+                for vehicles, candidates in zip(boxes, found, strict=True):
+                    spots.append(
+                        [
+                            Spot(np.array(c.quad, np.float32), c.score)
+                            for c in candidates
+                            if plates.believed(c.box, c.score, c.agreement, vehicles, False)
+                        ]
+                    )
         return spots
 
 
@@ -89,11 +94,10 @@ def find_on_frames(
 
     looker = _Looker(frames, masks, store, detector, quick, meter)
     sightings = _sightings(looker)
-    rows = []
-    outputs: dict[str, bytes] = {}
-    for i, spots in enumerate(plate_tracks.follow(sightings)):
+
+    def masked(numbered: "tuple[int, list[Spot]]") -> tuple[PhotoPlates, bytes]:
+        i, spots = numbered
         copy = store.get(frames[i].work_key)
-        picture = codec.decode_own(copy)
         quads = [as_quad(spot.quad) for spot in spots]
         own = digest_of("frame-plates", digest, frames[i].number)
         row = PhotoPlates(
@@ -103,10 +107,12 @@ def find_on_frames(
             digest=own,
             seconds=0,
         )
-        rows.append(row)
-        outputs[row.masked_key] = masked_copy(copy, picture, quads, masking)
+        picture = masked_copy(copy, codec.decode_own(copy), quads, masking)
         advance(f"frame {row.number}")
-    return rows, outputs
+        return row, picture
+
+    made = mapped(enumerate(plate_tracks.follow(sightings)), masked, "masking")
+    return [row for row, _ in made], {row.masked_key: picture for row, picture in made}
 
 
 def _sightings(looker: _Looker) -> "list[list[Spot] | None]":

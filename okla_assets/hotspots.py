@@ -211,10 +211,9 @@ class Board:
     @cached_property
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints place a close-up alike."""
-        frames = []
-        for frame in self.spin.frames:
-            info = self.store.stat(frame.key)
-            frames.append((frame, None if info is None else info.etag))
+        folders = {frame.key.rpartition("/")[0] + "/" for frame in self.spin.frames}
+        etags = {info.key: info.etag for folder in folders for info in self.store.list(folder)}
+        frames = [(frame, etags.get(frame.key)) for frame in self.spin.frames]
         return (
             [picture.fingerprint for picture in self.photos if picture.shows_whole],
             (self.spin.made_from, frames),

@@ -25,6 +25,7 @@ from okla_assets.per_photo import Outputs, joined
 from okla_assets.stages import Staged, batch_of, in_batches, read_picture, run_staged
 from okla_assets.step_cache import StepCache, digest_of
 from okla_assets.turns import Turn, TurnDone, no_turn, run_turn
+from resources.ahead import mapped
 from resources.media_store import MediaStore
 from resources.models.base import (
     Detection,
@@ -208,7 +209,7 @@ def _cut_frames(
     """One row a frame, and the matte files."""
     from okla_assets.imaging import codec, matte, turn_mattes
 
-    pictures = [codec.decode_own(store.get(frame.work_key)) for frame in frames]
+    pictures = mapped(frames, lambda frame: read_picture(store, frame.work_key), "frames")
     with meter.at_work(detector):
         found = [
             here

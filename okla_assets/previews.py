@@ -25,6 +25,7 @@ from okla_assets.contract import (
     Treatment,
 )
 from okla_assets.step_cache import digest_of
+from resources.ahead import mapped
 from resources.media_store import MediaStore
 
 TableT = TypeVar("TableT", bound=BaseModel)
@@ -103,7 +104,8 @@ def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any
     from okla_assets.imaging.contact_sheet import contact_sheet
 
     step = -(-len(pictures) // MOST_PICTURES)
-    sheet = contact_sheet((decode_own(store.get(key)) for key in pictures[::step]), SHEET_BYTES)
+    shown = mapped(pictures[::step], lambda key: decode_own(store.get(key)), "preview")
+    sheet = contact_sheet(shown, SHEET_BYTES)
     return dg.MetadataValue.md(
         f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet).decode()})"
     )

@@ -3,7 +3,9 @@
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
@@ -16,17 +18,25 @@ from okla_assets.contract import (
     Row,
     StudioOptions,
 )
+from okla_assets.costs import Laps
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.step_cache import StepCache, digest_of
 from okla_assets.upload_digests import UploadDigests
+from resources.ahead import mapped, work_ahead
 from resources.media_store import MediaStore, ObjectInfo
 from resources.photo_decoder import PhotoDecoder
 from resources.progress import Progress
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.codec import DecodedPhoto
+    from okla_assets.imaging.refusals import Refused
 
 VERSION = "2"
 # Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
 WORKING_SIDE = 2016
 WORKING_QUALITY = 95
+UPLOADS_AT_ONCE = 4
+"""Read from the store, or made smaller; an upload may have 60 MB."""
 PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
 """Refusals that may not happen again on a quieter machine: never remembered."""
 
@@ -94,7 +104,12 @@ def take_in(
     )
     progress.step("Reading photos", len(uploads))
     seen = UploadDigests(store, vehicle, "photos")
-    digests = {info.key: seen.of(info, partial(_sha256, store, info.key)) for info in uploads}
+
+    def digest_of_upload(info: ObjectInfo) -> str:
+        return seen.of(info, partial(_sha256, store, info.key))
+
+    sha256s = mapped(uploads, digest_of_upload, "digest", UPLOADS_AT_ONCE)
+    digests = {info.key: sha256 for info, sha256 in zip(uploads, sha256s, strict=True)}
     seen.keep()
     intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
     options, problems = read_options(vehicle, store)
@@ -187,46 +202,56 @@ def _decode(
         else:
             by_digest[digest] = known
             progress.advance(info.key.rsplit("/", 1)[-1])
-    for digest, intake, picture in _decoded(vehicle, missing, store, decoder):
-        if intake.refused is None:
-            by_digest[digest] = cache.put(digest, intake, {intake.work_key: picture})
-        elif intake.refused.reason in PASSING_REASONS:
-            by_digest[digest] = intake
-        else:
-            by_digest[digest] = cache.put(digest, intake, {})
+    for digest, intake in _decoded(vehicle, missing, store, decoder, cache):
+        by_digest[digest] = intake
         progress.advance(missing[digest].rsplit("/", 1)[-1])
     cache.prune()
     return {i.key: by_digest[_photo_digest(digests[i.key])] for i in uploads}, len(missing)
 
 
 def _decoded(
-    vehicle: keys.VehicleId, missing: Mapping[str, str], store: MediaStore, decoder: PhotoDecoder
-) -> Iterator[tuple[str, _Intake, bytes]]:
-    """Digest, facts and encoded working copy of each file, decoded ahead."""
+    vehicle: keys.VehicleId,
+    missing: Mapping[str, str],
+    store: MediaStore,
+    decoder: PhotoDecoder,
+    cache: StepCache[_Intake],
+) -> Iterator[tuple[str, _Intake]]:
+    """Digest and facts of each file, kept with its working copy; decoded and encoded ahead."""
     from okla_assets.imaging import codec, quality
     from okla_assets.imaging.refusals import Refused
 
-    items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
-    began = time.perf_counter()
-    for digest, photo in decoder.decode_all(items, WORKING_SIDE):
+    laps = Laps()
+
+    def keep(decoded: "tuple[str, DecodedPhoto | Refused]") -> _Intake:
+        digest, photo = decoded
+        outputs: dict[str, bytes] = {}
         if isinstance(photo, Refused):
             refused = RefusedFile(
                 source_key=missing[digest], reason=photo.reason, detail=photo.detail
             )
-            intake, picture = _Intake(refused=refused), b""
+            intake = _Intake(refused=refused)
         else:
+            key = keys.private_file(vehicle, "photos", digest, "jpg")
             intake = _Intake(
                 width=photo.width,
                 height=photo.height,
                 format=photo.format,
                 notes=photo.notes,
-                work_key=keys.private_file(vehicle, "photos", digest, "jpg"),
+                work_key=key,
                 perceptual_hash=quality.perceptual_hash(photo.rgb),
             )
-            picture = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)
-        seconds = round(time.perf_counter() - began, 3)
-        yield digest, intake.model_copy(update={"seconds": seconds}), picture
-        began = time.perf_counter()
+            outputs[key] = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)
+        intake = intake.model_copy(update={"seconds": round(laps.lap(), 3)})
+        if intake.refused is not None and intake.refused.reason in PASSING_REASONS:
+            return intake
+        return cache.put(digest, intake, outputs)
+
+    items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
+    decoded = decoder.decode_all(items, WORKING_SIDE)
+    kept = work_ahead(decoded, keep, UPLOADS_AT_ONCE, UPLOADS_AT_ONCE, "keep")
+    with closing(kept):
+        for (digest, _), future in kept:
+            yield digest, future.result()
 
 
 def _photo_digest(sha256: str) -> str:

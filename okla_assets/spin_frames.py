@@ -25,6 +25,7 @@ from okla_assets.contract import (
 from okla_assets.partitions import vehicle_of, vehicles
 from okla_assets.per_photo import Outputs, joined
 from okla_assets.step_cache import StepCache, digest_of
+from resources.ahead import mapped
 from resources.media_store import MediaStore
 from resources.models.onnx import usable_cores
 from resources.progress import Progress
@@ -217,7 +218,7 @@ def turn_in_studio(
 
     rows = sources.rows
     azimuths = [row.azimuth for row in rows]
-    stands = [spin.stand_of(_matte(row, store)) for row in rows]
+    stands = mapped(rows, lambda row: spin.stand_of(_matte(row, store)), "stand")
     canvas = spin.steady(
         stands,
         azimuths,

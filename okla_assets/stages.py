@@ -7,7 +7,6 @@ model has a batch. Results are those of one photo after the other, in the same o
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from okla_assets.contract import FailedPhoto, PhotoRow
-from okla_assets.costs import Meter
+from okla_assets.costs import Laps, Meter
 from okla_assets.per_photo import Done, Outputs
 from okla_assets.step_cache import StepCache
 from resources.ahead import work_ahead
@@ -158,7 +157,7 @@ class _Line(Generic[RowT]):
     seconds: float = 0.0
     _meter: Meter = field(default_factory=Meter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _told: float = field(default_factory=time.perf_counter)
+    _laps: Laps = field(default_factory=Laps)
 
     def run(self, jobs: Sequence[Job[RowT]]) -> Drawn[RowT, RowT | Exception]:
         """Each job with its row, known or new, or with the error that is its own."""
@@ -208,7 +207,7 @@ class _Line(Generic[RowT]):
             failed = error
         if failed is None:
             count = len(batch)
-            seconds, gpu = self._lap() / count, (self._meter.gpu - before) / count
+            seconds, gpu = self._laps.lap() / count, (self._meter.gpu - before) / count
             for (job, _), answer in zip(batch, answers, strict=True):
                 yield job, _Answer(answer, seconds, gpu)
         elif len(batch) == 1:
@@ -226,7 +225,7 @@ class _Line(Generic[RowT]):
         if not isinstance(result, _Answer):
             return result
         fresh, outputs = job.finish(result.value)
-        seconds = result.seconds + self._lap()
+        seconds = result.seconds + self._laps.lap()
         row = self.cache.put(
             job.digest,
             fresh.model_copy(
@@ -238,12 +237,6 @@ class _Line(Generic[RowT]):
             self.computed += 1
             self.seconds += seconds
         return row
-
-    def _lap(self) -> float:
-        """Seconds since it was last asked, by whichever thread."""
-        with self._lock:
-            before, self._told = self._told, time.perf_counter()
-            return self._told - before
 
 
 def result_of(future: Future[T]) -> T | Exception:

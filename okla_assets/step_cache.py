@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
+from resources.ahead import mapped
 from resources.media_store import MediaStore
 
 RowT = TypeVar("RowT", bound=BaseModel)
@@ -41,8 +42,8 @@ class _Record(BaseModel):
 class StepCache(Generic[RowT]):
     """Results of one step for the photos of one vehicle; good for one run of the step.
 
-    What lies in a folder is listed when it is first asked for: in a bucket, asking for each file
-    would take a request each. What others do to the folder afterwards is seen by the next run.
+    What is kept is listed and read at once when it is first asked for: in a bucket, each request
+    is a wait. What others do to the folders afterwards is seen by the next run.
     """
 
     def __init__(
@@ -51,19 +52,19 @@ class StepCache(Generic[RowT]):
         self._store, self._vehicle, self._step, self._row = store, vehicle, step, row
         self._used: set[str] = set()
         self._etags: dict[str, dict[str, str]] = {}
-        self._lock = threading.Lock()
+        self._records: dict[str, bytes] | None = None
+        self._lock = threading.RLock()
 
     def get(self, digest: str) -> RowT | None:
         """The kept row, or None where there is none or its files are gone or changed."""
         key = self._key(digest)
         self._used.add(key)
-        if key not in self._listed(key):
+        kept = self._kept().get(key)
+        if kept is None:
             return None
         try:
-            record = _Record.model_validate_json(self._store.get(key))
+            record = _Record.model_validate_json(kept)
             row = self._row.model_validate(record.row)
-        except FileNotFoundError:
-            return None
         except ValidationError:  # written by another version of the code: compute again
             return None
         for output, etag in record.outputs.items():
@@ -74,10 +75,14 @@ class StepCache(Generic[RowT]):
 
     def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes | Path]) -> RowT:
         """Writes the output files, then the record; returns the row."""
-        etags = {key: self._write(key, data) for key, data in outputs.items()}
-        record = _Record(row=row.model_dump(mode="json"), outputs=etags)
-        self._write(self._key(digest), record.model_dump_json().encode())
-        self._used.update(outputs)
+        etags = dict(zip(outputs, mapped(outputs.items(), self._write, "store"), strict=True))
+        key, record = self._key(digest), _Record(row=row.model_dump(mode="json"), outputs=etags)
+        kept = record.model_dump_json().encode()
+        self._write((key, kept))
+        self._used.update((key, *outputs))
+        with self._lock:
+            if self._records is not None:
+                self._records[key] = kept
         return row
 
     def prune(self) -> None:
@@ -88,6 +93,22 @@ class StepCache(Generic[RowT]):
             for key in [key for key in listed if _stem(key) not in used]:
                 self._store.delete(key)
                 del listed[key]
+
+    def _kept(self) -> dict[str, bytes]:
+        """Records by key: as they were found, or written since."""
+        with self._lock:
+            if self._records is None:
+                listed = self._listed(keys.work_folder(self._vehicle, self._step))
+                records = [key for key in listed if key.endswith(".json")]
+                read = mapped(records, self._read, "records")
+                self._records = dict(zip(records, read, strict=True))
+            return self._records
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._store.get(key)
+        except FileNotFoundError:  # somebody has just emptied work/
+            return b""
 
     def _listed(self, key: str) -> dict[str, str]:
         """ETag by key of what lies in the key's folder, or one above: as listed, or written since.
@@ -102,8 +123,9 @@ class StepCache(Generic[RowT]):
             self._etags[folder] = {info.key: info.etag for info in self._store.list(folder)}
             return self._etags[folder]
 
-    def _write(self, key: str, data: bytes | Path) -> str:
+    def _write(self, output: tuple[str, bytes | Path]) -> str:
         """Returns the ETag; the folder's list knows it, where there is one."""
+        key, data = output
         if isinstance(data, Path):
             etag = self._store.put_file(key, data)
         else:

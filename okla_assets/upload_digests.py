@@ -27,7 +27,10 @@ class UploadDigests:
         self._now: dict[str, tuple[str, str]] = {}
 
     def of(self, info: ObjectInfo, read: Callable[[], str]) -> str:
-        """Hex SHA-256 of an upload; `read` works it out where it is new or another."""
+        """Hex SHA-256 of an upload; `read` works it out where it is new or another.
+
+        May be called from several threads.
+        """
         etag, sha256 = self._before.get(info.key, ("", ""))
         if not etag or etag != info.etag:
             sha256 = read()
@@ -37,4 +40,4 @@ class UploadDigests:
     def keep(self) -> None:
         """Remembers those asked for, and only them."""
         if self._now != self._before:
-            self._cache.put(self._own, _Seen(uploads=self._now), {})
+            self._cache.put(self._own, _Seen(uploads=dict(sorted(self._now.items()))), {})

@@ -3,10 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+AT_ONCE = 8
+"""Requests to a store at a time: whoever waits for one takes no core."""
 
 
 def work_ahead(
@@ -30,3 +34,11 @@ def work_ahead(
             yield waiting.popleft()
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def mapped(
+    items: Iterable[T], work: Callable[[T], R], name: str, threads: int = AT_ONCE
+) -> list[R]:
+    """`work(item)` of each item, in order, by so many threads; raises what it raises."""
+    with closing(work_ahead(items, work, threads, threads, name)) as ahead:
+        return [future.result() for _, future in ahead]
