@@ -778,7 +778,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--budget", type=float, default=330.0)
-    parser.add_argument("--parts", default="pipeline,job,networks,profile,compiled")
+    parser.add_argument("--parts", default="job,pipeline,networks,profile,compiled")
     given = parser.parse_args()
     if given.pack:
         pack(given.pack)
@@ -828,16 +828,16 @@ def measure(given: argparse.Namespace) -> None:
         setup = replace(setup, detector=make_networks(given.nets, folder, given.tiny))
         tell("networks written", {**found, "detector": setup.detector})
         half, pictures = given.seconds / 2, scenes()
+        if "job" in given.parts:
+            for workers in [int(n) for n in given.jobs.split(",") if n]:
+                attempt(
+                    "job", 60, partial(job_speed, setup, workers, given.vehicles or 3 * workers)
+                )
         if "pipeline" in given.parts:
             for run in given.runs.split(","):
                 workers, threads = (int(n) for n in run.split("x"))
                 attempt(
                     "pipeline", 60, partial(pipeline_speed, setup, workers, threads, given.photos)
-                )
-        if "job" in given.parts:
-            for workers in [int(n) for n in given.jobs.split(",") if n]:
-                attempt(
-                    "job", 60, partial(job_speed, setup, workers, given.vehicles or 3 * workers)
                 )
         if "networks" in given.parts:
             for batch in (8, 1, 16, 4, 32):
