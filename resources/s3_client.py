@@ -20,6 +20,8 @@ from resources.errors import BrokenSetup, TransientError
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+MOST_CONNECTIONS = 128
+"""More than a step's threads ask for at once: eight photos with eight files each, and readers."""
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _BAD_CREDENTIALS = frozenset(
@@ -56,7 +58,7 @@ class AnyS3(S3Resource):
             s3={"addressing_style": style},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
-            max_pool_connections=32,
+            max_pool_connections=MOST_CONNECTIONS,
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,
         )
