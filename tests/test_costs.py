@@ -1,6 +1,7 @@
 """The ledger: every second once, money only where all of it is known."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from okla_assets import cli
-from okla_assets.costs import CPU_HOUR, GPU_HOUR, Meter, Prices, cost_of, on_gpu, prices, told
+from okla_assets.costs import CPU_HOUR, GPU_HOUR, Laps, Meter, Prices, cost_of, on_gpu, prices, told
 from resources.errors import BrokenSetup
 
 
@@ -47,6 +48,22 @@ def test_time_that_ends_in_an_error_was_spent_too() -> None:
         time.sleep(0.01)
         raise RuntimeError
     assert meter.gpu >= 0.01
+
+
+def test_seconds_that_threads_share_are_counted_once() -> None:
+    began, laps, told = time.perf_counter(), Laps(), []
+
+    def work() -> None:
+        for _ in range(5):
+            time.sleep(0.002)
+            told.append(laps.lap())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.01 <= sum(told) <= time.perf_counter() - began
 
 
 def test_seconds_add_up_by_step_and_by_device() -> None:

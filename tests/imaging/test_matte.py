@@ -1,3 +1,6 @@
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 
@@ -125,6 +128,40 @@ def test_solid_pixels_keep_their_colour_exactly() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
     solid = alpha >= 1
     assert (matte.foreground(photo, alpha)[solid] == photo[solid]).all()
+
+
+def test_a_hard_edge_has_nothing_to_explain() -> None:
+    alpha = (car_alpha() > 0.5).astype(np.float32)
+    photo = photo_of(alpha)
+    for share in (alpha, np.zeros_like(alpha), np.ones_like(alpha)):
+        assert (matte.foreground(photo, share) == photo).all()
+
+
+def test_the_band_along_the_edge_tells_as_much_as_the_whole_picture() -> None:
+    """Blur fusion on every pixel, as it is published, but for the half size of the wide means."""
+    alpha = np.asarray(cv2.GaussianBlur(car_alpha(), (0, 0), 3), np.float32)
+    photo = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
+    photo = np.asarray(cv2.GaussianBlur(photo, (0, 0), 4), np.uint8)
+    image, a = photo.astype(float), alpha[..., None].astype(float)
+
+    def means(front: Any, back: Any, share: Any, size: int) -> tuple[Any, Any]:
+        mean = cv2.blur(share, (size, size))[..., None]
+        fronts = cv2.blur(front * share[..., None], (size, size)) / (mean + 1e-5)
+        backs = cv2.blur(back * (1 - share[..., None]), (size, size)) / ((1 - mean) + 1e-5)
+        return fronts, backs
+
+    def explain(front: Any, back: Any) -> Any:
+        return (front + a * (image - a * front - (1 - a) * back)).clip(0, 255)
+
+    height, width = alpha.shape
+    half = (width // 2, height // 2)
+    small, share = (cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in (image, a))
+    wide = (cv2.resize(mean, (width, height)) for mean in means(small, small, share, 45))
+    front, back = wide
+    whole = explain(*means(explain(front, back), back, a[..., 0], matte.NARROW))
+    mixed = (alpha > 0) & (alpha < 1)
+    assert mixed.sum() > 10_000
+    assert np.abs(matte.foreground(photo, alpha)[mixed] - whole[mixed]).max() < 1.5
 
 
 def test_the_edge_stays_where_it_is_when_smoothed() -> None:

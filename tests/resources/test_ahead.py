@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from resources.ahead import work_ahead
+from resources.ahead import mapped, work_ahead
 
 
 def test_results_come_in_order_however_long_each_takes() -> None:
@@ -82,3 +82,18 @@ def test_a_caller_that_stops_leaves_no_thread_and_no_work() -> None:
     assert count <= 6
     time.sleep(0.06)
     assert len(done) == count
+
+
+def test_results_of_a_whole_list_come_in_order_and_its_first_error_is_raised() -> None:
+    def work(n: int) -> int:
+        time.sleep(0.02 if n % 2 else 0)
+        if n < 0:
+            raise ValueError(f"item {n}")
+        return n * n
+
+    before = threading.active_count()
+    assert mapped(range(30), work, "test") == [n * n for n in range(30)]
+    assert mapped([], work, "test") == []
+    with pytest.raises(ValueError, match="item -3"):
+        mapped([1, 2, -3, 4, -5], work, "test", threads=2)
+    assert threading.active_count() == before
