@@ -480,7 +480,8 @@ def _print_summary(listing: "Listing") -> None:
             quality,
             photo.treatment,
         )
-    out_console.print(table)
+    if listing.photos:
+        out_console.print(table)
     for photo in listing.photos:
         if photo.category == "exterior" and photo.treatment_reason:
             name = f"{photo.category}_{photo.number:03d}"
