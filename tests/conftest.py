@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.defs_state.base import DefsStateStorage
 
 from resources import weights as catalogue
 from resources.media_store import LocalMediaStore
@@ -34,6 +35,25 @@ def weights() -> dict[str, Path]:
         if not failed.offline:
             raise
         pytest.skip(f"needs weights, and no registry can be reached: {failed}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_state_of_dead_instances() -> Iterator[None]:
+    """Dagster keeps the current instance's state in a context variable, put back on exit.
+
+    An instance that an interrupted test left open exits when it is garbage-collected, in the
+    middle of some later test, and puts back that of one which is gone. It counts as none then.
+    """
+    current = DefsStateStorage.get
+
+    def living() -> DefsStateStorage | None:
+        storage = current()
+        weak = getattr(storage, "_instance_weakref", None)
+        return None if weak is not None and weak() is None else storage
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefsStateStorage, "get", staticmethod(living))
+        yield
 
 
 @pytest.fixture
