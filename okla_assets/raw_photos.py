@@ -249,7 +249,7 @@ def _decoded(
     items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
     decoded = decoder.decode_all(items, WORKING_SIDE)
     kept = work_ahead(decoded, keep, UPLOADS_AT_ONCE, UPLOADS_AT_ONCE, "keep")
-    with closing(kept):
+    with closing(decoded), closing(kept):
         for (digest, _), future in kept:
             yield digest, future.result()
 

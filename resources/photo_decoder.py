@@ -9,7 +9,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,7 +65,7 @@ class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def decode_all(
         self, items: Iterable[tuple[K, Callable[[], bytes]]], working_side: int
-    ) -> Iterator[tuple[K, "DecodedPhoto | Refused"]]:
+    ) -> Generator[tuple[K, "DecodedPhoto | Refused"], None, None]:
         """Decodes in order and ahead, so that the next photo is ready while a model has this one.
 
         Each item is a key and a function that fetches the file; at most AHEAD are in flight. A

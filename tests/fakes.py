@@ -3,7 +3,7 @@
 They see only what `tests/pictures.py` paints, always answer the same, and need no weights.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +144,7 @@ class QuickDecoder(PhotoDecoder):
 
     def decode_all(
         self, items: Iterable[tuple[Any, Callable[[], bytes]]], working_side: int
-    ) -> "Iterator[tuple[Any, DecodedPhoto | Refused]]":
+    ) -> "Generator[tuple[Any, DecodedPhoto | Refused], None, None]":
         for key, fetch in items:
             try:
                 yield key, self.decode(fetch(), working_side)
