@@ -3,8 +3,8 @@
 import os
 import sys
 
-from okla_assets.cli import main
-from okla_assets.instance import MALLOC
+from okla_assets.cli.app import main
+from okla_assets.runtime.instance import MALLOC
 
 
 def start() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from okla_assets.imaging.refusals import RefusalReason
+from okla_assets.imaging.photo.refusals import RefusalReason
 
 Category = Literal["exterior", "interior", "misc"]
 Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]

@@ -5,23 +5,23 @@ from typing import Any
 
 import dagster as dg
 
-from okla_assets import checks
-from okla_assets.archive import archive_vehicles
-from okla_assets.classifications import classifications
-from okla_assets.composites import composites
-from okla_assets.hotspots import hotspots
-from okla_assets.jobs import vehicle_media
-from okla_assets.license_plates import license_plates
-from okla_assets.listing import VERSION as LISTING_VERSION
-from okla_assets.listing import listing
-from okla_assets.masks import masks
-from okla_assets.promo_video import promo_video
-from okla_assets.raw_photos import raw_photos
-from okla_assets.recipe import ROLES, recipe
-from okla_assets.refresh import refresh_vehicles
-from okla_assets.run_here import VehicleRunner
-from okla_assets.spin_frames import spin_frames
-from okla_assets.walkaround_frames import walkaround_frames
+from okla_assets.assets import checks
+from okla_assets.assets.classifications import classifications
+from okla_assets.assets.composites import composites
+from okla_assets.assets.hotspots import hotspots
+from okla_assets.assets.license_plates import license_plates
+from okla_assets.assets.listing import VERSION as LISTING_VERSION
+from okla_assets.assets.listing import listing
+from okla_assets.assets.masks import masks
+from okla_assets.assets.promo_video import promo_video
+from okla_assets.assets.raw_photos import raw_photos
+from okla_assets.assets.spin_frames import spin_frames
+from okla_assets.assets.walkaround_frames import walkaround_frames
+from okla_assets.operations.archive import archive_vehicles
+from okla_assets.operations.backfill import refresh_vehicles
+from okla_assets.operations.vehicle_runner import VehicleRunner
+from okla_assets.steps.recipe import ROLES, recipe
+from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
 from resources.profiles import DEFAULT_PROFILE, resources_for
 from sensors.outcomes import outcomes

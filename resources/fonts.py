@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from resources.errors import BrokenSetup
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.promo_text import Face, Fonts
+    from okla_assets.imaging.promo.text import Face, Fonts
 
 MAIN = "NotoSans[wght].ttf"
 LAST = ("NotoSansSymbols[wght].ttf", "NotoEmoji[wght].ttf")
@@ -30,7 +30,7 @@ def fonts_for(texts: Sequence[str]) -> "Fonts":
 
     Raises BrokenSetup where the package of fonts is missing.
     """
-    from okla_assets.imaging.promo_text import Fonts, can_shape
+    from okla_assets.imaging.promo.text import Fonts, can_shape
 
     packaged = _packaged(_cjk_face("".join(texts)))
     if not can_shape():  # letters of most scripts would stand there unjoined or out of order
@@ -42,7 +42,7 @@ def fonts_for(texts: Sequence[str]) -> "Fonts":
 
 def fingerprint(fonts: "Fonts", texts: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
     """Name, face and size of each file that these texts are drawn with."""
-    from okla_assets.imaging.promo_text import visual_runs
+    from okla_assets.imaging.promo.text import visual_runs
 
     used = {run.face for text in texts if text for run in visual_runs(text, fonts)}
     files = ((Path(face.path), face.index) for face in used)
@@ -50,7 +50,7 @@ def fingerprint(fonts: "Fonts", texts: Sequence[str]) -> tuple[tuple[str, int, i
 
 
 def _packaged(cjk_face: int) -> "tuple[Face, ...]":
-    from okla_assets.imaging.promo_text import Face
+    from okla_assets.imaging.promo.text import Face
 
     folder = _folder("manimgx_fonts")
     if folder is None:
@@ -81,7 +81,7 @@ def _folder(package: str) -> Path | None:
 @lru_cache(maxsize=256)
 def _of_system(cluster: str) -> "Face | None":
     """A face of the system that has the cluster, by fontconfig; the same one on every call."""
-    from okla_assets.imaging.promo_text import Face, Fonts
+    from okla_assets.imaging.promo.text import Face, Fonts
 
     command = shutil.which("fc-list")
     if command is None:

@@ -22,13 +22,13 @@ from pydantic import BaseModel, ValidationError
 
 from resources import weights
 from resources.errors import BadInput, BrokenSetup
-from resources.models.carried_matte import CarriedMatte
 from resources.models.clip_views import ClipViews, MeanViews
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
 from resources.models.plates_onnx import FusedPlates, PlatedetOnnx, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
+from resources.models.propagated_matte import CarriedMatte
 from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import Sam2Torch

@@ -4,15 +4,15 @@ import os
 
 import dagster as dg
 
+from resources.decoding.photo_decoder import PhotoDecoder
+from resources.decoding.promo_encoder import PromoEncoder
+from resources.decoding.video_reader import VideoReader
 from resources.errors import BadInput
-from resources.event_queue import SqsEventQueue
 from resources.model_choice import PROFILES, check_extras, models_for, weights_for
-from resources.photo_decoder import PhotoDecoder
 from resources.progress import LogProgress
-from resources.promo_encoder import PromoEncoder
-from resources.stores import store_for
-from resources.table_io import table_io_manager
-from resources.video_reader import VideoReader
+from resources.storage.event_queue import SqsEventQueue
+from resources.storage.stores import store_for
+from resources.storage.table_io import table_io_manager
 
 DEFAULT_PROFILE = "local"
 

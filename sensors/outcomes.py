@@ -2,14 +2,13 @@
 
 import dagster as dg
 
-from okla_assets.archive import archive_vehicles
-from okla_assets.failures import mark_failed, problem_of, tell
-from okla_assets.jobs import vehicle_media
-from okla_assets.partitions import vehicles
-from okla_assets.refresh import refresh_vehicles
-from okla_assets.run_records import last_run, vehicle_of_run
+from okla_assets.operations.archive import archive_vehicles
+from okla_assets.operations.backfill import refresh_vehicles
+from okla_assets.operations.failures import mark_failed, problem_of, tell
+from okla_assets.operations.run_index import last_run, vehicle_of_run
+from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.alerts import Alerts
-from resources.media_store import MediaStore
+from resources.storage.media_store import MediaStore
 
 ASSET_JOB = "__ASSET_JOB"
 """Dagster's name for assets that a person or a backfill picked in its UI."""

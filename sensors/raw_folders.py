@@ -6,10 +6,10 @@ from datetime import datetime
 from itertools import groupby
 
 from okla_assets import keys
-from okla_assets.archive import is_archived
-from okla_assets.raw_photos import read_options
-from okla_assets.step_cache import digest_of
-from resources.media_store import MediaStore, ObjectInfo
+from okla_assets.assets.raw_photos import read_options
+from okla_assets.operations.archive import is_archived
+from okla_assets.steps.step_cache import digest_of
+from resources.storage.media_store import MediaStore, ObjectInfo
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import dagster as dg
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from okla_assets import keys
-from resources.event_queue import QUEUE_ENV, EventQueue, Message, queue_url
-from resources.media_store import MediaStore
+from resources.storage.event_queue import QUEUE_ENV, EventQueue, Message, queue_url
+from resources.storage.media_store import MediaStore
 from sensors.upload_memory import MOST_WAITING, UploadMemory
 
 MOST_RECEIVES = 10  # a tick, of up to ten messages each

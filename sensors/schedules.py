@@ -5,11 +5,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from okla_assets.jobs import run_tags
-from okla_assets.refresh import BATCH, NIGHTLY_LIMIT, due, refresh_vehicles, run_config_for
-from okla_assets.run_here import VehicleRunner
+from okla_assets.operations.backfill import (
+    BATCH,
+    NIGHTLY_LIMIT,
+    due,
+    refresh_vehicles,
+    run_config_for,
+)
+from okla_assets.operations.vehicle_runner import VehicleRunner
+from okla_assets.vehicle_runs import run_tags
 from resources.errors import BadInput
-from resources.media_store import MediaStore
+from resources.storage.media_store import MediaStore
 
 CRON = "0 2 * * *"
 

@@ -24,11 +24,10 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from okla_assets.jobs import run_tags, vehicle_media
-from okla_assets.partitions import vehicles
+from okla_assets.vehicle_runs import run_tags, vehicle_media, vehicles
 from resources.errors import BrokenSetup
-from resources.event_queue import queue_url
-from resources.media_store import MediaStore
+from resources.storage.event_queue import queue_url
+from resources.storage.media_store import MediaStore
 from sensors.raw_folders import RawFolder, raw_folder, run_key_of, stretches, without_own_music
 from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
 

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
 
 from resources import weights as catalogue
-from resources.media_store import LocalMediaStore
+from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Pipeline
 
 pytest_plugins = ["tests.s3_servers"]

@@ -9,7 +9,9 @@ import sys
 import time
 from unittest import mock
 
-from okla_assets import cli, composites, definitions
+from okla_assets import definitions
+from okla_assets.assets import composites
+from okla_assets.cli import app
 from resources import weights
 from resources.profiles import resources_for
 from tests.fakes import fake_models
@@ -35,7 +37,7 @@ def main() -> None:
         mock.patch.object(definitions, "resources_for", lambda name: resources_for(name) | models),
         mock.patch.object(weights, "ensure", lambda *_: {}),
     ):
-        cli.main()
+        app.main()
 
 
 if __name__ == "__main__":

@@ -17,18 +17,17 @@ from typing_extensions import TypeVar
 from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.definitions import build_definitions
-from okla_assets.imaging.refusals import Refused
-from okla_assets.jobs import vehicle_media
-from okla_assets.partitions import vehicles
-from resources.media_store import LocalMediaStore, MediaStore, ObjectInfo
+from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.vehicle_runs import vehicle_media, vehicles
+from resources.decoding.photo_decoder import PhotoDecoder
+from resources.decoding.promo_encoder import PromoEncoder
+from resources.decoding.video_reader import MomentInfo, VideoReader
 from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
-from resources.photo_decoder import PhotoDecoder
-from resources.promo_encoder import PromoEncoder
-from resources.video_reader import MomentInfo, VideoReader
+from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.codec import DecodedPhoto
-    from okla_assets.imaging.video import Moment
+    from okla_assets.imaging.photo.codec import DecodedPhoto
+    from okla_assets.imaging.turn.video import Moment
 
 VEHICLE = keys.parse_vehicle_id("1HGCM82633A004352")
 
@@ -138,7 +137,7 @@ class QuickDecoder(PhotoDecoder):
     """The real decoding, but in this process: no worker to start."""
 
     def decode(self, data: bytes, working_side: int) -> "DecodedPhoto":
-        from okla_assets.imaging.codec import DecodeLimits, decode
+        from okla_assets.imaging.photo.codec import DecodeLimits, decode
 
         return decode(data, DecodeLimits(), working_side)
 
@@ -163,7 +162,7 @@ class ReadVideo:
         return tuple(MomentInfo(moment.time, moment.sharpness) for moment in self.kept)
 
     def picture(self, index: int) -> Rgb:
-        from okla_assets.imaging.codec import decode_own
+        from okla_assets.imaging.photo.codec import decode_own
 
         return decode_own(self.kept[index].jpeg)
 
@@ -173,7 +172,7 @@ class QuickVideoReader(VideoReader):
 
     @contextmanager
     def open(self, path: Path, side: int) -> Iterator[ReadVideo]:
-        from okla_assets.imaging.video import read_moments
+        from okla_assets.imaging.turn.video import read_moments
 
         yield ReadVideo(read_moments(path, self.limits(side)))
 

@@ -19,7 +19,7 @@ from unittest import mock
 import cv2
 import dagster as dg
 
-from resources.media_store import LocalMediaStore
+from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Pipeline
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging import matte, plates
+from okla_assets.imaging import plates
+from okla_assets.imaging.matte import cutout
 from resources.models.base import Box, Rgb
 from resources.models.yolo_onnx import YoloOnnxDetector
 
@@ -38,7 +39,7 @@ def labelled(testdata: Path, sets: str, category: str, boxed: bool) -> Iterator[
 def vehicles_of(photo: Rgb) -> list[Box]:
     (found,) = YoloOnnxDetector().detect([photo])
     boxes = [d.box for d in found]
-    main = matte.main_vehicle(boxes, [d.score for d in found], photo.shape[1], photo.shape[0])
+    main = cutout.main_vehicle(boxes, [d.score for d in found], photo.shape[1], photo.shape[0])
     return boxes if main is None else [boxes[main], *boxes[:main], *boxes[main + 1 :]]
 
 

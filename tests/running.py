@@ -13,8 +13,8 @@ import dagster as dg
 import psutil
 
 from okla_assets import keys
-from okla_assets.instance import open_instance
-from resources.media_store import LocalMediaStore
+from okla_assets.runtime.instance import open_instance
+from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.conftest import REPOSITORY
 from tests.fakes import contents

@@ -7,9 +7,9 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.contract import Cost, Listing, PipelineInfo, StudioOptions
-from okla_assets.run_records import LISTING
+from okla_assets.operations.run_index import LISTING
 from okla_assets.viewer import pages
-from resources.media_store import MediaStore
+from resources.storage.media_store import MediaStore
 
 
 def listing_of(

@@ -193,7 +193,7 @@ def with_credentials(
 
 def forget_clients() -> None:
     """The next request reads the credentials anew; making a client takes a quarter of a second."""
-    from resources import s3_client
+    from resources.storage import s3_client
 
     s3_client.forget_clients()
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from okla_assets.definitions import build_definitions
-from okla_assets.partitions import vehicles
+from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput
 from tests.conftest import REPOSITORY
 

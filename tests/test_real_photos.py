@@ -16,12 +16,14 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets import keys
+from okla_assets.cli.process import import_folder, run_vehicle
 from okla_assets.contract import Listing
-from okla_assets.imaging import codec, matte, studio
-from okla_assets.process import import_folder, run_vehicle
-from resources.media_store import LocalMediaStore
+from okla_assets.imaging.matte import cutout
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
 from resources.models.fused_matte import FusedMatte
 from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Quiet, finished_key
 
 pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]
@@ -49,7 +51,7 @@ def manifest(testdata: Path, prefix: str) -> list[dict[str, str]]:
 def cut(photo: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float | None]:
     (found,) = YoloOnnxDetector().detect([photo])
     height, width = photo.shape[:2]
-    main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
     assert main is not None
     (result,) = FusedMatte().segment([photo], [found[main].box])
     return result.alpha, result.agreement
@@ -78,7 +80,7 @@ def test_a_car_parked_behind_stays_out(testdata: Path, weights: object) -> None:
     over_the_bonnet = alpha[330:400, 1150:1300]
     assert over_the_bonnet.max() < 0.5
     assert agreement is not None
-    assert agreement > matte.TRUSTED_AGREEMENT
+    assert agreement > cutout.TRUSTED_AGREEMENT
 
 
 @pytest.fixture(scope="module")

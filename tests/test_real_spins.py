@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from okla_assets import keys
+from okla_assets.assets.walkaround_frames import take_frames
+from okla_assets.cli.process import import_folder, run_vehicle
 from okla_assets.contract import Masks, SpinFrames, WalkaroundFrames
-from okla_assets.imaging import codec, spin, studio
-from okla_assets.process import import_folder, run_vehicle
-from okla_assets.walkaround_frames import take_frames
-from resources.media_store import LocalMediaStore
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
+from okla_assets.imaging.turn import spin
+from resources.decoding.video_reader import VideoReader
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector
-from resources.video_reader import VideoReader
+from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet
 
 pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from okla_assets.imaging import codec, matte, plates
+from okla_assets.imaging import plates
+from okla_assets.imaging.matte import cutout
+from okla_assets.imaging.photo import codec
 from okla_assets.sample import FOLDER, MEDIA, body
 from okla_assets.sample.surface import inside, resampled, rounded
 from okla_assets.sample.truth import PhotoTruth, Truth, truth
@@ -151,7 +153,7 @@ def seen(photo: PhotoTruth) -> Seen:
     picture = decoded(photo)
     (found,) = YoloOnnxDetector().detect([picture])
     height, width = picture.shape[:2]
-    main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
     assert main is not None, photo.file
     box = found[main].box
     (cut,) = FusedMatte().segment([picture], [box])
@@ -213,7 +215,7 @@ def test_its_matte_is_the_true_one(known: Truth, weights: object) -> None:
     for photo in exteriors(known)[:SHOWN]:
         assert photo.matte is not None
         what, mask = seen(photo), true_matte(photo.matte)
-        assert matte.trustworthy(what.matte.alpha, what.matte.agreement, what.box), photo.file
+        assert cutout.trustworthy(what.matte.alpha, what.matte.agreement, what.box), photo.file
         cut = what.matte.alpha > 0.5
         overlaps.append((cut & mask).sum() / (cut | mask).sum())
     assert min(overlaps) >= 0.97

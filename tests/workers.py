@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from okla_assets import keys
-from okla_assets.instance import BROKER_URL, POSTGRES_URL
+from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from tests.conftest import REPOSITORY
 from tests.postgres import running_postgres
 from tests.rabbitmq import Rabbit, free_ports, running_rabbitmq

@@ -37,7 +37,7 @@ from resources.models.torch_models import (
     tokenizer_of,
 )
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
-from resources.models.view_odds import ViewOdds, pose_odds
+from resources.models.view_probabilities import ViewOdds, pose_odds
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -69,10 +69,10 @@ class Crop:
 
 def crop_of(photo: Rgb, box: Box) -> Crop:
     """Cuts the crop out. Raises ValueError where the box lies outside the photo."""
-    from okla_assets.imaging import matte
+    from okla_assets.imaging.matte import cutout
 
     height, width = photo.shape[:2]
-    x0, y0, x1, y1 = matte.crop_box(box, width, height)
+    x0, y0, x1, y1 = cutout.crop_box(box, width, height)
     if x1 <= x0 or y1 <= y0:
         raise ValueError(f"the box {box} lies outside the photo of {width}x{height} pixels")
     x, y, w, h = box
@@ -82,7 +82,7 @@ def crop_of(photo: Rgb, box: Box) -> Crop:
 
 def fused(crop: Crop, logits: npt.NDArray[np.float32], saliency: Alpha) -> Matte:
     """The matte of a photo from both networks' answers (H, W) on its crop."""
-    from okla_assets.imaging import matte
+    from okla_assets.imaging.matte import cutout
 
-    alpha, agreement = matte.fuse(logits, saliency, crop.box[2])
-    return Matte(matte.smooth_edge(crop.on_photo(alpha), crop.width), agreement)
+    alpha, agreement = cutout.fuse(logits, saliency, crop.box[2])
+    return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), agreement)

@@ -6,7 +6,7 @@ from resources.models.yolo_onnx import YoloOnnxDetector
 
 def find_main_vehicle(photo: Rgb) -> Box | None:
     """Box of the main vehicle in pixels of the photo, or None where there is none."""
-    from okla_assets.imaging.matte import main_vehicle
+    from okla_assets.imaging.matte.cutout import main_vehicle
 
     height, width = photo.shape[:2]
     (found,) = YoloOnnxDetector().detect([photo])

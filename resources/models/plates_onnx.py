@@ -163,9 +163,10 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
         return _found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
 
     def _look_again(self, photo: Rgb, vehicle: Box) -> list[Sighting]:
-        from okla_assets.imaging import matte, plates
+        from okla_assets.imaging import plates
+        from okla_assets.imaging.matte import cutout
 
-        x0, y0, x1, y1 = matte.crop_box(vehicle, photo.shape[1], photo.shape[0])
+        x0, y0, x1, y1 = cutout.crop_box(vehicle, photo.shape[1], photo.shape[0])
         seen = self.boxes.sightings(np.ascontiguousarray(photo[y0:y1, x0:x1]), 1)
         return [
             plates.Sighting((s.box[0] + x0, s.box[1] + y0, s.box[2], s.box[3]), s.score, s.network)

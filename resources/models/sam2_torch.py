@@ -66,13 +66,13 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """One matte a frame, each by the full recipe; one that contradicts its neighbours is given
         agreement 0."""
-        from okla_assets.imaging import turn_mattes
+        from okla_assets.imaging.turn import propagation
 
         mattes = self.segment(frames, boxes)
         crops = [crop_of(frame, box) for frame, box in zip(frames, boxes, strict=True)]
         pairs = zip(crops, mattes, strict=True)
-        grids = [turn_mattes.as_grid(crop.of_photo(cut.alpha)) for crop, cut in pairs]
-        doubted = set(turn_mattes.jumps(grids))
+        grids = [propagation.as_grid(crop.of_photo(cut.alpha)) for crop, cut in pairs]
+        doubted = set(propagation.jumps(grids))
         return [
             Matte(cut.alpha, 0.0 if i in doubted else cut.agreement) for i, cut in enumerate(mattes)
         ]
@@ -115,13 +115,13 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
             return list(pool.map(self._matte, crops, logits))
 
     def _matte(self, crop: Crop, logits: Logits) -> Matte:
-        from okla_assets.imaging import matte
+        from okla_assets.imaging.matte import cutout
 
         full = at_size(logits, crop.pixels)
         if self.fusion:
             return fused(crop, full, self.saliency.saliency(crop.pixels))
-        alpha = matte.alone(full, crop.box[2])
-        return Matte(matte.smooth_edge(crop.on_photo(alpha), crop.width), None)
+        alpha = cutout.alone(full, crop.box[2])
+        return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), None)
 
 
 def at_size(logits: Logits, crop: Rgb) -> Logits:

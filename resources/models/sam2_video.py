@@ -46,7 +46,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """One matte a frame, in the order of the turn, steady from frame to frame."""
-        from okla_assets.imaging import turn_mattes
+        from okla_assets.imaging.turn import propagation
 
         mattes, grids = [], []
         for frame, box, logits in zip(frames, boxes, self.tracked(frames, boxes), strict=True):
@@ -56,13 +56,13 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
             here = whole[crop.top : crop.top + rows, crop.left : crop.left + columns]
             cut = fused(crop, here, self.saliency.saliency(crop.pixels))
             mattes.append(cut)
-            grids.append(turn_mattes.as_grid(crop.of_photo(cut.alpha)))
-        doubted = set(turn_mattes.jumps(grids))
+            grids.append(propagation.as_grid(crop.of_photo(cut.alpha)))
+        doubted = set(propagation.jumps(grids))
         return [Matte(m.alpha, 0.0 if i in doubted else m.agreement) for i, m in enumerate(mattes)]
 
     def tracked(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:
         """Mask logits float32 (256, 256) of each frame, squashed to a square."""
-        from okla_assets.imaging import turn_mattes
+        from okla_assets.imaging.turn import propagation
 
         if not frames:
             return []
@@ -73,7 +73,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
         with torch.inference_mode():
             session = self._session(frames, where)
             session.obj_id_to_idx(VEHICLE)
-            for key in turn_mattes.key_frames(len(frames)):
+            for key in propagation.key_frames(len(frames)):
                 corners = np.array(corners_of(frames[key], boxes[key]), np.float32)
                 prompt = {
                     "point_coords": torch.from_numpy(corners.reshape(1, 1, 2, 2)),

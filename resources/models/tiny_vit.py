@@ -26,7 +26,7 @@ from resources.models.view_heads import (
     load_heads,
     packaged_heads,
 )
-from resources.models.view_odds import ViewOdds
+from resources.models.view_probabilities import ViewOdds
 
 if TYPE_CHECKING:
     import onnxruntime

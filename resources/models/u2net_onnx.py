@@ -45,7 +45,7 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """Mattes by saliency on the boxed crop alone."""
-        from okla_assets.imaging.matte import crop_box
+        from okla_assets.imaging.matte.cutout import crop_box
 
         mattes = []
         for photo, box in zip(photos, boxes, strict=True):

@@ -31,7 +31,7 @@ from resources.models.torch_models import (
     to_device,
 )
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
-from resources.models.view_odds import ViewOdds, pose_odds
+from resources.models.view_probabilities import ViewOdds, pose_odds
 
 KINDS = ("vit", "deit", "dinov2", "swin", "convnext", "convnextv2")
 Meaning = tuple[str, str | None, str | None]

@@ -22,9 +22,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from okla_assets import keys
-from resources.media_store import LocalMediaStore, MediaStore
-from resources.s3_store import S3MediaStore
-from resources.stores import store_for
+from resources.storage.media_store import LocalMediaStore, MediaStore
+from resources.storage.s3_store import S3MediaStore
+from resources.storage.stores import store_for
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline
 from tests.s3_servers import (

@@ -25,7 +25,7 @@ from typing import Any
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.instance import POSTGRES_URL, open_instance
+from okla_assets.runtime.instance import POSTGRES_URL, open_instance
 from tests.conftest import REPOSITORY
 from tests.postgres import running_postgres
 from tests.s3_servers import BUCKET, S3Server, client_of, free_port

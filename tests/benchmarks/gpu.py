@@ -170,7 +170,7 @@ def scenes() -> list[Scene]:
     """The sample's whole-car photos, enlarged where they are smaller."""
     import cv2
 
-    from okla_assets.imaging import codec
+    from okla_assets.imaging.photo import codec
     from okla_assets.sample import FOLDER, MEDIA
     from okla_assets.sample.truth import truth
 
@@ -280,10 +280,11 @@ class Pipeline:
 
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
-        from okla_assets.imaging import codec, enhance, quality, studio
-        from okla_assets.leak_check import Shown, find_leaks
-        from okla_assets.plate_masking import Masking, masked_copy
-        from okla_assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
+        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
+        from okla_assets.imaging.photo import codec, enhance, quality
+        from okla_assets.imaging.studio import studio
+        from okla_assets.steps.plate_leaks import Shown, find_leaks
+        from okla_assets.steps.plate_masking import Masking, masked_copy
         from resources.models.fused_matte import crop_of
 
         stage = self._clock.stage
@@ -331,9 +332,10 @@ class Pipeline:
 def look_for_plates(networks: Any, photo: Rgb, box: Box) -> None:
     """As `FusedPlates.detect` looks where there is a plate in doubt: both networks on the photo,
     one again on the vehicle, one on the enlarged places."""
-    from okla_assets.imaging import matte, plates
+    from okla_assets.imaging import plates
+    from okla_assets.imaging.matte import cutout
 
-    x0, y0, x1, y1 = matte.crop_box(box, photo.shape[1], photo.shape[0])
+    x0, y0, x1, y1 = cutout.crop_box(box, photo.shape[1], photo.shape[0])
     vehicle = np.ascontiguousarray(photo[y0:y1, x0:x1])
     places = [(x0 + 40.0 * i, y0 + 30.0 * i, 120.0, 40.0) for i in range(4)]
     enlarged, _ = plates.tiles(photo, places, 640)
@@ -375,7 +377,7 @@ class Assets:
     """The job's own models, which ask the networks and answer with the truth."""
 
     def __init__(self, setup: Setup, pictures: Sequence[Scene]) -> None:
-        from okla_assets.imaging import codec
+        from okla_assets.imaging.photo import codec
 
         self._models, self.batch = models_of(setup), setup.batch
         self._scenes = [(_sign(codec.decode_own(scene.jpeg)), scene) for scene in pictures]
@@ -484,7 +486,7 @@ def serve_vehicles(setup: Setup, threads: int, tasks: Any, answers: Any) -> None
     import dagster as dg
 
     from okla_assets import keys
-    from resources.media_store import LocalMediaStore
+    from resources.storage.media_store import LocalMediaStore
     from tests.fakes import VEHICLE
     from tests.fakes import Pipeline as Job
 
@@ -670,7 +672,7 @@ def network_speed(
     name: str, setup: Setup, batch: int, seconds: float, pictures: Sequence[Scene]
 ) -> dict[str, Any]:
     """Pictures a second through one network, its own resizing and copying included, one thread."""
-    from okla_assets.imaging import codec
+    from okla_assets.imaging.photo import codec
     from resources.models.fused_matte import crop_of
 
     model = models_of(setup)[name]

@@ -28,13 +28,12 @@ import psutil
 
 from okla_assets import keys
 from okla_assets.definitions import build_definitions
-from okla_assets.imaging import codec
-from okla_assets.instance import MALLOC
-from okla_assets.jobs import vehicle_media
-from okla_assets.partitions import vehicles
-from resources.media_store import LocalMediaStore
+from okla_assets.imaging.photo import codec
+from okla_assets.runtime.instance import MALLOC
+from okla_assets.vehicle_runs import vehicle_media, vehicles
+from resources.decoding.photo_decoder import PhotoDecoder
 from resources.models.base import Rgb
-from resources.photo_decoder import PhotoDecoder
+from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.fakes import Quiet, fake_models
 

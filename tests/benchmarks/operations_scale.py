@@ -24,11 +24,11 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 
 from okla_assets import keys
-from okla_assets.instance import POSTGRES_URL, open_instance
-from okla_assets.partitions import vehicles
-from okla_assets.refresh import due
-from okla_assets.status import overview
-from resources.media_store import LocalMediaStore
+from okla_assets.operations.backfill import due
+from okla_assets.operations.status import overview
+from okla_assets.runtime.instance import POSTGRES_URL, open_instance
+from okla_assets.vehicle_runs import vehicles
+from resources.storage.media_store import LocalMediaStore
 from tests.runs_made import listing_of, publish
 
 TEMPLATE = "template-vehicle"

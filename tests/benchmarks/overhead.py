@@ -26,11 +26,12 @@ from unittest import mock
 import dagster as dg
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 
-from okla_assets import checks, definitions, keys
-from okla_assets.instance import POSTGRES_URL, open_instance
-from okla_assets.process import run_vehicle
-from resources.media_store import LocalMediaStore
+from okla_assets import definitions, keys
+from okla_assets.assets import checks
+from okla_assets.cli.process import run_vehicle
+from okla_assets.runtime.instance import POSTGRES_URL, open_instance
 from resources.profiles import resources_for
+from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.fakes import VEHICLE, Quiet, fake_models
 from tests.postgres import running_postgres

@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging import codec, plates
-from okla_assets.leak_check import Shown, find_leaks
+from okla_assets.imaging import plates
+from okla_assets.imaging.photo import codec
+from okla_assets.steps.plate_leaks import Shown, find_leaks
 from resources import weights
 from resources.models.base import Box, Quad, Rgb
 from resources.models.plates_onnx import FusedPlates

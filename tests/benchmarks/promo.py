@@ -26,13 +26,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging import codec, studio
-from okla_assets.imaging import promo_cards as cards
-from okla_assets.imaging import promo_frames as fr
-from okla_assets.imaging import promo_moves as moves
-from okla_assets.imaging import promo_timeline as tl
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.promo import cards as cards
+from okla_assets.imaging.promo import frames as fr
+from okla_assets.imaging.promo import moves as moves
+from okla_assets.imaging.promo import timeline as tl
+from okla_assets.imaging.studio import studio
+from resources.decoding.promo_encoder import X264, PromoEncoder
 from resources.fonts import fonts_for
-from resources.promo_encoder import X264, PromoEncoder
 
 SIZE = (1920, 1080)
 WORDS = cards.Words(

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from okla_assets.instance import MALLOC
+from okla_assets.runtime.instance import MALLOC
 
 CANDIDATES = ("ours", "rembg", "naive")
 Finish = Callable[[bytes], bytes]
@@ -30,7 +30,9 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     import onnxruntime
 
     from okla_assets.contract import StudioOptions
-    from okla_assets.imaging import codec, enhance, matte, quality, studio
+    from okla_assets.imaging.matte import cutout
+    from okla_assets.imaging.photo import codec, enhance, quality
+    from okla_assets.imaging.studio import studio
     from resources.models import onnx
     from resources.profiles import resources_for
 
@@ -57,7 +59,7 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     options = StudioOptions()
 
     def finish(data: bytes) -> bytes:
-        from okla_assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
+        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
 
         photo = decoder.decode(data, WORKING_SIDE).rgb
         quality.perceptual_hash(photo)
@@ -65,7 +67,7 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         photo = codec.decode_own(work)
         height, width = photo.shape[:2]
         (found,) = detector.detect([photo])  # type: ignore[attr-defined]
-        main = matte.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+        main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
         if main is None:
             raise SystemExit("no vehicle on the photo: the benchmark needs exteriors")
         box = found[main].box

@@ -27,10 +27,10 @@ import cv2
 import numpy as np
 
 from okla_assets import keys
+from okla_assets.cli.process import run_vehicle
 from okla_assets.contract import Masks, SpinFrames, WalkaroundFrames
-from okla_assets.instance import MALLOC
-from okla_assets.process import run_vehicle
-from resources.media_store import LocalMediaStore
+from okla_assets.runtime.instance import MALLOC
+from resources.storage.media_store import LocalMediaStore
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 30
 VEHICLE = keys.parse_vehicle_id("benchmark")
@@ -93,7 +93,9 @@ def steadiness(store: LocalMediaStore) -> tuple[float, float]:
 
     Measured on the mattes as they went onto the canvas.
     """
-    from okla_assets.imaging import codec, spin, studio
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.turn import spin
 
     def table(name: str) -> bytes:
         return store.get(keys.table(VEHICLE, name))

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from okla_assets.imaging import codec, hotspots, studio
+from okla_assets.imaging import hotspots
 from okla_assets.imaging.hotspots import Place
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
 
 Rgb = npt.NDArray[np.uint8]
 Alpha = npt.NDArray[np.float32]

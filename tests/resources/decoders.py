@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from okla_assets.imaging.codec import DecodedPhoto, DecodeLimits
-from okla_assets.imaging.codec import decode as real_decode
+from okla_assets.imaging.photo.codec import DecodedPhoto, DecodeLimits
+from okla_assets.imaging.photo.codec import decode as real_decode
 
 
 def sleeping(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:

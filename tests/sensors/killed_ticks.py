@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from okla_assets import keys
-from resources.media_store import LocalMediaStore
+from resources.storage.media_store import LocalMediaStore
 from tests.sensors.daemon import Daemon
 
 INSTANCE = "telemetry:\n  enabled: false\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from okla_assets import keys
-from resources.media_store import LocalMediaStore, ObjectInfo
+from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from sensors import uploads as sensor
 from tests.conftest import REPOSITORY
 from tests.sensors.daemon import Daemon

@@ -13,8 +13,8 @@ from dagster._core.definitions.run_status_sensor_definition import RunStatusSens
 from okla_assets import keys
 from okla_assets.contract import Listing, listing_schema
 from okla_assets.definitions import build_definitions, runner_of
-from okla_assets.failures import FAILED_RUN, problem_of
-from okla_assets.partitions import vehicles
+from okla_assets.operations.failures import FAILED_RUN, problem_of
+from okla_assets.vehicle_runs import vehicles
 from resources.alerts import Alerts
 from sensors.outcomes import outcomes
 from tests import pictures

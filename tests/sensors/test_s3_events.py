@@ -12,11 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 from okla_assets import keys
-from resources import event_queue
 from resources.errors import BrokenSetup
-from resources.event_queue import QUEUE_ENV, Message, SqsEventQueue
-from resources.media_store import LocalMediaStore
-from resources.s3_store import S3MediaStore
+from resources.storage import event_queue
+from resources.storage.event_queue import QUEUE_ENV, Message, SqsEventQueue
+from resources.storage.media_store import LocalMediaStore
+from resources.storage.s3_store import S3MediaStore
 from sensors import s3_events as module
 from sensors.s3_events import changed_keys, s3_events
 from sensors.upload_memory import UploadMemory

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.jobs import PRIORITIES, run_tags
+from okla_assets.vehicle_runs import PRIORITIES, run_tags
 from resources.errors import BrokenSetup
-from resources.media_store import LocalMediaStore, ObjectInfo
+from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from sensors import uploads as sensor
 from sensors.raw_folders import RawFolder
 from sensors.upload_memory import UploadMemory

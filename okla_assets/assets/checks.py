@@ -1,0 +1,123 @@
+"""What a person would check before a listing goes online, checked on every run."""
+
+import warnings
+
+import dagster as dg
+from pydantic import ValidationError
+
+from okla_assets import keys
+from okla_assets.assets.composites import composites
+from okla_assets.assets.listing import listing
+from okla_assets.assets.raw_photos import raw_photos
+from okla_assets.assets.spin_frames import spin_frames
+from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos, SpinFrames
+from okla_assets.vehicle_runs import vehicles
+from resources.storage.media_store import MediaStore
+
+# Checks on one partition at a time are "preview" in dagster 1.13; the release is pinned.
+warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
+
+
+@dg.asset_check(asset=raw_photos, partitions_def=vehicles)
+def something_accepted(raw_photos: RawPhotos) -> dg.AssetCheckResult:
+    """At least one upload could be used."""
+    return dg.AssetCheckResult(
+        passed=bool(raw_photos.photos),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(raw_photos.photos)} accepted, {len(raw_photos.refused)} refused",
+        metadata={"refused": [f"{r.source_key}: {r.reason}" for r in raw_photos.refused]},
+    )
+
+
+@dg.asset_check(
+    asset=composites,
+    additional_ins={"license_plates": dg.AssetIn("license_plates")},
+    partitions_def=vehicles,
+    blocking=True,
+)
+def no_plate_shown(
+    context: dg.AssetCheckExecutionContext,
+    composites: Composites,
+    license_plates: LicensePlates,
+    store: dg.ResourceParam[MediaStore],
+) -> dg.AssetCheckResult:
+    """Every finished picture was searched for plates, and none that shows one is in processed/.
+
+    A picture that was kept back is a warning and the vehicle needs review. A picture that was not
+    searched, or that was to be kept back and is there all the same, stops publication.
+    """
+    if license_plates.style == "none":
+        return dg.AssetCheckResult(passed=True, description="masking is switched off by option")
+    held = [row for row in composites.rows if row.withheld is not None]
+    numbers = {row.number for row in held}
+    folder = keys.processed_folder(keys.parse_vehicle_id(context.partition_key))
+    shown = [i.key for i in store.list(folder) if keys.photo_shown(i.key) in numbers]
+    unsearched = [str(row.number) for row in composites.rows if not row.plates_checked]
+    open_leak = bool(shown or unsearched)
+    return dg.AssetCheckResult(
+        passed=not held and not open_leak,
+        severity=dg.AssetCheckSeverity.ERROR if open_leak else dg.AssetCheckSeverity.WARN,
+        description=f"{len(composites.rows) - len(held)} shown, {len(held)} kept back",
+        metadata={
+            "kept_back": [f"photo {row.number}: {row.withheld}" for row in held],
+            "in_processed": shown,
+            "not_searched": unsearched,
+        },
+    )
+
+
+@dg.asset_check(asset=listing, partitions_def=vehicles)
+def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
+    """Every exterior stands in the studio or says why it does not."""
+    exteriors = [p for p in listing.photos if p.category == "exterior"]
+    flagged = [p for p in exteriors if p.treatment != "studio"]
+    silent = [p.number for p in flagged if not p.treatment_reason]
+    return dg.AssetCheckResult(
+        passed=not silent,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(exteriors) - len(flagged)} of {len(exteriors)} exteriors in the studio",
+        metadata={
+            "flagged": [f"{p.processed_key}: {p.treatment_reason}" for p in flagged],
+            "without_reason": [str(number) for number in silent],
+        },
+    )
+
+
+@dg.asset_check(asset=spin_frames, partitions_def=vehicles)
+def spin_or_reason(spin_frames: SpinFrames) -> dg.AssetCheckResult:
+    """The vehicle turns all the way round, or it says why there is no turn."""
+    from okla_assets.imaging.turn.walkaround import MOST_GAP
+
+    widest = max(spin_frames.gaps, default=0.0)
+    return dg.AssetCheckResult(
+        passed=widest <= MOST_GAP if spin_frames.frames else bool(spin_frames.reason),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(spin_frames.frames)} frames, widest gap {widest:.0f} degrees"
+        if spin_frames.frames
+        else f"none: {spin_frames.reason}",
+    )
+
+
+@dg.asset_check(asset=listing, partitions_def=vehicles)
+def listing_valid(
+    context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
+) -> dg.AssetCheckResult:
+    """listing.json in the store fits its schema, and every file it names is there."""
+    vehicle = keys.parse_vehicle_id(context.partition_key)
+    key = keys.listing(vehicle)
+    try:
+        stored = Listing.model_validate_json(store.get(key))
+    except ValidationError as error:
+        return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
+    named = stored.files
+    there = {info.key for info in store.list(keys.processed_folder(vehicle))}
+    lost = [k for k in named if k not in there]
+    return dg.AssetCheckResult(
+        passed=not lost,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(named)} files named, {len(lost)} missing",
+        metadata={"missing": lost},
+    )
+
+
+ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, spin_or_reason, listing_valid)

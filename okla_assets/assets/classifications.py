@@ -1,0 +1,146 @@
+"""Vision: what each photo shows, from where, and how good it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Classification,
+    Classifications,
+    Mask,
+    Masks,
+    Photo,
+    Quality,
+    RawPhotos,
+)
+from okla_assets.imaging import geometry
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.stages import Staged, read_picture, run_staged
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
+from resources.models.base import Box, Rgb, View, ViewClassifier
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+VERSION = "1"
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="vision",
+    code_version=VERSION,
+    kinds={"python", "onnx"},
+    owners=["team:media"],
+    pool=GPU_POOL,
+)
+def classifications(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    masks: Masks,
+    store: dg.ResourceParam[MediaStore],
+    views: dg.ResourceParam[ViewClassifier],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Classifications]:
+    """Category of each photo; for exteriors the angle, side and azimuth; and its quality.
+
+    Angles are the vehicle's own: nose to the picture's left shows the left side; azimuth 0 is the
+    front, 90 the left side, 180 the rear.
+    """
+    vehicle = vehicle_of(context)
+    jobs = [
+        Staged(
+            photo.number,
+            photo.name,
+            digest_of("view", VERSION, photo.digest, mask.digest, views.fingerprint()),
+            partial(read, photo, mask, store),
+            partial(measure, photo),
+        )
+        for photo, mask in joined(raw_photos.photos, masks.rows)
+    ]
+    done = run_staged(
+        "Classifying",
+        jobs,
+        partial(classify, views),
+        (views,),
+        StepCache(store, vehicle, "views", Classification),
+        progress,
+    )
+    rows = tuple(
+        _with_intake_issues(row, photo, mask)
+        for row, photo, mask in joined(done.rows, raw_photos.photos, masks.rows)
+    )
+    table = Classifications(rows=rows, failed=done.failed)
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={c: sum(r.category == c for r in rows) for c in metadata.CATEGORIES},
+        computed=done.computed,
+        seconds=done.seconds,
+        rows=[metadata.view_row(p, r) for p, r in joined(raw_photos.photos, rows)],
+        pictures=(),  # they show plates
+        link=keys.raw_photos(vehicle),
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A working copy and the main vehicle's box on it."""
+
+    picture: Rgb
+    box: Box | None
+
+
+def read(photo: Photo, mask: Mask, store: MediaStore) -> Shown:
+    """One photo, ready for the model."""
+    picture, box = read_picture(store, photo.work_key), mask.vehicle_box
+    if box is not None:
+        box = geometry.move_box(box, picture.shape[1] / photo.width)
+    return Shown(picture, box)
+
+
+def classify(views: ViewClassifier, shown: Sequence[Shown]) -> list[tuple[Shown, View]]:
+    """What each photo shows."""
+    found = views.classify([s.picture for s in shown], [s.box for s in shown])
+    return list(zip(shown, found, strict=True))
+
+
+def measure(photo: Photo, known: tuple[Shown, View]) -> tuple[Classification, Outputs]:
+    """One photo's row: what it shows and how good it is."""
+    from okla_assets.imaging.photo import quality
+
+    shown, view = known
+    subject = shown.box if view.category == "exterior" else None
+    measured = quality.quality(shown.picture, photo.width, photo.height, subject)
+    row = Classification(
+        number=photo.number,
+        category=view.category,
+        category_confidence=round(view.category_confidence, 4),
+        angle=view.angle,
+        angle_confidence=None if view.angle_confidence is None else round(view.angle_confidence, 4),
+        side=view.side,
+        azimuth_deg=None if view.azimuth_deg is None else round(view.azimuth_deg, 1) % 360,
+        quality=Quality(score=measured.score, issues=measured.issues),
+        seconds=0,
+    )
+    return row, {}
+
+
+def _with_intake_issues(row: Classification, photo: Photo, mask: Mask) -> Classification:
+    """The issues that need more than the photo's own pixels, added to those it has."""
+    added = [
+        issue
+        for issue, applies in (
+            ("exact_duplicate", photo.exact_duplicate),
+            ("near_duplicate", photo.duplicate_of is not None and not photo.exact_duplicate),
+            ("damaged_data", bool({"damaged_data", "truncated_repaired"} & set(photo.notes))),
+            ("cropped", row.category == "exterior" and mask.status == "cropped"),
+        )
+        if applies
+    ]
+    issues = (*row.quality.issues, *added)
+    return row.model_copy(update={"quality": Quality(score=row.quality.score, issues=issues)})

@@ -1,0 +1,314 @@
+"""Studio: the finished photos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Box,
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    LicensePlates,
+    Mask,
+    Masks,
+    Photo,
+    PhotoPlates,
+    RawPhotos,
+    StudioOptions,
+    Treatment,
+)
+from okla_assets.imaging import geometry
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.plate_leaks import Shown, find_leaks, said, texts_on
+from okla_assets.steps.plate_masking import Masking, choose_masking, surely_interior, vehicle_boxes
+from okla_assets.steps.stages import Staged, run_staged
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.vehicle_runs import vehicle_of, vehicles
+from resources.models.base import PlateDetector, TextReader
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from okla_assets.imaging.studio.studio import Placement
+    from resources.models.base import Rgb
+
+VERSION = "4"
+THUMBNAIL_SIDE = 400
+BEFORE_SIDE = 1200
+UNCUT = {
+    "unsure": "no trustworthy cut-out: the two networks disagree",
+    "cropped": "the vehicle is not shown whole",
+    "no_vehicle": "no vehicle was found on the photo",
+}
+"""Why an exterior with this mask status is not on the studio scene."""
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="studio",
+    code_version=VERSION,
+    kinds={"python", "opencv"},
+    owners=["team:media"],
+)
+def composites(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    masks: Masks,
+    classifications: Classifications,
+    license_plates: LicensePlates,
+    store: dg.ResourceParam[MediaStore],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    plate_reader: dg.ResourceParam[TextReader],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Composites]:
+    """The finished photos: whole vehicles on the studio scene, everything else corrected only.
+
+    A photo without a trustworthy matte keeps its own background and says why. Each finished
+    picture is searched once more for plates, and one that shows any is kept back.
+    """
+    vehicle = vehicle_of(context)
+    options = raw_photos.options
+    search = LeakSearch(plate_detector, plate_reader, choose_masking(options, store)[0])
+    jobs = [
+        Staged(
+            photo.number,
+            photo.name,
+            digest_of(
+                "composite",
+                VERSION,
+                photo.number,
+                mask.digest,
+                view.category,
+                plates.digest,
+                search.fingerprint,
+                options.of_pictures,
+            ),
+            partial(compose, photo, mask, view, plates, options, store),
+            partial(finish, vehicle, photo, view, options),
+        )
+        for photo, mask, view, plates in joined(
+            raw_photos.photos, masks.rows, classifications.rows, license_plates.rows
+        )
+    ]
+    done = run_staged(
+        "Finishing",
+        jobs,
+        partial(look_for_plates, search),
+        (plate_detector,),  # the reader gets strips of text height, a few a picture
+        StepCache(store, vehicle, "composites", Composite),
+        progress,
+    )
+    table = Composites(rows=done.rows, failed=done.failed)
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={t: sum(r.treatment == t for r in table.rows) for t in metadata.TREATMENTS}
+        | {"kept_back": sum(r.withheld is not None for r in table.rows)},
+        computed=done.computed,
+        seconds=done.seconds,
+        rows=[metadata.composite_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
+        pictures=[r.thumbnail_key for r in table.rows if r.thumbnail_key],
+        link=keys.processed_folder(vehicle),
+    )
+
+
+def choose_treatment(
+    mask: Mask, view: Classification, options: StudioOptions
+) -> tuple[Treatment, str | None]:
+    """Studio, or corrected only and the reason why."""
+    plain: Treatment = "enhanced" if options.auto_enhance else "original"
+    if view.category != "exterior":
+        return plain, f"{view.category}: keeps its own background"
+    if mask.status == "cut":
+        return "studio", None
+    return plain, UNCUT[mask.status]
+
+
+@dataclass(frozen=True)
+class LeakSearch:
+    """What searches a finished picture for plates, and how they were covered."""
+
+    detector: PlateDetector
+    reader: TextReader
+    masking: Masking
+
+    @property
+    def fingerprint(self) -> tuple[str, ...]:
+        """Two equal fingerprints find the same."""
+        return self.detector.fingerprint(), self.reader.fingerprint()
+
+    @cached_property
+    def allowed(self) -> tuple[str, ...]:
+        """What may stand in a plate's place: the owner's logo."""
+        logo = self.masking.picture()
+        return () if logo is None else texts_on(logo[..., :3], self.reader)
+
+    def verdicts(self, pictures: "Sequence[Rgb]", shown: Sequence[Shown]) -> list[str | None]:
+        """Why each picture must be kept back, or None where it may be shown."""
+        if not pictures:
+            return []
+        found = find_leaks(pictures, shown, self.detector, self.reader, self.allowed)
+        return [said(leaks) if leaks else None for leaks in found]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A finished picture that has still to be searched for plates, and what it was made of.
+
+    `before` is the photo as taken but without plates, at gallery size; `grey` the matte.
+    """
+
+    treatment: Treatment
+    reason: str | None
+    picture: "Rgb"
+    shown: Shown
+    before: "Rgb"
+    before_shows: Shown
+    source_box: Box
+    grey: "npt.NDArray[np.uint8] | None"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A draft after the search: why it is kept back, and whether its `before` may be shown."""
+
+    draft: Draft
+    checked: bool
+    withheld: str | None
+    shows_before: bool
+
+
+def compose(
+    photo: Photo,
+    mask: Mask,
+    view: Classification,
+    plates: PhotoPlates,
+    options: StudioOptions,
+    store: MediaStore,
+) -> Draft:
+    """One photo's picture: corrected, and in the studio where it may be."""
+    from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.studio import studio
+
+    treatment, reason = choose_treatment(mask, view, options)
+    picture = codec.decode_own(store.get(plates.masked_key))
+    copy_scale = picture.shape[1] / photo.width
+    grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
+    alpha = None if grey is None else studio.as_alpha(grey)
+    before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
+    if options.auto_enhance:
+        picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
+    if treatment == "studio" and alpha is not None:
+        placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
+        source_box = placement.box_of(picture)
+        opacity = options.shadow_opacity if options.generate_shadow else None
+        picture = studio.compose(picture, alpha, placement, opacity)
+        shown = _shown(mask, plates, copy_scale * placement.scale, placement, main_only=True)
+    else:
+        picture = codec.fit_within(picture, options.max_width)
+        shown = _shown(mask, plates, picture.shape[1] / photo.width)
+        shown = replace(shown, surely_interior=surely_interior(view))
+    around = _shown(mask, plates, before.shape[1] / photo.width)
+    return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
+
+
+def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
+    """Each draft with what the search says of it, and of the photo before."""
+    in_studio = [d.treatment == "studio" for d in drafts]
+    if search.masking.style == "none":
+        return [Searched(d, False, None, s) for d, s in zip(drafts, in_studio, strict=True)]
+    withheld = search.verdicts([d.picture for d in drafts], [d.shown for d in drafts])
+    # The photo before shows the street too, which the studio picture does not.
+    more = [i for i, kept in enumerate(withheld) if kept is None and in_studio[i]]
+    befores = search.verdicts(
+        [drafts[i].before for i in more], [drafts[i].before_shows for i in more]
+    )
+    clean = {i for i, kept in zip(more, befores, strict=True) if kept is None}
+    return [Searched(d, True, withheld[i], i in clean) for i, d in enumerate(drafts)]
+
+
+def finish(
+    vehicle: keys.VehicleId,
+    photo: Photo,
+    view: Classification,
+    options: StudioOptions,
+    searched: Searched,
+) -> tuple[Composite, Outputs]:
+    """One photo's row and its files: the finished photo, its thumbnail, its matte, its before."""
+    from okla_assets.imaging.photo import codec
+
+    draft = searched.draft
+    processed_key = keys.processed_photo(
+        vehicle, view.category, photo.number, options.output_format
+    )
+    thumbnail_key = keys.thumbnail(vehicle, view.category, photo.number)
+    mask_key = keys.processed_mask(vehicle, view.category, photo.number)
+    before_key = keys.before_photo(vehicle, view.category, photo.number)
+    outputs = {}
+    if searched.withheld is None:
+        outputs[processed_key] = _encode(draft.picture, options)
+        small = codec.fit_within(draft.picture, THUMBNAIL_SIDE)
+        outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
+    if searched.shows_before:
+        outputs[before_key] = codec.encode_jpeg(draft.before, 82)
+    if draft.grey is not None and view.category == "exterior":
+        outputs[mask_key] = codec.encode_png(codec.resize(draft.grey, photo.width, photo.height))
+    row = Composite(
+        number=photo.number,
+        treatment=draft.treatment,
+        reason=draft.reason,
+        processed_key=processed_key if processed_key in outputs else None,
+        thumbnail_key=thumbnail_key if thumbnail_key in outputs else None,
+        mask_key=mask_key if mask_key in outputs else None,
+        before_key=before_key if before_key in outputs else None,
+        source_box=draft.source_box,
+        plates_checked=searched.checked,
+        withheld=searched.withheld,
+        seconds=0,
+    )
+    return row, outputs
+
+
+def _shown(
+    mask: Mask,
+    plates: PhotoPlates,
+    scale: float,
+    placement: "Placement | None" = None,
+    *,
+    main_only: bool = False,
+) -> Shown:
+    """Plates and vehicles of the upright source, on a picture `scale` times as large."""
+    left, top = (0, 0) if placement is None else (placement.left, placement.top)
+    boxes = vehicle_boxes(mask, 1.0)[: 1 if main_only else None]
+    quads = [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
+    return Shown(
+        tuple(geometry.move_quad(quad, scale, left, top) for quad in quads),
+        tuple(geometry.move_box(box, scale, left, top) for box in boxes),
+    )
+
+
+def aspect_of(options: StudioOptions) -> float:
+    """The canvas's width by its height."""
+    width, height = options.aspect.split(":")
+    return int(width) / int(height)
+
+
+def _encode(picture: "Rgb", options: StudioOptions) -> bytes:
+    from okla_assets.imaging.photo import codec
+
+    if options.output_format == "png":
+        return codec.encode_png(picture)
+    if options.output_format == "webp":
+        return codec.encode_webp(picture, options.output_quality)
+    return codec.encode_jpeg(picture, options.output_quality)

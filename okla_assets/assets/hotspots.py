@@ -1,0 +1,357 @@
+"""Delivery: where on the vehicle the seller's close-ups were taken."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Classification,
+    Classifications,
+    CloseUp,
+    Composite,
+    Composites,
+    HandHotspot,
+    Hotspot,
+    Hotspots,
+    LicensePlates,
+    Mask,
+    Masks,
+    Photo,
+    PhotoPlates,
+    RawPhotos,
+    SpinFrames,
+    StudioOptions,
+)
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Job, Outputs, joined, run_jobs
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.vehicle_runs import vehicle_of, vehicles
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from okla_assets.imaging.hotspots import Features
+    from resources.models.base import Rgb
+
+VERSION = "1"
+SHOWS_PART = frozenset({"cropped", "no_vehicle"})
+"""Mask statuses of an exterior that is a close-up."""
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="delivery",
+    code_version=VERSION,
+    kinds={"python", "opencv"},
+    owners=["team:media"],
+)
+def hotspots(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    masks: Masks,
+    classifications: Classifications,
+    license_plates: LicensePlates,
+    composites: Composites,
+    spin_frames: SpinFrames,
+    store: dg.ResourceParam[MediaStore],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Hotspots]:
+    """Where each close-up (wheel, engine, damage, badge) belongs on the exteriors and the spin.
+
+    A wrong place is worse than none: a close-up that fits nowhere for sure, or in two places, stays
+    off and says why. Places given in options.json come before those found.
+    """
+    vehicle = vehicle_of(context)
+    photos = [
+        Pictured(*rows, store)
+        for rows in joined(
+            raw_photos.photos,
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
+            composites.rows,
+        )
+    ]
+    board = Board(photos, spin_frames, raw_photos.options, store)
+    jobs = [
+        Job(
+            close_up.photo.number,
+            close_up.photo.name,
+            digest_of("hotspots", VERSION, close_up.fingerprint, board.fingerprint),
+            partial(place, close_up, board),
+        )
+        for close_up in board.close_ups()
+    ]
+    cache = StepCache(store, vehicle, "hotspots", CloseUp)
+    done = run_jobs("Placing close-ups", jobs, cache, progress)
+    table = Hotspots(rows=done.rows)
+    by_number = {picture.photo.number: picture.photo for picture in photos}
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={
+            "close_ups": len(table.rows),
+            "placed": sum(bool(row.spots) for row in table.rows),
+            "by_hand": sum(any(spot.by_hand for spot in row.spots) for row in table.rows),
+            "on_frames": sum(spot.on_frame is not None for spot in table.spots),
+        },
+        computed=done.computed,
+        seconds=done.seconds,
+        rows=[metadata.close_up_row(by_number[row.number], row) for row in table.rows],
+        pictures=[],
+        link=keys.processed_folder(vehicle),
+    )
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A photo with what the steps before have said about it; features are made when asked for."""
+
+    photo: Photo
+    mask: Mask
+    view: Classification
+    plates: PhotoPlates
+    finished: Composite
+    store: MediaStore
+
+    @property
+    def shows_part(self) -> bool:
+        """Whether it is looked upon as a close-up."""
+        if self.photo.duplicate_of is not None:
+            return False
+        exterior = self.view.category == "exterior"
+        return self.view.category == "misc" or (exterior and self.mask.status in SHOWS_PART)
+
+    @property
+    def shows_whole(self) -> bool:
+        """Whether close-ups are placed on it: a whole vehicle in the studio, ready to be shown."""
+        return (
+            self.view.category == "exterior"
+            and self.mask.matte_key is not None
+            and self.finished.treatment == "studio"
+            and self.finished.withheld is None
+        )
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Two equal fingerprints give equal features and equal places."""
+        return (
+            self.photo.number,
+            self.plates.digest,
+            self.mask.digest,
+            self.view.category,
+            self.view.angle,
+            self.finished.treatment,
+            self.finished.source_box,
+            self.finished.withheld,
+        )
+
+    @cached_property
+    def close_up_features(self) -> "Features":
+        """Its features as a close-up."""
+        from okla_assets.imaging import hotspots
+
+        picture, quads = self._seen()
+        return hotspots.close_up_features(picture, quads)
+
+    @cached_property
+    def view_features(self) -> "Features":
+        """Its features as a view: those on the vehicle."""
+        from okla_assets.imaging import hotspots
+
+        picture, quads = self._seen()
+        from_end = self.view.angle in ("front", "rear")
+        return hotspots.view_features(picture, self._alpha(), quads, from_end=from_end)
+
+    def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
+        """A point of the photo on its finished picture, in shares; None where it is outside."""
+        left, top, width, height = self.finished.source_box
+        x, y = left + x * width, top + y * height
+        return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
+
+    def _alpha(self) -> "npt.NDArray[np.float32]":
+        """The matte of a photo that has one, at the size of the copy."""
+        from okla_assets.imaging.photo import codec
+        from okla_assets.imaging.studio import studio
+
+        assert self.mask.matte_key is not None
+        return studio.as_alpha(codec.decode_gray(self.store.get(self.mask.matte_key)))
+
+    def _seen(self) -> "tuple[Rgb, list[npt.NDArray[np.float32]]]":
+        """The copy without plates, and where on it they were."""
+        import numpy as np
+
+        from okla_assets.imaging.photo import codec
+
+        picture = codec.decode_own(self.store.get(self.plates.masked_key))
+        factor = np.float32(picture.shape[1] / self.photo.width)
+        return picture, [np.array(p.quad, np.float32) * factor for p in self.plates.plates]
+
+
+@dataclass(frozen=True)
+class Board:
+    """The pictures on which close-ups can be placed."""
+
+    photos: Sequence[Pictured]
+    spin: SpinFrames
+    options: StudioOptions
+    store: MediaStore
+
+    @cached_property
+    def views(self) -> list[Pictured]:
+        """Photos that show the whole vehicle."""
+        return [picture for picture in self.photos if picture.shows_whole]
+
+    @cached_property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Two equal fingerprints place a close-up alike."""
+        folders = {frame.key.rpartition("/")[0] + "/" for frame in self.spin.frames}
+        etags = {info.key: info.etag for folder in folders for info in self.store.list(folder)}
+        frames = [(frame, etags.get(frame.key)) for frame in self.spin.frames]
+        return (
+            [picture.fingerprint for picture in self.photos if picture.shows_whole],
+            (self.spin.made_from, frames),
+            self.options.auto_hotspots,
+            [spot.model_dump() for spot in self.options.hotspots],
+        )
+
+    def close_ups(self) -> Iterator[Pictured]:
+        """Photos to be placed: those that show a part, and those that options.json places."""
+        by_hand = {spot.photo for spot in self.options.hotspots}
+        for picture in self.photos:
+            automatic = self.options.auto_hotspots and picture.shows_part
+            if automatic or picture.photo.name in by_hand:
+                yield picture
+
+    def named(self, name: str) -> Pictured | None:
+        """The photo uploaded under this name."""
+        return next((p for p in self.photos if p.photo.name == name), None)
+
+    @cached_property
+    def frame_features(self) -> "dict[int, Features]":
+        """Features of spin frames by position, kept as they are made."""
+        return {}
+
+    def features_of_frame(self, position: int) -> "Features":
+        """Those of one spin frame."""
+        from okla_assets.imaging import hotspots
+        from okla_assets.imaging.photo import codec
+
+        if position not in self.frame_features:
+            picture = codec.decode_own(self.store.get(self.spin.frames[position].key))
+            self.frame_features[position] = hotspots.frame_features(picture)
+        return self.frame_features[position]
+
+
+def place(close_up: Pictured, board: Board) -> tuple[CloseUp, Outputs]:
+    """What becomes of one close-up."""
+    number = close_up.photo.number
+    by_hand = [spot for spot in board.options.hotspots if spot.photo == close_up.photo.name]
+    if close_up.finished.withheld is not None:
+        spots, reason = _nowhere("the close-up is kept back itself")
+    elif by_hand:
+        spots, reason = _as_told(number, by_hand, board)
+    else:
+        spots, reason = _as_found(close_up, board)
+    return CloseUp(number=number, spots=tuple(spots), reason=reason, seconds=0), {}
+
+
+def _as_told(
+    number: int, by_hand: Sequence[HandHotspot], board: Board
+) -> tuple[list[Hotspot], str | None]:
+    """The owner's places, on the photos they name and on the spin frames made of these."""
+    spots: list[Hotspot] = []
+    reason: str | None = None
+    for told in by_hand:
+        on = board.named(told.on)
+        if on is None or on.photo.number == number:
+            reason = f"options.json places it on {told.on!r}, which cannot be used"
+        elif on.finished.withheld is not None:
+            reason = f"options.json places it on {told.on!r}, which is kept back"
+        elif (point := on.on_finished(told.x, told.y)) is None:
+            reason = f"options.json places it outside the finished picture of {told.on!r}"
+        else:
+            spots.append(_spot(number, point, on_photo=on.photo.number, by_hand=True))
+            spots += _carried(number, on, told.x, told.y, board, by_hand=True)
+    return spots, reason
+
+
+def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | None]:
+    """The place on the view that shows it best, and on the spin frames that show it too."""
+    from okla_assets.imaging import hotspots
+
+    number = close_up.photo.number
+    places = [hotspots.locate(close_up.close_up_features, v.view_features) for v in board.views]
+    best = hotspots.choose(places)
+    found = None if best is None else places[best]
+    if best is None or found is None:
+        twofold = any(p.ambiguous for p in places if p is not None)
+        return _nowhere(
+            "it fits in more than one place" if twofold else "no exterior shows it for sure"
+        )
+    view = board.views[best]
+    spots = []
+    point = view.on_finished(found.x, found.y)
+    if point is not None:
+        spots.append(_spot(number, point, on_photo=view.photo.number, matches=found.matches))
+    spots += _carried(number, view, found.x, found.y, board, matches=found.matches)
+    return spots, None
+
+
+def _carried(
+    number: int,
+    view: Pictured,
+    x: float,
+    y: float,
+    board: Board,
+    *,
+    by_hand: bool = False,
+    matches: int = 0,
+) -> list[Hotspot]:
+    """The place on the spin frames that were made of this photo; a video's frames have none."""
+    from okla_assets.imaging import hotspots
+
+    spots = []
+    if board.spin.made_from == "photos":
+        for position, frame in enumerate(board.spin.frames):
+            if frame.source != view.photo.number:
+                continue
+            point = hotspots.carry(x, y, view.view_features, board.features_of_frame(position))
+            if point is not None:
+                spots.append(
+                    _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)
+                )
+    return spots
+
+
+def _nowhere(reason: str) -> tuple[list[Hotspot], str | None]:
+    return [], reason
+
+
+def _spot(
+    number: int,
+    point: tuple[float, float],
+    *,
+    on_photo: int | None = None,
+    on_frame: int | None = None,
+    by_hand: bool = False,
+    matches: int = 0,
+) -> Hotspot:
+    x, y = point
+    return Hotspot(
+        photo=number,
+        on_photo=on_photo,
+        on_frame=on_frame,
+        x=round(x, 4),
+        y=round(y, 4),
+        by_hand=by_hand,
+        matches=matches,
+    )

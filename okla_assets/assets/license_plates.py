@@ -1,0 +1,243 @@
+"""Vision: where licence plates are, and each photo without them.
+
+From here on nobody reads a picture as the seller took it: studio, spin, video and every preview are
+made of the masked copies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Classification,
+    Classifications,
+    FoundPlate,
+    Frame,
+    LicensePlates,
+    Mask,
+    Masks,
+    Photo,
+    PhotoPlates,
+    RawPhotos,
+    WalkaroundFrames,
+)
+from okla_assets.imaging import geometry
+from okla_assets.steps import metadata
+from okla_assets.steps.costs import Meter
+from okla_assets.steps.frame_plates import find_on_frames
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.plate_masking import (
+    Masking,
+    carrier,
+    choose_masking,
+    masked_copy,
+    surely_interior,
+    vehicle_boxes,
+)
+from okla_assets.steps.stages import Staged, run_staged
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.turns import Turn, TurnDone, no_turn, run_turn
+from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
+from resources.models.base import Alpha, Box, PlateDetector, PlateFound, Rgb
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+VERSION = "2"
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="vision",
+    code_version=VERSION,
+    kinds={"python", "onnx"},
+    owners=["team:media"],
+    pool=GPU_POOL,
+)
+def license_plates(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
+    masks: Masks,
+    classifications: Classifications,
+    store: dg.ResourceParam[MediaStore],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[LicensePlates]:
+    """The licence plates of each photo and frame as quadrilaterals, and a copy without them.
+
+    Plates of other cars are masked too, and so are cards and covers in a plate's place: whoever
+    masks one too many loses nothing. Everything after this step sees only the masked copies. On
+    frames, a plate that is missed on one is masked from its neighbours.
+    """
+    vehicle = vehicle_of(context)
+    masking, problems = choose_masking(raw_photos.options, store)
+    jobs = [
+        Staged(
+            photo.number,
+            photo.name,
+            digest := digest_of(
+                "plates",
+                VERSION,
+                photo.digest,
+                mask.digest,
+                (view.category, view.category_confidence),
+                plate_detector.fingerprint(),
+                masking.fingerprint,
+            ),
+            partial(read, photo, mask, store),
+            partial(mask_photo, vehicle, photo, view, digest, masking),
+        )
+        for photo, mask, view in joined(raw_photos.photos, masks.rows, classifications.rows)
+    ]
+    done = run_staged(
+        "Masking plates",
+        jobs,
+        partial(find_plates, plate_detector),
+        (plate_detector,),
+        StepCache(store, vehicle, "plates", PhotoPlates),
+        progress,
+    )
+    turn = mask_frames(
+        vehicle,
+        walkaround_frames.frames if masks.turn_problem is None else (),
+        masks.frames,
+        masking,
+        store,
+        plate_detector,
+        quick_plate_detector,
+        progress,
+    )
+    table = LicensePlates(
+        style=masking.style,
+        problems=problems,
+        rows=done.rows,
+        frames=turn.rows,
+        failed=done.failed,
+        turn_problem=turn.problem,
+    )
+    plates = [plate for row in table.rows for plate in row.plates]
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={
+            "plates": len(plates),
+            "photos_with_plates": sum(bool(row.plates) for row in table.rows),
+            "plates_of_other_cars": sum(plate.vehicle != "main" for plate in plates),
+            "frames_with_plates": sum(bool(row.plates) for row in turn.rows),
+        },
+        computed=done.computed + turn.computed,
+        seconds=done.seconds + turn.seconds,
+        rows=[metadata.plate_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
+        pictures=[]
+        if masking.style == "none"
+        else [row.masked_key for row in (*table.rows, *table.frames)],
+        link=keys.work_folder(vehicle, "plates"),
+        extra={"style": masking.style, "problems": "\n".join(problems) or "none"}
+        | ({"turn": turn.problem} if turn.problem else {}),
+    )
+
+
+def mask_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    masks: Sequence[Mask],
+    masking: Masking,
+    store: MediaStore,
+    detector: PlateDetector,
+    quick: PlateDetector,
+    progress: Progress,
+) -> TurnDone[PhotoPlates]:
+    """The frames' rows, their masked copies written."""
+    if not frames:
+        return no_turn(store, vehicle, "frame_plates")
+    title = "Masking plates of the turn"
+    progress.step(title, len(frames))
+    digest = digest_of(
+        "frame-plates",
+        VERSION,
+        [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
+        (detector.fingerprint(), quick.fingerprint()),
+        masking.fingerprint,
+    )
+    meter = Meter()
+    find = partial(
+        find_on_frames,
+        *(vehicle, frames, masks, digest, masking, store, detector, quick),
+        *(meter, progress.advance),
+    )
+    kept = "frame_plates"
+    return run_turn(title, Turn[PhotoPlates], digest, find, store, vehicle, kept, meter)
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte."""
+
+    copy: bytes
+    picture: Rgb
+    vehicles: list[Box]
+    alpha: Alpha | None
+
+
+def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
+    """One photo, ready for the detector."""
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.studio import studio
+
+    copy = store.get(photo.work_key)
+    picture = codec.decode_own(copy)
+    alpha = None
+    if mask.matte_key is not None:
+        alpha = studio.as_alpha(codec.decode_gray(store.get(mask.matte_key)))
+    boxes = vehicle_boxes(mask, picture.shape[1] / photo.width)
+    return Readable(copy, picture, boxes, alpha)
+
+
+def find_plates(
+    detector: PlateDetector, photos: Sequence[Readable]
+) -> list[tuple[Readable, list[PlateFound]]]:
+    """The candidates on each photo."""
+    found = detector.detect([p.picture for p in photos], [p.vehicles for p in photos])
+    return list(zip(photos, found, strict=True))
+
+
+def mask_photo(
+    vehicle: keys.VehicleId,
+    photo: Photo,
+    view: Classification,
+    digest: str,
+    masking: Masking,
+    found_on: tuple[Readable, Sequence[PlateFound]],
+) -> tuple[PhotoPlates, Outputs]:
+    """One photo's row and its masked copy."""
+    from okla_assets.imaging import plates
+
+    shown, candidates = found_on
+    boxes = shown.vehicles
+    factor = shown.picture.shape[1] / photo.width
+    interior = surely_interior(view)
+    believed = [
+        c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)
+    ]
+    found = tuple(
+        FoundPlate(
+            quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
+            confidence=round(plate.score, 4),
+            vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
+        )
+        for plate in believed
+    )
+    row = PhotoPlates(
+        number=photo.number,
+        plates=found,
+        masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
+        digest=digest,
+        seconds=0,
+    )
+    quads = [plate.quad for plate in believed]
+    return row, {row.masked_key: masked_copy(shown.copy, shown.picture, quads, masking)}

@@ -1,0 +1,401 @@
+"""Delivery: listing.json, the machine's result, written last, and the pages made of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Protocol
+
+import dagster as dg
+from pydantic import ValidationError
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    FailedPhoto,
+    Hotspots,
+    LicensePlates,
+    Listing,
+    ListingPhoto,
+    Mask,
+    Masks,
+    ModelUsed,
+    Photo,
+    PhotoPlates,
+    PipelineInfo,
+    Plate,
+    Promo,
+    PromoVideo,
+    RawPhotos,
+    RefusedFile,
+    Spin,
+    SpinFrames,
+    Status,
+    WalkaroundFrames,
+)
+from okla_assets.operations import failures
+from okla_assets.steps import costs, metadata, recipe
+from okla_assets.steps.per_photo import joined
+from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.viewer import pages
+from resources.alerts import Alerts
+from resources.decoding.promo_encoder import PromoEncoder
+from resources.models.base import (
+    ModelInfo,
+    PlateDetector,
+    Segmenter,
+    TextReader,
+    TurnSegmenter,
+    VehicleDetector,
+    ViewClassifier,
+)
+from resources.profiles import Profile
+from resources.storage.media_store import MediaStore
+
+VERSION = "2"
+NOT_COMPARED = {"generated_at", "cost"}
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="delivery",
+    code_version=VERSION,
+    kinds={"python", "json"},
+    owners=["team:media"],
+)
+def listing(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
+    masks: Masks,
+    classifications: Classifications,
+    license_plates: LicensePlates,
+    composites: Composites,
+    spin_frames: SpinFrames,
+    hotspots: Hotspots,
+    promo_video: PromoVideo,
+    store: dg.ResourceParam[MediaStore],
+    detector: dg.ResourceParam[VehicleDetector],
+    segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
+    views: dg.ResourceParam[ViewClassifier],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
+    plate_reader: dg.ResourceParam[TextReader],
+    promo_encoder: PromoEncoder,
+    profile: Profile,
+    alerts: Alerts,
+) -> dg.MaterializeResult[Listing]:
+    """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
+
+    `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
+    means that no photo could be used, which is told to the alerts when it happens. It is written
+    after every file it names, and files that it no longer names are removed.
+    """
+    vehicle = vehicle_of(context)
+    roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
+    models = dict.fromkeys(model for role in roles for model in role.models())
+    tables = Tables(
+        raw_photos,
+        walkaround_frames,
+        masks,
+        classifications,
+        license_plates,
+        composites,
+        spin_frames,
+        hotspots,
+        promo_video,
+    )
+    code = recipe.recipe((*roles, quick_plate_detector, promo_encoder), VERSION)
+    fresh = build(tables, profile.name, models, costs.prices(), code)
+    published, changed = publish(vehicle, fresh, store)
+    if changed and published.status == "failed":
+        problem = failures.Problem("listing", "; ".join(published.reasons))
+        failures.tell(alerts, context.run, vehicle, problem, context.log)
+    return metadata.result(
+        context,
+        published,
+        store,
+        counts={
+            "published": sum(photo.withheld is None for photo in published.photos),
+            "kept_back": sum(photo.withheld is not None for photo in published.photos),
+            "refused": len(published.refused),
+        },
+        computed=int(changed),
+        seconds=sum(published.cost.seconds.values()),
+        rows=[metadata.listing_row(photo) for photo in published.photos],
+        pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
+        link=keys.listing(vehicle),
+        extra={
+            "status": published.status,
+            "reasons": "\n".join(published.reasons) or "none",
+            "code": code,
+            **costs.told(published.cost),
+        },
+        data_version=recipe.listing_version(published, metadata.short_digest(published)),
+    )
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that is known of a vehicle."""
+
+    raw: RawPhotos
+    frames: WalkaroundFrames
+    masks: Masks
+    views: Classifications
+    plates: LicensePlates
+    composites: Composites
+    spin: SpinFrames
+    hotspots: Hotspots
+    promo: PromoVideo
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the vehicle's options could not be used."""
+        return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+
+    @property
+    def failed(self) -> tuple[FailedPhoto, ...]:
+        """Photos that a step could not do."""
+        tables = (self.masks, self.views, self.plates, self.composites)
+        return tuple(failure for table in tables for failure in table.failed)
+
+    def gpu_seconds(self) -> float:
+        """Those of `seconds` in which a model was at work on a GPU."""
+        frames = (*self.masks.frames, *self.plates.frames)
+        rows = (*self.masks.rows, *self.views.rows, *self.plates.rows, *self.composites.rows)
+        return sum(row.gpu_seconds for row in (*rows, *frames))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of computing that went into each table."""
+        plates = (*self.plates.rows, *self.plates.frames)
+        return {
+            "raw_photos": _spent(self.raw.photos),
+            "walkaround_frames": self.frames.seconds,
+            "masks": _spent((*self.masks.rows, *self.masks.frames)),
+            "classifications": _spent(self.views.rows),
+            "license_plates": _spent(plates),
+            "composites": _spent(self.composites.rows),
+            "spin_frames": self.spin.seconds,
+            "hotspots": _spent(self.hotspots.rows),
+            "promo_video": self.promo.seconds,
+        }
+
+
+class _Timed(Protocol):
+    @property
+    def seconds(self) -> float: ...
+
+
+def _spent(rows: Iterable[_Timed]) -> float:
+    return sum(row.seconds for row in rows)
+
+
+def build(
+    tables: Tables,
+    profile: str,
+    models: Iterable[ModelInfo],
+    prices: costs.Prices,
+    code: str | None = None,
+) -> Listing:
+    """The listing of the vehicle's tables; `code` names what made them."""
+    raw, spin, promo = tables.raw, tables.spin, tables.promo
+    photos = tuple(
+        _listed(*rows)
+        for rows in joined(
+            raw.photos,
+            tables.masks.rows,
+            tables.views.rows,
+            tables.plates.rows,
+            tables.composites.rows,
+        )
+    )
+    failed = (
+        *(_failed(*both) for both in joined(raw.photos, tables.failed)),
+        *_failed_videos(tables),
+    )
+    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
+    return Listing(
+        schema_version=1,
+        vehicle_id=raw.vehicle_id,
+        status=status,
+        reasons=reasons,
+        generated_at=datetime.now(UTC).replace(microsecond=0),
+        pipeline=PipelineInfo(
+            version=version("okla-media"),
+            profile=profile,
+            code=code,
+            models=tuple(
+                ModelUsed(role=m.role, name=m.name, sha256=m.sha256, licence=m.licence)
+                for m in models
+            ),
+        ),
+        options=raw.options,
+        cost=costs.cost_of(tables.seconds(), tables.gpu_seconds(), prices),
+        photos=photos,
+        refused=(
+            *raw.refused,
+            *(file for file in tables.frames.refused if file not in failed),
+            *failed,
+        ),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.frames),
+        spin_reason=spin.reason,
+        promo=_promo(promo),
+        promo_reason=promo.reason,
+        hotspots=tables.hotspots.spots,
+    )
+
+
+def judge(
+    raw: RawPhotos,
+    problems: Sequence[str],
+    masks: Sequence[Mask],
+    photos: Sequence[ListingPhoto],
+    failed: Sequence[RefusedFile] = (),
+) -> tuple[Status, tuple[str, ...]]:
+    """The listing's status and what a person should look at.
+
+    `problems` are what of the vehicle's options could not be used, `failed` the photos and videos
+    that were accepted and that a step could not do.
+    """
+    if not photos:
+        return "failed", (
+            f"none of the {len(raw.refused) + len(failed)} uploaded files could be used"
+            if raw.refused or failed
+            else "no photo was uploaded",
+        )
+    reasons = list(problems)
+    if not any(photo.category == "exterior" for photo in photos):
+        reasons.append("no photo shows the vehicle from outside")
+    for photo, mask in joined(photos, masks):
+        name = f"{photo.category}_{photo.number:03d}"
+        if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
+            reasons.append(f"{name}: {photo.treatment_reason}")
+        if photo.withheld:
+            reasons.append(f"{name}: {photo.withheld}")
+        if "damaged_data" in photo.quality.issues:
+            reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+    reasons += [f"{file.source_key.rsplit('/', 1)[-1]}: {file.detail}" for file in failed]
+    return ("needs_review" if reasons else "ready"), tuple(reasons)
+
+
+def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple[Listing, bool]:
+    """Writes the pages and listing.json, and removes finished files it does not name.
+
+    Where nothing changed but the clock, the published bytes stay as they are. Returns the listing
+    as published, and whether it was written.
+    """
+    key = keys.listing(vehicle)
+    previous = _previous(key, store)
+    changed = previous is None or previous.model_dump(exclude=NOT_COMPARED) != fresh.model_dump(
+        exclude=NOT_COMPARED
+    )
+    published = fresh if changed or previous is None else previous
+    made = pages.outputs(published)
+    for page, (data, content_type) in made.items():
+        if store.stat(page) is None or store.get(page) != data:
+            store.put(page, data, content_type)
+    if changed:
+        store.put(key, fresh.model_dump_json(indent=2).encode(), "application/json")
+    # Also where the listing stays: a run that was killed may have left files of its own.
+    named = {*made, *published.files}
+    ours = pages.names(vehicle)
+    for info in list(store.list(keys.processed_folder(vehicle))):
+        made_here = keys.is_photo_output(info.key) or keys.is_spin_frame(info.key)
+        if (made_here or info.key in ours) and info.key not in named:
+            store.delete(info.key)
+    if published.promo_reason is not None:
+        for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
+            store.delete(old)
+    return published, changed
+
+
+def _promo(made: PromoVideo) -> Promo | None:
+    if not (made.key and made.vertical_key and made.poster_key):
+        return None
+    return Promo(
+        key=made.key,
+        vertical_key=made.vertical_key,
+        poster_key=made.poster_key,
+        seconds=made.duration,
+        sources=made.sources,
+    )
+
+
+def _previous(key: str, store: MediaStore) -> Listing | None:
+    """The listing as published; None where there is none, or one of another version."""
+    if store.stat(key) is None:
+        return None
+    try:
+        return Listing.model_validate_json(store.get(key))
+    except ValidationError:
+        return None
+
+
+def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -> Spin | None:
+    if not table.frames:
+        return None
+    from_video = table.made_from == "video"
+    return Spin(
+        frames=tuple(frame.key for frame in table.frames),
+        azimuths_deg=tuple(frame.azimuth_deg for frame in table.frames),
+        width=table.width,
+        height=table.height,
+        viewer_key=keys.spin_page(vehicle),
+        gaps=table.gaps,
+        made_from=table.made_from,
+        sources=tuple(frame.source for frame in table.frames),
+        video_key=video.source_key if from_video else None,
+        video_sha256=video.source_sha256 if from_video else None,
+    )
+
+
+def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:
+    return RefusedFile(
+        source_key=photo.source_key,
+        reason="step_failed",
+        detail=f"{failure.step} failed on this photo: {failure.detail}",
+        number=photo.number,
+    )
+
+
+def _failed_videos(tables: Tables) -> Iterator[RefusedFile]:
+    """The walk-around whose frames a step could not do, and videos that fared so at intake."""
+    video, problem = tables.frames, tables.masks.turn_problem or tables.plates.turn_problem
+    yield from (file for file in video.refused if file.reason == "step_failed")
+    if problem and video.source_key:
+        yield RefusedFile(source_key=video.source_key, reason="step_failed", detail=problem)
+
+
+def _listed(
+    photo: Photo, mask: Mask, view: Classification, plates: PhotoPlates, finished: Composite
+) -> ListingPhoto:
+    return ListingPhoto(
+        number=photo.number,
+        source_key=photo.source_key,
+        source_sha256=photo.source_sha256,
+        width=photo.width,
+        height=photo.height,
+        category=view.category,
+        category_confidence=view.category_confidence,
+        angle=view.angle,
+        angle_confidence=view.angle_confidence,
+        side=view.side,
+        azimuth_deg=view.azimuth_deg,
+        vehicle_box=mask.vehicle_box if view.category == "exterior" else None,
+        mask_key=finished.mask_key,
+        plates=tuple(Plate(quad=p.quad, confidence=p.confidence) for p in plates.plates),
+        quality=view.quality,
+        duplicate_of=photo.duplicate_of,
+        treatment=finished.treatment,
+        treatment_reason=finished.reason,
+        processed_key=finished.processed_key,
+        thumbnail_key=finished.thumbnail_key,
+        withheld=finished.withheld,
+        before_key=finished.before_key,
+        source_box=finished.source_box,
+    )

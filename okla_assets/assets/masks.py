@@ -1,0 +1,287 @@
+"""Vision: where the vehicle is, and its cut-out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Box,
+    Frame,
+    Mask,
+    Masks,
+    Photo,
+    RawPhotos,
+    WalkaroundFrames,
+)
+from okla_assets.imaging import geometry
+from okla_assets.steps import metadata
+from okla_assets.steps.costs import Meter
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.stages import Staged, batch_of, in_batches, read_picture, run_staged
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.turns import Turn, TurnDone, no_turn, run_turn
+from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
+from resources.ahead import mapped
+from resources.models.base import (
+    Detection,
+    Matte,
+    Rgb,
+    Segmenter,
+    TurnSegmenter,
+    VehicleDetector,
+)
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+VERSION = "2"
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="vision",
+    code_version=VERSION,
+    kinds={"python", "onnx"},
+    owners=["team:media"],
+    pool=GPU_POOL,
+)
+def masks(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    walkaround_frames: WalkaroundFrames,
+    store: dg.ResourceParam[MediaStore],
+    detector: dg.ResourceParam[VehicleDetector],
+    segmenter: dg.ResourceParam[Segmenter],
+    turn_segmenter: dg.ResourceParam[TurnSegmenter],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Masks]:
+    """The main vehicle of each photo and frame: its box, and a soft matte where it is shown whole.
+
+    `cut` is a matte to be trusted, `unsure` one on which the two networks disagree; `cropped`
+    vehicles run out of the picture and are not cut. Frames are cut together, as one turn.
+    """
+    vehicle = vehicle_of(context)
+    fingerprint = (detector.fingerprint(), segmenter.fingerprint())
+    jobs = [
+        Staged(
+            photo.number,
+            photo.name,
+            digest := digest_of("mask", VERSION, photo.digest, fingerprint),
+            partial(read_picture, store, photo.work_key),
+            partial(keep_matte, vehicle, photo, digest),
+        )
+        for photo in raw_photos.photos
+    ]
+    done = run_staged(
+        "Cutting out",
+        jobs,
+        partial(look, detector, segmenter),
+        (detector, segmenter),
+        StepCache(store, vehicle, "masks", Mask),
+        progress,
+    )
+    turn = cut_out_turn(
+        vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
+    )
+    table = Masks(rows=done.rows, frames=turn.rows, failed=done.failed, turn_problem=turn.problem)
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={s: sum(r.status == s for r in table.rows) for s in metadata.MASK_STATUSES}
+        | {"frames": len(turn.rows), "frames_cut": sum(r.status == "cut" for r in turn.rows)},
+        computed=done.computed + turn.computed,
+        seconds=done.seconds + turn.seconds,
+        rows=[metadata.mask_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
+        pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
+        link=keys.processed_folder(vehicle),
+        extra={"turn": turn.problem} if turn.problem else {},
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the models see on one working copy of `width` and `height` pixels.
+
+    `main` is the place in `found` of the vehicle that the photo is about; `cut` its matte, where
+    it is shown whole.
+    """
+
+    width: int
+    height: int
+    found: Sequence[Detection]
+    main: int | None
+    cut: Matte | None = None
+
+
+def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb]) -> list[Seen]:
+    """The vehicles of each photo, and the main one's matte."""
+    from okla_assets.imaging.matte import cutout
+
+    seen = [_main_of(p, f) for p, f in zip(pictures, detector.detect(pictures), strict=True)]
+    whole = {
+        i: s.found[s.main].box
+        for i, s in enumerate(seen)
+        if s.main is not None and not cutout.fills_frame(s.found[s.main].box, s.width, s.height)
+    }
+    if whole:
+        cuts = segmenter.segment([pictures[i] for i in whole], list(whole.values()))
+        for i, cut in zip(whole, cuts, strict=True):
+            seen[i] = replace(seen[i], cut=cut)
+    return seen
+
+
+def _main_of(picture: Rgb, found: Sequence[Detection]) -> Seen:
+    from okla_assets.imaging.matte import cutout
+
+    height, width = picture.shape[:2]
+    main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+    return Seen(width, height, found, main)
+
+
+def keep_matte(
+    vehicle: keys.VehicleId, photo: Photo, digest: str, seen: Seen
+) -> tuple[Mask, Outputs]:
+    """One photo's row and its matte file."""
+    from okla_assets.imaging.matte import cutout
+    from okla_assets.imaging.photo import codec
+
+    others = [
+        _in_source(d.box, photo, seen.width) for i, d in enumerate(seen.found) if i != seen.main
+    ]
+    if seen.main is None:
+        return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
+    box, score = seen.found[seen.main].box, seen.found[seen.main].score
+    place: dict[str, object] = {
+        "vehicle_box": _in_source(box, photo, seen.width),
+        "vehicle_score": round(score, 4),
+        "other_vehicles": others,
+    }
+    if seen.cut is None:
+        return _row(photo, digest, "cropped", **place), {}
+    alpha, agreement = seen.cut.alpha, seen.cut.agreement
+    place["agreement"] = _rounded(agreement)
+    if cutout.runs_out(alpha):
+        return _row(photo, digest, "cropped", **place), {}
+    trusted = cutout.trustworthy(alpha, agreement, box)
+    key = keys.work_file(vehicle, "masks", digest, "png")
+    row = _row(photo, digest, "cut" if trusted else "unsure", matte_key=key, **place)
+    return row, {key: codec.encode_png(_as_grey(alpha))}
+
+
+def cut_out_turn(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    store: MediaStore,
+    detector: VehicleDetector,
+    segmenter: TurnSegmenter,
+    progress: Progress,
+) -> TurnDone[Mask]:
+    """The frames' rows, their matte files written."""
+    if not frames:
+        return no_turn(store, vehicle, "turn")
+    title = "Cutting out the turn"
+    progress.step(title, 1)
+    digest = digest_of(
+        "turn",
+        VERSION,
+        [frame.digest for frame in frames],
+        (detector.fingerprint(), segmenter.fingerprint()),
+    )
+    meter = Meter()
+    cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter, meter)
+    turn = run_turn(title, Turn[Mask], digest, cut, store, vehicle, "turn", meter)
+    progress.advance("the turn")
+    return turn
+
+
+def _cut_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    digest: str,
+    store: MediaStore,
+    detector: VehicleDetector,
+    segmenter: TurnSegmenter,
+    meter: Meter,
+) -> tuple[list[Mask], Outputs]:
+    """One row a frame, and the matte files."""
+    from okla_assets.imaging.matte import cutout
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.turn import propagation
+
+    pictures = mapped(frames, lambda frame: read_picture(store, frame.work_key), "frames")
+    with meter.at_work(detector):
+        found = [
+            here
+            for batch in in_batches(pictures, batch_of([detector]))
+            for here in detector.detect(batch)
+        ]
+    seen = [_main_of(picture, here) for picture, here in zip(pictures, found, strict=True)]
+    mains = [None if s.main is None else s.found[s.main] for s in seen]
+    tracked = propagation.tracked_boxes([None if d is None else d.box for d in mains])
+    whole = [
+        i
+        for i, (box, picture) in enumerate(zip(tracked, pictures, strict=True))
+        if box is not None and not cutout.fills_frame(box, picture.shape[1], picture.shape[0])
+    ]
+    with meter.at_work(segmenter):
+        cut = segmenter.segment_turn(
+            [pictures[i] for i in whole], [box for i in whole if (box := tracked[i]) is not None]
+        )
+    mattes = dict(zip(whole, cut, strict=True))
+    rows: list[Mask] = []
+    outputs: dict[str, bytes] = {}
+    for i, (frame, box) in enumerate(zip(frames, tracked, strict=True)):
+        own, main = digest_of("turn-matte", digest, frame.number), mains[i]
+        others = [
+            geometry.round_box(d.box) for n, d in enumerate(seen[i].found) if n != seen[i].main
+        ]
+        if box is None:
+            rows.append(_row(frame, own, "no_vehicle", other_vehicles=others))
+            continue
+        place: dict[str, object] = {
+            "vehicle_box": geometry.round_box(box),
+            "vehicle_score": 0.0 if main is None else round(main.score, 4),
+            "other_vehicles": others,
+        }
+        if i in mattes:
+            place["agreement"] = _rounded(mattes[i].agreement)
+        if i not in mattes or cutout.runs_out(mattes[i].alpha):
+            rows.append(_row(frame, own, "cropped", **place))
+            continue
+        trusted = cutout.trustworthy(mattes[i].alpha, mattes[i].agreement, box)
+        key = keys.work_file(vehicle, "turn", own, "png")
+        outputs[key] = codec.encode_png(_as_grey(mattes[i].alpha))
+        rows.append(_row(frame, own, "cut" if trusted else "unsure", matte_key=key, **place))
+    return rows, outputs
+
+
+def _rounded(agreement: float | None) -> float | None:
+    return None if agreement is None else round(agreement, 4)
+
+
+def _row(photo: Photo | Frame, digest: str, status: str, **fields: object) -> Mask:
+    empty = dict.fromkeys(("vehicle_box", "vehicle_score", "matte_key", "agreement"))
+    return Mask.model_validate(
+        {
+            **empty,
+            **fields,
+            "number": photo.number,
+            "status": status,
+            "digest": digest,
+            "seconds": 0,
+        }
+    )
+
+
+def _in_source(box: Box, photo: Photo, working_width: int) -> Box:
+    """A box on the working copy, in pixels of the upright source."""
+    return geometry.round_box(geometry.move_box(box, photo.width / working_width))
+
+
+def _as_grey(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return np.rint(alpha * 255).astype(np.uint8)

@@ -1,0 +1,338 @@
+"""Intake: every uploaded photo decoded once, or refused by name."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import BaseModel, ValidationError
+
+from okla_assets import keys
+from okla_assets.contract import (
+    Photo,
+    RawPhotos,
+    RefusedFile,
+    Row,
+    StudioOptions,
+)
+from okla_assets.steps import metadata
+from okla_assets.steps.costs import Laps
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.vehicle_runs import vehicle_of, vehicles
+from resources.ahead import mapped, work_ahead
+from resources.decoding.photo_decoder import PhotoDecoder
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore, ObjectInfo
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.photo.codec import DecodedPhoto
+    from okla_assets.imaging.photo.refusals import Refused
+
+VERSION = "2"
+# Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
+WORKING_SIDE = 2016
+WORKING_QUALITY = 95
+UPLOADS_AT_ONCE = 4
+"""Read from the store, or made smaller; an upload may have 60 MB."""
+PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
+"""Refusals that may not happen again on a quieter machine: never remembered."""
+
+
+class _Intake(Row):
+    """What the decoder said about one file's bytes: accepted facts, or a refusal."""
+
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    notes: tuple[str, ...] = ()
+    work_key: str = ""
+    perceptual_hash: str = ""
+    refused: RefusedFile | None = None
+    seconds: float = 0.0
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="intake",
+    code_version=VERSION,
+    kinds={"python", "pillow"},
+    owners=["team:media"],
+)
+def raw_photos(
+    context: dg.AssetExecutionContext,
+    store: dg.ResourceParam[MediaStore],
+    decoder: PhotoDecoder,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[RawPhotos]:
+    """The vehicle's uploads: photos upright, in sRGB and at working size; the rest refused by name.
+
+    A refused file never holds up the others: it is listed with a reason code and a sentence for
+    the person who uploaded it. Numbers are kept from run to run.
+    """
+    vehicle = vehicle_of(context)
+    began = time.perf_counter()
+    table, computed = take_in(vehicle, store, decoder, progress)
+    seconds = time.perf_counter() - began
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={"accepted": len(table.photos), "refused": len(table.refused)},
+        computed=computed,
+        seconds=seconds,
+        rows=[metadata.photo_row(p) for p in table.photos]
+        + [metadata.refused_row(r) for r in table.refused],
+        pictures=(),  # they show plates
+        link=keys.raw_photos(vehicle),
+    )
+
+
+def take_in(
+    vehicle: keys.VehicleId, store: MediaStore, decoder: PhotoDecoder, progress: Progress
+) -> tuple[RawPhotos, int]:
+    """The vehicle's table of uploads, and how many files had to be decoded."""
+    uploads = sorted(
+        (
+            info
+            for info in store.list(keys.raw_photos(vehicle))
+            if keys.suffix_of(info.key) in keys.PHOTO_SUFFIXES
+        ),
+        key=lambda info: keys.natural_order(info.key),
+    )
+    progress.step("Reading photos", len(uploads))
+    seen = UploadDigests(store, vehicle, "photos")
+
+    def digest_of_upload(info: ObjectInfo) -> str:
+        return seen.of(info, partial(_sha256, store, info.key))
+
+    sha256s = mapped(uploads, digest_of_upload, "digest", UPLOADS_AT_ONCE)
+    digests = {info.key: sha256 for info, sha256 in zip(uploads, sha256s, strict=True)}
+    seen.keep()
+    intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
+    options, problems = read_options(vehicle, store)
+    accepted = [info.key for info in uploads if intakes[info.key].refused is None]
+    etags = {info.key: info.etag for info in uploads}
+    photos = tuple(
+        photo.model_copy(update={"source_etag": etags[photo.source_key]})
+        for photo in _photos(vehicle, accepted, digests, intakes, store)
+    )
+    table = RawPhotos(
+        vehicle_id=vehicle,
+        options=options,
+        options_problems=(*problems, *hotspot_problems(options, photos)),
+        photos=photos,
+        refused=tuple(
+            refused.model_copy(update={"source_key": info.key})
+            for info in uploads
+            if (refused := intakes[info.key].refused) is not None
+        ),
+    )
+    return table, computed
+
+
+def _sha256(store: MediaStore, key: str) -> str:
+    return hashlib.sha256(store.get(key)).hexdigest()
+
+
+def read_options(
+    vehicle: keys.VehicleId, store: MediaStore
+) -> tuple[StudioOptions, tuple[str, ...]]:
+    """The vehicle's options.json and what is wrong with it.
+
+    A field that cannot be used falls back to its default and is named; the vehicle goes on.
+    """
+    key = keys.options(vehicle)
+    if store.stat(key) is None:
+        return StudioOptions(), ()
+    text = store.get(key)
+    try:
+        return StudioOptions.model_validate_json(text), ()
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    named = tuple(
+        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
+        "the default is used"
+        for p in problems
+    )
+    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
+        return StudioOptions(), named
+    import json
+
+    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
+    return StudioOptions.model_validate(usable), named
+
+
+def hotspot_problems(options: StudioOptions, photos: Sequence[Photo]) -> Iterator[str]:
+    """What cannot be used of the hotspots set by hand."""
+    names = {photo.name for photo in photos}
+    for position, spot in enumerate(options.hotspots):
+        for field, name in (("photo", spot.photo), ("on", spot.on)):
+            if name not in names:
+                yield (
+                    f"options.json: hotspots.{position}.{field}: the vehicle has no usable photo "
+                    f"called {name!r}; the hotspot is left out"
+                )
+        if spot.photo == spot.on:
+            yield f"options.json: hotspots.{position}: a photo cannot be placed on itself"
+
+
+def _decode(
+    vehicle: keys.VehicleId,
+    uploads: Sequence[ObjectInfo],
+    digests: Mapping[str, str],
+    store: MediaStore,
+    decoder: PhotoDecoder,
+    progress: Progress,
+) -> tuple[dict[str, _Intake], int]:
+    """What each upload holds, by key; and how many distinct files had to be decoded."""
+    cache = StepCache(store, vehicle, "photos", _Intake)
+    by_digest: dict[str, _Intake] = {}
+    missing: dict[str, str] = {}
+    for info in uploads:
+        digest = _photo_digest(digests[info.key])
+        if digest in by_digest or digest in missing:
+            continue
+        known = cache.get(digest)
+        if known is None:
+            missing[digest] = info.key
+        else:
+            by_digest[digest] = known
+            progress.advance(info.key.rsplit("/", 1)[-1])
+    for digest, intake in _decoded(vehicle, missing, store, decoder, cache):
+        by_digest[digest] = intake
+        progress.advance(missing[digest].rsplit("/", 1)[-1])
+    cache.prune()
+    return {i.key: by_digest[_photo_digest(digests[i.key])] for i in uploads}, len(missing)
+
+
+def _decoded(
+    vehicle: keys.VehicleId,
+    missing: Mapping[str, str],
+    store: MediaStore,
+    decoder: PhotoDecoder,
+    cache: StepCache[_Intake],
+) -> Iterator[tuple[str, _Intake]]:
+    """Digest and facts of each file, kept with its working copy; decoded and encoded ahead."""
+    from okla_assets.imaging.photo import codec, quality
+    from okla_assets.imaging.photo.refusals import Refused
+
+    laps = Laps()
+
+    def keep(decoded: "tuple[str, DecodedPhoto | Refused]") -> _Intake:
+        digest, photo = decoded
+        outputs: dict[str, bytes] = {}
+        if isinstance(photo, Refused):
+            refused = RefusedFile(
+                source_key=missing[digest], reason=photo.reason, detail=photo.detail
+            )
+            intake = _Intake(refused=refused)
+        else:
+            key = keys.private_file(vehicle, "photos", digest, "jpg")
+            intake = _Intake(
+                width=photo.width,
+                height=photo.height,
+                format=photo.format,
+                notes=photo.notes,
+                work_key=key,
+                perceptual_hash=quality.perceptual_hash(photo.rgb),
+            )
+            outputs[key] = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)
+        intake = intake.model_copy(update={"seconds": round(laps.lap(), 3)})
+        if intake.refused is not None and intake.refused.reason in PASSING_REASONS:
+            return intake
+        return cache.put(digest, intake, outputs)
+
+    items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
+    decoded = decoder.decode_all(items, WORKING_SIDE)
+    kept = work_ahead(decoded, keep, UPLOADS_AT_ONCE, UPLOADS_AT_ONCE, "keep")
+    with closing(decoded), closing(kept):
+        for (digest, _), future in kept:
+            yield digest, future.result()
+
+
+def _photo_digest(sha256: str) -> str:
+    return digest_of("photo", VERSION, sha256, WORKING_SIDE, WORKING_QUALITY)
+
+
+def _photos(
+    vehicle: keys.VehicleId,
+    accepted: Sequence[str],
+    digests: Mapping[str, str],
+    intakes: Mapping[str, _Intake],
+    store: MediaStore,
+) -> Iterator[Photo]:
+    from okla_assets.imaging.photo.quality import find_near_duplicates
+
+    numbers = _numbers(vehicle, accepted, store)
+    ordered = sorted(accepted, key=lambda key: numbers[key])
+    repeats = find_near_duplicates([intakes[key].perceptual_hash for key in ordered])
+    first_with: dict[str, str] = {}
+    for key, repeat in zip(ordered, repeats, strict=True):
+        intake = intakes[key]
+        original = first_with.setdefault(digests[key], key)
+        if original == key:
+            original = "" if repeat is None else ordered[repeat]
+        yield Photo(
+            number=numbers[key],
+            source_key=key,
+            source_sha256=digests[key],
+            width=intake.width,
+            height=intake.height,
+            format=intake.format,
+            notes=intake.notes,
+            digest=_photo_digest(digests[key]),
+            work_key=intake.work_key,
+            perceptual_hash=intake.perceptual_hash,
+            duplicate_of=numbers.get(original),
+            exact_duplicate=bool(original) and digests[original] == digests[key],
+            seconds=intake.seconds,
+        )
+
+
+def _numbers(vehicle: keys.VehicleId, accepted: Sequence[str], store: MediaStore) -> dict[str, int]:
+    """Number by key: as published before, new photos after the highest, in the order of names."""
+    published = _published_numbers(vehicle, store)
+    following = max(published.values(), default=0) + 1
+    numbers = {}
+    for key in accepted:
+        if key in published:
+            numbers[key] = published[key]
+        else:
+            numbers[key], following = following, following + 1
+    return numbers
+
+
+class _Numbered(BaseModel):
+    source_key: str
+    number: int
+
+
+class _Refused(BaseModel):
+    """A file without a number was refused at once; one that has it was accepted, and failed."""
+
+    source_key: str
+    number: int | None = None
+
+
+class _Published(BaseModel):
+    """What numbering needs of listing.json, whichever version of the code has written it."""
+
+    photos: tuple[_Numbered, ...]
+    refused: tuple[_Refused, ...] = ()
+
+
+def _published_numbers(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, int]:
+    key = keys.listing(vehicle)
+    if store.stat(key) is None:
+        return {}
+    try:
+        published = _Published.model_validate_json(store.get(key))
+    except ValidationError:  # no listing at all: it is about to be replaced
+        return {}
+    failed = {f.source_key: f.number for f in published.refused if f.number is not None}
+    return failed | {photo.source_key: photo.number for photo in published.photos}

@@ -1,0 +1,243 @@
+"""Intake: the walk-around video as few sharp frames of one turn around the vehicle."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache as once
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.assets.raw_photos import PASSING_REASONS
+from okla_assets.contract import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
+from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Outputs
+from okla_assets.steps.stages import errors_of_photos, in_short
+from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.vehicle_runs import vehicle_of, vehicles
+from resources.decoding.video_reader import OpenVideo, VideoReader
+from resources.models.base import Rgb, VehicleDetector, ViewClassifier
+from resources.progress import Progress
+from resources.storage.media_store import MediaStore
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.turn.walkaround import Look
+
+log = logging.getLogger(__name__)
+
+VERSION = "1"
+FRAME_SIDE = 1280
+FRAME_QUALITY = 95
+MOST_LOOKS = 32
+"""Moments at which the models look at a video to tell whether it goes round the vehicle."""
+NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}
+NO_VIDEO = "no walk-around video was uploaded"
+
+
+class _Reading(Row):
+    """What one video's bytes hold: frames of a turn, or a refusal."""
+
+    direction: Literal[1, -1] | None = None
+    frames: tuple[Frame, ...] = ()
+    refused: RefusedFile | None = None
+    seconds: float = 0.0
+
+
+@dg.asset(
+    partitions_def=vehicles,
+    group_name="intake",
+    code_version=VERSION,
+    kinds={"python", "ffmpeg", "onnx"},
+    owners=["team:media"],
+)
+def walkaround_frames(
+    context: dg.AssetExecutionContext,
+    raw_photos: RawPhotos,
+    store: dg.ResourceParam[MediaStore],
+    video_reader: VideoReader,
+    detector: dg.ResourceParam[VehicleDetector],
+    views: dg.ResourceParam[ViewClassifier],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[WalkaroundFrames]:
+    """Equidistant moments of the uploaded video's turn around the vehicle, each the sharpest near.
+
+    A video that cannot be read, shows no car or does not go around it is refused with the reason;
+    the vehicle goes on without. Of several videos the first that shows a turn counts.
+    """
+    vehicle = vehicle_of(context)
+    count = raw_photos.options.spin_frames
+    table, computed = take_frames(vehicle, count, store, video_reader, detector, views, progress)
+    return metadata.result(
+        context,
+        table,
+        store,
+        counts={"frames": len(table.frames), "refused": len(table.refused)},
+        computed=computed,
+        seconds=table.seconds if computed else 0.0,
+        rows=[metadata.refused_row(r) for r in table.refused],
+        pictures=[],  # they show plates
+        link=keys.raw_videos(vehicle),
+        extra={
+            "video": table.source_key or "none",
+            "reason": table.reason or "",
+            "direction": {1: "azimuths grow", -1: "azimuths fall", None: ""}[table.direction],
+        },
+    )
+
+
+def take_frames(
+    vehicle: keys.VehicleId,
+    count: int,
+    store: MediaStore,
+    reader: VideoReader,
+    detector: VehicleDetector,
+    views: ViewClassifier,
+    progress: Progress,
+) -> tuple[WalkaroundFrames, int]:
+    """The vehicle's table of frames, and how many videos had to be read."""
+    videos = sorted(
+        (
+            info
+            for info in store.list(keys.raw_videos(vehicle))
+            if keys.suffix_of(info.key) in keys.VIDEO_SUFFIXES
+        ),
+        key=lambda info: keys.natural_order(info.key),
+    )
+    cache = StepCache(store, vehicle, "frames", _Reading)
+    seen = UploadDigests(store, vehicle, "videos")
+    progress.step("Reading video", len(videos))
+    refused: list[RefusedFile] = []
+    computed = 0
+    found: tuple[str, str, _Reading] | None = None
+    for info in videos:
+        key = info.key
+        with ExitStack() as opened:
+            path = once(partial(opened.enter_context, store.as_file(key)))
+            sha256 = seen.of(info, partial(_sha256_of, path))
+            digest = digest_of(
+                "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
+            )
+            reading = cache.get(digest)
+            if reading is None:
+                began = time.perf_counter()
+                fresh, outputs = read_video(
+                    vehicle, key, digest, path(), count, reader, detector, views
+                )
+                seconds = round(time.perf_counter() - began, 3)
+                reading = fresh.model_copy(update={"seconds": seconds})
+                computed += 1
+                if reading.refused is None or reading.refused.reason not in NOT_REMEMBERED:
+                    cache.put(digest, reading, outputs)
+        progress.advance(key.rsplit("/", 1)[-1])
+        if reading.refused is None:
+            found = key, sha256, reading
+            break
+        refused.append(reading.refused.model_copy(update={"source_key": key}))
+    cache.prune()
+    seen.keep()
+    if found is not None:
+        key, sha256, reading = found
+        table = WalkaroundFrames(
+            source_key=key,
+            source_sha256=sha256,
+            direction=reading.direction,
+            frames=reading.frames,
+            refused=tuple(refused),
+            reason=None,
+            seconds=reading.seconds,
+        )
+        return table, computed
+    table = WalkaroundFrames(
+        source_key=None,
+        source_sha256=None,
+        direction=None,
+        frames=(),
+        refused=tuple(refused),
+        reason=refused[-1].detail if refused else NO_VIDEO,
+        seconds=0.0,
+    )
+    return table, computed
+
+
+def _sha256_of(path: Callable[[], Path]) -> str:
+    with path().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_video(
+    vehicle: keys.VehicleId,
+    key: str,
+    digest: str,
+    path: Path,
+    count: int,
+    reader: VideoReader,
+    detector: VehicleDetector,
+    views: ViewClassifier,
+) -> tuple[_Reading, Outputs]:
+    """One video's frames and their files, or its refusal."""
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.turn import walkaround
+
+    try:
+        with reader.open(path, FRAME_SIDE) as video:
+            around = walkaround.find_turn(look_around(video, detector, views))
+            times = [moment.time for moment in video.moments]
+            chosen = walkaround.moments_of(
+                around, times, [m.sharpness for m in video.moments], count
+            )
+            frames = []
+            outputs: dict[str, bytes] = {}
+            for number, index in enumerate(chosen, 1):
+                picture = video.picture(index)
+                frame_digest = digest_of("frame", digest, number)
+                frame = Frame(
+                    number=number,
+                    time=round(times[index], 3),
+                    azimuth_deg=round(around.azimuth_at(times[index]), 1) % 360,
+                    width=picture.shape[1],
+                    height=picture.shape[0],
+                    digest=frame_digest,
+                    work_key=keys.private_file(vehicle, "frames", frame_digest, "jpg"),
+                )
+                frames.append(frame)
+                outputs[frame.work_key] = codec.encode_jpeg(
+                    picture, FRAME_QUALITY, subsampling444=True
+                )
+    except Refused as refusal:
+        refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
+        return _Reading(refused=refused), {}
+    except errors_of_photos() as error:
+        log.warning("%s cannot be looked at", key, exc_info=error)
+        detail = f"the models failed on this video: {in_short(error)}"
+        refused = RefusedFile(source_key=key, reason="step_failed", detail=detail)
+        return _Reading(refused=refused), {}
+    return _Reading(direction=1 if around.direction > 0 else -1, frames=tuple(frames)), outputs
+
+
+def look_around(video: OpenVideo, detector: VehicleDetector, views: ViewClassifier) -> "list[Look]":
+    """The main vehicle's azimuth at up to MOST_LOOKS moments all through the video."""
+    from okla_assets.imaging.matte.cutout import main_vehicle
+    from okla_assets.imaging.turn.walkaround import Look
+
+    count = min(MOST_LOOKS, len(video.moments))
+    looks = []
+    for position in range(count):
+        # The first and the last moment are among them: what lies outside is in no turn.
+        index = round(position * (len(video.moments) - 1) / max(1, count - 1))
+        picture: Rgb = video.picture(index)
+        height, width = picture.shape[:2]
+        (found,) = detector.detect([picture])
+        main = main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+        azimuth, confidence = None, 0.0
+        if main is not None:
+            (view,) = views.classify([picture], [found[main].box])
+            azimuth, confidence = view.azimuth_deg, view.angle_confidence or 0.0
+        looks.append(Look(video.moments[index].time, azimuth, confidence))
+    return looks

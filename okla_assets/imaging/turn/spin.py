@@ -1,0 +1,256 @@
+"""The 360 set: one turn of pictures in one studio, in one light, standing still while it turns.
+
+Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1]; places are in pixels, where 0 is
+the outer edge of the first pixel. Azimuths are the vehicle's own: 0 its front, 90 its left side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.studio import studio
+from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
+
+Rgb = npt.NDArray[np.uint8]
+Alpha = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+WIDEST_CANVAS = 1280
+FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
+FEWEST = 8  # pictures that make a spin
+SAME_VIEW = 5.0  # degrees: photos nearer than this show the same
+HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
+
+# The box of a vehicle in heights: its length, its width, and how much of its depth on the floor
+# shows under a camera that looks down on it.
+LENGTHS = np.linspace(2.2, 3.6, 8)
+WIDTHS = np.linspace(1.0, 1.5, 6)
+ELEVATIONS = np.linspace(0.0, 0.5, 11)
+DISTANCE_SIGMA = 2.5  # frames: a walking person's distance changes no faster
+GROUND_SIGMA = 1.5  # frames
+DEPTH_SHARE = 0.5  # of the depth on the floor lies in front of the axis that the vehicle turns on
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a vehicle stands in its picture: left, right, top and ground, to parts of a pixel."""
+
+    left: float
+    right: float
+    top: float
+    ground: float
+
+    @property
+    def centre(self) -> float:
+        """The middle between left and right."""
+        return (self.left + self.right) / 2
+
+    @property
+    def width(self) -> float:
+        """Right minus left."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Ground minus top."""
+        return self.ground - self.top
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Canvas size, and how each picture goes on it: x' = scale x + dx, y' = scale y + dy."""
+
+    width: int
+    height: int
+    moves: tuple[tuple[float, float, float], ...]
+
+
+def stand_of(alpha: Alpha) -> Stand:
+    """Where the solid part of a matte stands, as `studio.extent` but between the pixels.
+
+    Raises ValueError on an empty matte.
+    """
+    columns, rows = alpha.sum(axis=0), alpha.sum(axis=1)
+    if float(columns.max(initial=0)) < 1:
+        raise ValueError("the matte is empty")
+    left, right = _span(columns, max(2.0, 0.01 * float(columns.max())))
+    top, ground = _span(rows, max(2.0, 0.015 * float(rows.max())))
+    return Stand(left, right, top, ground)
+
+
+def _span(profile: npt.NDArray[np.float32], least: float) -> tuple[float, float]:
+    """Where a profile first rises over `least` and last falls under it."""
+    over = np.flatnonzero(profile >= least)
+    first, last = int(over[0]), int(over[-1])
+
+    def crossing(inside: int, outside: int) -> float:
+        low = float(profile[outside]) if 0 <= outside < profile.size else 0.0
+        return (least - low) / max(float(profile[inside]) - low, 1e-6)
+
+    return first + crossing(first, first - 1) - 0.5, last + 1.5 - crossing(last, last + 1)
+
+
+def turn_order(azimuths: Sequence[float], direction: int) -> list[int]:
+    """Pictures of a walk in its order, as indices such that azimuths grow, from the front quarter.
+
+    `direction` is -1 where azimuths fall along the walk.
+    """
+    order = list(range(len(azimuths)))[::direction]
+    first = min(range(len(order)), key=lambda i: apart(azimuths[order[i]], FIRST_AZIMUTH))
+    return order[first:] + order[:first]
+
+
+def round_the_vehicle(azimuths: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Photos that make a turn, as indices in the order of `turn_order`; empty where they do not.
+
+    Of photos that show the same view the one with the best score is taken. At least FEWEST have to
+    remain, and no gap between neighbours may be wider than MOST_GAP.
+    """
+    chosen: list[int] = []
+    for i in sorted(range(len(azimuths)), key=lambda i: -scores[i]):
+        if all(apart(azimuths[i], azimuths[j]) >= SAME_VIEW for j in chosen):
+            chosen.append(i)
+    chosen.sort(key=lambda i: azimuths[i])
+    if len(chosen) < FEWEST or not closes([azimuths[i] for i in chosen]):
+        return []
+    return [chosen[i] for i in turn_order([azimuths[i] for i in chosen], 1)]
+
+
+def closes(azimuths: Sequence[float]) -> bool:
+    """Whether a turn, azimuths growing, has no gap wider than MOST_GAP."""
+    return max(gaps_of(azimuths), default=360.0) <= MOST_GAP
+
+
+def why_not(kind: str, count: int) -> str:
+    """The sentence for a set of pictures that makes no spin."""
+    return (
+        f"a 360 view needs at least {FEWEST} {kind} of the whole vehicle from all around it, with "
+        f"no gap wider than {MOST_GAP:.0f} degrees; {count} can be used"
+    )
+
+
+def steady(
+    stands: Sequence[Stand],
+    azimuths: Sequence[float],
+    max_width: int,
+    aspect: float,
+    smooth: bool = True,
+) -> Steady:
+    """One canvas for the whole turn, and each picture's place on it.
+
+    The vehicle's middle stays on the canvas's middle and its tyres on a ground line that moves only
+    as the perspective of a turning vehicle asks. The scale follows the camera's distance, which is
+    what the box's size says beyond the vehicle's own proportions; with `smooth`, for the frames of
+    a walk, it changes as slowly as a person walks, else, for photos, it is each one's own.
+    """
+    widths = np.array([s.width for s in stands])
+    heights = np.array([s.height for s in stands])
+    unit, depth = _camera(widths, heights, azimuths)
+    if smooth:
+        unit = np.exp(_smoothed(np.log(unit), DISTANCE_SIGMA))
+        depth = _smoothed(depth, GROUND_SIGMA)
+    # In units of the canvas width, as in studio.place:
+    size = min(
+        studio.VEHICLE_HEIGHT / aspect / float(np.median(heights / unit)),
+        studio.WIDEST / float((widths / unit).max()),
+        (studio.WHEEL_LINE - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
+    )
+    largest = studio.MOST_UPSCALE / float((size / unit).max())
+    width = min(WIDEST_CANVAS, max_width, max(studio.SMALLEST_WIDTH, round(largest)))
+    width -= width % 2
+    height = round(width / aspect)
+    ground = studio.WHEEL_LINE * height + size * width * DEPTH_SHARE * (depth - depth.mean())
+    moves = []
+    for stand, its_unit, its_ground in zip(stands, unit, ground, strict=True):
+        scale = size * width / float(its_unit)
+        moves.append((scale, width / 2 - scale * stand.centre, its_ground - scale * stand.ground))
+    return Steady(width, height, tuple((float(s), float(x), float(y)) for s, x, y in moves))
+
+
+def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple[Floats, Floats]:
+    """Pixels that the vehicle's own height takes in each picture, and depth on the floor in such
+    heights.
+
+    A box of length L and width W (in heights) seen from azimuth a under a low camera is
+    L |sin a| + W |cos a| wide and 1 + e (L |cos a| + W |sin a|) high. L, W and e are those that fit
+    the boxes' proportions best, which the distance does not touch; the size is what remains.
+    """
+    sine = np.abs(np.sin(np.radians(azimuths)))
+    cosine = np.abs(np.cos(np.radians(azimuths)))
+    best: tuple[float, Floats, Floats] | None = None
+    for length, width, elevation in product(LENGTHS, WIDTHS, ELEVATIONS):
+        across = length * sine + width * cosine
+        depth = elevation * (length * cosine + width * sine)
+        error = float(np.abs(np.log(widths / heights * (1 + depth) / across)).mean())
+        if best is None or error < best[0]:
+            best = error, across, depth
+    assert best is not None
+    _, across, depth = best
+    return np.sqrt(widths / across * (heights / (1 + depth))), depth
+
+
+def _smoothed(values: Floats, sigma: float) -> Floats:
+    """A Gaussian mean round the circle, single strays taken out before by a median of three."""
+    neighbours = np.stack([np.roll(values, 1), values, np.roll(values, -1)])
+    middle = np.median(neighbours, axis=0)
+    offsets = np.arange(values.size)
+    offsets = np.minimum(offsets, values.size - offsets)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    return np.array([float((np.roll(kernel, i) * middle).sum()) for i in range(values.size)])
+
+
+def finish(
+    picture: Rgb,
+    alpha: Alpha,
+    canvas: Steady,
+    position: int,
+    shadow_opacity: float | None,
+) -> Rgb:
+    """The picture's vehicle in the studio, at its place in the turn."""
+    move = canvas.moves[position]
+    moved = moved_to(picture, move, canvas.width, canvas.height, cv2.INTER_CUBIC)
+    matte = moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)
+    as_is = studio.Placement(canvas.width, canvas.height, 1.0, 0, 0)
+    return studio.compose(
+        np.asarray(moved, np.uint8), np.asarray(matte, np.float32), as_is, shadow_opacity
+    )
+
+
+def moved_to(
+    pixels: Rgb | Alpha,
+    move: tuple[float, float, float],
+    width: int,
+    height: int,
+    method: int,
+) -> npt.NDArray[np.integer[Any] | np.floating[Any]]:
+    """Pixels (H, W) or (H, W, 3) on a canvas of the given size, moved by parts of a pixel."""
+    scale, dx, dy = move
+    across, down = 1.0, 1.0
+    if scale < 1:
+        # Shrinking by area first: a warp alone would leave out pixels.
+        old_height, old_width = pixels.shape[:2]
+        new = max(1, round(old_width * scale)), max(1, round(old_height * scale))
+        across, down = new[0] / old_width, new[1] / old_height
+        pixels = cv2.resize(pixels, new, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    x_scale, y_scale = scale / across, scale / down
+    matrix = np.array(
+        [
+            [x_scale, 0, dx + 0.5 * x_scale - 0.5],
+            [0, y_scale, dy + 0.5 * y_scale - 0.5],
+        ]
+    )
+    return np.asarray(
+        cv2.warpAffine(
+            pixels,
+            matrix,
+            (width, height),
+            flags=method,
+            borderMode=cv2.BORDER_REPLICATE if pixels.ndim == 3 else cv2.BORDER_CONSTANT,
+        )
+    )

@@ -1,0 +1,213 @@
+"""Whether looks at a vehicle make a turn around it, which part of them, and which moments stand for
+it.
+
+Azimuths are the vehicle's own, in degrees: 0 its front, 90 its left side. A turn is told by the
+azimuth going one way round; a single look may be wrong by half a turn (front taken for rear) and is
+then left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.photo.refusals import Refused
+
+Floats = npt.NDArray[np.float64]
+
+MOST_GAP = 60.0  # degrees: a spin with a wider hole jumps; the same rule holds for photos
+LEAST_TURN = 360.0 - MOST_GAP
+LEAST_SEEN = 0.25  # of the looks must show a vehicle, or the video is about something else
+MOST_MISSED = 2  # looks in a row without a vehicle that do not end a part
+STRAY = 60.0  # degrees: a look this far off both its neighbours, which agree, is wrong
+STILL = 3.0  # degrees: within this of an end nobody has begun to walk, or has stopped
+OFF_CENTRE = 0.35  # of a moment's spacing: how far sharpness may draw a frame from its moment
+
+
+@dataclass(frozen=True)
+class Look:
+    """The main vehicle at one moment; `azimuth` None where none was seen from outside."""
+
+    time: float
+    azimuth: float | None
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A part of a video that circles the vehicle.
+
+    `times` and `turned` say how far the view has gone round at which second: degrees that grow from
+    0, at most 360. `first` is the azimuth at the start, `direction` +1 where azimuths grow.
+    """
+
+    times: tuple[float, ...]
+    turned: tuple[float, ...]
+    first: float
+    direction: int
+
+    @property
+    def start(self) -> float:
+        """Its first second."""
+        return self.times[0]
+
+    @property
+    def end(self) -> float:
+        """Its last second."""
+        return self.times[-1]
+
+    def azimuth_at(self, time: float) -> float:
+        """The azimuth at a second of the turn, in [0, 360)."""
+        gone = float(np.interp(time, self.times, self.turned))
+        return float((self.first + self.direction * gone) % 360)
+
+
+def find_turn(looks: Sequence[Look]) -> Turn:
+    """The turn that a video's looks, in order of time, show: its first full circle, or all of a
+    walk that leaves a gap of at most MOST_GAP.
+
+    Raises Refused: no_vehicle, not_a_turn.
+    """
+    seen = sum(look.azimuth is not None for look in looks)
+    if seen < max(3, LEAST_SEEN * len(looks)):
+        raise Refused(
+            "no_vehicle",
+            "The video hardly shows a whole car from outside; walk around it at five steps' "
+            "distance.",
+        )
+    best: tuple[float, Turn | None] = (-1.0, None)
+    for part in _parts(looks):
+        turn = _turn_of(part)
+        if turn.turned[-1] > best[0]:
+            best = turn.turned[-1], turn
+    covered, found = best
+    if found is None or covered < LEAST_TURN:
+        raise Refused(
+            "not_a_turn",
+            f"The video goes {max(0.0, covered):.0f} of 360 degrees round the car; a 360 view "
+            "needs one walk all around it.",
+        )
+    return found
+
+
+def moments_of(
+    turn: Turn, times: Sequence[float], sharpness: Sequence[float], count: int
+) -> list[int]:
+    """Indices of at most `count` frames: the sharpest near each of `count` equidistant moments.
+
+    `times` are those of all frames that were kept, in order. Where the turn holds no more than
+    `count` of them, all are taken; a moment without a frame near it has none.
+    """
+    inside = [i for i, time in enumerate(times) if turn.start <= time <= turn.end]
+    if len(inside) <= count:
+        return inside
+    spacing = (turn.end - turn.start) / count
+    chosen = []
+    for moment in range(count):
+        middle = turn.start + (moment + 0.5) * spacing
+        near = [i for i in inside if abs(times[i] - middle) <= spacing / 2]
+        if near:
+            chosen.append(
+                max(
+                    near,
+                    key=lambda i: (
+                        sharpness[i]
+                        * float(np.exp(-(((times[i] - middle) / (OFF_CENTRE * spacing)) ** 2)))
+                    ),
+                )
+            )
+    return sorted(set(chosen))
+
+
+def _parts(looks: Sequence[Look]) -> list[list[Look]]:
+    """Stretches in which the vehicle is seen, gaps of MOST_MISSED looks allowed."""
+    parts: list[list[Look]] = [[]]
+    missed = 0
+    for look in looks:
+        if look.azimuth is not None:
+            if missed > MOST_MISSED:
+                parts.append([])
+            parts[-1].append(look)
+            missed = 0
+        else:
+            missed += 1
+    return [part for part in parts if len(part) >= 3]
+
+
+def _turn_of(part: Sequence[Look]) -> Turn:
+    """How far the looks go round, one way."""
+    kept = without_strays(part)
+    times = np.array([look.time for look in kept])
+    angles = unwrapped([look.azimuth or 0.0 for look in kept])
+    weights = np.array([max(look.confidence, 0.05) for look in kept])
+    direction = 1 if angles[-1] >= angles[0] else -1
+    turned = rising(direction * angles, weights)
+    turned[1:-1] = (turned[:-2] + 2 * turned[1:-1] + turned[2:]) / 4
+    begun = int(np.flatnonzero(turned <= turned[0] + STILL)[-1])
+    # A full circle ends half a frame before its start comes round again.
+    over = np.flatnonzero(turned > turned[begun] + 360.0 - STILL)
+    stopped = int(np.flatnonzero(turned >= turned[-1] - STILL)[0])
+    last = min(stopped, int(over[0]) - 1 if over.size else stopped)
+    if last <= begun:
+        begun, last = 0, len(kept) - 1
+    part_turned = turned[begun : last + 1] - turned[begun]
+    part_times = times[begun : last + 1]
+    if over.size and int(over[0]) <= stopped:
+        # The circle closes between two looks: go on to just before that second.
+        close = float(np.interp(turned[begun] + 360.0 - STILL, turned[last:], times[last:]))
+        if close > part_times[-1]:
+            part_times = np.append(part_times, close)
+            part_turned = np.append(part_turned, 360.0 - STILL)
+    return Turn(
+        tuple(part_times.tolist()),
+        tuple(part_turned.tolist()),
+        float(direction * turned[begun] % 360),
+        direction,
+    )
+
+
+def without_strays(part: Sequence[Look]) -> list[Look]:
+    """The looks, but for those that contradict both neighbours while these agree."""
+    azimuths = [look.azimuth or 0.0 for look in part]
+    kept = []
+    for i, look in enumerate(part):
+        if 0 < i < len(part) - 1:
+            before, after = azimuths[i - 1], azimuths[i + 1]
+            if (
+                apart(before, after) <= STRAY
+                and apart(azimuths[i], before) > STRAY
+                and apart(azimuths[i], after) > STRAY
+            ):
+                continue
+        kept.append(look)
+    return kept
+
+
+def apart(a: float, b: float) -> float:
+    """Degrees between two directions, 0 to 180."""
+    return abs((a - b + 180) % 360 - 180)
+
+
+def unwrapped(azimuths: Sequence[float]) -> Floats:
+    """The same directions without the jump at 360: each within 180 degrees of the one before."""
+    return np.asarray(np.unwrap(np.asarray(azimuths, np.float64), period=360.0))
+
+
+def rising(values: Floats, weights: Floats) -> Floats:
+    """The nearest sequence that never falls, in weighted squares (pool adjacent violators)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        block = (value, weight, 1)
+        while blocks and blocks[-1][0] > block[0]:
+            mean, heavy, count = blocks.pop()
+            total = heavy + block[1]
+            block = ((mean * heavy + block[0] * block[1]) / total, total, count + block[2])
+        blocks.append(block)
+    return np.concatenate([np.full(count, mean) for mean, _, count in blocks])
+
+
+def gaps_of(azimuths: Sequence[float]) -> tuple[float, ...]:
+    """Degrees from each azimuth to the next and from the last to the first, each in [0, 360)."""
+    following = [*azimuths[1:], *azimuths[:1]]
+    return tuple(round((b - a) % 360, 1) for a, b in zip(azimuths, following, strict=True))

@@ -1,0 +1,116 @@
+"""Retiring a sold or deleted vehicle: its partition and working files go, its uploads stay.
+
+What keeps it retired is the marker `raw/{vehicle}/_ARCHIVED`: it lies among the uploads, so that
+whoever lists them sees it, and it is older than any upload that is to bring the vehicle back.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.operations.run_index import busy
+from okla_assets.vehicle_runs import vehicles
+from resources.errors import BadInput
+from resources.storage.media_store import MediaStore, ObjectInfo
+
+
+def is_archived(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> bool:
+    """Whether these uploads, the marker among them, are of a vehicle that stays retired.
+
+    In doubt, for S3 counts in seconds, an upload is newer.
+    """
+    marker = keys.archived_marker(vehicle)
+    found = {info.key: info.modified for info in objects}
+    archived = found.pop(marker, None)
+    return archived is not None and all(archived > arrived for arrived in found.values())
+
+
+def archive(
+    vehicle: keys.VehicleId,
+    store: MediaStore,
+    instance: dg.DagsterInstance,
+    *,
+    processed: bool = False,
+    raw: bool = False,
+) -> int:
+    """Retires the vehicle; how many files were removed. Again, it completes what was cut short.
+
+    `processed` also removes what buyers see, `raw` what the seller uploaded. Raises BadInput where
+    a run of the vehicle waits or is in progress, or there is no such vehicle.
+    """
+    marker = keys.archived_marker(vehicle)
+    uploads = [info.key for info in store.list(keys.raw_folder(vehicle))]
+    known = instance.has_dynamic_partition(str(vehicles.name), vehicle)
+    if not (uploads or known or any(True for _ in store.list(keys.processed_folder(vehicle)))):
+        raise BadInput(f"there is no vehicle {vehicle}")
+    # The marker first: from here on no sensor starts a run; one that had just started is seen.
+    if uploads:
+        store.put(marker, b"")
+    if busy(instance, [vehicle]):
+        if marker not in uploads:
+            store.delete(marker)
+        raise BadInput(
+            f"a run of {vehicle} waits or is in progress; cancel it, or archive when it has ended"
+        )
+    instance.delete_dynamic_partition(str(vehicles.name), vehicle)
+    removed = 0
+    if processed:
+        # First what names the files, so that no reader is sent to one that is gone.
+        removed += _remove([keys.listing(vehicle)], store)
+        removed += _remove_folder(keys.processed_folder(vehicle), store)
+    for folder in keys.vehicle_work(vehicle):
+        removed += _remove_folder(folder, store)
+    if raw:
+        removed += _remove([key for key in uploads if key != marker], store)
+        store.delete(marker)
+    return removed
+
+
+def _remove_folder(prefix: str, store: MediaStore) -> int:
+    return _remove([info.key for info in store.list(prefix)], store)
+
+
+def _remove(doomed: Sequence[str], store: MediaStore) -> int:
+    there = [key for key in doomed if store.stat(key) is not None]
+    for key in there:
+        store.delete(key)
+    return len(there)
+
+
+class ArchiveConfig(dg.Config):
+    """The vehicles to retire, and what of them goes with it."""
+
+    vehicles: list[str]
+    processed: bool = False
+    raw: bool = False
+
+
+@dg.op
+def archive_each(
+    context: dg.OpExecutionContext, config: ArchiveConfig, store: dg.ResourceParam[MediaStore]
+) -> None:
+    """Retires the configured vehicles; fails at the end where one could not be, naming it."""
+    refused: list[str] = []
+    for name in config.vehicles:
+        try:
+            removed = archive(
+                keys.parse_vehicle_id(name),
+                store,
+                context.instance,
+                processed=config.processed,
+                raw=config.raw,
+            )
+        except (BadInput, keys.BadVehicleId) as bad:
+            refused.append(str(bad))
+            context.log.error(str(bad))
+        else:
+            context.log.info(f"{name}: archived, {removed} files removed")
+    if refused:
+        raise dg.Failure("; ".join(refused), allow_retries=False)
+
+
+@dg.job(tags={"dagster/max_retries": "0"})
+def archive_vehicles() -> None:
+    """Sold or deleted vehicles leave Dagster and their working files go; uploads stay."""
+    archive_each()

@@ -1,0 +1,133 @@
+"""What Dagster knows of vehicles and their runs, asked so that 100 000 vehicles are no matter.
+
+Each function is one query or one a page. The index of an asset's partitions is Dagster's own and
+not public; the release is pinned.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from okla_assets import keys
+from okla_assets.vehicle_runs import vehicles
+
+LISTING = dg.AssetKey("listing")
+"""The last asset of the graph: a run that made it has made the vehicle."""
+PAGE = 1000
+
+WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+UNDER_WAY = (
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+NO_GOOD_END = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
+    """All vehicles that are partitions, a page at a time."""
+    cursor, more = None, True
+    while more:
+        page = instance.get_paginated_dynamic_partitions(
+            str(vehicles.name), limit=PAGE, ascending=True, cursor=cursor
+        )
+        yield [vehicle for name in page.results if (vehicle := _vehicle(name)) is not None]
+        cursor, more = page.cursor, page.has_more
+
+
+def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
+    """The vehicle that a run is about; None for a batch's own run."""
+    return _vehicle(run.tags.get(PARTITION_NAME_TAG, ""))
+
+
+def _vehicle(name: str) -> keys.VehicleId | None:
+    """None for a partition that a person added under a name that no vehicle can have."""
+    try:
+        return keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        return None
+
+
+def of_vehicles(wanted: Sequence[str], **filters: object) -> dg.RunsFilter:
+    """The filter for runs of these vehicles."""
+    return dg.RunsFilter(tags={PARTITION_NAME_TAG: list(wanted)}, **filters)  # type: ignore[arg-type]
+
+
+def busy(
+    instance: dg.DagsterInstance, wanted: Sequence[str] | None = None
+) -> frozenset[keys.VehicleId]:
+    """Vehicles, of those wanted, of which a run waits or is in progress."""
+    statuses = [*WAITING, *UNDER_WAY]
+    filters = (
+        dg.RunsFilter(statuses=statuses)
+        if wanted is None
+        else of_vehicles(wanted, statuses=statuses)
+    )
+    found: set[keys.VehicleId] = set()
+    cursor = None
+    while runs := instance.get_runs(filters, limit=PAGE, cursor=cursor):
+        found.update(v for run in runs if (v := vehicle_of_run(run)) is not None)
+        cursor = runs[-1].run_id
+    return frozenset(found)
+
+
+def materialized(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:
+    """Storage id of the last materialization of each vehicle's listing; larger is later."""
+    return _latest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION, page)
+
+
+def attempts(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:
+    """Storage id of the start of each vehicle's last run, on the same scale."""
+    return _latest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, page)
+
+
+def _latest(
+    instance: dg.DagsterInstance, event: dg.DagsterEventType, page: Collection[str]
+) -> Mapping[str, int]:
+    if not page:  # which Dagster would take for "all"
+        return {}
+    return instance.get_latest_storage_id_by_partition(LISTING, event, set(page))
+
+
+def listing_versions(instance: dg.DagsterInstance, page: Sequence[str]) -> Mapping[str, str]:
+    """Data version of each vehicle's listing."""
+    found = instance.event_log_storage.get_latest_tags_by_partition(
+        LISTING,
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        [DATA_VERSION_TAG],
+        asset_partitions=list(page),
+    )
+    return {vehicle: next(iter(tags.values())) for vehicle, tags in found.items()}
+
+
+def last_ends(
+    instance: dg.DagsterInstance, wanted: Sequence[str]
+) -> Mapping[keys.VehicleId, dg.DagsterRunStatus]:
+    """How the last of each vehicle's runs ended that did not succeed."""
+    ends: dict[keys.VehicleId, dg.DagsterRunStatus] = {}
+    if wanted:
+        for run in instance.get_runs(of_vehicles(wanted, statuses=list(NO_GOOD_END))):
+            vehicle = vehicle_of_run(run)
+            if vehicle is not None:
+                ends.setdefault(vehicle, run.status)
+    return ends
+
+
+def made_at(instance: dg.DagsterInstance, storage_ids: Sequence[int]) -> Mapping[int, datetime]:
+    """When these materializations of listings were recorded."""
+    times: dict[int, datetime] = {}
+    for start in range(0, len(storage_ids), PAGE):
+        some = storage_ids[start : start + PAGE]
+        found = instance.fetch_materializations(
+            dg.AssetRecordsFilter(LISTING, storage_ids=some), limit=len(some)
+        )
+        times |= {r.storage_id: datetime.fromtimestamp(r.timestamp, UTC) for r in found.records}
+    return times
+
+
+def last_run(instance: dg.DagsterInstance, vehicle: keys.VehicleId) -> dg.RunRecord | None:
+    """The vehicle's newest run."""
+    return next(iter(instance.get_run_records(of_vehicles([vehicle]), limit=1)), None)

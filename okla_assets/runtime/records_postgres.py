@@ -1,0 +1,71 @@
+"""Dagster's records in PostgreSQL, over connections that are kept."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_url_from_config,
+)
+
+from okla_assets.runtime.records import RemembersPartitions
+
+if TYPE_CHECKING:
+    from dagster_postgres.auth import PgTokenProvider
+
+KEPT = 2
+"""Connections that a process holds open; threads that want more at once get more for that time."""
+
+
+class KeptPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
+    """As Dagster's, but remembers partitions."""
+
+    def dispose(self) -> None:
+        """Closes the connections that all three storages share.
+
+        Dagster opens an instance for each tick of a sensor: what it holds must not wait for the
+        garbage collector, or the database runs out of connections.
+        """
+        super().dispose()
+        self._engine.dispose()
+
+
+class KeptPostgres(DagsterPostgresStorage):
+    """As Dagster's, but all three storages share an engine that keeps connections."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: "PgTokenProvider | None" = None,
+    ) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        self._event_log_storage = KeptPostgresEventLog(
+            postgres_url, should_autocreate_tables=False, token_provider=token_provider
+        )
+        engine = create_pg_engine(
+            postgres_url,
+            token_provider,
+            isolation_level="AUTOCOMMIT",
+            pool_size=KEPT,
+            max_overflow=-1,
+            pool_pre_ping=True,  # a database that was started again is met by a new connection
+        )
+        for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            storage._engine = engine
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "KeptPostgres":
+        """What dagster.yaml makes."""
+        return cls(
+            postgres_url=pg_url_from_config(config_value),
+            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
+            inst_data=inst_data,
+            token_provider=get_token_provider_from_config(config_value),
+        )

@@ -1,0 +1,158 @@
+"""Plates on the frames of a walk-around: found on some, followed through all, masked on each."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from okla_assets import keys
+from okla_assets.contract import Box, FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.imaging import geometry
+from okla_assets.steps.costs import Meter
+from okla_assets.steps.per_photo import Outputs
+from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
+from okla_assets.steps.stages import batch_of, in_batches
+from okla_assets.steps.step_cache import digest_of
+from resources.ahead import AT_ONCE, mapped, work_ahead
+from resources.models.base import PlateDetector, Rgb
+from resources.models.plates_onnx import as_quad
+from resources.storage.media_store import MediaStore
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.plates.tracks import Spot
+
+STEP = 2
+"""Frames from one that the full detector looks at to the next; it looks at the last one too."""
+
+
+@dataclass(frozen=True)
+class _Looker:
+    """Both detectors on the frames of one vehicle."""
+
+    frames: Sequence[Frame]
+    masks: Sequence[Mask]
+    store: MediaStore
+    detector: PlateDetector
+    quick: PlateDetector
+    meter: Meter
+
+    def picture(self, i: int) -> Rgb:
+        """Frame `i`, plates and all."""
+        from okla_assets.imaging.photo import codec
+
+        return codec.decode_own(self.store.get(self.frames[i].work_key))
+
+    def boxes(self, i: int) -> list[Box]:
+        """The vehicles of frame `i`, the main one first."""
+        return vehicle_boxes(self.masks[i], 1.0)
+
+    def look(self, at: Sequence[int], detector: PlateDetector) -> "list[list[Spot]]":
+        """What a detector finds on each of these frames and is to be believed."""
+        from okla_assets.imaging import plates
+        from okla_assets.imaging.plates.tracks import Spot
+
+        spots = []
+        with closing(work_ahead(at, self.picture, AT_ONCE, AT_ONCE, "frames")) as read:
+            for batch in in_batches(at, batch_of([detector])):
+                pictures = [future.result() for _, future in islice(read, len(batch))]
+                boxes = [self.boxes(i) for i in batch]
+                with self.meter.at_work(detector):
+                    found = detector.detect(pictures, boxes)
+                for vehicles, candidates in zip(boxes, found, strict=True):
+                    spots.append(
+                        [
+                            Spot(np.array(c.quad, np.float32), c.score)
+                            for c in candidates
+                            if plates.believed(c.box, c.score, c.agreement, vehicles, False)
+                        ]
+                    )
+        return spots
+
+
+def find_on_frames(
+    vehicle: keys.VehicleId,
+    frames: Sequence[Frame],
+    masks: Sequence[Mask],
+    digest: str,
+    masking: Masking,
+    store: MediaStore,
+    detector: PlateDetector,
+    quick: PlateDetector,
+    meter: Meter,
+    advance: Callable[[str], None],
+) -> tuple[list[PhotoPlates], Outputs]:
+    """One row a frame and the masked copies, by key.
+
+    `detector` looks at every STEP-th frame and wherever a plate comes or goes; `quick`, a cheap
+    one, at the others: it tells just where a known plate is by then, and what it finds beyond the
+    known ones brings `detector` back. `digest` names all that the rows are made from.
+    """
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.plates import tracks
+
+    looker = _Looker(frames, masks, store, detector, quick, meter)
+    sightings = _sightings(looker)
+
+    def masked(numbered: "tuple[int, list[Spot]]") -> tuple[PhotoPlates, bytes]:
+        i, spots = numbered
+        copy = store.get(frames[i].work_key)
+        quads = [as_quad(spot.quad) for spot in spots]
+        own = digest_of("frame-plates", digest, frames[i].number)
+        row = PhotoPlates(
+            number=frames[i].number,
+            plates=_found(spots, looker.boxes(i)),
+            masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
+            digest=own,
+            seconds=0,
+        )
+        picture = masked_copy(copy, codec.decode_own(copy), quads, masking)
+        advance(f"frame {row.number}")
+        return row, picture
+
+    made = mapped(enumerate(tracks.follow(sightings)), masked, "masking")
+    return [row for row, _ in made], {row.masked_key: picture for row, picture in made}
+
+
+def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
+    from okla_assets.imaging.plates import tracks
+
+    count = len(looker.frames)
+    sightings: list[list[Spot] | None] = [None] * count
+
+    def look_well(at: Sequence[int]) -> None:
+        for i, spots in zip(at, looker.look(at, looker.detector), strict=True):
+            sightings[i] = spots
+
+    look_well(sorted({*range(0, count, STEP), count - 1}))
+    look_well(tracks.undecided(sightings))
+    tracked = tracks.follow(sightings)
+    between = [i for i in range(count) if sightings[i] is None]
+    unknown = []
+    for i, seen in zip(between, looker.look(between, looker.quick), strict=True):
+        known = [tracks.matched(spot, tracked[i]) for spot in seen]
+        if any(track is None for track in known):
+            unknown.append(i)
+        else:
+            sightings[i] = [
+                tracks.fitted(track, spot)
+                for spot, track in zip(seen, known, strict=True)
+                if track is not None
+            ]
+    look_well(unknown)
+    return sightings
+
+
+def _found(spots: "Sequence[Spot]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:
+    from okla_assets.imaging import plates
+
+    return tuple(
+        FoundPlate(
+            quad=geometry.round_quad(as_quad(spot.quad)),
+            confidence=round(min(1.0, spot.score), 4),
+            vehicle=carrier(plates.owner(plates.quad_box(spot.quad), boxes)),
+        )
+        for spot in sorted(spots, key=lambda spot: -spot.score)
+    )

@@ -1,0 +1,213 @@
+"""What a person sees of a step in Dagster's UI: counts, times, a table, a contact sheet, a link.
+
+The event log keeps metadata for ever, so a materialization carries one contact sheet of at most
+8 KB and at most 60 table rows.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args
+
+import dagster as dg
+from pydantic import BaseModel
+
+from okla_assets.contract import (
+    Category,
+    Classification,
+    CloseUp,
+    Composite,
+    ListingPhoto,
+    Mask,
+    MaskStatus,
+    Photo,
+    PhotoPlates,
+    RefusedFile,
+    Treatment,
+)
+from okla_assets.steps.step_cache import digest_of
+from resources.ahead import mapped
+from resources.storage.media_store import MediaStore
+
+TableT = TypeVar("TableT", bound=BaseModel)
+Cell = str | int | float | None
+
+MASK_STATUSES: tuple[MaskStatus, ...] = get_args(MaskStatus)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
+
+MOST_ROWS = 60
+MOST_PICTURES = 36
+SHEET_BYTES = 8 * 1024 * 3 // 4  # base64 makes four characters of three bytes
+
+
+def result(
+    context: dg.AssetExecutionContext,
+    table: TableT,
+    store: MediaStore,
+    *,
+    counts: Mapping[str, int],
+    computed: int,
+    seconds: float,
+    rows: Sequence[Mapping[str, Cell]],
+    pictures: Sequence[str],
+    link: str,
+    extra: Mapping[str, str | float] | None = None,
+    data_version: str | None = None,
+) -> dg.MaterializeResult[TableT]:
+    """The asset's table with its metadata; `data_version` is the table's digest where not given.
+
+    `computed` photos took `seconds`; the rest was reused. The contact sheet is made only when
+    something was computed, for otherwise the last one still shows the truth.
+    """
+    metadata: dict[str, dg.MetadataValue[Any]] = {}
+    if computed and pictures:
+        metadata["preview"] = _preview(store, pictures)
+    metadata |= {
+        **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
+        "computed": dg.MetadataValue.int(computed),
+        "seconds": dg.MetadataValue.float(round(seconds, 2)),
+        "files": dg.MetadataValue.url(store.url(link)),
+        **{
+            name: dg.MetadataValue.text(v) if isinstance(v, str) else dg.MetadataValue.float(v)
+            for name, v in (extra or {}).items()
+        },
+    }
+    if computed:
+        metadata["seconds_a_photo"] = dg.MetadataValue.float(round(seconds / computed, 2))
+    if rows:
+        metadata["photos"] = _table(rows)
+    return dg.MaterializeResult(
+        value=table,
+        metadata=metadata,
+        data_version=dg.DataVersion(data_version or short_digest(table)),
+    )
+
+
+def short_digest(table: BaseModel) -> str:
+    """What tells one version of a table from another."""
+    return digest_of(table)[:16]
+
+
+def _table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue[Any]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({c: "" if row.get(c) is None else row[c] for c in columns})
+            for row in rows[:MOST_ROWS]
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn(c) for c in columns]),
+    )
+
+
+def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any]:
+    from okla_assets.imaging.photo.codec import decode_own
+    from okla_assets.imaging.photo.contact_sheet import contact_sheet
+
+    step = -(-len(pictures) // MOST_PICTURES)
+    shown = mapped(pictures[::step], lambda key: decode_own(store.get(key)), "preview")
+    sheet = contact_sheet(shown, SHEET_BYTES)
+    return dg.MetadataValue.md(
+        f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet).decode()})"
+    )
+
+
+def photo_row(photo: Photo) -> dict[str, Cell]:
+    """An accepted photo."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "size": f"{photo.width} x {photo.height}",
+        "says": ", ".join(photo.notes)
+        + (f" repeats photo {photo.duplicate_of}" if photo.duplicate_of else ""),
+        "sha256": photo.source_sha256,
+        "etag": photo.source_etag,
+    }
+
+
+def refused_row(refused: RefusedFile) -> dict[str, Cell]:
+    """A refused file."""
+    return {
+        "photo": "",
+        "file": refused.source_key.rsplit("/", 1)[-1],
+        "size": "refused",
+        "says": f"{refused.reason}: {refused.detail}",
+    }
+
+
+def mask_row(photo: Photo, mask: Mask) -> dict[str, Cell]:
+    """A photo's main vehicle."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "status": mask.status,
+        "agreement": mask.agreement,
+        "vehicle box": None
+        if mask.vehicle_box is None
+        else " ".join(f"{v:.0f}" for v in mask.vehicle_box),
+    }
+
+
+def view_row(photo: Photo, view: Classification) -> dict[str, Cell]:
+    """What a photo shows."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "category": f"{view.category} {view.category_confidence:.2f}",
+        "angle": None if view.angle is None else f"{view.angle} {view.angle_confidence or 0:.2f}",
+        "side": view.side,
+        "quality": view.quality.score,
+        "issues": ", ".join(view.quality.issues),
+    }
+
+
+def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, Cell]:
+    """A photo's plates."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "plates": len(row.plates),
+        "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
+    }
+
+
+def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
+    """A finished photo."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "treatment": composite.treatment,
+        "reason": composite.reason,
+        "finished": composite.withheld or _file(composite.processed_key),
+    }
+
+
+def close_up_row(photo: Photo, row: CloseUp) -> dict[str, Cell]:
+    """A close-up's places, or why it has none."""
+    return {
+        "photo": photo.number,
+        "file": photo.name,
+        "on photos": " ".join(str(s.on_photo) for s in row.spots if s.on_photo is not None),
+        "on frames": " ".join(str(s.on_frame) for s in row.spots if s.on_frame is not None),
+        "by hand": "yes" if any(spot.by_hand for spot in row.spots) else "",
+        "matches": max((spot.matches for spot in row.spots), default=None),
+        "reason": row.reason,
+    }
+
+
+def listing_row(photo: ListingPhoto) -> dict[str, Cell]:
+    """A photo as published."""
+    return {
+        "photo": photo.number,
+        "category": photo.category,
+        "angle": photo.angle,
+        "side": photo.side,
+        "treatment": photo.treatment,
+        "quality": photo.quality.score,
+        "finished": photo.withheld or _file(photo.processed_key),
+        "made of": photo.source_key,
+        "sha256": photo.source_sha256,
+    }
+
+
+def _file(key: str | None) -> str:
+    return (key or "").rsplit("/", 1)[-1]

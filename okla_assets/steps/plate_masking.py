@@ -1,0 +1,93 @@
+"""How a vehicle's plates are covered, on photos and on frames alike."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from okla_assets import keys
+from okla_assets.assets.raw_photos import WORKING_QUALITY
+from okla_assets.contract import Box, Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
+from okla_assets.imaging import geometry
+from resources.models.base import Quad, Rgb
+from resources.storage.media_store import MediaStore
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.plates import Rgba
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How plates are covered; `logo` holds the owner's PNG where the style is logo."""
+
+    style: PlateStyle
+    logo: bytes | None = None
+
+    @property
+    def fingerprint(self) -> tuple[str, str | None]:
+        """Two equal fingerprints cover alike."""
+        return self.style, None if self.logo is None else hashlib.sha256(self.logo).hexdigest()
+
+    def picture(self) -> "Rgba | None":
+        """The logo's pixels, RGBA uint8 (h, w, 4)."""
+        from okla_assets.imaging.photo import codec
+
+        return None if self.logo is None else codec.decode_rgba(self.logo)
+
+
+def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, tuple[str, ...]]:
+    """How this vehicle's plates are covered, and what of that could not be had.
+
+    A logo that is missing or no picture must not bare a plate: it is named and `fill` is used.
+    """
+    from okla_assets.imaging.photo import codec
+
+    style: PlateStyle = options.license_plate_mask_type if options.mask_license_plate else "none"
+    if style != "logo":
+        return Masking(style), ()
+    problem = f"license_plate_mask_type: logo needs a picture at {keys.PLATE_LOGO}"
+    if store.stat(keys.PLATE_LOGO) is None:
+        return Masking("fill"), (f"{problem}; plates are filled instead",)
+    logo = store.get(keys.PLATE_LOGO)
+    try:
+        codec.decode_rgba(logo)
+    except ValueError:
+        return Masking("fill"), (f"{problem}, and that file is none; plates are filled instead",)
+    return Masking("logo", logo), ()
+
+
+def masked_copy(copy: bytes, picture: Rgb, quads: Sequence[Quad], masking: Masking) -> bytes:
+    """The copy (JPEG) whose pixels are `picture`, its plates covered.
+
+    Without a plate it is handed on as it is, not encoded once more.
+    """
+    import numpy as np
+
+    from okla_assets.imaging import plates
+    from okla_assets.imaging.photo import codec
+
+    if not quads or masking.style == "none":
+        return copy
+    corners = [np.array(quad, np.float32) for quad in quads]
+    masked = plates.mask_plates(picture, corners, masking.style, masking.picture())
+    return codec.encode_jpeg(masked, WORKING_QUALITY, subsampling444=True)
+
+
+def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
+    """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
+    main = [] if mask.vehicle_box is None else [mask.vehicle_box]
+    return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
+
+
+def surely_interior(view: Classification) -> bool:
+    """Whether only a cabin can be seen; an open tailgate may look like one and carry a plate."""
+    from okla_assets.imaging import plates
+
+    return view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
+
+
+def carrier(index: int | None) -> PlateCarrier:
+    """What `plates.owner` says of a plate, in the contract's words."""
+    if index is None:
+        return "none"
+    return "main" if index == 0 else "other"

@@ -1,0 +1,280 @@
+"""Labelled photos through the network: the features of all looks, with what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from okla_assets.training.augment import (
+    Gray,
+    Shot,
+    angle_look,
+    category_looks,
+    mask_box,
+    mirror,
+    shrink,
+    whole_box,
+)
+from okla_assets.training.labels import LabelError, LabelledPhoto
+from resources.models import tiny_vit
+from resources.models.base import Box, Rgb
+from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES, Floats
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Halves = npt.NDArray[np.float16]
+FindBox = Callable[[Rgb], Box | None]
+Report = Callable[[str, float], None]
+
+_PHOTO_PX = 1024  # longest side a photo is read at
+_SCENE_PX = 512
+_SCENES = 64
+# A studio set shows each car from everywhere but always alike: real photos must outweigh it.
+_STUDIO_COPIES, _REAL_COPIES_TOTAL, _REAL_COPIES_MOST = 2, 2400, 12
+_REAL_WEIGHT = 3.0
+# Angular spread of an azimuth label, degrees: about half a bin.
+_AZIMUTH_SPREAD = 13.0
+
+
+@dataclass(frozen=True)
+class AngleTargets:
+    """What N looks show. `azimuth` (N, 16) soft bins, rows of zeros where unknown; `angle` and
+    `side` (N,) indices, -1 where unknown; `weight` (N,) of each look in the loss."""
+
+    azimuth: Floats
+    angle: Ints
+    side: Ints
+    weight: Floats
+
+    def rows(self, chosen: Ints | Bools) -> AngleTargets:
+        """The targets of some of the looks."""
+        return AngleTargets(
+            self.azimuth[chosen], self.angle[chosen], self.side[chosen], self.weight[chosen]
+        )
+
+
+@dataclass(frozen=True)
+class AngleSamples:
+    """Looks at vehicles: `grids` (N, 7, 7, 320); `owner` (N,) is the photo each was taken of."""
+
+    grids: Halves
+    targets: AngleTargets
+    owner: Ints
+
+
+@dataclass(frozen=True)
+class CategorySamples:
+    """Looks at whole photos and at parts: `means` (N, 320), `category` and `owner` (N,)."""
+
+    means: Floats
+    category: Ints
+    owner: Ints
+
+
+@dataclass(frozen=True)
+class CleanLooks:
+    """The held-out photos as they are: `means` (N, 320) of each, and `grids` (2N, 7, 7, 320) of its
+    crop followed by the crop's mirror image."""
+
+    photos: list[LabelledPhoto]
+    means: Floats
+    grids: Floats
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All that is trained on and measured with."""
+
+    angles: AngleSamples
+    categories: CategorySamples
+    clean: CleanLooks
+
+    def without(self, held: Bools) -> Samples:
+        """Only the looks at photos that are not held out."""
+        angles, categories = self.angles, self.categories
+        seen, known = ~held[angles.owner], ~held[categories.owner]
+        return Samples(
+            AngleSamples(angles.grids[seen], angles.targets.rows(seen), angles.owner[seen]),
+            CategorySamples(
+                categories.means[known], categories.category[known], categories.owner[known]
+            ),
+            self.clean,
+        )
+
+
+def collect_samples(
+    session: onnxruntime.InferenceSession,
+    photos: list[LabelledPhoto],
+    held: Bools,
+    find_box: FindBox | None,
+    rng: np.random.Generator,
+    report: Report,
+) -> Samples:
+    """Augmented looks at every photo, and clean ones at those that are `held` (N,) out."""
+    scenes = _scenes(photos, rng)
+    grids, clean_grids = _Features(session), _Features(session)
+    means, clean_means = (_Features(session, tiny_vit.mean_features) for _ in range(2))
+    angle_owner: list[int] = []
+    mirrored: list[bool] = []
+    category_owner: list[int] = []
+    category: list[int] = []
+    real = sum(photo.angle is not None and photo.mask is None for photo in photos)
+    real_copies = int(np.clip(_REAL_COPIES_TOTAL // max(1, real), 2, _REAL_COPIES_MOST))
+    for number, photo in enumerate(photos):
+        report("features", number / len(photos))
+        shot = read_shot(photo, find_box)
+        if photo.angle is not None:
+            for _ in range(real_copies if shot.mask is None else _STUDIO_COPIES):
+                look, flipped = angle_look(shot, scenes, rng)
+                grids.add(look)
+                angle_owner.append(number)
+                mirrored.append(flipped)
+        if photo.category is not None:
+            for look, shown in category_looks(shot, photo.category, scenes, rng):
+                means.add(look)
+                category_owner.append(number)
+                category.append(CATEGORIES.index(shown))
+        if held[number]:
+            crop = tiny_vit.vehicle_crop(shot.picture, shot.box)
+            clean_grids.add(crop)
+            clean_grids.add(mirror(crop))
+            clean_means.add(tiny_vit.squash(shot.picture))
+    return Samples(
+        AngleSamples(
+            grids.features(),
+            angle_targets([photos[n] for n in angle_owner], mirrored),
+            np.array(angle_owner, np.int64),
+        ),
+        CategorySamples(
+            means.features().astype(np.float32),
+            np.array(category, np.int64),
+            np.array(category_owner, np.int64),
+        ),
+        CleanLooks(
+            [photo for photo, out in zip(photos, held, strict=True) if out],
+            clean_means.features().astype(np.float32),
+            clean_grids.features().astype(np.float32),
+        ),
+    )
+
+
+def angle_targets(photos: list[LabelledPhoto], mirrored: list[bool]) -> AngleTargets:
+    """The targets of one look a photo, as it is or mirrored."""
+    azimuth = np.zeros((len(photos), BINS), np.float32)
+    angle, side = np.full(len(photos), -1, np.int64), np.full(len(photos), -1, np.int64)
+    weight = np.ones(len(photos), np.float32)
+    for n, (photo, flipped) in enumerate(zip(photos, mirrored, strict=True)):
+        if photo.angle is not None:
+            angle[n] = ANGLES.index(photo.angle)
+        if photo.side is not None:
+            side[n] = SIDES.index(photo.side) ^ int(flipped)
+        if photo.azimuth_deg is not None:
+            azimuth[n] = _soft_bins(-photo.azimuth_deg if flipped else photo.azimuth_deg)
+        if photo.mask is None:
+            weight[n] = _REAL_WEIGHT
+    return AngleTargets(azimuth, angle, side, weight)
+
+
+def _soft_bins(azimuth_deg: float) -> Floats:
+    off = (azimuth_deg - BIN_DEG * np.arange(BINS) + 180.0) % 360.0 - 180.0
+    near = np.exp(-(off**2) / (2 * _AZIMUTH_SPREAD**2))
+    return np.asarray(near / near.sum(), np.float32)
+
+
+class _Features:
+    """Passes pictures through the network in batches; keeps the grids, or what `reduce` makes of
+    them, as float16 to save memory."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        reduce: Callable[[Floats], Floats] | None = None,
+    ) -> None:
+        self._session, self._reduce = session, reduce
+        self._waiting: list[Rgb] = []
+        self._done: list[Halves] = []
+
+    def add(self, picture: Rgb) -> None:
+        self._waiting.append(picture)
+        if len(self._waiting) >= 32:
+            self._flush()
+
+    def features(self) -> Halves:
+        self._flush()
+        return np.concatenate(self._done)
+
+    def _flush(self) -> None:
+        grids = tiny_vit.grid_features(self._session, self._waiting)
+        kept = self._reduce(grids) if self._reduce else grids
+        self._done.append(kept.astype(np.float16))
+        self._waiting.clear()
+
+
+def _scenes(photos: list[LabelledPhoto], rng: np.random.Generator) -> list[Rgb]:
+    """Backgrounds to paste vehicles on: photos that show no whole vehicle."""
+    rows = [photo for photo in photos if photo.category in ("interior", "misc")]
+    chosen = rng.permutation(len(rows))[:_SCENES]
+    return [shrink(_read_photo(rows[n])[0], _SCENE_PX) for n in chosen]
+
+
+def read_shot(photo: LabelledPhoto, find_box: FindBox | None) -> Shot:
+    """The photo, its vehicle where the table's box says, else the mask, else `find_box`, else all.
+
+    Raises `LabelError`, naming the row, for a photo, mask or box that cannot be used.
+    """
+    picture, scale = _read_photo(photo)
+    mask = _read_mask(photo, picture)
+    box: Box | None = None
+    if photo.box is not None:
+        box = _scaled(photo.box, scale, picture, photo.where)
+    elif mask is not None:
+        box = mask_box(mask)
+    elif find_box is not None and photo.category in (None, "exterior"):
+        box = find_box(picture)
+    return Shot(picture, mask, box or whole_box(picture))
+
+
+def _read_photo(photo: LabelledPhoto) -> tuple[Rgb, float]:
+    """The upright photo, at most 1024 px long, and its size as a share of the file's."""
+    try:
+        with Image.open(photo.path) as file:
+            longest = max(file.size)
+            file.draft("RGB", (_PHOTO_PX, _PHOTO_PX))
+            picture = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise LabelError(f"{photo.where}, file: cannot be read: {photo.path.name}") from error
+    picture = shrink(picture, _PHOTO_PX)
+    return picture, max(picture.shape[:2]) / longest
+
+
+def _read_mask(photo: LabelledPhoto, picture: Rgb) -> Gray | None:
+    """The mask at the picture's size, 255 = vehicle; None where there is none."""
+    if photo.mask is None:
+        return None
+    try:
+        with Image.open(photo.mask) as file:
+            mask = np.asarray(file.convert("L"))
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{photo.where}, mask: cannot be read: {photo.mask.name}") from error
+    if not (mask > 127).any():
+        raise LabelError(f"{photo.where}, mask: shows no vehicle: {photo.mask.name}")
+    height, width = picture.shape[:2]
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _scaled(box: Box, scale: float, picture: Rgb, where: str) -> Box:
+    """The table's box in pixels of `picture`."""
+    height, width = picture.shape[:2]
+    x, y, w, h = (scale * value for value in box)
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise LabelError(f"{where}, box: lies outside of the photo")
+    return x, y, w, h

@@ -1,0 +1,144 @@
+"""Mattes of a turn: SAM 2 on every fourth of 36 frames, U2-Net on all.
+
+The method is in `imaging.turn.propagation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
+from resources.models.sam2_onnx import Sam2Onnx
+from resources.models.u2net_onnx import U2NetOnnx
+
+METHOD = 2  # of `imaging.turn.propagation`, for the fingerprint
+
+
+class CarriedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """SAM 2's silhouettes carried from key frames, U2-Net's edge.
+
+    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 looks at it too; one
+    that contradicts them even then is given agreement 0.
+    """
+
+    sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
+    saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
+
+    def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+        """One matte a frame, in the order of the turn, steady from frame to frame."""
+        from okla_assets.imaging.turn import propagation
+
+        work = _Turn(self.sam2, self.saliency, frames, boxes)
+        exact = propagation.key_frames(len(frames))
+        for i in exact:
+            work.look(i)
+        for i in sorted(set(range(len(frames))) - set(exact)):
+            work.carry(i, exact)
+            if work.agreement[i] < propagation.LEAST_AGREEMENT:
+                work.look(i)
+        for i in propagation.jumps(work.grids()):
+            work.look(i)
+        for i in propagation.jumps(work.grids()):
+            work.agreement[i] = 0.0
+        return work.mattes()
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings."""
+        return f"carried:{METHOD}:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights it uses."""
+        return self.sam2.models() + self.saliency.models()
+
+
+class _Turn:
+    """What is known of each frame so far: the alpha of its crop, and how far two opinions agree."""
+
+    def __init__(
+        self, sam2: Sam2Onnx, saliency: U2NetOnnx, frames: Sequence[Rgb], boxes: Sequence[Box]
+    ) -> None:
+        from okla_assets.imaging.matte import cutout
+
+        self._sam2, self._saliency = sam2, saliency
+        self._frames, self._boxes = frames, boxes
+        self._crops = [
+            cutout.crop_box(box, frame.shape[1], frame.shape[0])
+            for frame, box in zip(frames, boxes, strict=True)
+        ]
+        self._alphas: dict[int, Alpha] = {}
+        self._salient: dict[int, Alpha] = {}
+        self._grey: dict[int, npt.NDArray[np.uint8]] = {}
+        self._distance: dict[int, npt.NDArray[np.float32]] = {}
+        self._looked: set[int] = set()
+        self.agreement: dict[int, float] = {}
+
+    def look(self, i: int) -> None:
+        """The full recipe on one frame; once."""
+        from okla_assets.imaging.matte import cutout
+        from okla_assets.imaging.turn import propagation
+
+        if i in self._looked:
+            return
+        self._looked.add(i)
+        crop, (left, top, _, _) = self._crop(i), self._crops[i]
+        x, y, w, h = self._boxes[i]
+        logits = self._sam2.logits(crop, (x - left, y - top, w, h))
+        alpha, self.agreement[i] = cutout.fuse(logits, self._seen(i, crop), w)
+        self._alphas[i] = alpha
+        self._distance[i] = propagation.signed_distance(propagation.as_grid(alpha) > 0.5)
+
+    def carry(self, i: int, exact: Sequence[int]) -> None:
+        """The matte of one frame between two of the `exact` ones."""
+        from okla_assets.imaging.turn import propagation
+
+        before = max(k for k in exact if k < i)
+        after = min(k for k in exact if k > i)
+        near = (i - before) / (after - before)
+        keys = [(before, 1 - near), (after, near)]
+        distance = propagation.carried(
+            self._grey_of(i), [(self._grey_of(k), self._distance[k], w) for k, w in keys]
+        )
+        (x, y, w, h), (left, top, _, _) = self._boxes[i], self._crops[i]
+        self._alphas[i], self.agreement[i] = propagation.fuse_carried(
+            distance, self._seen(i, self._crop(i)), (x - left, y - top, w, h)
+        )
+
+    def grids(self) -> list[Alpha]:
+        """Every frame's alpha as a grid."""
+        from okla_assets.imaging.turn import propagation
+
+        return [propagation.as_grid(self._alphas[i]) for i in range(len(self._frames))]
+
+    def mattes(self) -> list[Matte]:
+        """Every frame's matte, at the frame's size."""
+        from okla_assets.imaging.matte import cutout
+
+        mattes = []
+        for i, (frame, (left, top, right, bottom)) in enumerate(
+            zip(self._frames, self._crops, strict=True)
+        ):
+            alpha = np.zeros(frame.shape[:2], np.float32)
+            alpha[top:bottom, left:right] = self._alphas[i]
+            mattes.append(Matte(cutout.smooth_edge(alpha, frame.shape[1]), self.agreement[i]))
+        return mattes
+
+    def _crop(self, i: int) -> Rgb:
+        left, top, right, bottom = self._crops[i]
+        return np.ascontiguousarray(self._frames[i][top:bottom, left:right])
+
+    def _seen(self, i: int, crop: Rgb) -> Alpha:
+        if i not in self._salient:
+            self._salient[i] = self._saliency.saliency(crop)
+        return self._salient[i]
+
+    def _grey_of(self, i: int) -> npt.NDArray[np.uint8]:
+        from okla_assets.imaging.turn import propagation
+
+        if i not in self._grey:
+            self._grey[i] = propagation.grey_grid(self._crop(i))
+        return self._grey[i]

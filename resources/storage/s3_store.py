@@ -1,0 +1,301 @@
+"""Media in a bucket: AWS S3, DigitalOcean Spaces, MinIO and whatever else speaks S3.
+
+Only the bucket's name and address are settings here; credentials come by AWS's ordinary chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
+
+import dagster as dg
+
+from resources.storage.media_store import BadKey, ObjectInfo, check_key, say_left_alone
+
+T = TypeVar("T")
+
+PART_BYTES = 8 * 1024 * 1024
+"""Files up to this go in one request, larger ones in parts of it; aws-cli draws the same line."""
+PARTS_AT_ONCE = 4
+DIGEST = "sha256"
+"""Metadata of each object that is written here: the digest of its bytes."""
+
+CONTENT_TYPES = {
+    "avif": "image/avif",
+    "css": "text/css; charset=utf-8",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "html": "text/html; charset=utf-8",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "m4v": "video/mp4",
+    "mkv": "video/x-matroska",
+    "mov": "video/quicktime",
+    "mp3": "audio/mpeg",
+    "mp4": "video/mp4",
+    "png": "image/png",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+    "webp": "image/webp",
+}
+
+CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets"
+PUBLIC = "processed/"
+NOT_CACHED = "private, no-store"
+ASKED_EACH_TIME = "no-cache"
+CACHED_SHORTLY = "public, max-age=60, must-revalidate"
+"""Pictures are overwritten under names that stay; a browser asks again after a minute."""
+
+
+class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A bucket, or the part of it under `prefix`.
+
+    `endpoint_url` is empty for AWS. `public_url` is where a browser finds the bucket's root, say a
+    CDN; empty means the bucket's own address. `path_style` is chosen by the endpoint unless set.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str = ""
+    region: str = ""
+    public_url: str = ""
+    path_style: bool | None = None
+    max_attempts: int = 5
+
+    @property
+    def place(self) -> str:
+        """The store in a person's words."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
+        if folder := prefix.rpartition("/")[0]:
+            check_key(folder)
+        start = {"StartAfter": self._full(after)} if after else {}
+        for page in self._pages(prefix, **start):
+            for found in page.get("Contents", ()):
+                key = self._own(found["Key"])
+                if self._is_ours(key):
+                    yield _info(key, found["Size"], found["ETag"], found["LastModified"])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Names of the direct sub-folders of `prefix`, in order."""
+        check_key(prefix.rstrip("/"))
+        names = [
+            self._own(found["Prefix"])[:-1].rpartition("/")[2]
+            for page in self._pages(f"{prefix.rstrip('/')}/", Delimiter="/")
+            for found in page.get("CommonPrefixes", ())
+        ]
+        # The bucket's order is that of "name/": there "a-b" comes before "a".
+        yield from sorted(name for name in names if name and self._is_ours(name))
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; raises `FileNotFoundError` naming the key."""
+        return self._read(key, lambda body: bytes(body.read()))
+
+    @contextmanager
+    def as_file(self, key: str) -> Iterator[Path]:
+        """A copy of the object, deleted when the context ends."""
+        with tempfile.TemporaryDirectory(prefix="okla-") as folder:
+            path = Path(folder, f"object{Path(key).suffix}")
+
+            def save(body: Any) -> None:
+                with path.open("wb") as file:
+                    shutil.copyfileobj(body, file, 1024 * 1024)
+
+            self._read(key, save)
+            yield path
+
+    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
+        """Writes or replaces the object in one request, and so atomically."""
+        return self._put(key, data, content_type, hashlib.sha256(data).hexdigest())
+
+    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+        """The same from a file; a large one in parts, which appear together at the end."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            if size <= PART_BYTES:
+                return self._put(key, file, content_type, digest)
+            self._put_parts(key, file, content_type, digest)
+        # What the parts have become only the store can tell. Where another writer was there in the
+        # meantime, the ETag is one that no object has: nobody takes the other's bytes for these.
+        info = self.stat(key)
+        ours = info is not None and info.digest == f"{DIGEST}:{digest}"
+        return info.etag if info is not None and ours else f"replaced-{digest}"
+
+    def _put(self, key: str, body: bytes | IO[bytes], content_type: str | None, digest: str) -> str:
+        where = self._where(key)
+        with self._told(key):
+            answer = self._client().put_object(
+                **where, Body=body, **_facts(key, content_type, digest)
+            )
+        return str(answer["ETag"]).strip('"')
+
+    def _put_parts(self, key: str, file: IO[bytes], content_type: str | None, digest: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(
+            multipart_threshold=PART_BYTES + 1,
+            multipart_chunksize=PART_BYTES,
+            max_concurrency=PARTS_AT_ONCE,
+        )
+        where = self._where(key)
+        with self._told(key):
+            self._client().upload_fileobj(
+                file, **where, ExtraArgs=_facts(key, content_type, digest), Config=config
+            )
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """The object's facts, or None where there is no such object."""
+        where = self._where(key)
+        try:
+            with self._told(key):
+                found = self._client().head_object(**where)
+        except FileNotFoundError:
+            return None
+        digest = found.get("Metadata", {}).get(DIGEST)
+        return _info(
+            key,
+            found["ContentLength"],
+            found["ETag"],
+            found["LastModified"],
+            f"{DIGEST}:{digest}" if digest else "",
+        )
+
+    def delete(self, key: str) -> None:
+        """Removes the object; one that is already gone is no error."""
+        where = self._where(key)
+        try:
+            with self._told(key):
+                self._client().delete_object(**where)
+        except FileNotFoundError:  # AWS says nothing, others may
+            return
+
+    def url(self, key: str) -> str:
+        """A link under `public_url`; whether it opens depends on what the bucket shows whom.
+
+        A bucket has no page for a folder: its owner gets AWS's console, elsewhere a bare list.
+        """
+        check_key(key.rstrip("/"))
+        full = self._full(key)
+        if not key.endswith("/"):
+            return f"{self.public_url.rstrip('/') or self._address()}/{quote(full)}"
+        if self.endpoint_url:
+            return f"{self._address()}?list-type=2&prefix={quote(full, safe='')}"
+        return f"{CONSOLE}/{self.bucket}?prefix={quote(full, safe='')}"
+
+    def _address(self) -> str:
+        endpoint = str(self._client().meta.endpoint_url)
+        by_path = self.path_style or (self.path_style is None and self.endpoint_url != "")
+        if by_path or "." in self.bucket:  # no certificate covers a dot in the host's first part
+            return f"{endpoint}/{self.bucket}"
+        scheme, _, host = endpoint.partition("://")
+        return f"{scheme}://{self.bucket}.{host}"
+
+    def _client(self) -> Any:
+        from resources.storage.s3_client import client_for
+
+        return client_for(
+            self.endpoint_url, self.region, self.path_style, self.max_attempts, self.place
+        )
+
+    @contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        from resources.storage.s3_client import told
+
+        with told(self.place, key):
+            yield
+
+    def _full(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _own(self, full: str) -> str:
+        return full.removeprefix(f"{self.prefix}/") if self.prefix else full
+
+    def _where(self, key: str) -> dict[str, str]:
+        check_key(key)
+        return {"Bucket": self.bucket, "Key": self._full(key)}
+
+    def _pages(self, prefix: str, **how: str) -> Iterator[Any]:
+        asked = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
+        pages = iter(self._client().get_paginator("list_objects_v2").paginate(**asked))
+        while True:
+            with self._told(prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield page
+
+    def _is_ours(self, key: str) -> bool:
+        """Not hidden, not the marker of a folder that a console leaves, and usable."""
+        if key.endswith("/") or any(part.startswith(".") for part in key.split("/")):
+            return False
+        try:
+            check_key(key)
+        except BadKey:
+            say_left_alone(f"{self.place}/{key}")
+            return False
+        return True
+
+    def _read(self, key: str, take: Callable[[Any], T]) -> T:
+        """What `take` makes of the body, which it may be given again when a download breaks off."""
+        from resources.storage.s3_client import BROKEN_STREAM
+
+        where = self._where(key)
+        for attempt in range(1, self.max_attempts + 1):
+            with self._told(key), closing(self._client().get_object(**where)["Body"]) as body:
+                try:
+                    return take(body)
+                except BROKEN_STREAM:
+                    if attempt == self.max_attempts:
+                        raise
+            time.sleep(random.random() * min(2 ** (attempt - 1), 20))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _info(key: str, size: int, etag: str, modified: datetime, digest: str = "") -> ObjectInfo:
+    etag = etag.strip('"')
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=etag,
+        # Some stores list fractions of a second, but no store heads them.
+        modified=modified.astimezone(UTC).replace(microsecond=0),
+        # The ETag of an object of many parts, or one encrypted by a key, is no MD5: the first has
+        # a dash; the second matches nothing, which is safe.
+        digest=digest or ("" if "-" in etag else f"md5:{etag}"),
+    )
+
+
+def _facts(key: str, content_type: str | None, digest: str) -> dict[str, Any]:
+    """Headers of an object."""
+    suffix = Path(key).suffix[1:].lower()
+    return {
+        "ContentType": content_type or CONTENT_TYPES.get(suffix, "application/octet-stream"),
+        "CacheControl": _cache_control(key, suffix),
+        "Metadata": {DIGEST: digest},
+    }
+
+
+def _cache_control(key: str, suffix: str) -> str:
+    if not key.startswith(PUBLIC):
+        return NOT_CACHED
+    # The page and the data name the pictures: they must never be older than those.
+    return ASKED_EACH_TIME if suffix in ("json", "html", "js") else CACHED_SHORTLY

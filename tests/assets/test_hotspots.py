@@ -1,0 +1,322 @@
+"""The asset `hotspots` on hand-made tables: found, told by hand, kept off, and not done twice."""
+
+from dataclasses import dataclass, field
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from okla_assets import keys
+from okla_assets.assets.hotspots import hotspots
+from okla_assets.assets.raw_photos import hotspot_problems, read_options
+from okla_assets.contract import (
+    Category,
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    Hotspots,
+    LicensePlates,
+    Mask,
+    Masks,
+    MaskStatus,
+    Photo,
+    PhotoPlates,
+    PictureOptions,
+    Quality,
+    RawPhotos,
+    SpinFrame,
+    SpinFrames,
+    StudioOptions,
+)
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
+from resources.storage.media_store import LocalMediaStore
+from tests.fakes import VEHICLE, Quiet
+from tests.imaging.test_hotspots import HEIGHT, WIDTH, Rgb, taken, vehicle
+
+NO_SPIN = SpinFrames(
+    made_from=None, frames=(), width=0, height=0, gaps=(), reason="no video", seconds=0
+)
+
+
+@dataclass
+class Vehicle:
+    """A vehicle's tables, a photo at a time; the first exterior is at twice the working size."""
+
+    store: LocalMediaStore
+    options: StudioOptions = field(default_factory=StudioOptions)
+    photos: list[Photo] = field(default_factory=list)
+    masks: list[Mask] = field(default_factory=list)
+    views: list[Classification] = field(default_factory=list)
+    plates: list[PhotoPlates] = field(default_factory=list)
+    composites: list[Composite] = field(default_factory=list)
+    spin: SpinFrames = NO_SPIN
+
+    def add(
+        self,
+        name: str,
+        picture: Rgb,
+        category: Category,
+        status: MaskStatus,
+        withheld: str | None = None,
+    ) -> None:
+        number = len(self.photos) + 1
+        digest = f"{number:02d}" * 32  # the first half names files
+        copy = keys.work_file(VEHICLE, "plates", digest, "jpg")
+        self.store.put(copy, codec.encode_jpeg(picture, 95))
+        matte_key = None
+        if status == "cut":
+            matte_key = keys.work_file(VEHICLE, "masks", digest, "png")
+            grey = (vehicle()[1] * 255).astype(np.uint8)
+            self.store.put(matte_key, codec.encode_png(grey))
+        self.photos.append(
+            Photo(
+                number=number,
+                source_key=keys.raw_photos(VEHICLE) + name,
+                source_sha256=digest,
+                width=2 * picture.shape[1],
+                height=2 * picture.shape[0],
+                format="JPEG",
+                notes=(),
+                digest=digest,
+                work_key="private/nobody-may-read-this.jpg",
+                perceptual_hash="0" * 64,
+                duplicate_of=None,
+                exact_duplicate=False,
+                seconds=0,
+            )
+        )
+        self.masks.append(
+            Mask.model_validate(
+                {
+                    "number": number,
+                    "status": status,
+                    "vehicle_box": None,
+                    "vehicle_score": None,
+                    "matte_key": matte_key,
+                    "agreement": None,
+                    "digest": digest,
+                    "seconds": 0,
+                }
+            )
+        )
+        self.views.append(
+            Classification(
+                number=number,
+                category=category,
+                category_confidence=0.9,
+                angle="front" if category == "exterior" else None,
+                angle_confidence=0.9 if category == "exterior" else None,
+                side=None,
+                azimuth_deg=0 if category == "exterior" else None,
+                quality=Quality(score=80, issues=()),
+                seconds=0,
+            )
+        )
+        self.plates.append(
+            PhotoPlates(number=number, plates=(), masked_key=copy, digest=digest, seconds=0)
+        )
+        self.composites.append(
+            Composite(
+                number=number,
+                treatment="studio" if status == "cut" and category == "exterior" else "enhanced",
+                reason=None,
+                processed_key=None if withheld else f"processed/{number}.jpg",
+                thumbnail_key=None if withheld else f"processed/{number}_thumb.jpg",
+                mask_key=None,
+                before_key=None,
+                source_box=(0, 0, 1, 1),  # of studio pictures, `run` says
+                plates_checked=True,
+                withheld=withheld,
+                seconds=0,
+            )
+        )
+
+    def turn_of(self, number: int) -> None:
+        """A spin of two frames, the second one made of this photo."""
+        picture, alpha = vehicle()
+        placement = studio.place(studio.extent(alpha), 720, 4 / 3)
+        blank = np.full((placement.height, placement.width, 3), 230, np.uint8)
+        made = studio.compose(picture, alpha, placement, None)
+        frames = []
+        for position, (source, pixels) in enumerate(((99, blank), (number, made))):
+            key = keys.spin_frame(VEHICLE, position + 1)
+            self.store.put(key, codec.encode_jpeg(pixels, 92))
+            frames.append(SpinFrame(key=key, azimuth_deg=0, source=source))
+        self.spin = SpinFrames(
+            made_from="photos",
+            frames=tuple(frames),
+            width=placement.width,
+            height=placement.height,
+            gaps=(180, 180),
+            reason=None,
+            seconds=0,
+        )
+
+    def _put(self, row: Composite) -> Composite:
+        """The row with its place in the studio."""
+        if row.treatment != "studio":
+            return row
+        picture, alpha = vehicle()
+        placement = studio.place(studio.extent(alpha), self.options.max_width, 4 / 3)
+        return row.model_copy(update={"source_box": placement.box_of(picture)})
+
+    def run(self) -> tuple[Hotspots, int]:
+        """The asset's table, and how many close-ups it had to look at."""
+        result = hotspots(
+            context=dg.build_asset_context(partition_key=VEHICLE),
+            raw_photos=RawPhotos(
+                vehicle_id=VEHICLE,
+                options=self.options,
+                options_problems=(),
+                photos=tuple(self.photos),
+                refused=(),
+            ),
+            masks=Masks(rows=tuple(self.masks)),
+            classifications=Classifications(rows=tuple(self.views)),
+            license_plates=LicensePlates(style="fill", problems=(), rows=tuple(self.plates)),
+            composites=Composites(rows=tuple(self._put(row) for row in self.composites)),
+            spin_frames=self.spin,
+            store=self.store,
+            progress=Quiet(),
+        )
+        assert isinstance(result, dg.MaterializeResult)
+        assert isinstance(result.value, Hotspots)
+        assert result.metadata is not None
+        computed = result.metadata["computed"]
+        assert isinstance(computed, dg.IntMetadataValue)
+        assert computed.value is not None
+        return result.value, computed.value
+
+
+def on_finished(x: float, y: float) -> tuple[float, float]:
+    """Where a point of the made vehicle's photo, in pixels, lies on its finished picture."""
+    place = studio.place(studio.extent(vehicle()[1]), 1600, 4 / 3)
+    return (
+        (x * place.scale + place.left) / place.width,
+        (y * place.scale + place.top) / place.height,
+    )
+
+
+@pytest.fixture
+def car(store: LocalMediaStore) -> Vehicle:
+    """An exterior, and a close-up of its middle right."""
+    made = Vehicle(store)
+    picture, _ = vehicle()
+    made.add("front.jpg", picture, "exterior", "cut")
+    made.add("badge.jpg", taken(picture, 500, 320, zoom=2.5, turn=5, light=1.2), "misc", "cropped")
+    return made
+
+
+def test_a_close_up_is_placed_on_the_finished_picture(car: Vehicle) -> None:
+    table, _ = car.run()
+    (spot,) = table.spots
+    assert (spot.photo, spot.on_photo, spot.on_frame, spot.by_hand) == (2, 1, None, False)
+    assert (spot.x, spot.y) == pytest.approx(on_finished(500, 320), abs=0.005)
+    assert spot.matches >= 14
+
+
+def test_a_second_run_computes_nothing(car: Vehicle) -> None:
+    first, computed = car.run()
+    assert computed == 1
+    assert car.run() == (first, 0)
+    car.options = StudioOptions(max_width=800)
+    assert car.run()[1] == 1
+
+
+def test_a_close_up_of_nothing_stays_off_with_a_reason(car: Vehicle) -> None:
+    stranger, _ = vehicle(9)
+    close_up = taken(stranger, 400, 300, zoom=2.5, turn=0, light=1)
+    car.add("other.jpg", close_up, "exterior", "no_vehicle")
+    car.add("cabin.jpg", close_up, "interior", "no_vehicle")
+    table, _ = car.run()
+    assert [(row.number, len(row.spots)) for row in table.rows] == [(2, 1), (3, 0)]
+    assert table.rows[0].reason is None
+    assert table.rows[1].reason == "no exterior shows it for sure"
+
+
+def test_it_is_on_the_spin_frame_made_of_that_photo(car: Vehicle) -> None:
+    car.turn_of(1)
+    table, _ = car.run()
+    on_photo, on_frame = table.spots
+    assert on_photo.on_photo == 1
+    assert (on_frame.on_photo, on_frame.on_frame) == (None, 1)
+    assert (on_frame.x, on_frame.y) == pytest.approx((on_photo.x, on_photo.y), abs=0.01)
+
+
+def by_hand(**changed: object) -> StudioOptions:
+    spot = {"photo": "badge.jpg", "on": "front.jpg", "x": 0.25, "y": 0.5} | changed
+    return StudioOptions.model_validate({"hotspots": [spot]})
+
+
+def test_the_owners_word_comes_before_what_is_found(car: Vehicle) -> None:
+    car.options = by_hand()
+    (spot,) = car.run()[0].spots
+    assert (spot.on_photo, spot.by_hand, spot.matches) == (1, True, 0)
+    assert (spot.x, spot.y) == pytest.approx(on_finished(WIDTH / 4, HEIGHT / 2), abs=0.001)
+
+
+def test_any_photo_can_be_placed_by_hand_with_finding_switched_off(car: Vehicle) -> None:
+    car.add("cabin.jpg", vehicle(9)[0], "interior", "no_vehicle")
+    told = by_hand(photo="cabin.jpg").model_copy(update={"auto_hotspots": False})
+    car.options = told
+    table, _ = car.run()
+    assert [row.number for row in table.rows] == [3]
+    assert table.spots[0].by_hand
+    car.options = StudioOptions(auto_hotspots=False)
+    assert car.run()[0].rows == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (by_hand(on="lost.jpg"), "options.json places it on 'lost.jpg', which cannot be used"),
+        (by_hand(on="badge.jpg"), "options.json places it on 'badge.jpg', which cannot be used"),
+        (by_hand(on="kept.jpg"), "options.json places it on 'kept.jpg', which is kept back"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_said(
+    car: Vehicle, told: StudioOptions, reason: str
+) -> None:
+    car.add("kept.jpg", vehicle()[0], "exterior", "cut", withheld="shows a plate")
+    car.options = told
+    row = car.run()[0].rows[0]
+    assert (row.spots, row.reason) == ((), reason)
+
+
+def test_nothing_leads_to_or_stands_on_a_picture_that_is_kept_back(store: LocalMediaStore) -> None:
+    picture, _ = vehicle()
+    close_up = taken(picture, 500, 320, zoom=2.5, turn=5, light=1.2)
+    car = Vehicle(store)
+    car.add("front.jpg", picture, "exterior", "cut", withheld="shows a plate")
+    car.add("badge.jpg", close_up, "misc", "cropped")
+    car.add("shown.jpg", picture, "exterior", "cut")
+    car.add("again.jpg", close_up, "misc", "cropped", withheld="shows a plate")
+    table, _ = car.run()
+    assert [(spot.photo, spot.on_photo) for spot in table.spots] == [(2, 3)]
+    assert table.rows[1].reason == "the close-up is kept back itself"
+
+
+def test_a_name_nobody_uploaded_is_a_problem_of_the_options(car: Vehicle) -> None:
+    assert list(hotspot_problems(by_hand(), car.photos)) == []
+    (problem,) = hotspot_problems(by_hand(on="lost.jpg"), car.photos)
+    assert problem.startswith("options.json: hotspots.0.on: ")
+    assert "'lost.jpg'" in problem
+    (problem,) = hotspot_problems(by_hand(on="badge.jpg"), car.photos)
+    assert "on itself" in problem
+
+
+def test_two_bad_hotspots_cost_no_other_option(store: LocalMediaStore) -> None:
+    store.put(
+        keys.options(VEHICLE),
+        b'{"max_width": 800, "hotspots": [{"photo": "a.jpg"}, {"photo": "b.jpg", "x": 7}]}',
+    )
+    options, problems = read_options(VEHICLE, store)
+    assert options == StudioOptions(max_width=800)
+    assert any("hotspots.1.x" in problem for problem in problems)
+
+
+def test_hotspots_do_not_make_finished_pictures_anew() -> None:
+    assert by_hand().of_pictures == PictureOptions()
+    assert StudioOptions(max_width=800).of_pictures == PictureOptions(max_width=800)

@@ -1,0 +1,163 @@
+"""The 360 set as it is published: from a video or from photos, steady, and made once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from okla_assets import keys
+from okla_assets.contract import LicensePlates, SpinFrames
+from okla_assets.imaging.photo import codec
+from tests import clips
+from tests.fakes import VEHICLE, FakePlates, Pipeline, yellow
+from tests.pictures import jpeg
+
+AROUND = [float(a) for a in range(0, 360, 10)]
+
+
+@pytest.fixture
+def turning(pipeline: Pipeline) -> Pipeline:
+    """A pipeline whose view classifier reads the azimuths of `clips.turning_car`."""
+    pipeline.models["views"] = clips.TurningViews()
+    pipeline.upload({"1.jpg": jpeg(clips.turning_car(45))})
+    return pipeline
+
+
+def film(
+    pipeline: Pipeline, tmp_path: Path, azimuths: Sequence[float], plate: bool = False
+) -> None:
+    path = clips.turn(tmp_path / "walk.mp4", azimuths, plate)
+    pipeline.store.put(keys.raw_videos(VEHICLE) + "walk.mp4", path.read_bytes())
+
+
+def table(pipeline: Pipeline) -> SpinFrames:
+    return SpinFrames.model_validate_json(pipeline.store.get(keys.table(VEHICLE, "spin_frames")))
+
+
+def pictures(pipeline: Pipeline) -> list[clips.Pixels]:
+    return [codec.decode_own(pipeline.store.get(f.key)) for f in table(pipeline).frames]
+
+
+def car_boxes(frames: Sequence[clips.Pixels]) -> list[tuple[float, float]]:
+    """Middle and lower edge of the car on each finished frame."""
+    boxes = []
+    for frame in frames:
+        red = frame[..., 0].astype(int) - frame[..., 2] > 90
+        columns, rows = np.flatnonzero(red.any(axis=0)), np.flatnonzero(red.any(axis=1))
+        boxes.append(((columns[0] + columns[-1]) / 2, float(rows[-1])))
+    return boxes
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_walk_becomes_a_turn_from_the_front_quarter(
+    turning: Pipeline, tmp_path: Path, direction: int
+) -> None:
+    film(turning, tmp_path, [200 + direction * a for a in AROUND])
+    outcome = turning.run()
+    spin = outcome.listing.spin
+    assert spin is not None
+    assert len(spin.frames) == 36
+    assert 36 < spin.azimuths_deg[0] < 54
+    assert sum(spin.gaps) == pytest.approx(360, abs=1)
+    assert max(spin.gaps) < 25
+    shapes = {picture.shape for picture in pictures(turning)}
+    assert shapes == {(spin.height, spin.width, 3)}
+    assert spin.width / spin.height == pytest.approx(4 / 3, abs=0.01)
+    assert outcome.checks["listing_valid"]
+
+
+def test_the_car_stands_still_while_it_turns(turning: Pipeline, tmp_path: Path) -> None:
+    film(turning, tmp_path, AROUND)
+    spin = turning.run().listing.spin
+    assert spin is not None
+    boxes = np.array(car_boxes(pictures(turning)))
+    trend = (np.roll(boxes, 1, axis=0) + np.roll(boxes, -1, axis=0)) / 2
+    off = np.abs(boxes - trend)
+    assert off[:, 0].max() <= 0.005 * spin.width
+    assert off[:, 1].max() <= 0.005 * spin.height
+
+
+def test_a_second_run_makes_nothing(turning: Pipeline, tmp_path: Path) -> None:
+    film(turning, tmp_path, AROUND)
+    first = turning.run()
+    before = turning.snapshot()
+    again = turning.run()
+    assert first.computed["spin_frames"] == 36
+    assert again.computed == dict.fromkeys(again.computed, 0)
+    assert turning.snapshot() == before
+
+
+def test_a_plate_that_is_missed_on_some_frames_is_on_none(
+    turning: Pipeline, tmp_path: Path
+) -> None:
+    class Forgetful(FakePlates):
+        """Misses every seventh picture it is shown."""
+
+        def detect(self, photos, vehicles):  # type: ignore[no-untyped-def]
+            found = super().detect(photos, vehicles)
+            return [[] if self.asked % 7 == 0 else spots for spots in found]
+
+    turning.models["plate_detector"] = Forgetful()
+    turning.models["quick_plate_detector"] = Forgetful()
+    film(turning, tmp_path, AROUND, plate=True)
+    turning.run()
+    plates = LicensePlates.model_validate_json(
+        turning.store.get(keys.table(VEHICLE, "license_plates"))
+    )
+    assert len(plates.frames) == 36
+    assert all(row.plates for row in plates.frames)
+    for row in plates.frames:
+        assert not inked(codec.decode_own(turning.store.get(row.masked_key)))
+    for picture in pictures(turning):
+        assert not inked(picture)
+
+
+def inked(picture: clips.Pixels) -> bool:
+    """Whether dark strokes stand on the plate's yellow."""
+    rows, columns = np.nonzero(yellow(picture))
+    if not rows.size:
+        return False
+    plate = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return bool((plate.max(axis=2) < 110).mean() > 0.05)
+
+
+def test_photos_all_around_make_a_spin_where_there_is_no_video(turning: Pipeline) -> None:
+    turning.upload({f"{i}.jpg": jpeg(clips.turning_car(22.5 * i)) for i in range(16)})
+    outcome = turning.run()
+    spin = outcome.listing.spin
+    assert spin is not None
+    assert table(turning).made_from == "photos"
+    assert len(spin.frames) == 16
+    assert max(spin.gaps) < 30
+    assert outcome.listing.spin_reason is None
+
+
+def test_a_few_photos_make_none_and_the_reason_is_given(turning: Pipeline) -> None:
+    turning.upload({f"{i}.jpg": jpeg(clips.turning_car(90.0 * i)) for i in range(4)})
+    listing = turning.run().listing
+    assert listing.spin is None
+    assert listing.spin_reason == (
+        "no walk-around video was uploaded; a 360 view needs at least 8 photos of the whole "
+        "vehicle from all around it, with no gap wider than 60 degrees; 4 can be used"
+    )
+
+
+def test_the_spin_goes_when_its_video_goes(turning: Pipeline, tmp_path: Path) -> None:
+    film(turning, tmp_path, AROUND)
+    turning.run()
+    turning.store.delete(keys.raw_videos(VEHICLE) + "walk.mp4")
+    assert turning.run().listing.spin is None
+    assert list(turning.store.list(keys.spin_folder(VEHICLE))) == []
+
+
+def test_options_reach_every_frame(turning: Pipeline, tmp_path: Path) -> None:
+    turning.store.put(
+        keys.options(VEHICLE), b'{"aspect": "16:9", "max_width": 400, "generate_shadow": false}'
+    )
+    film(turning, tmp_path, AROUND)
+    spin = turning.run().listing.spin
+    assert spin is not None
+    assert (spin.width, spin.height) == (400, 225)
+    floor = [picture[-20:].mean() for picture in pictures(turning)]
+    assert max(floor) - min(floor) < 1  # nothing falls on it

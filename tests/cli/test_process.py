@@ -1,0 +1,601 @@
+"""A whole vehicle on fake models: through Dagster, and by way of `okla process`'s own functions."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pytest
+from PIL import Image
+
+from okla_assets import definitions, keys
+from okla_assets.cli.process import (
+    dagster_environment,
+    import_folder,
+    merged_options,
+    run_vehicle,
+    save_options,
+)
+from okla_assets.runtime.instance import MALLOC, open_instance
+from resources.errors import BadInput
+from resources.profiles import resources_for
+from resources.storage.media_store import LocalMediaStore, ObjectInfo
+from resources.storage.s3_store import S3MediaStore
+from resources.storage.stores import store_for
+from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
+from tests import clips, pictures
+from tests.fakes import (
+    VEHICLE,
+    FakeDetector,
+    Outcome,
+    Pipeline,
+    Quiet,
+    contents,
+    fake_models,
+    finished_key,
+)
+from tests.s3_servers import Front
+
+ASSETS = [
+    "raw_photos",
+    "walkaround_frames",
+    "masks",
+    "classifications",
+    "license_plates",
+    "composites",
+    "spin_frames",
+    "hotspots",
+    "promo_video",
+    "listing",
+]
+NO_TURN = {"walkaround_frames": 0, "spin_frames": 0}
+CLOSE_UPS = {"hotspots": 2}
+"""Photos that may be a part of another: each is looked for on all that show the whole."""
+PROMO = {"promo_video": 1}
+BY_PHOTO = [a for a in ASSETS if a not in NO_TURN | CLOSE_UPS | PROMO]
+"""What a vehicle without a video, and with few photos, computes for its spin."""
+PHOTOS = {
+    "1 cut.jpg": pictures.jpeg(pictures.car()),
+    "2 doubtful.jpg": pictures.jpeg(pictures.car(2, pictures.DOUBTFUL)),
+    "3 close-up.jpg": pictures.jpeg(pictures.cropped_car(3)),
+    "4 cabin.jpg": pictures.jpeg(pictures.cabin(4)),
+    "5 paper.png": pictures.png(pictures.paper(5)),
+}
+Files = dict[str, tuple[bytes, ObjectInfo]]
+
+
+def bytes_of(files: Files, leave_out_listing: bool = False) -> dict[str, bytes]:
+    return {
+        key: data
+        for key, (data, _) in files.items()
+        if not (leave_out_listing and key.endswith("listing.json"))
+    }
+
+
+def comparable(files: Files) -> dict[str, Any]:
+    """Bytes of the files; the listing without what the clock says."""
+    listing = json.loads(files[keys.listing(VEHICLE)][0])
+    del listing["generated_at"], listing["cost"]
+    return bytes_of(files, leave_out_listing=True) | {"listing": listing}
+
+
+# --- through Dagster ------------------------------------------------------------------------------
+
+
+@dataclass
+class Vehicle:
+    """One vehicle run twice with nothing changed between."""
+
+    pipeline: Pipeline
+    first: Outcome
+    files: Files
+    second: Outcome
+    files_after: Files
+
+
+@pytest.fixture(scope="module")
+def vehicle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vehicle]:
+    store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
+    with dg.DagsterInstance.ephemeral() as instance:
+        pipeline = Pipeline(store, instance)
+        pipeline.upload(PHOTOS)
+        first = pipeline.run()
+        files = pipeline.snapshot()
+        second = pipeline.run()
+        yield Vehicle(pipeline, first, files, second, pipeline.snapshot())
+
+
+def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
+    folder = keys.processed_folder(VEHICLE)
+    names = ["exterior_001", "exterior_002", "exterior_003", "interior_004", "misc_005"]
+    assert vehicle.files.keys() == {
+        keys.listing(VEHICLE),
+        keys.gallery(VEHICLE),
+        *(keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)),
+        f"{folder}before/exterior_001_before.jpg",
+        *(f"{folder}{name}_processed.jpg" for name in names),
+        *(f"{folder}thumbnails/{name}_thumb.jpg" for name in names),
+        *(f"{folder}masks/{name}_mask.png" for name in names[:2]),
+    }
+    listing = vehicle.first.listing
+    assert listing.status == "needs_review"
+    assert list(listing.reasons) == [
+        "exterior_002: no trustworthy cut-out: the two networks disagree"
+    ]
+    assert [p.treatment for p in listing.photos] == ["studio"] + ["enhanced"] * 4
+    assert [p.treatment_reason for p in listing.photos[1:]] == [
+        "no trustworthy cut-out: the two networks disagree",
+        "the vehicle is not shown whole",
+        "interior: keeps its own background",
+        "misc: keeps its own background",
+    ]
+    assert [m.name for m in listing.pipeline.models] == [
+        "blob",
+        "ellipse",
+        "brightness",
+        "yellow",
+        "yellow",
+    ]
+    assert set(listing.cost.seconds) == set(ASSETS) - {"listing"}
+
+
+def test_the_files_are_what_the_listing_says(vehicle: Vehicle) -> None:
+    for photo in vehicle.first.listing.photos:
+        with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
+            ratio = finished.width / finished.height
+            assert finished.format == "JPEG"
+            assert ratio == pytest.approx(4 / 3, abs=0.01)
+        with Image.open(BytesIO(vehicle.files[str(photo.thumbnail_key)][0])) as thumbnail:
+            assert max(thumbnail.size) <= 400
+        if photo.mask_key is not None:
+            with Image.open(BytesIO(vehicle.files[photo.mask_key][0])) as mask:
+                assert mask.mode == "L"
+                assert mask.size == (photo.width, photo.height) == (360, 270)
+    box = vehicle.first.listing.photos[0].vehicle_box
+    assert box == pytest.approx((80, 100, 181, 91), abs=4)
+
+
+def test_the_photo_before_lies_where_the_finished_one_shows_its_vehicle(vehicle: Vehicle) -> None:
+    photo, *others = vehicle.first.listing.photos
+    assert [(o.before_key, o.source_box) for o in others] == [(None, (0, 0, 1, 1))] * 4
+    assert photo.before_key is not None
+    with Image.open(BytesIO(vehicle.files[photo.before_key][0])) as before:
+        assert before.size == (photo.width, photo.height)  # smaller than a gallery needs
+        paint = np.ptp(np.asarray(before.convert("RGB"), np.int16), axis=2) > 90
+    with Image.open(BytesIO(vehicle.files[finished_key(photo)][0])) as finished:
+        painted = np.ptp(np.asarray(finished.convert("RGB"), np.int16), axis=2) > 90
+    left, top, width, height = photo.source_box
+    for axis, start, length in ((1, left, width), (0, top, height)):
+        on_before = np.flatnonzero(paint.any(axis=1 - axis))[[0, -1]] / paint.shape[axis]
+        on_finished = np.flatnonzero(painted.any(axis=1 - axis))[[0, -1]] / painted.shape[axis]
+        assert start + on_before * length == pytest.approx(on_finished, abs=0.01)
+
+
+def test_the_studio_replaces_the_street(vehicle: Vehicle) -> None:
+    def contrast_at_the_top(number: int) -> int:
+        key = finished_key(vehicle.first.listing.photos[number - 1])
+        with Image.open(BytesIO(vehicle.files[key][0])) as picture:
+            top = np.asarray(picture.convert("L"))[: picture.height // 5]
+        return int(np.ptp(top))
+
+    assert contrast_at_the_top(1) < 40  # a smooth wall
+    assert contrast_at_the_top(2) > 60  # the street is still there
+
+
+def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
+    expected = {
+        "something_accepted": True,
+        "no_plate_shown": True,
+        "exteriors_cut_or_flagged": True,
+        "spin_or_reason": True,
+        "listing_valid": True,
+    }
+    assert vehicle.first.checks == vehicle.second.checks == expected
+
+
+def test_dagster_shows_counts_times_a_table_a_preview_and_a_link(vehicle: Vehicle) -> None:
+    assert list(vehicle.first.metadata) == ASSETS
+    for asset in BY_PHOTO:
+        shown = vehicle.first.metadata[asset]
+        assert shown["computed"] == (1 if asset == "listing" else 5)
+        assert shown["seconds"] >= 0
+        assert shown["files"].startswith("file://")
+        assert Path(shown["files"].removeprefix("file://")).exists()
+        assert len(shown["photos"].records) == 5
+        if asset in ("raw_photos", "classifications"):
+            assert "preview" not in shown  # it would show plates
+            continue
+        assert shown["preview"].startswith("![contact sheet](data:image/jpeg;base64,")
+        assert len(shown["preview"].partition("base64,")[2]) <= 8 * 1024 + 1
+    counts = vehicle.first.metadata
+    assert (counts["raw_photos"]["accepted"], counts["raw_photos"]["refused"]) == (5, 0)
+    assert {s: counts["masks"][s] for s in ("cut", "unsure", "cropped", "no_vehicle")} == {
+        "cut": 1,
+        "unsure": 1,
+        "cropped": 1,
+        "no_vehicle": 2,
+    }
+    assert counts["classifications"]["exterior"] == 3
+    assert counts["composites"]["studio"] == 1
+    assert counts["listing"]["published"] == 5
+    assert counts["listing"]["status"] == "needs_review"
+    assert "exterior_002" in counts["listing"]["reasons"]
+
+
+def test_a_second_run_computes_nothing_and_touches_nothing(vehicle: Vehicle) -> None:
+    assert vehicle.second.computed == dict.fromkeys(ASSETS, 0)
+    assert vehicle.files_after == vehicle.files  # bytes, ETag and time of change
+
+
+@pytest.fixture
+def processed(vehicle: Vehicle, tmp_path: Path) -> Pipeline:
+    """A copy of the processed vehicle, to be changed, with fakes that have not been asked yet."""
+    shutil.copytree(vehicle.pipeline.store.folder, tmp_path / "media")
+    store = LocalMediaStore(root=str(tmp_path / "media"))
+    return Pipeline(store, vehicle.pipeline.instance)
+
+
+def test_an_added_photo_computes_one(processed: Pipeline) -> None:
+    before = processed.snapshot()
+    processed.upload({"0 added.jpg": pictures.jpeg(pictures.car(9))})
+    outcome = processed.run()
+    assert outcome.computed == dict.fromkeys(ASSETS, 1) | NO_TURN | CLOSE_UPS
+    detector = processed.models["detector"]
+    assert isinstance(detector, FakeDetector)
+    assert detector.asked == 1
+    assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
+    after = processed.snapshot()
+    told = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
+    told |= {keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)}
+    assert all(after[key] == before[key] for key in before.keys() - told)
+
+
+def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) -> None:
+    before = processed.snapshot()
+    processed.store.delete(keys.raw_photos(VEHICLE) + "2 doubtful.jpg")
+    outcome = processed.run()
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | PROMO | {"listing": 1}
+    assert outcome.listing.status == "ready"
+    after = processed.snapshot()
+    assert before.keys() - after.keys() == {
+        f"{keys.processed_folder(VEHICLE)}{name}"
+        for name in (
+            "exterior_002_processed.jpg",
+            "masks/exterior_002_mask.png",
+            "thumbnails/exterior_002_thumb.jpg",
+        )
+    }
+    for folder in ("work", "private"):  # a record and a picture each
+        assert len(list(processed.store.list(f"{folder}/{VEHICLE}/photos/"))) == 4
+
+
+def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipeline) -> None:
+    before = processed.snapshot()
+    processed.store.put(keys.options(VEHICLE), b'{"max_width": 640, "output_format": "webp"}')
+    outcome = processed.run()
+    made_again = PROMO | {"composites": 5, "listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | made_again
+    after = processed.snapshot()
+    assert not [key for key in after if key.endswith("processed.jpg")]
+    for photo in outcome.listing.photos:
+        with Image.open(BytesIO(after[finished_key(photo)][0])) as finished:
+            assert (finished.format, finished.width <= 640) == ("WEBP", True)
+    processed.store.delete(keys.options(VEHICLE))
+    processed.run()
+    assert comparable(processed.snapshot()) == comparable(before)
+
+
+def test_a_damaged_file_is_repaired(processed: Pipeline) -> None:
+    before = processed.snapshot()
+    processed.store.put(keys.processed_photo(VEHICLE, "exterior", 1, "jpg"), b"overwritten")
+    processed.store.delete(keys.thumbnail(VEHICLE, "interior", 4))
+    outcome = processed.run()
+    assert outcome.computed == dict.fromkeys(ASSETS, 0) | {"composites": 2}
+    assert bytes_of(processed.snapshot()) == bytes_of(before)
+
+
+def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None:
+    processed.models["detector"] = FakeDetector(version="2")
+    outcome = processed.run()
+    # The finished pictures come out the same, and so does all that is made of them; the listing
+    # names the weights.
+    unchanged = {"raw_photos": 0, "promo_video": 0, "listing": 1}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | CLOSE_UPS | unchanged
+
+
+def test_without_work_the_same_files_are_made_again(processed: Pipeline) -> None:
+    before = processed.snapshot()
+    shutil.rmtree(processed.store.folder / "work")
+    outcome = processed.run()
+    made_again = CLOSE_UPS | PROMO | {"listing": 0}
+    assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | made_again
+    # The listing changes nothing but its clock, and so keeps even that.
+    assert bytes_of(processed.snapshot()) == bytes_of(before)
+
+
+def test_what_is_made_elsewhere_is_the_same(vehicle: Vehicle, pipeline: Pipeline) -> None:
+    # In another folder, uploaded in another order.
+    pipeline.upload(dict(reversed(PHOTOS.items())))
+    pipeline.run()
+    assert comparable(pipeline.snapshot()) == comparable(vehicle.files)
+
+
+# --- in a bucket ----------------------------------------------------------------------------------
+
+
+def test_a_bucket_holds_what_a_folder_does(
+    s3_place: str, store: LocalMediaStore, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    walk = clips.turn(tmp_path / "walk.mp4", [10.0 * n for n in range(36)])
+    photos = {"1 cut.jpg": PHOTOS["1 cut.jpg"]}
+    bucket = store_for(s3_place)
+    here, there = Pipeline(store, instance), Pipeline(bucket, instance)
+    for pipeline in (here, there):
+        pipeline.models["views"] = clips.TurningViews()
+        pipeline.upload(photos)
+        pipeline.store.put_file(f"{keys.raw_videos(VEHICLE)}walk.mp4", walk)
+        pipeline.store.put(keys.options(VEHICLE), b'{"spin_frames": 8, "promo": false}')
+    here.run()
+    first = there.run()
+    assert first.success
+    assert first.listing.spin is not None
+    assert first.computed["spin_frames"] > 0
+    files = there.snapshot()
+    assert comparable(files) == comparable(here.snapshot())
+    assert {keys.gallery(VEHICLE), keys.spin_page(VEHICLE)} <= files.keys()
+    link = first.metadata["listing"]["files"]
+    assert link == bucket.url(keys.listing(VEHICLE))
+    assert link.startswith("http://127.0.0.1")
+
+    second = there.run()
+    assert second.computed == dict.fromkeys(ASSETS, 0)
+    assert there.snapshot() == files  # bytes, ETag and time of change
+
+
+# --- from a folder --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A seller's folder."""
+    path = tmp_path / "Toyota Corolla 2019"
+    path.mkdir()
+    return path
+
+
+def test_a_folder_is_copied_in_by_kind(folder: Path, store: LocalMediaStore) -> None:
+    for part in (folder / "photos", folder / "video", folder / "deeper" / "still"):
+        part.mkdir(parents=True)
+    for name in ("a.JPG", "ñ b.heic", "photos/c.png", "video/walk.mp4", "turn.MOV"):
+        (folder / name).write_bytes(name.encode())
+    for name in (".hidden.jpg", "notes.txt", "options.json", "deeper/still/d.jpg"):
+        (folder / name).write_bytes(b"1")
+    imported = import_folder(folder, VEHICLE, store)
+    photos, videos = keys.raw_photos(VEHICLE), keys.raw_videos(VEHICLE)
+    assert {i.key: store.get(i.key).decode() for i in store.list("")} == {
+        f"{photos}a.JPG": "a.JPG",
+        f"{photos}ñ b.heic": "ñ b.heic",
+        f"{photos}c.png": "photos/c.png",
+        f"{videos}walk.mp4": "video/walk.mp4",
+        f"{videos}turn.MOV": "turn.MOV",
+    }
+    assert set(imported.uploaded) == {i.key for i in store.list("")}
+    assert imported.ignored == ("notes.txt",)
+
+
+def test_importing_again_changes_nothing_but_what_changed(
+    folder: Path, store: LocalMediaStore
+) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (folder / name).write_bytes(b"1")
+    import_folder(folder, VEHICLE, store)
+    before = contents(store, "")
+    (folder / "b.jpg").write_bytes(b"2")
+    (folder / "c.jpg").unlink()
+    imported = import_folder(folder, VEHICLE, store)
+    after = contents(store, "")
+    a, b, c = (f"{keys.raw_photos(VEHICLE)}{name}.jpg" for name in "abc")
+    assert imported.kept == (c,)
+    assert (after[a], after[c]) == (before[a], before[c])
+    assert after[b][0] == b"2"
+    assert run_key_of(VEHICLE, [i for _, i in before.values()]) != run_key_of(
+        VEHICLE, [i for _, i in after.values()]
+    )
+
+
+def test_importing_again_moves_no_file_to_or_from_a_bucket(
+    folder: Path, s3_place: str, front: Front
+) -> None:
+    store = store_for(s3_place)
+    for name in ("a.jpg", "b.jpg", "walk.mp4"):
+        (folder / name).write_bytes(b"1")
+    import_folder(folder, VEHICLE, store)
+    assert len(front.requests("PUT")) == 3
+    before = contents(store, "")
+    (folder / "b.jpg").write_bytes(b"2")
+    front.seen.clear()
+    import_folder(folder, VEHICLE, store)
+    assert [Path(path).name for path in front.requests("PUT")] == ["b.jpg"]
+    assert not any(path.endswith((".jpg", ".mp4")) for path in front.requests("GET"))
+    a, b = (f"{keys.raw_photos(VEHICLE)}{name}.jpg" for name in "ab")
+    after = contents(store, "")
+    assert {k for k in after if after[k] != before[k]} == {b}
+    assert after[a] == before[a]
+
+
+def test_two_photos_of_one_name_are_refused_by_it(folder: Path, store: LocalMediaStore) -> None:
+    (folder / "photos").mkdir()
+    for name in ("a.jpg", "photos/a.jpg"):
+        (folder / name).write_bytes(name.encode())
+    with pytest.raises(BadInput, match=r"a\.jpg"):
+        import_folder(folder, VEHICLE, store)
+    (folder / "photos" / "a.jpg").write_bytes(b"a.jpg")  # the same photo twice is no matter
+    imported = import_folder(folder, VEHICLE, store)
+    assert imported.uploaded == (f"{keys.raw_photos(VEHICLE)}a.jpg",)
+
+
+def test_names_that_no_key_can_hold_are_made_usable(folder: Path, store: LocalMediaStore) -> None:
+    for name in ("back\\slash.jpg", "fa\udce7ade.jpg"):  # the second is Latin-1, as old zips have
+        (folder / name).write_bytes(name.encode(errors="surrogateescape"))
+    imported = import_folder(folder, VEHICLE, store)
+    assert len(imported.uploaded) == 2
+    assert [keys.raw_photos(VEHICLE) + n for n in ("back_slash.jpg", "fa_ade.jpg")] == [
+        i.key for i in store.list("")
+    ]
+    before = contents(store, "")
+    assert import_folder(folder, VEHICLE, store) == imported
+    assert contents(store, "") == before
+
+
+@pytest.mark.parametrize("names", [[], ["notes.txt", ".hidden.jpg"]])
+def test_a_folder_without_a_photo_is_refused(
+    folder: Path, store: LocalMediaStore, names: list[str]
+) -> None:
+    for name in names:
+        (folder / name).write_bytes(b"1")
+    with pytest.raises(BadInput, match="holds no photo"):
+        import_folder(folder, VEHICLE, store)
+    assert list(store.list("")) == []
+
+
+def merge_and_save(folder: Path, store: LocalMediaStore, given: dict[str, object]) -> None:
+    save_options(VEHICLE, store, merged_options(folder, VEHICLE, store, given))
+
+
+def test_a_folder_that_lies_in_the_store_is_left_as_it_is(store: LocalMediaStore) -> None:
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", b"1")
+    store.put(keys.options(VEHICLE), b'{"max_width": 800}')
+    before = contents(store, "")
+    own = store.folder / keys.raw_folder(VEHICLE)
+    assert import_folder(own, VEHICLE, store).uploaded == (f"{keys.raw_photos(VEHICLE)}a.jpg",)
+    merge_and_save(own, store, {})
+    assert (
+        contents(store, "")[f"{keys.raw_photos(VEHICLE)}a.jpg"]
+        == before[f"{keys.raw_photos(VEHICLE)}a.jpg"]
+    )
+    assert json.loads(store.get(keys.options(VEHICLE))) == {"max_width": 800}
+
+
+def test_options_add_up_and_the_command_wins(folder: Path, store: LocalMediaStore) -> None:
+    def saved() -> object:
+        return json.loads(store.get(keys.options(VEHICLE)))
+
+    store.put(keys.options(VEHICLE), b'{"max_width": 640, "aspect": "1:1", "output_quality": 50}')
+    (folder / "options.json").write_text('{"aspect": "16:9", "output_quality": 60}')
+    merge_and_save(folder, store, {"output_quality": 70})
+    assert saved() == {"max_width": 640, "aspect": "16:9", "output_quality": 70}
+    before = store.stat(keys.options(VEHICLE))
+    merge_and_save(folder, store, {})
+    assert saved() == {"max_width": 640, "aspect": "16:9", "output_quality": 60}
+    merge_and_save(folder, store, {"output_quality": 70})
+    after = store.stat(keys.options(VEHICLE))
+    merge_and_save(folder, store, {"output_quality": 70})
+    assert before is not None
+    assert store.stat(keys.options(VEHICLE)) == after
+
+
+def test_what_the_user_set_for_glibc_is_handed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert dagster_environment(tmp_path, "local").items() >= MALLOC.items()
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
+    own = dagster_environment(tmp_path, "local")
+    assert own["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
+    assert own["OKLA_MEDIA_DIR"] == str(tmp_path)
+
+
+def test_dagsters_processes_find_the_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    environment = dagster_environment("s3://okla-media/cars", "local")
+    assert environment["OKLA_MEDIA_DIR"] == "s3://okla-media/cars"
+    monkeypatch.setenv("OKLA_MEDIA_DIR", environment["OKLA_MEDIA_DIR"])
+    store = resources_for("local")["store"]
+    assert isinstance(store, S3MediaStore)
+    assert (store.bucket, store.prefix) == ("okla-media", "cars")
+
+
+def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
+    merge_and_save(folder, store, {})
+    assert store.stat(keys.options(VEHICLE)) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "beside", "given", "named"),
+    [
+        ("{}", None, {"max_width": 7}, "max_width"),
+        ("{}", '{"aspect": "wide"}', {}, "aspect"),
+        ("{}", '{"aspect": ', {}, "options.json"),
+        ("{}", "[1]", {}, "options.json"),
+        ("{ cut off", None, {}, "options.json"),
+        ("[1]", None, {}, "options.json"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused_in_a_sentence(
+    folder: Path,
+    store: LocalMediaStore,
+    stored: str,
+    beside: str | None,
+    given: dict[str, object],
+    named: str,
+) -> None:
+    store.put(keys.options(VEHICLE), stored.encode())
+    if beside is not None:
+        (folder / "options.json").write_text(beside)
+    with pytest.raises(BadInput, match=named) as refusal:
+        merge_and_save(folder, store, given)
+    assert "\n" not in str(refusal.value)
+    assert "pydantic" not in str(refusal.value)
+    assert store.get(keys.options(VEHICLE)) == stored.encode()
+
+
+# --- `okla process` in this process ---------------------------------------------------------------
+
+
+@pytest.fixture
+def faked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The local profile on fake models, and Dagster's records in the media folder."""
+    models = fake_models()
+    monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | models)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return models
+
+
+def test_a_run_is_recorded_and_not_repeated_by_the_sensor(
+    faked: dict[str, object], store: LocalMediaStore
+) -> None:
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", PHOTOS["1 cut.jpg"])
+    listing, problem = run_vehicle(VEHICLE, store, "local", Quiet())
+    assert problem == ""
+    assert listing is not None
+    assert (listing.status, len(listing.photos)) == ("ready", 1)
+    store.put(keys.ready_marker(VEHICLE), b"")
+    with open_instance(store.folder) as instance:
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+        assert run.tags["dagster/partition"] == VEHICLE
+        assert run.tags[RUN_KEY_TAG] == run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
+        context = dg.build_sensor_context(instance=instance, resources={"store": store})
+        assert isinstance(uploads(context), dg.SkipReason)
+
+
+def test_what_goes_wrong_is_told_by_asset(
+    faked: dict[str, object], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: FakeDetector, photos: object) -> None:
+        raise RuntimeError("the weights are missing; fetch them by: okla models pull")
+
+    monkeypatch.setattr(FakeDetector, "detect", missing)
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", PHOTOS["1 cut.jpg"])
+    listing, problem = run_vehicle(VEHICLE, store, "local", Quiet())
+    assert listing is None
+    assert problem.startswith("masks: ")
+    assert "okla models pull" in problem
+    assert list(store.list("processed/")) == []

@@ -1,0 +1,98 @@
+"""A plate that is missed on a frame is covered all the same; nothing is covered for no reason."""
+
+import numpy as np
+import pytest
+
+from okla_assets.imaging.plates import box_quad, contains
+from okla_assets.imaging.plates.tracks import Spot, fitted, follow, matched, undecided
+
+PLATE_WIDTH, PLATE_HEIGHT = 60, 20
+
+
+def plate(frame: int, width: float = PLATE_WIDTH) -> Spot:
+    """A plate that walks 25 pixels a frame to the right and 3 down."""
+    return Spot(box_quad((100 + 25 * frame, 200 + 3 * frame, width, PLATE_HEIGHT)), 0.9)
+
+
+def covered(spots: list[Spot], wanted: Spot) -> bool:
+    """Whether some spot covers all corners of a plate."""
+    return any(contains(spot.quad, wanted.quad).all() for spot in spots)
+
+
+@pytest.mark.parametrize("missed", [{5}, {5, 6}, {3, 4, 5, 6}, {2, 5, 9}])
+def test_a_missed_plate_is_covered_from_its_neighbours(missed: set[int]) -> None:
+    seen = [[] if f in missed else [plate(f)] for f in range(12)]
+    for frame, spots in enumerate(follow(seen)):
+        assert covered(spots, plate(frame)), frame
+        assert len(spots) == 1
+        assert spots[0].seen == (frame not in missed)
+
+
+def test_frames_nobody_looked_at_are_covered_too() -> None:
+    seen = [[plate(f)] if f % 2 == 0 else None for f in range(13)]
+    assert all(covered(spots, plate(f)) for f, spots in enumerate(follow(seen)))
+
+
+def test_a_plate_is_covered_a_frame_past_its_last_sighting() -> None:
+    seen = [[plate(f)] if 3 <= f <= 6 else [] for f in range(12)]
+    spots = follow(seen)
+    assert [bool(s) for s in spots] == [2 <= f <= 7 for f in range(12)]
+    assert covered(spots[7], plate(7))
+    assert covered(spots[2], plate(2))
+
+
+def test_a_plate_that_turned_out_of_view_leaves_no_patch() -> None:
+    widths = [60, 40, 24, 12]
+    seen = [[plate(f, widths[f])] if f < 4 else [] for f in range(8)]
+    assert not any(follow(seen)[4:])
+
+
+def test_two_plates_are_not_mixed_up() -> None:
+    other = Spot(box_quad((700, 100, 80, 30)), 0.8)
+    seen = [[plate(f), other] if f != 4 else [other] for f in range(9)]
+    fourth = follow(seen)[4]
+    assert len(fourth) == 2
+    assert covered(fourth, plate(4))
+    assert covered(fourth, other)
+
+
+def test_a_sign_seen_once_is_covered_once() -> None:
+    far = Spot(box_quad((900, 50, 50, 20)), 0.7)
+    seen = [[far] if f == 5 else [] for f in range(11)]
+    assert [f for f, spots in enumerate(follow(seen)) if spots] == [5]
+
+
+def test_a_plate_that_leaps_from_frame_to_frame_leaves_no_patch_elsewhere() -> None:
+    """As on sixteen views of a turn: where it is next, its speed does not tell."""
+    seen = [[Spot(box_quad((100 + 90 * f, 200, 60, 20)), 0.9)] if f < 4 else [] for f in range(6)]
+    assert [len(spots) for spots in follow(seen)] == [1, 1, 1, 1, 0, 0]
+
+
+def test_where_a_plate_comes_or_goes_somebody_has_to_look() -> None:
+    seen = [([plate(f)] if 4 <= f <= 8 else []) if f % 2 == 0 else None for f in range(13)]
+    assert undecided(seen) == [3, 9]
+    assert undecided([None if f % 2 else [] for f in range(9)]) == []
+
+
+def test_nothing_seen_is_nothing_covered() -> None:
+    assert follow([[], None, []]) == [[], [], []]
+    assert np.array(follow([])).size == 0
+
+
+def test_a_coarse_sighting_says_where_and_the_track_which_shape() -> None:
+    tilted = Spot(np.array([[100, 100], [160, 110], [160, 130], [100, 120]], np.float32), 0.9)
+    box = Spot(box_quad((130, 103, 60, 30)), 0.4)
+    found = fitted(tilted, box)
+    assert found.seen
+    assert contains(found.quad, tilted.quad + np.array([30, 3])).all()
+    assert np.ptp(found.quad, axis=0) == pytest.approx([60 * 1.06, 30 * 1.06], abs=0.1)
+
+
+def test_half_a_plate_seen_does_not_bare_the_other_half() -> None:
+    half = Spot(box_quad((100, 200, PLATE_WIDTH / 2, PLATE_HEIGHT)), 0.4)
+    assert covered([fitted(plate(0), half)], plate(0))
+
+
+def test_a_sighting_elsewhere_is_no_known_plate() -> None:
+    assert matched(plate(0), [plate(10), plate(0)]) is not None
+    assert matched(plate(0), [plate(4)]) is None

@@ -1,0 +1,134 @@
+"""The turn stands still, keeps its size, starts at the front quarter; on made mattes."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from okla_assets.imaging.studio import studio
+from okla_assets.imaging.turn import spin
+from okla_assets.imaging.turn.spin import Stand
+
+ASPECT = 4 / 3
+AROUND = [float(a) for a in range(0, 360, 10)]
+
+
+def car_box(azimuth: float, near: float = 1.0, x: float = 640, y: float = 700) -> Stand:
+    """The box of a car 3 heights long and 1.2 wide, 300 pixels high, seen from a low camera."""
+    sine, cosine = abs(np.sin(np.radians(azimuth))), abs(np.cos(np.radians(azimuth)))
+    width = 300 * near * (3.0 * sine + 1.2 * cosine)
+    height = 300 * near * (1 + 0.1 * (3.0 * cosine + 1.2 * sine))
+    return Stand(x - width / 2, x + width / 2, y - height, y)
+
+
+def on_canvas(stand: Stand, move: tuple[float, float, float]) -> Stand:
+    scale, dx, dy = move
+    return Stand(
+        scale * stand.left + dx,
+        scale * stand.right + dx,
+        scale * stand.top + dy,
+        scale * stand.ground + dy,
+    )
+
+
+def test_a_shaking_hand_does_not_shake_the_car() -> None:
+    rng = np.random.default_rng(5)
+    stands = [
+        car_box(a, 1.0, 640 + float(rng.normal(0, 30)), 700 + float(rng.normal(0, 20)))
+        for a in AROUND
+    ]
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT)
+    placed = [on_canvas(s, m) for s, m in zip(stands, canvas.moves, strict=True)]
+    assert np.ptp([p.centre for p in placed]) < 0.005 * canvas.width
+    ground = np.array([p.ground for p in placed])
+    trend = (np.roll(ground, 1) + np.roll(ground, -1)) / 2
+    assert np.abs(ground - trend).max() < 0.005 * canvas.height
+
+
+def test_a_person_who_comes_nearer_does_not_blow_up_the_car() -> None:
+    near = [1 + 0.25 * np.sin(np.radians(a)) for a in AROUND]
+    stands = [car_box(a, n) for a, n in zip(AROUND, near, strict=True)]
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT)
+    size = np.array([scale * n for (scale, _, _), n in zip(canvas.moves, near, strict=True)])
+    assert np.ptp(size) < 0.06 * size.mean()
+
+
+def test_a_turntable_keeps_one_scale() -> None:
+    canvas = spin.steady([car_box(a) for a in AROUND], AROUND, 1280, ASPECT)
+    scales = [scale for scale, _, _ in canvas.moves]
+    assert max(scales) < 1.01 * min(scales)
+
+
+def test_the_car_stays_on_the_canvas() -> None:
+    stands = [car_box(a) for a in AROUND]
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT)
+    assert (canvas.width, canvas.height) == (1280, 960)
+    for stand, move in zip(stands, canvas.moves, strict=True):
+        placed = on_canvas(stand, move)
+        assert placed.left > 0.03 * canvas.width
+        assert placed.right < 0.97 * canvas.width
+        assert placed.top > 0.05 * canvas.height
+        assert placed.ground < 0.93 * canvas.height
+
+
+def test_small_frames_are_not_blown_up() -> None:
+    small = [Stand(s.left / 2, s.right / 2, s.top / 2, s.ground / 2) for s in map(car_box, AROUND)]
+    canvas = spin.steady(small, AROUND, 1280, ASPECT)
+    assert max(scale for scale, _, _ in canvas.moves) <= studio.MOST_UPSCALE + 0.01
+    assert canvas.width < 1280
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_turn_starts_at_the_front_quarter_and_azimuths_grow(direction: int) -> None:
+    azimuths = [(200 + direction * 10 * i) % 360 for i in range(36)]
+    order = spin.turn_order(azimuths, direction)
+    turned = [azimuths[i] for i in order]
+    assert turned[0] in (40, 50)
+    assert all((b - a) % 360 == 10 for a, b in pairwise(turned))
+
+
+def test_sixteen_photos_around_make_a_turn() -> None:
+    azimuths = [22.5 * i for i in range(16)]
+    chosen = spin.round_the_vehicle(azimuths[::-1], [1.0] * 16)
+    assert [azimuths[::-1][i] for i in chosen] == [(45 + 22.5 * i) % 360 for i in range(16)]
+
+
+def test_of_photos_that_show_the_same_the_better_is_taken() -> None:
+    azimuths = [*(40.0 * i for i in range(9)), 43.0]
+    chosen = spin.round_the_vehicle(azimuths, [1.0] * 9 + [2.0])
+    assert len(chosen) == 9
+    assert 9 in chosen
+    assert 1 not in chosen
+
+
+@pytest.mark.parametrize(
+    "azimuths",
+    [[], [45.0 * i for i in range(7)], [20.0 * i for i in range(14)], [10.0] * 20],
+    ids=["none", "too few", "a hole", "one view"],
+)
+def test_photos_that_do_not_go_round_make_none(azimuths: list[float]) -> None:
+    assert spin.round_the_vehicle(azimuths, [1.0] * len(azimuths)) == []
+
+
+def disc(x: float, y: float) -> npt.NDArray[np.float32]:
+    rows, columns = np.mgrid[0:300, 0:400].astype(np.float32)
+    return np.asarray(np.clip(60.5 - np.hypot(columns + 0.5 - x, rows + 0.5 - y), 0, 1))
+
+
+def test_a_stand_is_measured_between_the_pixels() -> None:
+    first, second = spin.stand_of(disc(200, 150)), spin.stand_of(disc(200.4, 150.25))
+    assert second.centre - first.centre == pytest.approx(0.4, abs=0.3)
+    assert second.ground - first.ground == pytest.approx(0.25, abs=0.3)
+    with pytest.raises(ValueError, match="empty"):
+        spin.stand_of(np.zeros((9, 9), np.float32))
+
+
+@pytest.mark.parametrize("scale", [0.45, 0.8, 1.3])
+def test_pixels_are_moved_by_parts_of_a_pixel(scale: float) -> None:
+    move = (scale, 20.3, 11.6)
+    moved = spin.moved_to(disc(200, 150), move, 600, 450, cv2.INTER_LINEAR)
+    before, after = spin.stand_of(disc(200, 150)), spin.stand_of(np.asarray(moved, np.float32))
+    assert after.centre == pytest.approx(on_canvas(before, move).centre, abs=0.5)
+    assert after.ground == pytest.approx(on_canvas(before, move).ground, abs=0.5)

@@ -1,0 +1,97 @@
+"""Which looks make a turn, and which frames stand for it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.turn.walkaround import Look, find_turn, gaps_of, moments_of, rising
+
+ONE_WAY = [float(a) for a in range(0, 360, 9)]
+
+
+def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Look]:
+    return [Look(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("first", [0, 200])
+def test_a_circle_is_a_turn_from_where_it_starts(direction: int, first: int) -> None:
+    turn = find_turn(looks([first + direction * a for a in ONE_WAY]))
+    assert turn.direction == direction
+    assert (turn.start, turn.end) == (0, 39)
+    assert turn.azimuth_at(10) == pytest.approx((first + direction * 90) % 360, abs=2)
+
+
+def test_noise_does_not_turn_back() -> None:
+    rng = np.random.default_rng(1)
+    noisy = [a + float(rng.normal(0, 8)) for a in ONE_WAY]
+    turn = find_turn(looks(noisy))
+    assert (np.diff(turn.turned) >= 0).all()
+    truth = np.array([turn.azimuth_at(t) for t in range(2, 38)])
+    assert np.abs(truth - np.array(ONE_WAY[2:38])).max() < 15
+
+
+def test_a_look_that_takes_front_for_rear_is_left_out() -> None:
+    flipped = [a + 180 if i == 12 else a for i, a in enumerate(ONE_WAY)]
+    assert find_turn(looks(flipped)).azimuth_at(12) == pytest.approx(ONE_WAY[12], abs=3)
+
+
+def test_two_rounds_count_once() -> None:
+    turn = find_turn(looks([2.0 * a for a in ONE_WAY]))
+    assert turn.turned[-1] <= 360
+    assert 18 <= turn.end <= 20
+
+
+def test_standing_still_before_and_after_is_no_part_of_it() -> None:
+    azimuths = [0.0] * 10 + ONE_WAY + [351.0] * 10
+    turn = find_turn(looks(azimuths))
+    assert turn.start >= 8
+    assert turn.end <= 50
+
+
+def test_what_comes_after_the_walk_is_no_part_of_it() -> None:
+    turn = find_turn(looks([*ONE_WAY, *[None] * 20]))
+    assert turn.end == 39
+
+
+@pytest.mark.parametrize(
+    ("azimuths", "reason"),
+    [
+        ([114 + 0.6 * i for i in range(40)], "not_a_turn"),
+        ([float(a) for a in range(0, 280, 7)], "not_a_turn"),
+        ([*range(0, 180, 9), *range(180, 0, -9)], "not_a_turn"),
+        ([90.0] * 30, "not_a_turn"),
+        ([None] * 30, "no_vehicle"),
+        ([*[None] * 30, 10.0, 20.0], "no_vehicle"),
+    ],
+)
+def test_what_does_not_go_round_is_refused(azimuths: list[float | None], reason: str) -> None:
+    with pytest.raises(Refused) as refused:
+        find_turn(looks(azimuths))
+    assert refused.value.reason == reason
+
+
+def test_moments_are_equidistant_and_sharp() -> None:
+    turn = find_turn(looks(ONE_WAY))
+    times = [0.1 * i for i in range(391)]
+    sharpness = [9.0 if i % 4 == 0 else 1.0 for i in range(391)]
+    chosen = moments_of(turn, times, sharpness, 36)
+    assert len(chosen) == 36
+    assert all(sharpness[i] == 9 for i in chosen)
+    assert np.diff([times[i] for i in chosen]).max() <= 1.5 * 39 / 36
+
+
+def test_a_short_clip_gives_every_frame_once() -> None:
+    turn = find_turn(looks(ONE_WAY))
+    assert moments_of(turn, [float(t) for t in range(40)], [1.0] * 40, 72) == list(range(40))
+
+
+def test_rising_pools_what_falls() -> None:
+    assert rising(np.array([1.0, 3, 2, 4]), np.ones(4)).tolist() == [1, 2.5, 2.5, 4]
+
+
+def test_gaps_go_all_round() -> None:
+    assert gaps_of([45, 135, 225, 315]) == (90, 90, 90, 90)
+    assert gaps_of([350.0, 10]) == (20, 340)

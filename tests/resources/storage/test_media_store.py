@@ -1,0 +1,360 @@
+"""The contract of every media store, and what the local folder promises beyond it.
+
+A store is held to it by a subclass of `MediaStoreContract` with a fixture `store`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from resources.storage import media_store
+from resources.storage.media_store import TEMP_FOLDER, BadKey, LocalMediaStore, MediaStore
+from resources.storage.stores import store_for
+
+ODD_NAMES = ["photo 1.jpg", "niño.jpg", "日本.png", "a+b&c=d?.jpg", "100%.jpg", "'\"#.jpg"]
+BAD_KEYS = ["", "/etc/passwd", "..", "a/../b", "../a", "a//b", "a/", "a/.", ".hidden", "a/.b/c"]
+BAD_KEYS += ["a\\b", "a\0b", "\udcff.jpg"]
+
+
+class MediaStoreContract:
+    """What the pipeline relies on, whatever the store."""
+
+    def test_it_is_a_media_store(self, store: MediaStore) -> None:
+        assert isinstance(store, MediaStore)
+
+    def test_what_is_put_is_got(self, store: MediaStore) -> None:
+        data = bytes(range(256)) * 40
+        etag = store.put("raw/v/photos/a.jpg", data, "image/jpeg")
+        assert store.get("raw/v/photos/a.jpg") == data
+        info = store.stat("raw/v/photos/a.jpg")
+        assert info is not None
+        assert (info.key, info.size, info.etag) == ("raw/v/photos/a.jpg", len(data), etag)
+
+    def test_an_empty_object_is_an_object(self, store: MediaStore) -> None:
+        store.put("raw/v/_READY", b"")
+        assert store.get("raw/v/_READY") == b""
+        assert [(i.key, i.size) for i in store.list("raw/")] == [("raw/v/_READY", 0)]
+
+    def test_a_file_on_disk_is_copied_in_and_stays(self, store: MediaStore, tmp_path: Path) -> None:
+        path = tmp_path / "upload.jpg"
+        path.write_bytes(b"picture")
+        etag = store.put_file("a/b.jpg", path)
+        assert store.get("a/b.jpg") == path.read_bytes() == b"picture"
+        info = store.stat("a/b.jpg")
+        assert info is not None
+        assert (info.key, info.size, info.etag) == ("a/b.jpg", 7, etag)
+
+    def test_a_file_that_is_not_there_leaves_nothing(
+        self, store: MediaStore, tmp_path: Path
+    ) -> None:
+        with pytest.raises(FileNotFoundError, match="no-such-file"):
+            store.put_file("a/b.jpg", tmp_path / "no-such-file")
+        assert store.stat("a/b.jpg") is None
+        assert list(store.list("")) == []
+
+    def test_missing_objects_are_named(self, store: MediaStore) -> None:
+        store.put("raw/v/a.jpg", b"1")
+        for key in ("raw/v/b.jpg", "nowhere/at/all", "raw/v", "raw/v/a.jpg/below"):
+            assert store.stat(key) is None
+            with pytest.raises(FileNotFoundError, match=key):
+                store.get(key)
+
+    def test_deleting_twice_is_no_error(self, store: MediaStore) -> None:
+        store.put("a/b/c.jpg", b"1")
+        store.put("a/d.jpg", b"2")
+        store.delete("a/b/c.jpg")
+        store.delete("a/b/c.jpg")
+        store.delete("never/was")
+        assert [i.key for i in store.list("")] == ["a/d.jpg"]
+        assert list(store.folders("a/")) == []
+
+    def test_the_etag_changes_with_the_bytes(self, store: MediaStore) -> None:
+        # Same length, and as quickly after each other as a machine can.
+        etags = [store.put("a.bin", bytes([n])) for n in range(100)]
+        assert len(set(etags)) == 100
+        last = store.stat("a.bin")
+        assert last is not None
+        assert last.etag == etags[-1]
+
+    def test_the_etag_stays_while_nobody_writes(self, store: MediaStore) -> None:
+        etag = store.put("a.bin", b"1")
+        store.get("a.bin")
+        store.put("b.bin", b"1")
+        assert [i.etag for i in store.list("a")] == [etag]
+
+    def test_modified_is_now_and_in_utc(self, store: MediaStore) -> None:
+        store.put("a.bin", b"1")
+        (info,) = store.list("")
+        modified = info.modified
+        assert modified.tzinfo is UTC or modified.utcoffset() == timedelta(0)
+        assert abs(datetime.now(UTC) - modified) < timedelta(seconds=5)
+
+    def test_listing_by_prefix(self, store: MediaStore) -> None:
+        for key in ("raw/v1/a.jpg", "raw/v1/b/c.jpg", "raw/v10/a.jpg", "raw/w/a.jpg", "top.txt"):
+            store.put(key, b"1")
+        for prefix, expected in {
+            "": ["raw/v1/a.jpg", "raw/v1/b/c.jpg", "raw/v10/a.jpg", "raw/w/a.jpg", "top.txt"],
+            "raw/v1/": ["raw/v1/a.jpg", "raw/v1/b/c.jpg"],
+            "raw/v1": ["raw/v1/a.jpg", "raw/v1/b/c.jpg", "raw/v10/a.jpg"],
+            "raw/v1/b": ["raw/v1/b/c.jpg"],
+            "raw/v1/a.j": ["raw/v1/a.jpg"],
+            "raw/v1/a.jpg": ["raw/v1/a.jpg"],
+            "to": ["top.txt"],
+            "raw/x": [],
+            "raw/v1/a.jpg/": [],
+            "nowhere/": [],
+        }.items():
+            assert [i.key for i in store.list(prefix)] == expected, prefix
+
+    def test_listing_is_in_the_order_of_whole_keys(self, store: MediaStore) -> None:
+        keys = ["a-b/1", "a.jpg", "a/1", "a/b/1", "a/b.jpg", "a/ñ", "a/日", "a0", "B", "b c", "b"]
+        for key in keys:
+            store.put(key, b"1")
+        assert [i.key for i in store.list("")] == sorted(keys)
+        assert [i.key for i in store.list("a")] == sorted(k for k in keys if k.startswith("a"))
+
+    def test_a_listing_goes_on_where_one_stopped(self, store: MediaStore) -> None:
+        keys = ["a-b/1", "a/1", "a/2/x", "a/2/y", "a/3", "a0", "b/1", "c"]
+        for key in keys:
+            store.put(key, b"1")
+        for after in ["", "0", "a", "a/", "a/2", "a/2/", "a/20", "a0", "b/0", "z", *keys]:
+            listed = [i.key for i in store.list("", after)]
+            assert listed == [k for k in keys if k > after], after
+            within = [i.key for i in store.list("a/", after)]
+            assert within == [k for k in keys if k > after and k.startswith("a/")], after
+
+    def test_listing_tells_the_same_as_stat(self, store: MediaStore) -> None:
+        for key in ("a/1", "a/2"):
+            store.put(key, key.encode() * 3)
+        assert list(store.list("a/")) == [store.stat("a/1"), store.stat("a/2")]
+
+    def test_a_listing_may_be_emptied_while_it_is_read(self, store: MediaStore) -> None:
+        for n in range(20):
+            store.put(f"a/{n % 4}/{n}", b"1")
+        for info in store.list("a/"):
+            store.delete(info.key)
+        assert list(store.list("")) == []
+
+    def test_folders(self, store: MediaStore) -> None:
+        for key in ("raw/v2/photos/a.jpg", "raw/v1/b.jpg", "raw/v10/c.jpg", "raw/file.txt"):
+            store.put(key, b"1")
+        assert list(store.folders("raw/")) == ["v1", "v10", "v2"]
+        assert list(store.folders("raw/v2/")) == ["photos"]
+        assert list(store.folders("raw/v1/")) == []
+        assert list(store.folders("nowhere/")) == []
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_names_are_kept_as_they_are(self, store: MediaStore, name: str) -> None:
+        key = f"raw/v/photos/{name}"
+        store.put(key, name.encode())
+        assert store.get(key) == name.encode()
+        assert [i.key for i in store.list("raw/v/")] == [key]
+        assert store.url(key)
+        store.delete(key)
+        assert store.stat(key) is None
+
+    @pytest.mark.parametrize("key", BAD_KEYS, ids=repr)
+    def test_keys_that_lead_astray_are_refused(
+        self, store: MediaStore, key: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"1")
+        for use in (
+            lambda: store.put(key, b"1"),
+            lambda: store.put_file(key, path),
+            lambda: store.get(key),
+            lambda: store.stat(key),
+            lambda: store.delete(key),
+        ):
+            with pytest.raises(BadKey) as refusal:
+                use()
+            assert repr(key) in str(refusal.value)
+        assert list(store.list("")) == []
+
+    def test_a_reader_sees_the_old_bytes_or_the_new(self, store: MediaStore) -> None:
+        size = 300_000
+        store.put("a.bin", b"\0" * size)
+        torn: list[str] = []
+        done = {"reader": 0, "writer": 0, "other writer": 0}
+        end = threading.Event()
+
+        def read() -> None:
+            while not end.is_set():
+                data = store.get("a.bin")
+                done["reader"] += 1
+                if len(data) != size or data.count(data[0]) != size:
+                    torn.append(f"{len(data)} bytes, not all alike")
+
+        def write(name: str) -> None:
+            while not end.is_set():
+                done[name] += 1
+                store.put("a.bin", bytes([done[name] % 256]) * size)
+
+        threads = [threading.Thread(target=read)]
+        threads += [threading.Thread(target=write, args=(n,)) for n in done if n != "reader"]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 20
+        while min(done.values()) <= 5 and time.monotonic() < until:
+            time.sleep(0.1)
+        end.set()
+        for thread in threads:
+            thread.join()
+        assert not torn
+        assert min(done.values()) > 5
+
+
+class TestLocalMediaStore(MediaStoreContract):
+    """The local folder keeps the contract."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> MediaStore:
+        return LocalMediaStore(root=str(tmp_path / "media"))
+
+
+class TestS3MediaStore(MediaStoreContract):
+    """A bucket keeps it too; what it promises beyond is in `test_s3_store.py`."""
+
+    @pytest.fixture
+    def store(self, s3_place: str) -> MediaStore:
+        return store_for(s3_place)
+
+
+def in_another_process(root: Path) -> subprocess.Popen[str]:
+    """A process that has written all of raw/v/new.jpg but not yet given it its name."""
+    code = f"""
+import time
+from pathlib import Path
+from resources.storage.media_store import LocalMediaStore
+
+def replace(self, target):
+    print("about to rename", flush=True)
+    time.sleep(60)
+
+Path.replace = replace
+LocalMediaStore(root={str(root)!r}).put("raw/v/new.jpg", b"x" * 1000)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "about to rename\n"
+    return child
+
+
+@pytest.fixture
+def another_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    with in_another_process(tmp_path / "media") as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_killed_writer_leaves_nothing_behind(
+    store: LocalMediaStore,
+    another_process: subprocess.Popen[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def temps_after_a_write() -> list[str]:
+        monkeypatch.setattr(media_store, "_swept", set())  # as in a process that has just started
+        store.put("raw/v/mine.jpg", b"1")
+        return [path.name for path in (store.folder / TEMP_FOLDER).iterdir()]
+
+    (half_written,) = (store.folder / TEMP_FOLDER).iterdir()
+    assert [i.key for i in store.list("")] == []
+    # Its writer lives: it is not ours to remove.
+    assert temps_after_a_write() == [half_written.name]
+    another_process.kill()
+    another_process.wait()
+    assert temps_after_a_write() == []
+    assert [i.key for i in store.list("")] == ["raw/v/mine.jpg"]
+
+
+def test_the_etag_changes_also_by_a_coarse_clock(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def write_at_once(path: Path, data: bytes) -> int:
+        count = write(path, data)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        return count
+
+    monkeypatch.setattr(Path, "write_bytes", write_at_once)
+    etags = [store.put("a.bin", bytes([n])) for n in range(5)]
+    assert len(set(etags)) == 5
+    assert [i.etag for i in store.list("a")] == etags[-1:]
+
+
+def test_temps_of_other_machines_go_after_a_day(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.folder / TEMP_FOLDER
+    folder.mkdir(parents=True)
+    for name, hours in {"fresh": 23, "stale": 25}.items():
+        path = folder / f"another-machine.1.{name}"
+        path.write_bytes(b"1")
+        os.utime(path, (time.time() - hours * 3600,) * 2)
+    monkeypatch.setattr(media_store, "_swept", set())
+    store.put("a", b"1")
+    assert [path.name for path in folder.iterdir()] == ["another-machine.1.fresh"]
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_nothing(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    store.put("a.bin", b"old")
+    write = Path.write_bytes
+
+    def interrupted(path: Path, data: bytes) -> int:
+        write(path, data[:2])
+        raise error
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    with pytest.raises(type(error)):
+        store.put("a.bin", b"newer")
+    assert store.get("a.bin") == b"old"
+    assert list((store.folder / TEMP_FOLDER).iterdir()) == []
+
+
+def test_an_upload_counts_from_when_it_arrived(store: LocalMediaStore, tmp_path: Path) -> None:
+    # Copies keep the time at which a photo was taken (cp -p, unzip, a file manager), and cameras'
+    # clocks run fast as well as slow. The quiet period of the sensor needs the time of arrival.
+    for name, when in {"slow.jpg": 1_000_000_000, "fast.jpg": 4_000_000_000}.items():
+        path = tmp_path / name
+        path.write_bytes(b"1")
+        os.utime(path, (when, when))
+        (store.folder / "raw").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, store.folder / "raw" / name)
+    ages = [datetime.now(UTC) - info.modified for info in store.list("raw/")]
+    assert len(ages) == 2
+    assert all(abs(age) < timedelta(seconds=5) for age in ages)
+
+
+def test_files_that_no_key_can_name_are_left_alone_and_told(
+    store: LocalMediaStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = store.folder / "raw" / "v"
+    folder.mkdir(parents=True)
+    for name in ("good.jpg", "back\\slash.jpg", "latin\udce9.jpg", ".hidden.jpg"):
+        (folder / name).write_bytes(b"1")
+    assert [i.key for i in store.list("raw/")] == ["raw/v/good.jpg"]
+    assert "back\\\\slash.jpg" in caplog.text
+    assert "latin" in caplog.text
+
+
+def test_the_folder_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_MEDIA_DIR", str(tmp_path / "elsewhere"))
+    LocalMediaStore().put("a", b"1")
+    assert (tmp_path / "elsewhere" / "a").read_bytes() == b"1"
+    assert LocalMediaStore().url("a") == (tmp_path / "elsewhere" / "a").as_uri()

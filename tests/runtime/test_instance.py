@@ -1,0 +1,174 @@
+"""A killed process cannot say that its run is over; somebody else has to."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster_shared.yaml_utils import load_yaml_from_path
+
+from okla_assets.runtime.instance import (
+    BROKER_URL,
+    POSTGRES_URL,
+    PROCESS_TAG,
+    check_broker,
+    close_dead_runs,
+    dagster_home,
+    open_instance,
+    this_process,
+    write_config,
+)
+from resources.errors import BrokenSetup
+from tests.conftest import REPOSITORY
+
+A_DEAD_PROCESS = """
+from okla_assets.runtime.instance import this_process
+print(this_process(), end="", flush=True)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+def started_run(instance: dg.DagsterInstance, owner: str | None) -> str:
+    run = instance.create_run_for_job(
+        _job,
+        tags={} if owner is None else {PROCESS_TAG: owner},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    return run.run_id
+
+
+@dg.op
+def _nothing() -> None:
+    pass
+
+
+@dg.job(name="nothing")
+def _job() -> None:
+    _nothing()
+
+
+def test_only_runs_of_dead_processes_are_closed(home: Path) -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", A_DEAD_PROCESS], capture_output=True, text=True, check=True
+    ).stdout
+    elsewhere = "another-host:1:0"
+    with open_instance(home) as instance:
+        runs = {o: started_run(instance, o) for o in (dead, this_process(), elsewhere, None)}
+
+        def status(owner: str | None) -> dg.DagsterRunStatus:
+            run = instance.get_run_by_id(runs[owner])
+            assert run is not None
+            return run.status
+
+        assert close_dead_runs(instance, only_processes=True) == 1
+        assert status(dead) is dg.DagsterRunStatus.FAILURE
+        assert status(None) is dg.DagsterRunStatus.STARTED
+        # When `okla up` starts, no daemon is left that could own a run without a process tag.
+        assert close_dead_runs(instance, only_processes=False) == 1
+        assert status(None) is dg.DagsterRunStatus.FAILURE
+        assert status(this_process()) is dg.DagsterRunStatus.STARTED
+        assert status(elsewhere) is dg.DagsterRunStatus.STARTED
+
+
+def test_the_instance_is_ours_and_says_nothing_home(home: Path) -> None:
+    with open_instance(home) as instance:
+        assert not instance.telemetry_enabled
+        assert Path(instance.root_directory) == (home / ".dagster").resolve()
+
+
+def test_a_dagster_home_of_the_users_own_is_used(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(own))
+    with open_instance(home) as instance:
+        assert Path(instance.root_directory) == own
+    assert not home.exists()
+
+
+def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    homes = {place: dagster_home(place) for place in ("s3://okla", "s3://okla/a/b", "s3://okla/a")}
+    assert len(set(homes.values())) == 3
+    for home in homes.values():
+        assert home.parent == tmp_path / "okla-media" / ".dagster"
+        assert (home / "dagster.yaml").is_file()
+    assert dagster_home("s3://okla/a/") == homes["s3://okla/a"]
+
+
+def configured(home: Path) -> dict[str, Any]:
+    read = load_yaml_from_path(str(home / "dagster.yaml"))
+    assert isinstance(read, dict)
+    return read
+
+
+def test_a_media_folder_that_was_moved_keeps_its_records(home: Path, tmp_path: Path) -> None:
+    with open_instance(home) as instance:
+        run_id = started_run(instance, None)
+    moved = home.rename(tmp_path / "moved")
+    with open_instance(moved) as instance:
+        assert instance.get_run_by_id(run_id) is not None
+    records = configured(moved / ".dagster")["event_log_storage"]["config"]["base_dir"]
+    assert records.startswith(str(moved.resolve()))
+
+
+def test_so_many_runs_at_a_time(home: Path) -> None:
+    write_config(home, runs=3)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 3
+
+
+def test_the_configuration_for_postgres_never_holds_the_url(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, "postgresql://okla:secret@localhost/okla")
+    folder = dagster_home(home)
+    assert folder == (home / ".dagster" / "postgres").resolve()
+    assert configured(folder)["storage"]["custom"]["config"]["postgres_url"] == {
+        "env": POSTGRES_URL
+    }
+    assert "secret" not in (folder / "dagster.yaml").read_text(encoding="utf-8")
+    monkeypatch.delenv(POSTGRES_URL)
+    assert "storage" not in configured(dagster_home(home))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://okla:secret@127.0.0.1:1/okla", r"okla:\*\*\*@127.0.0.1:1/okla.*refused"),
+        ("mysql://okla:secret@127.0.0.1/okla", "is no URL of a PostgreSQL database"),
+        ("okla:secret@127.0.0.1", "is no URL of a PostgreSQL database"),
+        ("postgresql://okla:secret@127.0.0.1:port/okla", "is no URL of a PostgreSQL database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_without_its_password(
+    home: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, url)
+    with pytest.raises(BrokenSetup, match=told) as raised:
+        open_instance(home)
+    assert "secret" not in str(raised.value)
+    assert POSTGRES_URL in str(raised.value)
+
+
+def test_the_configuration_for_workers_is_the_one_in_deploy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POSTGRES_URL, "postgresql://okla:secret@localhost/okla")
+    monkeypatch.setenv(BROKER_URL, "pyamqp://okla:secret@localhost//")
+    write_config(home, runs=5)
+    assert configured(home) == configured(REPOSITORY / "deploy" / "gpu-machines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(POSTGRES_URL)
+        with pytest.raises(BrokenSetup, match=POSTGRES_URL):
+            check_broker()
