@@ -12,16 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets.imaging.photo.refusals import RefusalReason
+from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 
-Category = Literal["exterior", "interior", "misc"]
-Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
-Side = Literal["left", "right"]
 Treatment = Literal["studio", "enhanced", "original"]
 Status = Literal["ready", "needs_review", "failed"]
 PlateStyle = Literal["blur", "fill", "logo", "none"]
 Confidence = Annotated[float, Field(ge=0, le=1)]
-Box = tuple[float, float, float, float]
-Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
 class Row(BaseModel):

@@ -20,7 +20,7 @@ from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
 from okla_assets.operations.vehicle_runner import VehicleRunner
-from okla_assets.steps.recipe import ROLES, recipe
+from okla_assets.steps.recipe import ROLES, pipeline_fingerprint
 from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
 from resources.profiles import DEFAULT_PROFILE, resources_for
@@ -39,7 +39,7 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
 
     def present_recipe() -> str:
         roles: list[Any] = [resources[role] for role in ROLES]
-        return recipe(roles, LISTING_VERSION)
+        return pipeline_fingerprint(roles, LISTING_VERSION)
 
     # Jobs that run vehicles in their own process need what they are a part of.
     runner = VehicleRunner(lambda: definitions, present_recipe)

@@ -28,7 +28,7 @@ from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
 from resources.models.plates_onnx import FusedPlates, PlatedetOnnx, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
-from resources.models.propagated_matte import CarriedMatte
+from resources.models.propagated_matte import PropagatedMatte
 from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import Sam2Torch
@@ -42,7 +42,7 @@ from resources.models.yolo_ultralytics import YoloUltralytics
 
 CONFIG = "OKLA_CONFIG"
 
-SIBLINGS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "detector": {
         "yolo_onnx": YoloOnnxDetector,
         "yolo_ultralytics": YoloUltralytics,
@@ -57,7 +57,7 @@ SIBLINGS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "isnet_onnx": IsNetOnnx,
     },
     "turn_segmenter": {
-        "carried_matte": CarriedMatte,
+        "propagated_matte": PropagatedMatte,
         "sam2_torch": Sam2Torch,
         "sam2_video": Sam2VideoTorch,
     },
@@ -84,7 +84,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "local": {
         "detector": ("yolo_onnx", {}),
         "segmenter": ("fused_matte", {}),
-        "turn_segmenter": ("carried_matte", {}),
+        "turn_segmenter": ("propagated_matte", {}),
         "views": ("tiny_vit", {}),
         "plate_detector": ("fused_plates", {}),
         "quick_plate_detector": ("plate_fast_onnx", {}),
@@ -186,7 +186,7 @@ def _sections(path: Path) -> dict[str, Any]:
 
 
 def _made(role: str, name: str, fields: Mapping[str, Any], where: str) -> Any:
-    siblings = SIBLINGS[role]
+    siblings = MODELS_BY_ROLE[role]
     if name not in siblings:
         raise BadInput(f"{where}: model: there is no {name!r}; there is: {', '.join(siblings)}")
     kind: Any = siblings[name]

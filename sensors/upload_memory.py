@@ -83,13 +83,13 @@ class UploadMemory:
             {f"{_ROW}{v}": k.model_dump_json(exclude_defaults=True) for v, k in changed.items()}
         )
 
-    def untold(self, sentences: Iterable[str]) -> list[str]:
-        """Those of the sentences that `told` was never called with."""
+    def not_yet_logged(self, sentences: Iterable[str]) -> list[str]:
+        """Those of the sentences that `mark_logged` was never called with."""
         by_key = {f"{_TOLD}{digest_of(s)[:32]}": s for s in sentences}
         told = self._get(by_key)
         return [sentence for key, sentence in by_key.items() if key not in told]
 
-    def told(self, sentences: Iterable[str]) -> None:
+    def mark_logged(self, sentences: Iterable[str]) -> None:
         """Remembers that these have been said."""
         self._set({f"{_TOLD}{digest_of(s)[:32]}": "1" for s in sentences})
 

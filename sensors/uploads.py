@@ -248,10 +248,10 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
 def _say_once(
     context: dg.SensorEvaluationContext, memory: UploadMemory, sentences: Sequence[str]
 ) -> None:
-    new = memory.untold(sentences)[:MOST_SENTENCES]
+    new = memory.not_yet_logged(sentences)[:MOST_SENTENCES]
     for sentence in new:
         context.log.warning(sentence)
-    memory.told(new)
+    memory.mark_logged(new)
 
 
 def _left_alone(names: Sequence[str]) -> str:

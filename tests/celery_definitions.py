@@ -16,7 +16,8 @@ import dagster as dg
 import numpy as np
 
 from okla_assets.definitions import build_definitions
-from resources.models.base import Box, Matte, Rgb
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import Matte
 from tests.fakes import FakeSegmenter, fake_models
 
 HELD = {"killed": (235, 20, 150), "cut": (150, 60, 235), "terminated": (235, 160, 20)}

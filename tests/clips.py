@@ -8,7 +8,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from resources.models.base import Box, View
+from okla_assets.imaging.types import Box
+from resources.models.base import View
 from tests.fakes import FakeViews
 
 Pixels = npt.NDArray[np.uint8]

@@ -18,11 +18,12 @@ from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.types import Box, Rgb
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import MomentInfo, VideoReader
-from resources.models.base import Box, Detection, Matte, ModelInfo, PlateFound, Rgb, View
+from resources.models.base import Detection, Matte, ModelInfo, PlateFound, View
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
@@ -162,9 +163,9 @@ class ReadVideo:
         return tuple(MomentInfo(moment.time, moment.sharpness) for moment in self.kept)
 
     def picture(self, index: int) -> Rgb:
-        from okla_assets.imaging.photo.codec import decode_own
+        from okla_assets.imaging.photo.codec import decode_trusted
 
-        return decode_own(self.kept[index].jpeg)
+        return decode_trusted(self.kept[index].jpeg)
 
 
 class QuickVideoReader(VideoReader):

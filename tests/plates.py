@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.matte import cutout
-from resources.models.base import Box, Rgb
+from okla_assets.imaging.types import Box, Rgb
 from resources.models.yolo_onnx import YoloOnnxDetector
 
 

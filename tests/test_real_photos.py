@@ -32,7 +32,7 @@ GOLF = "dealer/prestige_volkswagen-golf"
 
 
 def read(path: Path) -> npt.NDArray[np.uint8]:
-    return codec.decode_own(path.read_bytes())
+    return codec.decode_trusted(path.read_bytes())
 
 
 def iou(alpha: npt.NDArray[np.float32], truth: Path) -> float:
@@ -122,7 +122,7 @@ def test_composites_stand_on_one_line_at_one_scale(
     """Measured on the finished pictures, by what differs from the empty scene."""
     store, listing = golf
     for photo in listing.photos[:2]:
-        picture = codec.decode_own(store.get(finished_key(photo)))
+        picture = codec.decode_trusted(store.get(finished_key(photo)))
         height, width = picture.shape[:2]
         assert width / height == pytest.approx(4 / 3, abs=0.01)
         scene = studio.white_studio(width, height)

@@ -69,7 +69,7 @@ def test_sixteen_views_turn_and_stand_still(
         truth = 22.5 * (frame.source - 1)
         assert abs((frame.azimuth_deg - truth + 180) % 360 - 180) < 8
     assert made.frames[0].source == 3
-    shapes = {codec.decode_own(store.get(frame.key)).shape for frame in made.frames}
+    shapes = {codec.decode_trusted(store.get(frame.key)).shape for frame in made.frames}
     assert shapes == {(made.height, made.width, 3)}
 
     masks = Masks.model_validate_json(store.get(keys.table(VEHICLE, "masks")))

@@ -14,10 +14,11 @@ import pytest
 from okla_assets.imaging import plates
 from okla_assets.imaging.matte import cutout
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.types import Box, Rgb
 from okla_assets.sample import FOLDER, MEDIA, body
 from okla_assets.sample.surface import inside, resampled, rounded
 from okla_assets.sample.truth import PhotoTruth, Truth, truth
-from resources.models.base import Box, Matte, Rgb, View
+from resources.models.base import Matte, View
 from resources.models.fused_matte import FusedMatte
 from resources.models.plates_onnx import FusedPlates
 from resources.models.tiny_vit import TinyVitViewClassifier
@@ -41,7 +42,7 @@ def exteriors(known: Truth) -> list[PhotoTruth]:
 
 
 def decoded(photo: PhotoTruth) -> Rgb:
-    return codec.decode_own((MEDIA / photo.file).read_bytes())
+    return codec.decode_trusted((MEDIA / photo.file).read_bytes())
 
 
 def true_matte(file: str) -> Mask:
@@ -159,12 +160,12 @@ def seen(photo: PhotoTruth) -> Seen:
     (cut,) = FusedMatte().segment([picture], [box])
     (view,) = TinyVitViewClassifier().classify([picture], [box])
     (candidates,) = FusedPlates().detect([picture], [[box]])
-    believed = [
+    accepted = [
         np.array(c.quad, np.float32)
         for c in candidates
-        if plates.believed(c.box, c.score, c.agreement, [box], False)
+        if plates.accept_plate(c.box, c.score, c.agreement, [box], False)
     ]
-    return Seen(found[main].score, box, cut, view, believed)
+    return Seen(found[main].score, box, cut, view, accepted)
 
 
 def degrees_apart(a: float, b: float) -> float:

@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 
 from okla_assets.definitions import build_definitions
-from resources.models.base import Box, Matte, Rgb
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import Matte
 from tests.fakes import FakeSegmenter, fake_models
 
 

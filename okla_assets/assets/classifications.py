@@ -17,12 +17,13 @@ from okla_assets.contract import (
     RawPhotos,
 )
 from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs, joined
 from okla_assets.steps.stages import Staged, read_picture, run_staged
 from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
-from resources.models.base import Box, Rgb, View, ViewClassifier
+from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -88,28 +89,28 @@ def classifications(
 
 
 @dataclass(frozen=True)
-class Shown:
+class BoxedPhoto:
     """A working copy and the main vehicle's box on it."""
 
     picture: Rgb
     box: Box | None
 
 
-def read(photo: Photo, mask: Mask, store: MediaStore) -> Shown:
+def read(photo: Photo, mask: Mask, store: MediaStore) -> BoxedPhoto:
     """One photo, ready for the model."""
     picture, box = read_picture(store, photo.work_key), mask.vehicle_box
     if box is not None:
         box = geometry.move_box(box, picture.shape[1] / photo.width)
-    return Shown(picture, box)
+    return BoxedPhoto(picture, box)
 
 
-def classify(views: ViewClassifier, shown: Sequence[Shown]) -> list[tuple[Shown, View]]:
+def classify(views: ViewClassifier, shown: Sequence[BoxedPhoto]) -> list[tuple[BoxedPhoto, View]]:
     """What each photo shows."""
     found = views.classify([s.picture for s in shown], [s.box for s in shown])
     return list(zip(shown, found, strict=True))
 
 
-def measure(photo: Photo, known: tuple[Shown, View]) -> tuple[Classification, Outputs]:
+def measure(photo: Photo, known: tuple[BoxedPhoto, View]) -> tuple[Classification, Outputs]:
     """One photo's row: what it shows and how good it is."""
     from okla_assets.imaging.photo import quality
 

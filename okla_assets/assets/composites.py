@@ -9,7 +9,6 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.contract import (
-    Box,
     Classification,
     Classifications,
     Composite,
@@ -24,10 +23,16 @@ from okla_assets.contract import (
     Treatment,
 )
 from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.plate_leaks import Shown, find_leaks, said, texts_on
-from okla_assets.steps.plate_masking import Masking, choose_masking, surely_interior, vehicle_boxes
+from okla_assets.steps.plate_leaks import SearchRegion, describe_leaks, find_leaks, texts_on
+from okla_assets.steps.plate_masking import (
+    Masking,
+    choose_masking,
+    is_certainly_interior,
+    vehicle_boxes,
+)
 from okla_assets.steps.stages import Staged, run_staged
 from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from okla_assets.imaging.studio.studio import Placement
-    from resources.models.base import Rgb
+    from okla_assets.imaging.types import Rgb
 
 VERSION = "4"
 THUMBNAIL_SIDE = 400
@@ -154,12 +159,14 @@ class LeakSearch:
         logo = self.masking.picture()
         return () if logo is None else texts_on(logo[..., :3], self.reader)
 
-    def verdicts(self, pictures: "Sequence[Rgb]", shown: Sequence[Shown]) -> list[str | None]:
+    def verdicts(
+        self, pictures: "Sequence[Rgb]", shown: Sequence[SearchRegion]
+    ) -> list[str | None]:
         """Why each picture must be kept back, or None where it may be shown."""
         if not pictures:
             return []
         found = find_leaks(pictures, shown, self.detector, self.reader, self.allowed)
-        return [said(leaks) if leaks else None for leaks in found]
+        return [describe_leaks(leaks) if leaks else None for leaks in found]
 
 
 @dataclass(frozen=True)
@@ -172,9 +179,9 @@ class Draft:
     treatment: Treatment
     reason: str | None
     picture: "Rgb"
-    shown: Shown
+    shown: SearchRegion
     before: "Rgb"
-    before_shows: Shown
+    before_shows: SearchRegion
     source_box: Box
     grey: "npt.NDArray[np.uint8] | None"
 
@@ -202,7 +209,7 @@ def compose(
     from okla_assets.imaging.studio import studio
 
     treatment, reason = choose_treatment(mask, view, options)
-    picture = codec.decode_own(store.get(plates.masked_key))
+    picture = codec.decode_trusted(store.get(plates.masked_key))
     copy_scale = picture.shape[1] / photo.width
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
@@ -218,7 +225,7 @@ def compose(
     else:
         picture = codec.fit_within(picture, options.max_width)
         shown = _shown(mask, plates, picture.shape[1] / photo.width)
-        shown = replace(shown, surely_interior=surely_interior(view))
+        shown = replace(shown, is_certainly_interior=is_certainly_interior(view))
     around = _shown(mask, plates, before.shape[1] / photo.width)
     return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
 
@@ -287,12 +294,12 @@ def _shown(
     placement: "Placement | None" = None,
     *,
     main_only: bool = False,
-) -> Shown:
+) -> SearchRegion:
     """Plates and vehicles of the upright source, on a picture `scale` times as large."""
     left, top = (0, 0) if placement is None else (placement.left, placement.top)
     boxes = vehicle_boxes(mask, 1.0)[: 1 if main_only else None]
     quads = [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
-    return Shown(
+    return SearchRegion(
         tuple(geometry.move_quad(quad, scale, left, top) for quad in quads),
         tuple(geometry.move_box(box, scale, left, top) for box in boxes),
     )

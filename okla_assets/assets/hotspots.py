@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from okla_assets.imaging.hotspots import Features
-    from resources.models.base import Rgb
+    from okla_assets.imaging.types import Rgb
 
 VERSION = "1"
 SHOWS_PART = frozenset({"cropped", "no_vehicle"})
@@ -191,7 +191,7 @@ class Pictured:
 
         from okla_assets.imaging.photo import codec
 
-        picture = codec.decode_own(self.store.get(self.plates.masked_key))
+        picture = codec.decode_trusted(self.store.get(self.plates.masked_key))
         factor = np.float32(picture.shape[1] / self.photo.width)
         return picture, [np.array(p.quad, np.float32) * factor for p in self.plates.plates]
 
@@ -246,7 +246,7 @@ class Board:
         from okla_assets.imaging.photo import codec
 
         if position not in self.frame_features:
-            picture = codec.decode_own(self.store.get(self.spin.frames[position].key))
+            picture = codec.decode_trusted(self.store.get(self.spin.frames[position].key))
             self.frame_features[position] = hotspots.frame_features(picture)
         return self.frame_features[position]
 

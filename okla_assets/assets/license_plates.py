@@ -25,6 +25,7 @@ from okla_assets.contract import (
     WalkaroundFrames,
 )
 from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Alpha, Box, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.frame_plates import find_on_frames
@@ -33,15 +34,15 @@ from okla_assets.steps.plate_masking import (
     Masking,
     carrier,
     choose_masking,
+    is_certainly_interior,
     masked_copy,
-    surely_interior,
     vehicle_boxes,
 )
 from okla_assets.steps.stages import Staged, run_staged
 from okla_assets.steps.step_cache import StepCache, digest_of
-from okla_assets.steps.turns import Turn, TurnDone, no_turn, run_turn
+from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
-from resources.models.base import Alpha, Box, PlateDetector, PlateFound, Rgb
+from resources.models.base import PlateDetector, PlateFound
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -171,7 +172,7 @@ def mask_frames(
         *(meter, progress.advance),
     )
     kept = "frame_plates"
-    return run_turn(title, Turn[PhotoPlates], digest, find, store, vehicle, kept, meter)
+    return run_turn(title, TurnRows[PhotoPlates], digest, find, store, vehicle, kept, meter)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
     from okla_assets.imaging.studio import studio
 
     copy = store.get(photo.work_key)
-    picture = codec.decode_own(copy)
+    picture = codec.decode_trusted(copy)
     alpha = None
     if mask.matte_key is not None:
         alpha = studio.as_alpha(codec.decode_gray(store.get(mask.matte_key)))
@@ -220,9 +221,9 @@ def mask_photo(
     shown, candidates = found_on
     boxes = shown.vehicles
     factor = shown.picture.shape[1] / photo.width
-    interior = surely_interior(view)
-    believed = [
-        c for c in candidates if plates.believed(c.box, c.score, c.agreement, boxes, interior)
+    interior = is_certainly_interior(view)
+    accepted = [
+        c for c in candidates if plates.accept_plate(c.box, c.score, c.agreement, boxes, interior)
     ]
     found = tuple(
         FoundPlate(
@@ -230,7 +231,7 @@ def mask_photo(
             confidence=round(plate.score, 4),
             vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
         )
-        for plate in believed
+        for plate in accepted
     )
     row = PhotoPlates(
         number=photo.number,
@@ -239,5 +240,5 @@ def mask_photo(
         digest=digest,
         seconds=0,
     )
-    quads = [plate.quad for plate in believed]
+    quads = [plate.quad for plate in accepted]
     return row, {row.masked_key: masked_copy(shown.copy, shown.picture, quads, masking)}

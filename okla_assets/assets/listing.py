@@ -109,7 +109,7 @@ def listing(
         hotspots,
         promo_video,
     )
-    code = recipe.recipe((*roles, quick_plate_detector, promo_encoder), VERSION)
+    code = recipe.pipeline_fingerprint((*roles, quick_plate_detector, promo_encoder), VERSION)
     fresh = build(tables, profile.name, models, costs.prices(), code)
     published, changed = publish(vehicle, fresh, store)
     if changed and published.status == "failed":
@@ -133,7 +133,7 @@ def listing(
             "status": published.status,
             "reasons": "\n".join(published.reasons) or "none",
             "code": code,
-            **costs.told(published.cost),
+            **costs.as_metadata(published.cost),
         },
         data_version=recipe.listing_version(published, metadata.short_digest(published)),
     )

@@ -9,32 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Box,
-    Frame,
-    Mask,
-    Masks,
-    Photo,
-    RawPhotos,
-    WalkaroundFrames,
-)
+from okla_assets.contract import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
 from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs, joined
 from okla_assets.steps.stages import Staged, batch_of, in_batches, read_picture, run_staged
 from okla_assets.steps.step_cache import StepCache, digest_of
-from okla_assets.steps.turns import Turn, TurnDone, no_turn, run_turn
+from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.ahead import mapped
-from resources.models.base import (
-    Detection,
-    Matte,
-    Rgb,
-    Segmenter,
-    TurnSegmenter,
-    VehicleDetector,
-)
+from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, VehicleDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -194,7 +180,7 @@ def cut_out_turn(
     )
     meter = Meter()
     cut = partial(_cut_frames, vehicle, frames, digest, store, detector, segmenter, meter)
-    turn = run_turn(title, Turn[Mask], digest, cut, store, vehicle, "turn", meter)
+    turn = run_turn(title, TurnRows[Mask], digest, cut, store, vehicle, "turn", meter)
     progress.advance("the turn")
     return turn
 

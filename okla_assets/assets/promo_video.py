@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.promo.cards import Words
     from okla_assets.imaging.promo.text import Fonts
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
-    from resources.models.base import Rgb
+    from okla_assets.imaging.types import Rgb
 
 VERSION = "1"
 LEAST_QUALITY = 25
@@ -100,7 +100,7 @@ def promo_video(
 
 
 @dataclass(frozen=True)
-class Job:
+class PromoPlan:
     """Everything the clips are made from, the wide one first; `digest` names it."""
 
     timelines: "tuple[Timeline, ...]"
@@ -134,7 +134,7 @@ def gather(
             continue
         if view.category == "exterior" and mask.status == "no_vehicle":
             continue
-        if view.category == "misc" and paper.is_paper(codec.decode_own(store.get(key))):
+        if view.category == "misc" and paper.is_paper(codec.decode_trusted(store.get(key))):
             continue
         found.append(_picture(key, photo, mask, view, finished, raw.options))
     return tuple(found)
@@ -163,7 +163,7 @@ def prepare(
     spin: SpinFrames,
     store: MediaStore,
     encoder: PromoEncoder,
-) -> Job:
+) -> PromoPlan:
     """What will be made, without making it."""
     from okla_assets.imaging.promo.cards import Words, drawable
     from okla_assets.imaging.promo.timeline import load_template, plan
@@ -207,7 +207,7 @@ def prepare(
         (problems, missing),
     )
     named = (*problems, *([missing] if missing else []))
-    return Job(
+    return PromoPlan(
         timelines,
         turn,
         words,
@@ -221,7 +221,7 @@ def prepare(
 
 
 def make(
-    job: Job,
+    job: PromoPlan,
     vehicle: keys.VehicleId,
     store: MediaStore,
     encoder: PromoEncoder,
@@ -348,7 +348,7 @@ def _loader(store: MediaStore) -> "Callable[[str], Rgb]":
 
     def load(key: str) -> "Rgb":
         if key not in decoded:
-            decoded[key] = codec.decode_own(store.get(key))
+            decoded[key] = codec.decode_trusted(store.get(key))
         return decoded[key]
 
     return load

@@ -37,7 +37,7 @@ MOST_MEASURED = 12
 
 
 @dataclass(frozen=True)
-class Source:
+class SpinPicture:
     """One picture that the turn is made of: its number, its copy without plates and its matte."""
 
     number: int
@@ -48,11 +48,11 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Sources:
+class SpinPictures:
     """Pictures in the order of the turn; empty with the reason why."""
 
     made_from: Literal["video", "photos"] | None
-    rows: tuple[Source, ...]
+    rows: tuple[SpinPicture, ...]
     reason: str | None
 
 
@@ -80,7 +80,7 @@ def spin_frames(
     otherwise there is none, and the reason.
     """
     vehicle = vehicle_of(context)
-    sources = choose_sources(walkaround_frames, masks, classifications, license_plates, composites)
+    sources = choose_pictures(walkaround_frames, masks, classifications, license_plates, composites)
     table, computed = make_spin(vehicle, sources, raw_photos.options, store, progress)
     return metadata.result(
         context,
@@ -103,13 +103,13 @@ def spin_frames(
     )
 
 
-def choose_sources(
+def choose_pictures(
     frames: WalkaroundFrames,
     masks: Masks,
     classifications: Classifications,
     plates: LicensePlates,
     composites: Composites,
-) -> Sources:
+) -> SpinPictures:
     """The video's frames where they make a turn, else the studio photos where they do."""
     video = _frames_around(frames, masks, plates)
     if video.rows:
@@ -117,18 +117,18 @@ def choose_sources(
     photos = _photos_around(masks, classifications, plates, composites)
     if photos.rows:
         return photos
-    return Sources(None, (), f"{video.reason}; {photos.reason}")
+    return SpinPictures(None, (), f"{video.reason}; {photos.reason}")
 
 
-def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates) -> Sources:
+def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates) -> SpinPictures:
     from okla_assets.imaging.turn import spin
 
     if frames.direction is None:
-        return Sources(None, (), frames.reason)
+        return SpinPictures(None, (), frames.reason)
     if problem := masks.turn_problem or plates.turn_problem:
-        return Sources(None, (), problem)
+        return SpinPictures(None, (), problem)
     rows = [
-        Source(
+        SpinPicture(
             frame.number,
             frame.azimuth_deg,
             plate.masked_key,
@@ -142,16 +142,16 @@ def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates
         order = spin.turn_order([row.azimuth for row in rows], frames.direction)
         ordered = tuple(rows[i] for i in order)
         if len(ordered) >= spin.FEWEST and spin.closes([row.azimuth for row in ordered]):
-            return Sources("video", ordered, None)
-    return Sources(None, (), spin.why_not("frames of the video", len(rows)))
+            return SpinPictures("video", ordered, None)
+    return SpinPictures(None, (), spin.why_not("frames of the video", len(rows)))
 
 
 def _photos_around(
     masks: Masks, classifications: Classifications, plates: LicensePlates, composites: Composites
-) -> Sources:
+) -> SpinPictures:
     from okla_assets.imaging.turn import spin
 
-    rows: list[Source] = []
+    rows: list[SpinPicture] = []
     scores: list[float] = []
     for mask, view, plate, finished in joined(
         masks.rows, classifications.rows, plates.rows, composites.rows
@@ -162,18 +162,18 @@ def _photos_around(
             continue
         digests = mask.digest, plate.digest
         rows.append(
-            Source(mask.number, view.azimuth_deg, plate.masked_key, mask.matte_key, digests)
+            SpinPicture(mask.number, view.azimuth_deg, plate.masked_key, mask.matte_key, digests)
         )
         scores.append(view.quality.score + (view.angle_confidence or 0.0))
     order = spin.round_the_vehicle([row.azimuth for row in rows], scores)
     if order:
-        return Sources("photos", tuple(rows[i] for i in order), None)
-    return Sources(None, (), spin.why_not("photos", len(rows)))
+        return SpinPictures("photos", tuple(rows[i] for i in order), None)
+    return SpinPictures(None, (), spin.why_not("photos", len(rows)))
 
 
 def make_spin(
     vehicle: keys.VehicleId,
-    sources: Sources,
+    sources: SpinPictures,
     options: StudioOptions,
     store: MediaStore,
     progress: Progress,
@@ -209,7 +209,7 @@ NO_SPIN = SpinFrames(
 
 def turn_in_studio(
     vehicle: keys.VehicleId,
-    sources: Sources,
+    sources: SpinPictures,
     options: StudioOptions,
     store: MediaStore,
     progress: Progress,
@@ -263,13 +263,13 @@ def turn_in_studio(
     return made, outputs
 
 
-def _picture(row: Source, store: MediaStore) -> npt.NDArray[np.uint8]:
+def _picture(row: SpinPicture, store: MediaStore) -> npt.NDArray[np.uint8]:
     from okla_assets.imaging.photo import codec
 
-    return codec.decode_own(store.get(row.picture_key))
+    return codec.decode_trusted(store.get(row.picture_key))
 
 
-def _matte(row: Source, store: MediaStore) -> npt.NDArray[np.float32]:
+def _matte(row: SpinPicture, store: MediaStore) -> npt.NDArray[np.float32]:
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.studio import studio
 

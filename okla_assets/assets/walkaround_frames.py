@@ -16,14 +16,15 @@ from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
 from okla_assets.contract import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs
-from okla_assets.steps.stages import errors_of_photos, in_short
+from okla_assets.steps.stages import photo_errors, short_message
 from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.steps.upload_digests import UploadDigests
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.decoding.video_reader import OpenVideo, VideoReader
-from resources.models.base import Rgb, VehicleDetector, ViewClassifier
+from resources.models.base import VehicleDetector, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -213,9 +214,9 @@ def read_video(
     except Refused as refusal:
         refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
         return _Reading(refused=refused), {}
-    except errors_of_photos() as error:
+    except photo_errors() as error:
         log.warning("%s cannot be looked at", key, exc_info=error)
-        detail = f"the models failed on this video: {in_short(error)}"
+        detail = f"the models failed on this video: {short_message(error)}"
         refused = RefusedFile(source_key=key, reason="step_failed", detail=detail)
         return _Reading(refused=refused), {}
     return _Reading(direction=1 if around.direction > 0 else -1, frames=tuple(frames)), outputs

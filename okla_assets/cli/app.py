@@ -150,7 +150,7 @@ def bench(
     for step, seconds in found.steps.items():
         table.add_row(step, f"{seconds:.2f}", f"{1000 * seconds / found.photos:.0f}")
     out_console.print(table)
-    for line in work.said(found, price_hour, vendor):
+    for line in work.summary(found, price_hour, vendor):
         out_console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -317,10 +317,10 @@ def calibrate_clip(
             find_box=find_main_vehicle,
             progress=progress,
         )
-    table = Table("", "photos", "right", "temperature", "surprise at 1", "fitted")
+    table = Table("", "photos", "right", "temperature", "neg. log-likelihood at 1", "fitted")
     for fit in fits:
         numbers = (fit.photos, fit.right, fit.temperature)
-        nats = (f"{fit.surprise_before:.3f}", f"{fit.surprise:.3f}")
+        nats = (f"{fit.nll_before:.3f}", f"{fit.nll:.3f}")
         table.add_row(fit.task, *map(str, numbers), *nats)
     out_console.print(table)
     out_console.print(f"{out}", soft_wrap=True, highlight=False)

@@ -130,7 +130,7 @@ def bench(folder: Path, profile: str, rounds: int, progress: Progress) -> Bench:
     )
 
 
-def said(found: Bench, price_hour: float | None, vendor: Sequence[float]) -> list[str]:
+def summary(found: Bench, price_hour: float | None, vendor: Sequence[float]) -> list[str]:
     """The figures in sentences, for a person at a terminal."""
     rounds = ", ".join(f"{seconds:.1f}" for seconds in found.rounds)
     lines = [

@@ -16,7 +16,7 @@ from okla_assets.runtime.instance import MALLOC, close_dead_runs, dagster_home, 
 from resources.errors import BadInput
 from resources.progress import Progress
 from resources.storage.media_store import LocalMediaStore, MediaStore
-from resources.storage.stores import absolute, place_of
+from resources.storage.stores import absolute, location_of
 
 DEFINITIONS = "OKLA_DEFINITIONS"
 """Environment variable: a module with Dagster definitions of your own instead of ours."""
@@ -124,7 +124,7 @@ def run_vehicle(
     from okla_assets.definitions import build_definitions, runner_of
 
     definitions = build_definitions(profile, store=store, progress=progress)
-    with open_instance(place_of(store)) as instance:
+    with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
         ran = runner_of(definitions).run(vehicle, store, instance, {})
     if ran.interrupted:

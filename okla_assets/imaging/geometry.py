@@ -1,8 +1,6 @@
 """Boxes (x, y, w, h) and quads ((x, y) x 4) carried from one copy of a picture to another."""
 
-Box = tuple[float, float, float, float]
-Point = tuple[float, float]
-Quad = tuple[Point, Point, Point, Point]
+from okla_assets.imaging.types import Box, Quad
 
 
 def move_box(box: Box, scale: float, left: float = 0.0, top: float = 0.0) -> Box:

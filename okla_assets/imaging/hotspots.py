@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Alpha, Rgb
+
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
@@ -42,8 +42,8 @@ TOLERANCE = 0.008  # of the view's longer side: parts of a car are not flat
 MOST_STRETCH = 2.5
 GRID = 5
 
-# What it takes to be believed. Set by measurement: close-ups of other vehicles reach 3 matches, the
-# wrong wheel of the same vehicle 12 on 4 % of the close-up's area.
+# What it takes to be accepted. Set by measurement: close-ups of other vehicles reach 3 matches,
+# the wrong wheel of the same vehicle 12 on 4 % of the close-up's area.
 LEAST_MATCHES = 14
 LEAST_TELLING = 8
 LEAST_CELLS = 6
@@ -82,7 +82,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Place:
+class LocatedCloseUp:
     """Where a close-up's middle lies on a view: x, y as shares of the view's picture.
 
     `matches` features agree on it, `telling` of them beside whichever wheel has most; on the
@@ -143,7 +143,7 @@ def frame_features(picture: Rgb) -> Features:
     return _features(picture, VIEW_SIDE, VIEW_FEATURES, None, ())
 
 
-def locate(close_up: Features, view: Features) -> Place | None:
+def locate(close_up: Features, view: Features) -> LocatedCloseUp | None:
     """The best place of the close-up on the view; None where no map holds at all."""
     similarity = close_up.descriptors @ view.descriptors.T
     best = _fit(close_up, view, similarity, np.ones(len(view.points), bool))
@@ -155,7 +155,7 @@ def locate(close_up: Features, view: Features) -> Place | None:
         rival = _fit(close_up, view, similarity, away)
     x, y = best.map @ (close_up.width / 2, close_up.height / 2, 1)
     inside = 0 <= x < view.width and 0 <= y < view.height
-    return Place(
+    return LocatedCloseUp(
         x=float(x / view.width),
         y=float(y / view.height),
         matches=best.matches,
@@ -168,7 +168,7 @@ def locate(close_up: Features, view: Features) -> Place | None:
     )
 
 
-def choose(places: Sequence[Place | None]) -> int | None:
+def choose(places: Sequence[LocatedCloseUp | None]) -> int | None:
     """Index of the view to show a close-up on, given its place on each; None for none.
 
     A close-up that is ambiguous on one view, such as a wheel on a side view, is so on all: a view

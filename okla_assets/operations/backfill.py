@@ -91,7 +91,7 @@ def due(
 
     found = heapq.nsmallest(limit, candidates())
     with ThreadPoolExecutor(READERS) as readers:
-        lacking = readers.map(lambda c: lack(c.vehicle, store), unsuspected)
+        lacking = readers.map(lambda c: missing_outputs(c.vehicle, store), unsuspected)
         found += [
             _Candidate(c.attempt, c.vehicle, reason, c.materialized)
             for c, reason in zip(unsuspected, lacking, strict=True)
@@ -164,7 +164,7 @@ def _candidate(
     return _Candidate(last, vehicle, reason, ids.get(vehicle))
 
 
-def lack(vehicle: keys.VehicleId, store: MediaStore) -> str:
+def missing_outputs(vehicle: keys.VehicleId, store: MediaStore) -> str:
     """What is missing of the vehicle's finished files; empty where they are all there."""
     there = {info.key for info in store.list(keys.processed_folder(vehicle))}
     key = keys.listing(vehicle)

@@ -24,7 +24,7 @@ CLOCK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Source:
+class UploadUsed:
     """One upload that the file was made of. `now` compares it with what lies there today.
 
     `etag` is the store's at the time of the run; None where its record is gone.
@@ -60,7 +60,7 @@ class Trace:
     what: str
     vehicle: str
     written: datetime | None
-    sources: tuple[Source, ...]
+    sources: tuple[UploadUsed, ...]
     made: Made | None
     confirmed: Made | None
     steps: dict[str, str]
@@ -181,10 +181,12 @@ def _of_promo(shown: Sequence[str], listing: Listing) -> Uploads:
     return tuple(found.items())
 
 
-def _compared(vehicle: keys.VehicleId, uploads: Uploads, store: MediaStore) -> tuple[Source, ...]:
+def _compared(
+    vehicle: keys.VehicleId, uploads: Uploads, store: MediaStore
+) -> tuple[UploadUsed, ...]:
     etags = _etags(vehicle, store)
     return tuple(
-        Source(key, sha256, etag := etags.get(key), _now(key, sha256, etag, store))
+        UploadUsed(key, sha256, etag := etags.get(key), _now(key, sha256, etag, store))
         for key, sha256 in uploads
     )
 

@@ -35,7 +35,7 @@ POSTGRES_STORAGE = f"""\
 storage:
   custom:
     module: okla_assets.runtime.records_postgres
-    class: KeptPostgres
+    class: PooledPostgres
     config:
       postgres_url:
         env: {POSTGRES_URL}
@@ -44,7 +44,7 @@ storage:
 BROKER_URL = "OKLA_BROKER_URL"
 """Environment variable of the RabbitMQ that hands runs to workers (`okla worker`)."""
 
-WORKERS_INSTEAD = {
+CELERY_OVERRIDES = {
     # Runs that wait for a worker count as starting.
     "start_timeout_seconds: 120": "start_timeout_seconds: 900",
     "dequeue_interval_seconds: 2": "dequeue_interval_seconds: 1",
@@ -61,7 +61,7 @@ WORKERS_INSTEAD = {
 SQLITE_EVENT_LOG = """\
 event_log_storage:
   module: okla_assets.runtime.records_sqlite
-  class: KeptSqliteEventLog
+  class: PooledSqliteEventLog
   config:
 """
 
@@ -95,7 +95,7 @@ def write_config(home: Path, runs: int = 1) -> None:
     text = packaged_config().read_text(encoding="utf-8")
     changes = {"max_concurrent_runs: 1": f"max_concurrent_runs: {runs}"}
     if os.environ.get(BROKER_URL):
-        changes |= WORKERS_INSTEAD
+        changes |= CELERY_OVERRIDES
     for ours, instead in changes.items():
         text = text.replace(f"{ours}\n", f"{instead}\n")
     text += f"\n# Written by okla for {home}\n"

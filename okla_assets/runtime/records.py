@@ -2,7 +2,7 @@
 
 A vehicle's run makes some 650 queries. Dagster opens a connection for each of them, and asks 260
 times whether the run's partition exists. Here connections are kept, and a partition that was just
-there is believed for some seconds.
+there is taken to be there for some seconds.
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 from dagster._core.storage.event_log import SqlEventLogStorage
 
-BELIEVED_SECONDS = 10.0
+PARTITION_TTL = 10.0
 """Another process may delete a partition; ours learns of it this much later."""
 
 
@@ -32,7 +32,7 @@ class RemembersPartitions(SqlEventLogStorage):
         """Whether there is, or some seconds ago was, such a partition."""
         partition = (partitions_def_name, partition_key)
         now = time.monotonic()
-        if now - self._partitions.get(partition, -BELIEVED_SECONDS) < BELIEVED_SECONDS:
+        if now - self._partitions.get(partition, -PARTITION_TTL) < PARTITION_TTL:
             return True
         found = super().has_dynamic_partition(partitions_def_name, partition_key)
         if found:

@@ -20,7 +20,7 @@ KEPT = 2
 """Connections that a process holds open; threads that want more at once get more for that time."""
 
 
-class KeptPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
+class PooledPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
     """As Dagster's, but remembers partitions."""
 
     def dispose(self) -> None:
@@ -33,7 +33,7 @@ class KeptPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
         self._engine.dispose()
 
 
-class KeptPostgres(DagsterPostgresStorage):
+class PooledPostgres(DagsterPostgresStorage):
     """As Dagster's, but all three storages share an engine that keeps connections."""
 
     def __init__(
@@ -44,7 +44,7 @@ class KeptPostgres(DagsterPostgresStorage):
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = KeptPostgresEventLog(
+        self._event_log_storage = PooledPostgresEventLog(
             postgres_url, should_autocreate_tables=False, token_provider=token_provider
         )
         engine = create_pg_engine(
@@ -61,7 +61,7 @@ class KeptPostgres(DagsterPostgresStorage):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "KeptPostgres":
+    ) -> "PooledPostgres":
         """What dagster.yaml makes."""
         return cls(
             postgres_url=pg_url_from_config(config_value),

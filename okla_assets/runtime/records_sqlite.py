@@ -25,7 +25,7 @@ MOST_ENGINES = 8
 """A daemon sees the databases of many runs, a run its own and the one for all."""
 
 
-class KeptSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
+class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
     """As Dagster's, but keeps engines and remembers partitions."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
@@ -35,7 +35,7 @@ class KeptSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "KeptSqliteEventLog":
+    ) -> "PooledSqliteEventLog":
         """What dagster.yaml makes."""
         return cls(inst_data=inst_data, **config_value)
 

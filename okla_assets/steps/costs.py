@@ -111,7 +111,7 @@ def cost_of(by_step: Mapping[str, float], gpu_seconds: float, price: Prices) -> 
     return Cost(seconds=seconds, device_seconds=devices, usd=price.usd(devices))
 
 
-def told(cost: Cost) -> dict[str, float]:
+def as_metadata(cost: Cost) -> dict[str, float]:
     """The ledger as metadata that Dagster's UI plots from vehicle to vehicle."""
     figures = {f"{device}_seconds": spent for device, spent in cost.device_seconds.items()}
     return figures if cost.usd is None else figures | {"usd": cost.usd}

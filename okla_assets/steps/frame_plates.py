@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from okla_assets import keys
-from okla_assets.contract import Box, FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.contract import FoundPlate, Frame, Mask, PhotoPlates
 from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.steps.stages import batch_of, in_batches
 from okla_assets.steps.step_cache import digest_of
 from resources.ahead import AT_ONCE, mapped, work_ahead
-from resources.models.base import PlateDetector, Rgb
+from resources.models.base import PlateDetector
 from resources.models.plates_onnx import as_quad
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.plates.tracks import Spot
+    from okla_assets.imaging.plates.tracks import TrackedPlate
 
 STEP = 2
 """Frames from one that the full detector looks at to the next; it looks at the last one too."""
@@ -43,16 +44,16 @@ class _Looker:
         """Frame `i`, plates and all."""
         from okla_assets.imaging.photo import codec
 
-        return codec.decode_own(self.store.get(self.frames[i].work_key))
+        return codec.decode_trusted(self.store.get(self.frames[i].work_key))
 
     def boxes(self, i: int) -> list[Box]:
         """The vehicles of frame `i`, the main one first."""
         return vehicle_boxes(self.masks[i], 1.0)
 
-    def look(self, at: Sequence[int], detector: PlateDetector) -> "list[list[Spot]]":
-        """What a detector finds on each of these frames and is to be believed."""
+    def look(self, at: Sequence[int], detector: PlateDetector) -> "list[list[TrackedPlate]]":
+        """What a detector finds on each of these frames and accepts as plates."""
         from okla_assets.imaging import plates
-        from okla_assets.imaging.plates.tracks import Spot
+        from okla_assets.imaging.plates.tracks import TrackedPlate
 
         spots = []
         with closing(work_ahead(at, self.picture, AT_ONCE, AT_ONCE, "frames")) as read:
@@ -64,9 +65,9 @@ class _Looker:
                 for vehicles, candidates in zip(boxes, found, strict=True):
                     spots.append(
                         [
-                            Spot(np.array(c.quad, np.float32), c.score)
+                            TrackedPlate(np.array(c.quad, np.float32), c.score)
                             for c in candidates
-                            if plates.believed(c.box, c.score, c.agreement, vehicles, False)
+                            if plates.accept_plate(c.box, c.score, c.agreement, vehicles, False)
                         ]
                     )
         return spots
@@ -96,7 +97,7 @@ def find_on_frames(
     looker = _Looker(frames, masks, store, detector, quick, meter)
     sightings = _sightings(looker)
 
-    def masked(numbered: "tuple[int, list[Spot]]") -> tuple[PhotoPlates, bytes]:
+    def masked(numbered: "tuple[int, list[TrackedPlate]]") -> tuple[PhotoPlates, bytes]:
         i, spots = numbered
         copy = store.get(frames[i].work_key)
         quads = [as_quad(spot.quad) for spot in spots]
@@ -108,7 +109,7 @@ def find_on_frames(
             digest=own,
             seconds=0,
         )
-        picture = masked_copy(copy, codec.decode_own(copy), quads, masking)
+        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking)
         advance(f"frame {row.number}")
         return row, picture
 
@@ -116,11 +117,11 @@ def find_on_frames(
     return [row for row, _ in made], {row.masked_key: picture for row, picture in made}
 
 
-def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
+def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
     from okla_assets.imaging.plates import tracks
 
     count = len(looker.frames)
-    sightings: list[list[Spot] | None] = [None] * count
+    sightings: list[list[TrackedPlate] | None] = [None] * count
 
     def look_well(at: Sequence[int]) -> None:
         for i, spots in zip(at, looker.look(at, looker.detector), strict=True):
@@ -145,7 +146,7 @@ def _sightings(looker: _Looker) -> "list[list[Spot] | None]":
     return sightings
 
 
-def _found(spots: "Sequence[Spot]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:
+def _found(spots: "Sequence[TrackedPlate]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:
     from okla_assets.imaging import plates
 
     return tuple(

@@ -12,7 +12,6 @@ import dagster as dg
 from pydantic import BaseModel
 
 from okla_assets.contract import (
-    Category,
     Classification,
     CloseUp,
     Composite,
@@ -24,6 +23,7 @@ from okla_assets.contract import (
     RefusedFile,
     Treatment,
 )
+from okla_assets.imaging.types import Category
 from okla_assets.steps.step_cache import digest_of
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
@@ -100,11 +100,11 @@ def _table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue[Any]:
 
 
 def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any]:
-    from okla_assets.imaging.photo.codec import decode_own
+    from okla_assets.imaging.photo.codec import decode_trusted
     from okla_assets.imaging.photo.contact_sheet import contact_sheet
 
     step = -(-len(pictures) // MOST_PICTURES)
-    shown = mapped(pictures[::step], lambda key: decode_own(store.get(key)), "preview")
+    shown = mapped(pictures[::step], lambda key: decode_trusted(store.get(key)), "preview")
     sheet = contact_sheet(shown, SHEET_BYTES)
     return dg.MetadataValue.md(
         f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet).decode()})"

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from resources.models.base import Box, PlateDetector, PlateFound, Quad, Rgb, TextReader
+from okla_assets.imaging.types import Box, Quad, Rgb
+from resources.models.base import PlateDetector, PlateFound, TextReader
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,21 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SearchRegion:
     """What a finished picture shows, in its pixels: covered plates, and vehicles, main one first.
 
-    One that is `surely_interior` needs both networks to agree on a plate, as when plates are
+    One that is `is_certainly_interior` needs both networks to agree on a plate, as when plates are
     masked.
     """
 
     plates: Sequence[Quad]
     vehicles: Sequence[Box]
-    surely_interior: bool = False
+    is_certainly_interior: bool = False
 
 
 def find_leaks(
     pictures: Sequence[Rgb],
-    shown: Sequence[Shown],
+    shown: Sequence[SearchRegion],
     detector: PlateDetector,
     reader: TextReader,
     allowed: Sequence[str] = (),
@@ -77,7 +78,7 @@ class _Place:
     away_from_vehicles: bool
 
 
-def _places(shown: Shown, suspects: Sequence[PlateFound]) -> list[_Place]:
+def _places(shown: SearchRegion, suspects: Sequence[PlateFound]) -> list[_Place]:
     """Where plates were covered, and what the detector is suspicious of."""
     from okla_assets.imaging import plates
 
@@ -86,14 +87,14 @@ def _places(shown: Shown, suspects: Sequence[PlateFound]) -> list[_Place]:
     for suspect in suspects:
         judged = (
             *(suspect.box, suspect.score, suspect.agreement),
-            *(shown.vehicles, shown.surely_interior),
+            *(shown.vehicles, shown.is_certainly_interior),
         )
         if not plates.suspicious(*judged):
             continue
         centre = np.array(suspect.quad, np.float32).mean(axis=0)
         new = not any(plates.contains(plates.padded(c), centre[None])[0] for c in covered)
         away = plates.owner(suspect.box, shown.vehicles) is None
-        sure = new and plates.surely(*judged)
+        sure = new and plates.is_certain(*judged)
         places.append(_Place(suspect.quad, suspect.score, False, sure, away))
     return places
 
@@ -126,7 +127,7 @@ def _characters(
     return max((plates.readable_characters(text) for text in texts), default=0)
 
 
-def said(leaks: Sequence[Leak]) -> str:
+def describe_leaks(leaks: Sequence[Leak]) -> str:
     """What was found, for the person who reviews the vehicle; never the text itself."""
     kinds = {leak.kind for leak in leaks}
     if kinds == {"seen"}:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from okla_assets import keys
 from okla_assets.assets.raw_photos import WORKING_QUALITY
-from okla_assets.contract import Box, Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
+from okla_assets.contract import Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
 from okla_assets.imaging import geometry
-from resources.models.base import Quad, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.plates import Rgba
+    from okla_assets.imaging.types import Rgba
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
     return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
 
 
-def surely_interior(view: Classification) -> bool:
+def is_certainly_interior(view: Classification) -> bool:
     """Whether only a cabin can be seen; an open tailgate may look like one and carry a plate."""
     from okla_assets.imaging import plates
 

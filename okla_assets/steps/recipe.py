@@ -1,6 +1,6 @@
 """What a vehicle's media are made by: the steps' versions and the models, in one short digest.
 
-Two equal recipes make the same of the same uploads. The listing carries its recipe, in
+Two equal recipes make the same of the same uploads. The listing carries its fingerprint, in
 listing.json for readers and in its data version for Dagster, so that the nightly refresh finds
 those made by older code or weights with one query and without opening them.
 """
@@ -57,16 +57,16 @@ class Fingerprinted(Protocol):
         ...
 
 
-def recipe(roles: Iterable[Fingerprinted], listing_version: str) -> str:
+def pipeline_fingerprint(roles: Iterable[Fingerprinted], listing_version: str) -> str:
     """The digest of the present code with these resources, in the order of ROLES."""
     versions = {
         key.to_user_string(): version
         for step in STEPS
         for key, version in step.code_versions_by_key.items()
     }
-    return digest_of("recipe", versions, listing_version, [role.fingerprint() for role in roles])[
-        :16
-    ]
+    return digest_of(
+        "pipeline_fingerprint", versions, listing_version, [role.fingerprint() for role in roles]
+    )[:16]
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class ListingVersion:
 
 
 def listing_version(listing: Listing, digest: str) -> str:
-    """The data version of a listing: its status, its recipe, and the digest of all it says."""
+    """The data version of a listing: its status, its fingerprint, and a digest."""
     return f"{listing.status}.{listing.pipeline.code or ''}.{digest}"
 
 
 def parse_listing_version(text: str | None) -> ListingVersion | None:
-    """Status and recipe out of a data version; None for one of an earlier release, or none."""
+    """Status and fingerprint out of a data version; None for one of an earlier release, or none."""
     parts = (text or "").split(".")
     return ListingVersion(parts[0], parts[1]) if len(parts) == 3 else None

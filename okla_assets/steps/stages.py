@@ -23,7 +23,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from resources.models.base import Rgb
+    from okla_assets.imaging.types import Rgb
 
 PreparedT = TypeVar("PreparedT")
 AnswerT = TypeVar("AnswerT")
@@ -31,7 +31,7 @@ RowT = TypeVar("RowT", bound=PhotoRow)
 T = TypeVar("T")
 
 MOST_THREADS = 8
-LONGEST_DETAIL = 200
+LONGEST_MESSAGE = 200
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def run_staged(
         computed=line.computed,
         seconds=line.seconds,
         failed=tuple(
-            FailedPhoto(number=job.number, step=title, detail=in_short(errors[job.digest]))
+            FailedPhoto(number=job.number, step=title, detail=short_message(errors[job.digest]))
             for job in jobs
             if job.digest in errors
         ),
@@ -123,7 +123,7 @@ def read_picture(store: MediaStore, key: str) -> "Rgb":
     """One of our own pictures."""
     from okla_assets.imaging.photo import codec
 
-    return codec.decode_own(store.get(key))
+    return codec.decode_trusted(store.get(key))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class _Line(Generic[RowT]):
         try:
             with self._meter.at_work(*self.models):
                 answers = self.ask([prepared for _, prepared in batch])
-        except errors_of_photos() as error:
+        except photo_errors() as error:
             failed = error
         if failed is None:
             count = len(batch)
@@ -243,11 +243,11 @@ def result_of(future: Future[T]) -> T | Exception:
     """What the future returns, or the error that is the photo's own; other errors are raised."""
     try:
         return future.result()
-    except errors_of_photos() as error:
+    except photo_errors() as error:
         return error
 
 
-def errors_of_photos() -> tuple[type[Exception], ...]:
+def photo_errors() -> tuple[type[Exception], ...]:
     """What models and image code raise on a photo's pixels, out of memory included.
 
     Everything else is not about one photo and stops the step: BrokenSetup, a store that cannot be
@@ -262,7 +262,7 @@ def errors_of_photos() -> tuple[type[Exception], ...]:
     return tuple(kinds)
 
 
-def in_short(error: Exception) -> str:
+def short_message(error: Exception) -> str:
     """The error's kind and first line, for the person who reviews the vehicle."""
     first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"[:LONGEST_DETAIL]
+    return f"{type(error).__name__}: {first}"[:LONGEST_MESSAGE]

@@ -14,7 +14,7 @@ from okla_assets import keys
 from okla_assets.contract import Mask, PhotoPlates, Row
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs
-from okla_assets.steps.stages import errors_of_photos, in_short
+from okla_assets.steps.stages import photo_errors, short_message
 from okla_assets.steps.step_cache import StepCache
 from resources.storage.media_store import MediaStore
 
@@ -23,7 +23,7 @@ TimedT = TypeVar("TimedT", Mask, PhotoPlates)
 log = logging.getLogger(__name__)
 
 
-class Turn(Row, Generic[TimedT]):
+class TurnRows(Row, Generic[TimedT]):
     """The rows of one turn's frames, as they are kept."""
 
     frames: tuple[TimedT, ...]
@@ -45,7 +45,7 @@ class TurnDone(Generic[TimedT]):
 
 def run_turn(
     title: str,
-    kind: type[Turn[TimedT]],
+    kind: type[TurnRows[TimedT]],
     digest: str,
     compute: Callable[[], tuple[Sequence[TimedT], Outputs]],
     store: MediaStore,
@@ -64,9 +64,9 @@ def run_turn(
         began = time.perf_counter()
         try:
             rows, outputs = compute()
-        except errors_of_photos() as error:
+        except photo_errors() as error:
             log.warning("%s failed", title, exc_info=error)
-            problem = f"{title} failed: {in_short(error)}"
+            problem = f"{title} failed: {short_message(error)}"
         spent = round(time.perf_counter() - began, 3)
         if problem is None:
             share = {

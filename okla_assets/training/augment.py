@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Box, Category, Rgb
 from resources.models import tiny_vit
-from resources.models.base import Box, Category, Rgb
 
 Gray = npt.NDArray[np.uint8]
 

@@ -18,9 +18,9 @@ from resources.models.clip_views import (
     ClipViews,
     fitted_temperature,
     load_prompts,
-    odds_at,
+    nll,
     packaged_prompts,
-    surprise,
+    probabilities_at,
 )
 from resources.models.view_heads import Floats
 
@@ -43,8 +43,8 @@ class Calibrated:
     photos: int
     right: int
     temperature: float
-    surprise_before: float
-    surprise: float
+    nll_before: float
+    nll: float
 
 
 def calibrate_clip(
@@ -94,10 +94,10 @@ def _fit(task: str, photos: Sequence[LabelledPhoto], found: Sequence[ClipLogits]
     return Calibrated(
         task,
         len(known),
-        int((odds_at(values, temperature).argmax(axis=1) == truth).sum()),
+        int((probabilities_at(values, temperature).argmax(axis=1) == truth).sum()),
         round(temperature, 3),
-        surprise(values, truth, 1.0),
-        surprise(values, truth, temperature),
+        nll(values, truth, 1.0),
+        nll(values, truth, temperature),
     )
 
 

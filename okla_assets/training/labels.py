@@ -11,8 +11,8 @@ from typing import NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Angle, Box, Category, Side
 from resources.errors import BadInput
-from resources.models.base import Angle, Box, Category, Side
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES
 
 _Name = TypeVar("_Name", bound=str)

@@ -1,4 +1,4 @@
-"""Held-out figures of trained heads, and the temperatures that make their odds honest."""
+"""Held-out figures of trained heads, and the temperatures that make their probabilities honest."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Temperatures:
 def measure(heads: ViewHeads, clean: CleanLooks) -> HeldOut:
     """Scores heads that have not seen the vehicles of `clean`."""
     photos = clean.photos
-    odds = tiny_vit.mirror_averaged(heads, clean.grids)
-    categories = [CATEGORIES[n] for n in heads.category.odds(clean.means).argmax(axis=1)]
-    poses = decide(odds)
+    probabilities = tiny_vit.mirror_averaged(heads, clean.grids)
+    categories = [CATEGORIES[n] for n in heads.category.probabilities(clean.means).argmax(axis=1)]
+    poses = decide(probabilities)
     # The side is scored as the head says it, also where `decide` keeps quiet about it.
-    sides = [SIDES[n] for n in odds.side.argmax(axis=1)]
+    sides = [SIDES[n] for n in probabilities.side.argmax(axis=1)]
     return HeldOut(
         vehicles=len({photo.vehicle for photo in photos}),
         category=_score([photo.category for photo in photos], categories),
@@ -114,8 +114,8 @@ def _temperature(logits: Floats, truth: Ints) -> float:
     if len(known) < _FEWEST_FOR_TEMPERATURE:
         return 1.0
 
-    def surprise(temperature: float) -> float:
-        odds = softmax(np.asarray(logits[known] / temperature, np.float32))
-        return float(-np.log(odds[np.arange(len(known)), truth[known]] + 1e-9).mean())
+    def nll(temperature: float) -> float:
+        probabilities = softmax(np.asarray(logits[known] / temperature, np.float32))
+        return float(-np.log(probabilities[np.arange(len(known)), truth[known]] + 1e-9).mean())
 
-    return min(_TEMPERATURES, key=surprise)
+    return min(_TEMPERATURES, key=nll)

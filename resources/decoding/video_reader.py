@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import dagster as dg
 
 from okla_assets.imaging.photo.refusals import REFUSAL_REASONS, Refused
+from okla_assets.imaging.types import Rgb
 from resources.decoding.decode_worker import read_header, write_message
 from resources.decoding.worker_process import Deadline, WorkerProcess, read_into
-from resources.models.base import Rgb
 
 if TYPE_CHECKING:
     from okla_assets.imaging.turn.video import VideoLimits

@@ -8,19 +8,9 @@ with a made-up result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
-Box = tuple[float, float, float, float]
-Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
-
-Category = Literal["exterior", "interior", "misc"]
-Angle = Literal["front", "front-quarter", "side", "rear-quarter", "rear"]
-Side = Literal["left", "right"]
+from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Side
 
 
 @dataclass(frozen=True)
@@ -152,7 +142,7 @@ class ViewClassifier(Protocol):
 
 @runtime_checkable
 class PlateDetector(Protocol):
-    """Finds licence plates. It answers generously; `imaging.plates.believed` decides."""
+    """Finds licence plates. It answers generously; `imaging.plates.accept_plate` decides."""
 
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]

@@ -18,12 +18,13 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
+from okla_assets.imaging.types import Box, Rgb
 from resources.errors import BadInput
-from resources.models.base import Box, ModelInfo, Rgb, View
+from resources.models.base import ModelInfo, View
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.torch_models import (
     Checkpoint,
-    Place,
+    Device,
     as_numbers,
     checkpoint,
     from_folder,
@@ -31,13 +32,20 @@ from resources.models.torch_models import (
     load,
     need,
     normalised,
-    place,
+    resolve_device,
     size_of,
     to_device,
     tokenizer_of,
 )
-from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
-from resources.models.view_probabilities import ViewOdds, pose_odds
+from resources.models.view_heads import (
+    ANGLES,
+    CATEGORIES,
+    SIDES,
+    Floats,
+    PoseProbabilities,
+    softmax,
+)
+from resources.models.view_probabilities import ViewProbabilities, pose_probabilities
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -58,12 +66,14 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
-        return [odds.view() for odds in self.odds(photos, boxes)]
+        return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
-    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
-        """One photo's odds each; a pose for every photo with a box, whatever its category."""
+    def probabilities(
+        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
+    ) -> list[ViewProbabilities]:
+        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         temperature = self._asked().temperature
-        return [_odds(logits, temperature) for logits in self.logits(photos, boxes)]
+        return [_probabilities(logits, temperature) for logits in self.logits(photos, boxes)]
 
     def logits(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ClipLogits]:
         """What CLIP says of each photo before any temperature."""
@@ -74,7 +84,7 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights, prompts and settings."""
-        where = place(self.device, self.dtype)
+        where = resolve_device(self.device, self.dtype)
         return f"clip-views:{self._checkpoint().digest}:{self._asked().digest}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -89,7 +99,9 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _logits(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ClipLogits]:
         network = _Clip(
-            self._checkpoint(), place(self.device, self.dtype, self.compiled), self._asked()
+            self._checkpoint(),
+            resolve_device(self.device, self.dtype, self.compiled),
+            self._asked(),
         )
         pictures = [boxed_square(photo, None, network.side) for photo, _ in pairs]
         crops = [boxed_square(p, box, network.side) for p, box in pairs if box is not None]
@@ -119,18 +131,18 @@ class ClipLogits:
     side: Floats | None
 
 
-def _odds(logits: ClipLogits, temperature: Mapping[str, float]) -> ViewOdds:
+def _probabilities(logits: ClipLogits, temperature: Mapping[str, float]) -> ViewProbabilities:
     def of(task: str, values: Floats) -> Floats:
-        return odds_at(values[None], temperature[task])
+        return probabilities_at(values[None], temperature[task])
 
     pose = None
     if logits.angle is not None and logits.side is not None:
-        pose = pose_odds(of("angle", logits.angle), of("side", logits.side))
-    return ViewOdds(of("category", logits.category)[0], pose)
+        pose = pose_probabilities(of("angle", logits.angle), of("side", logits.side))
+    return ViewProbabilities(of("category", logits.category)[0], pose)
 
 
 class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """CLIP and our trained heads together: the mean of their odds."""
+    """CLIP and our trained heads together: the mean of their probabilities."""
 
     clip: ClipViews = Field(default_factory=ClipViews)
     heads: TinyVitViewClassifier = Field(default_factory=TinyVitViewClassifier)
@@ -139,7 +151,11 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
-        both = zip(self.clip.odds(photos, boxes), self.heads.odds(photos, boxes), strict=True)
+        both = zip(
+            self.clip.probabilities(photos, boxes),
+            self.heads.probabilities(photos, boxes),
+            strict=True,
+        )
         return [_mean(clip, heads, self.clip_share).view() for clip, heads in both]
 
     def fingerprint(self) -> str:
@@ -152,16 +168,18 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.clip.models() + self.heads.models()
 
 
-def _mean(one: ViewOdds, other: ViewOdds, share: float) -> ViewOdds:
+def _mean(one: ViewProbabilities, other: ViewProbabilities, share: float) -> ViewProbabilities:
     def mixed(a: Floats, b: Floats) -> Floats:
         return np.asarray(share * a + (1 - share) * b, np.float32)
 
     category = mixed(one.category, other.category)
     if one.pose is None or other.pose is None:
-        return ViewOdds(category, None)
+        return ViewProbabilities(category, None)
     a, b = one.pose, other.pose
-    pose = AngleOdds(mixed(a.azimuth, b.azimuth), mixed(a.angle, b.angle), mixed(a.side, b.side))
-    return ViewOdds(category, pose)
+    pose = PoseProbabilities(
+        mixed(a.azimuth, b.azimuth), mixed(a.angle, b.angle), mixed(a.side, b.side)
+    )
+    return ViewProbabilities(category, pose)
 
 
 @dataclass(frozen=True)
@@ -207,16 +225,20 @@ def load_prompts(path: Path) -> Prompts:
     return Prompts(sentences, temperature, hashlib.sha256(content).hexdigest())
 
 
-def odds_at(logits: Floats, temperature: float) -> Floats:
+def probabilities_at(logits: Floats, temperature: float) -> Floats:
     """Probabilities (N, classes) of logits (N, classes), or (N, looks, classes): their mean."""
-    odds = softmax(np.asarray(logits / np.float32(temperature), np.float32))
-    return odds if odds.ndim == 2 else np.asarray(odds.mean(axis=1), np.float32)
+    probabilities = softmax(np.asarray(logits / np.float32(temperature), np.float32))
+    return (
+        probabilities
+        if probabilities.ndim == 2
+        else np.asarray(probabilities.mean(axis=1), np.float32)
+    )
 
 
-def surprise(logits: Floats, labels: Sequence[int], temperature: float) -> float:
+def nll(logits: Floats, labels: Sequence[int], temperature: float) -> float:
     """Mean negative log-likelihood of the true classes, in nats."""
-    odds = odds_at(logits, temperature)[np.arange(len(labels)), list(labels)]
-    return -float(np.log(odds.clip(1e-12, 1)).mean())
+    probabilities = probabilities_at(logits, temperature)[np.arange(len(labels)), list(labels)]
+    return -float(np.log(probabilities.clip(1e-12, 1)).mean())
 
 
 def fitted_temperature(logits: Floats, labels: Sequence[int]) -> float:
@@ -227,7 +249,7 @@ def fitted_temperature(logits: Floats, labels: Sequence[int]) -> float:
     searched over .05 to 20 in steps of 2 %.
     """
     candidates = np.exp(np.arange(np.log(0.05), np.log(20.0), 0.02))
-    return float(min(candidates, key=lambda t: surprise(logits, labels, t)))
+    return float(min(candidates, key=lambda t: nll(logits, labels, t)))
 
 
 def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
@@ -257,7 +279,7 @@ def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
 class _Clip:
     """The loaded network, and what the prompts' classes look like to it."""
 
-    def __init__(self, source: Checkpoint, where: Place, prompts: Prompts) -> None:
+    def __init__(self, source: Checkpoint, where: Device, prompts: Prompts) -> None:
         self._source, self._where, self._prompts = source, where, prompts
         self._model = from_folder("CLIPModel", source, where)
         self.side = int(self._model.config.vision_config.image_size)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Alpha, Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import Detection, ModelInfo, Rgb
+from okla_assets.imaging.types import Rgb
+from resources.models.base import Detection, ModelInfo
 from resources.models.sam2_onnx import MEAN, STD
 from resources.models.torch_models import (
     Checkpoint,
@@ -19,7 +20,7 @@ from resources.models.torch_models import (
     in_batches,
     need,
     normalised,
-    place,
+    resolve_device,
     size_of,
     to_device,
     tokenizer_of,
@@ -45,7 +46,7 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     def fingerprint(self) -> str:
         """Identifies weights, words and settings."""
         settings = f"{self.words}:{self.side}:{self.min_score}:{self.nms_iou}"
-        where = place(self.device, "float32")
+        where = resolve_device(self.device, "float32")
         return f"grounding-dino:{self._checkpoint().digest}:{settings}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -58,7 +59,7 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         torch = need("torch")
         # float32: in bfloat16 its deformable attention samples beside what it looks for.
-        source, where = self._checkpoint(), place(self.device, "float32")
+        source, where = self._checkpoint(), resolve_device(self.device, "float32")
         model = from_folder("GroundingDinoForObjectDetection", source, where)
         tokens, spans = self._asked(source)
         squashed = np.stack([_squashed(photo, self.side) for photo in photos])
@@ -69,10 +70,11 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
                 for name, value in tokens.items()
             }
             answer = model(pixel_values=pixels, **repeated)
-            odds = answer.logits.float().sigmoid().cpu().numpy()
+            probabilities = answer.logits.float().sigmoid().cpu().numpy()
             boxes = answer.pred_boxes.float().cpu().numpy()
         return [
-            self._found(photo, o, b, spans) for photo, o, b in zip(photos, odds, boxes, strict=True)
+            self._found(photo, o, b, spans)
+            for photo, o, b in zip(photos, probabilities, boxes, strict=True)
         ]
 
     def _asked(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
@@ -86,13 +88,15 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _found(
         self,
         photo: Rgb,
-        odds: npt.NDArray[np.float32],
+        probabilities: npt.NDArray[np.float32],
         boxes: npt.NDArray[np.float32],
         spans: Sequence[tuple[int, int]],
     ) -> list[Detection]:
-        """`odds` (places, tokens); `boxes` (places, 4), centre and size in shares of the photo."""
+        """`probabilities` (N, tokens); `boxes` (N, 4): centre and size in shares of the photo."""
         height, width = photo.shape[:2]
-        by_word = np.stack([odds[:, first:last].max(axis=1) for first, last in spans], axis=1)
+        by_word = np.stack(
+            [probabilities[:, first:last].max(axis=1) for first, last in spans], axis=1
+        )
         score, best = by_word.max(axis=1), by_word.argmax(axis=1)
         keep = score >= self.min_score
         cx, cy, w, h = boxes[keep].T

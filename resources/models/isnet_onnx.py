@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from resources.models.base import Alpha, ModelInfo, Rgb
+from okla_assets.imaging.types import Alpha, Rgb
+from resources.models.base import ModelInfo
 from resources.models.onnx import catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.u2net_onnx import U2NetOnnx
 

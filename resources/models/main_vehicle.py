@@ -1,6 +1,6 @@
 """The vehicle a photo is about, by the default detector."""
 
-from resources.models.base import Box, Rgb
+from okla_assets.imaging.types import Box, Rgb
 from resources.models.yolo_onnx import YoloOnnxDetector
 
 

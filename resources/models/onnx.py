@@ -159,7 +159,7 @@ def _new_session(weight: str, threads: int, engine: Engine = "cpu") -> onnxrunti
 
 @cache
 def _share_one_arena() -> None:
-    """One memory arena for all sessions, grown by what is asked for.
+    """One memory arena for all sessions, dilated by what is asked for.
 
     By default each session keeps an arena of its own and grows it by powers of two: the same
     networks then hold 400 MB more. Without any arena SAM 2 is 15 % slower.

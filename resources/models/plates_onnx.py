@@ -17,18 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import (
-    Box,
-    ModelInfo,
-    PlateFound,
-    Quad,
-    Rgb,
-)
+from okla_assets.imaging.types import Box, Quad, Rgb
+from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.plates import Candidate, Sighting
+    from okla_assets.imaging.plates import Candidate, RawDetection
 
 SURE_ENOUGH = 1.0
 """Sum of the networks' scores from which the main vehicle is not looked at again."""
@@ -42,9 +37,9 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     runs_on: RunsOn = "cpu"
 
-    def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS; the surest of each place with its outline."""
-        from okla_assets.imaging.plates import Sighting
+        from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
@@ -59,7 +54,7 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
             if i in outlined:
                 quad = _outline(box, row[5:], np.asarray(prototypes)[0])
                 quad = None if quad is None else (quad - np.array([left, top], np.float32)) / scale
-            found.append(Sighting(_placed(box, scale, left, top), float(row[4]), network, quad))
+            found.append(RawDetection(_placed(box, scale, left, top), float(row[4]), network, quad))
         return found
 
     def detect(
@@ -68,7 +63,7 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
-        return [_found(photo, cluster(self.sightings(photo, 0), 1)) for photo in photos]
+        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
@@ -88,9 +83,9 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     runs_on: RunsOn = "cpu"
 
-    def sightings(self, picture: Rgb, network: int) -> list[Sighting]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS."""
-        from okla_assets.imaging.plates import Sighting
+        from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
         pixels, scale, left, top = letterbox(picture, INPUT_SIDE)
@@ -98,7 +93,7 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         rows = np.asarray(output)[0]
         rows = rows[:, rows[4] >= self.min_score]
         return [
-            Sighting(_placed(box, scale, left, top), float(score), network)
+            RawDetection(_placed(box, scale, left, top), float(score), network)
             for box, score in zip(_boxes(rows[:4]), rows[4], strict=True)
         ]
 
@@ -108,7 +103,7 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
-        return [_found(photo, cluster(self.sightings(photo, 0), 1)) for photo in photos]
+        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
@@ -153,7 +148,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
         from okla_assets.imaging import plates
 
-        seen = self.outlines.sightings(photo, 0) + self.boxes.sightings(photo, 1)
+        seen = self.outlines.raw_detections(photo, 0) + self.boxes.raw_detections(photo, 1)
         if vehicles:
             on_main = (
                 sum(c.scores) for c in plates.cluster(seen, 2) if plates.owner(c.box, vehicles) == 0
@@ -162,14 +157,16 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
                 seen += self._look_again(photo, vehicles[0])
         return _found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
 
-    def _look_again(self, photo: Rgb, vehicle: Box) -> list[Sighting]:
+    def _look_again(self, photo: Rgb, vehicle: Box) -> list[RawDetection]:
         from okla_assets.imaging import plates
         from okla_assets.imaging.matte import cutout
 
         x0, y0, x1, y1 = cutout.crop_box(vehicle, photo.shape[1], photo.shape[0])
-        seen = self.boxes.sightings(np.ascontiguousarray(photo[y0:y1, x0:x1]), 1)
+        seen = self.boxes.raw_detections(np.ascontiguousarray(photo[y0:y1, x0:x1]), 1)
         return [
-            plates.Sighting((s.box[0] + x0, s.box[1] + y0, s.box[2], s.box[3]), s.score, s.network)
+            plates.RawDetection(
+                (s.box[0] + x0, s.box[1] + y0, s.box[2], s.box[3]), s.score, s.network
+            )
             for s in seen
         ]
 
@@ -185,7 +182,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             return candidates
         others = [c for c in candidates if c not in worth]
         picture, matrices = plates.tiles(photo, [c.box for c in worth], INPUT_SIDE)
-        seen = self.outlines.sightings(picture, 0)
+        seen = self.outlines.raw_detections(picture, 0)
         closer: list[Candidate] = []
         for candidate, matrix in zip(worth, matrices, strict=True):
             here = [plates.out_of_tile(s, matrix) for s in seen if s.quad is not None]

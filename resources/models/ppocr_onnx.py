@@ -8,7 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources.models.base import ModelInfo, Rgb
+from okla_assets.imaging.types import Rgb
+from resources.models.base import ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 
@@ -30,8 +31,8 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         alphabet = ["", *listed, " "]
         read = []
         for strip in strips:
-            (odds,) = session.run(None, {"x": _line_pixels(strip)})
-            read.append(_greedy(np.asarray(odds)[0], alphabet))
+            (probabilities,) = session.run(None, {"x": _line_pixels(strip)})
+            read.append(_greedy(np.asarray(probabilities)[0], alphabet))
         return read
 
     def fingerprint(self) -> str:
@@ -58,9 +59,9 @@ def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _greedy(odds: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
+def _greedy(probabilities: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
     """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
-    best = odds.argmax(axis=1)
+    best = probabilities.argmax(axis=1)
     kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))
     text = "".join(alphabet[i] for i in best[kept])
-    return text, float(odds.max(axis=1)[kept].mean()) if kept.any() else 0.0
+    return text, float(probabilities.max(axis=1)[kept].mean()) if kept.any() else 0.0

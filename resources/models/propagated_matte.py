@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Alpha, Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
 METHOD = 2  # of `imaging.turn.propagation`, for the fingerprint
 
 
-class CarriedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
+class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     """SAM 2's silhouettes carried from key frames, U2-Net's edge.
 
     Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 looks at it too; one
@@ -100,11 +101,11 @@ class _Turn:
         after = min(k for k in exact if k > i)
         near = (i - before) / (after - before)
         keys = [(before, 1 - near), (after, near)]
-        distance = propagation.carried(
+        distance = propagation.propagated(
             self._grey_of(i), [(self._grey_of(k), self._distance[k], w) for k, w in keys]
         )
         (x, y, w, h), (left, top, _, _) = self._boxes[i], self._crops[i]
-        self._alphas[i], self.agreement[i] = propagation.fuse_carried(
+        self._alphas[i], self.agreement[i] = propagation.fuse_propagated(
             distance, self._seen(i, self._crop(i)), (x - left, y - top, w, h)
         )
 

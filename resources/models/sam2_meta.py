@@ -15,16 +15,17 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from resources.models.base import Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.fused_matte import crop_of, fused
 from resources.models.sam2_torch import CLIP, Logits, at_size
 from resources.models.torch_models import (
-    Place,
+    Device,
     file_digest,
     in_batches,
     load,
     need,
-    place,
+    resolve_device,
     size_of,
 )
 from resources.models.u2net_onnx import U2NetOnnx
@@ -52,7 +53,7 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        where = place(self.device, "float32")
+        where = resolve_device(self.device, "float32")
         own = f"{file_digest(self._path())}:{self.architecture}:{where}"
         return f"sam2-meta:{own}:{self.saliency.fingerprint()}"
 
@@ -79,7 +80,7 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _logits(self, crops: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:
         """Refined mask logits (256, 256) of each squashed crop."""
         torch = need("torch")
-        where, path = place(self.device, "float32"), self._path()
+        where, path = resolve_device(self.device, "float32"), self._path()
         key = f"sam2-meta:{self.architecture}"
         predictor = load(key, file_digest(path), where, lambda: self._predictor(path, where))
         corners = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in boxes]
@@ -93,7 +94,7 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
             )
 
-    def _predictor(self, path: Path, where: Place) -> Any:
+    def _predictor(self, path: Path, where: Device) -> Any:
         build = need_sam2("sam2.build_sam")
         image = need_sam2("sam2.sam2_image_predictor")
         network = build.build_sam2(self.architecture, str(path), device=where.device)

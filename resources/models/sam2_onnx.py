@@ -8,8 +8,9 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Box, Rgb
 from resources import weights
-from resources.models.base import Box, Matte, ModelInfo, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.onnx import catalogue_model, load_session
 
 SIDE = 1024

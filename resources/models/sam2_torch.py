@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from resources.models.base import Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.fused_matte import Crop, crop_of, fused
 from resources.models.onnx import usable_cores
 from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.torch_models import (
     Checkpoint,
-    Place,
+    Device,
     as_numbers,
     checkpoint,
     from_folder,
@@ -30,7 +31,7 @@ from resources.models.torch_models import (
     load,
     need,
     normalised,
-    place,
+    resolve_device,
     size_of,
     to_device,
 )
@@ -82,7 +83,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         They cover the crop squashed to a square; `at_size` brings them to its pixels.
         """
-        where = place(self.device, self.dtype, self.compiled)
+        where = resolve_device(self.device, self.dtype, self.compiled)
         network = _Sam2(self._checkpoint(), where)
         pairs = list(zip(crops, boxes, strict=True))
         return in_batches(
@@ -95,7 +96,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        where = place(self.device, self.dtype)
+        where = resolve_device(self.device, self.dtype)
         edge = self.saliency.fingerprint() if self.fusion else "alone"
         return f"sam2-torch:{self._checkpoint().digest}:{where}:{edge}"
 
@@ -136,7 +137,7 @@ def at_size(logits: Logits, crop: Rgb) -> Logits:
 class _Sam2:
     """The loaded network."""
 
-    def __init__(self, source: Checkpoint, where: Place) -> None:
+    def __init__(self, source: Checkpoint, where: Device) -> None:
         self._where = where
         self._model = from_folder("Sam2Model", source, where)
         self._encoder = load(

@@ -13,7 +13,8 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from resources.models.base import Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.fused_matte import crop_of, fused
 from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.sam2_torch import Logits, at_size, corners_of, squashed
@@ -24,7 +25,7 @@ from resources.models.torch_models import (
     need,
     normalised,
     of_transformers,
-    place,
+    resolve_device,
     to_device,
 )
 from resources.models.u2net_onnx import U2NetOnnx
@@ -68,7 +69,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
             return []
         torch = need("torch")
         # float32: the memory hands its errors on from frame to frame.
-        where = place(self.device, "float32")
+        where = resolve_device(self.device, "float32")
         model = from_folder("Sam2VideoModel", self._checkpoint(), where)
         with torch.inference_mode():
             session = self._session(frames, where)
@@ -87,7 +88,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        where = place(self.device, "float32")
+        where = resolve_device(self.device, "float32")
         return f"sam2-video:{self._checkpoint().digest}:{where}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:

@@ -3,7 +3,8 @@
 TinyViT-5M (Wu et al. 2022, distilled on ImageNet-22k; MIT upstream) is used frozen: a 7x7 grid of
 320 features. The category is read from their mean over the whole photo; the angle from the grid
 itself over the boxed vehicle, since a mean cannot tell left from right. Every vehicle is looked at
-twice, as it is and in the mirror, and the odds averaged: it costs one pass and saves most flips.
+twice, as it is and in the mirror, and the probabilities averaged: it costs one pass and
+saves most flips.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources.models.base import Box, ModelInfo, Rgb, View
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import ModelInfo, View
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
     CHANNELS,
     GRID,
-    AngleOdds,
+    PoseProbabilities,
     ViewHeads,
     load_heads,
     packaged_heads,
 )
-from resources.models.view_probabilities import ViewOdds
+from resources.models.view_probabilities import ViewProbabilities
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -59,11 +61,16 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
 
-    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
-        """One photo's odds each; a pose for every photo with a box, whatever its category."""
+    def probabilities(
+        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
+    ) -> list[ViewProbabilities]:
+        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
-        return [_odds(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
+        return [
+            _probabilities(session, heads, photo, box)
+            for photo, box in zip(photos, boxes, strict=True)
+        ]
 
     def fingerprint(self) -> str:
         """Identifies weights, heads and settings."""
@@ -85,30 +92,36 @@ def _view(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
 ) -> View:
     # The pose costs two passes, so it is asked for only where it will be told.
-    whole = _odds(session, heads, photo, None)
+    whole = _probabilities(session, heads, photo, None)
     view = whole.view()
     if view.category != "exterior" or box is None:
         return view
-    return ViewOdds(whole.category, _pose_odds(session, heads, photo, box)).view()
+    return ViewProbabilities(whole.category, _pose_probabilities(session, heads, photo, box)).view()
 
 
-def _odds(
+def _probabilities(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
-) -> ViewOdds:
-    category = heads.category.odds(mean_features(grid_features(session, [squash(photo)])))[0]
-    return ViewOdds(category, None if box is None else _pose_odds(session, heads, photo, box))
+) -> ViewProbabilities:
+    category = heads.category.probabilities(mean_features(grid_features(session, [squash(photo)])))[
+        0
+    ]
+    return ViewProbabilities(
+        category, None if box is None else _pose_probabilities(session, heads, photo, box)
+    )
 
 
-def _pose_odds(
+def _pose_probabilities(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box
-) -> AngleOdds:
+) -> PoseProbabilities:
     crop = vehicle_crop(photo, box)
     return mirror_averaged(heads, grid_features(session, [crop, crop[:, ::-1]]))
 
 
-def mirror_averaged(heads: ViewHeads, grids: Floats) -> AngleOdds:
-    """Odds of N vehicles from 2N grids: each crop followed by its mirror image."""
-    return heads.angle_odds(grids[::2]).averaged(heads.angle_odds(grids[1::2]).mirrored())
+def mirror_averaged(heads: ViewHeads, grids: Floats) -> PoseProbabilities:
+    """Probabilities of N vehicles from 2N grids: each crop followed by its mirror image."""
+    return heads.angle_probabilities(grids[::2]).averaged(
+        heads.angle_probabilities(grids[1::2]).mirrored()
+    )
 
 
 def squash(photo: Rgb) -> Rgb:

@@ -34,7 +34,7 @@ ResultT = TypeVar("ResultT")
 INSTALL = "pip install 'okla-media[gpu]'"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-_models: dict[tuple[str, str, Place], Any] = {}
+_models: dict[tuple[str, str, Device], Any] = {}
 _loading = threading.Lock()
 
 
@@ -52,7 +52,7 @@ def need(module: str, install: str = INSTALL) -> ModuleType:
 
 
 @dataclass(frozen=True)
-class Place:
+class Device:
     """Where a network runs, in which numbers, and whether torch.compile prepares it."""
 
     device: str
@@ -64,7 +64,7 @@ class Place:
         return f"{self.device.partition(':')[0]}-{self.dtype}"
 
 
-def place(device: str = "auto", dtype: str = "auto", compiled: bool = False) -> Place:
+def resolve_device(device: str = "auto", dtype: str = "auto", compiled: bool = False) -> Device:
     """`auto` is CUDA where there is a GPU, and bfloat16 on it; float32 on a CPU.
 
     Raises `BrokenSetup` for a device or a number format that cannot be had.
@@ -85,10 +85,10 @@ def place(device: str = "auto", dtype: str = "auto", compiled: bool = False) -> 
         dtype = "float32" if device == "cpu" else "bfloat16"
     if dtype not in ("bfloat16", "float16", "float32"):
         raise BrokenSetup(f"there is no dtype {dtype!r}; write auto, bfloat16, float16 or float32")
-    return Place(device, dtype, compiled)
+    return Device(device, dtype, compiled)
 
 
-def to_device(batch: npt.NDArray[Any], where: Place) -> Any:
+def to_device(batch: npt.NDArray[Any], where: Device) -> Any:
     """An array on the device; from pinned memory, so that copying and computing overlap."""
     torch = need("torch")
     tensor = torch.from_numpy(batch)
@@ -203,7 +203,7 @@ def _file_digest(path: Path, _size: int, _modified_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def load(kind: str, digest: str, where: Place, make: Callable[[], Any]) -> Any:
+def load(kind: str, digest: str, where: Device, make: Callable[[], Any]) -> Any:
     """The warm model `make` builds, kept by weights and place; `kind` tells two uses apart."""
     key = (kind, digest, where)
     if (model := _models.get(key)) is not None:
@@ -226,7 +226,7 @@ def of_transformers(name: str) -> Any:
         ) from error
 
 
-def from_folder(class_name: str, source: Checkpoint, where: Place) -> Any:
+def from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
     """A transformers model on its device, in its numbers, warm; never with a weight made up.
 
     Raises `BrokenSetup` where the folder does not hold every weight of the model.
@@ -234,7 +234,7 @@ def from_folder(class_name: str, source: Checkpoint, where: Place) -> Any:
     return load(class_name, source.digest, where, lambda: _from_folder(class_name, source, where))
 
 
-def _from_folder(class_name: str, source: Checkpoint, where: Place) -> Any:
+def _from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
     torch, safetensors = need("torch"), need("safetensors")
     try:
         model, report = of_transformers(class_name).from_pretrained(
@@ -273,7 +273,7 @@ def tokenizer_of(source: Checkpoint) -> Any:
         raise BrokenSetup(f"{source.folder}: its tokenizer cannot be read: {error}") from error
 
 
-def as_numbers(module: Any, where: Place) -> Any:
+def as_numbers(module: Any, where: Device) -> Any:
     """A module in the place's numbers, compiled where asked for."""
     torch = need("torch")
     module = module.to(getattr(torch, where.dtype))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import dagster as dg
 import numpy as np
 
-from resources.models.base import Alpha, Box, Matte, ModelInfo, Rgb
+from okla_assets.imaging.types import Alpha, Box, Rgb
+from resources.models.base import Matte, ModelInfo
 from resources.models.onnx import (
     RunsOn,
     catalogue_model,

@@ -2,7 +2,7 @@
 
 Two kinds. `AngleHead` reads the 7x7 grid of the boxed vehicle: one projection shared by all places,
 one hidden layer, three outputs. `CategoryHead` is a logistic regression on the whole photo. A file
-holds one category head and an ensemble of angle heads, whose odds are averaged.
+holds one category head and an ensemble of angle heads, whose probabilities are averaged.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Angle, Category, Side
 from resources.errors import BrokenSetup
-from resources.models.base import Angle, Category, Side
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class BadHeads(BrokenSetup):
 
 
 @dataclass(frozen=True)
-class AngleOdds:
+class PoseProbabilities:
     """Probabilities of N vehicles: azimuth (N, 16) in bins of 22.5 degrees from 0, angle (N, 5) and
     side (N, 2) in the order of `ANGLES` and `SIDES`."""
 
@@ -60,23 +60,23 @@ class AngleOdds:
     angle: Floats
     side: Floats
 
-    def averaged(self, *others: AngleOdds) -> AngleOdds:
-        """The mean of these odds and others of the same vehicles."""
-        all_odds = (self, *others)
-        return AngleOdds(
-            _mean([o.azimuth for o in all_odds]),
-            _mean([o.angle for o in all_odds]),
-            _mean([o.side for o in all_odds]),
+    def averaged(self, *others: PoseProbabilities) -> PoseProbabilities:
+        """The mean of these probabilities and others of the same vehicles."""
+        all_probabilities = (self, *others)
+        return PoseProbabilities(
+            _mean([o.azimuth for o in all_probabilities]),
+            _mean([o.angle for o in all_probabilities]),
+            _mean([o.side for o in all_probabilities]),
         )
 
-    def mirrored(self) -> AngleOdds:
-        """The odds of the picture, from the odds of its mirror image."""
-        return AngleOdds(self.azimuth[:, MIRRORED_BINS], self.angle, self.side[:, ::-1])
+    def mirrored(self) -> PoseProbabilities:
+        """The probabilities of the picture, from the probabilities of its mirror image."""
+        return PoseProbabilities(self.azimuth[:, MIRRORED_BINS], self.angle, self.side[:, ::-1])
 
 
 @dataclass(frozen=True)
 class AngleHead:
-    """Grid of features -> odds. Standardisation and temperatures are folded into the weights.
+    """Grid of features -> probabilities; standardisation and temperatures are in the weights.
 
     `project` (320, k) is shared by the 49 places; `hidden` (49 k, h); `out` (h, 23).
     """
@@ -88,9 +88,9 @@ class AngleHead:
     out: Floats
     out_bias: Floats
 
-    def odds(self, grids: Floats) -> AngleOdds:
+    def probabilities(self, grids: Floats) -> PoseProbabilities:
         """Probabilities for feature grids (N, 7, 7, 320)."""
-        return AngleOdds(*(softmax(part) for part in split_outputs(self.logits(grids))))
+        return PoseProbabilities(*(softmax(part) for part in split_outputs(self.logits(grids))))
 
     def logits(self, grids: Floats) -> Floats:
         """Raw outputs (N, 23): azimuth bins, angles, sides."""
@@ -108,14 +108,14 @@ class CategoryHead:
     weight: Floats
     bias: Floats
 
-    def odds(self, means: Floats) -> Floats:
+    def probabilities(self, means: Floats) -> Floats:
         """Probabilities (N, 3), in the order of `CATEGORIES`, for mean features (N, 320)."""
         return softmax(np.asarray(means @ self.weight + self.bias, np.float32))
 
     def best(self, mean: Floats) -> tuple[Category, float]:
         """The likeliest category of one photo (320,) and its probability."""
-        odds = self.odds(mean[None])[0]
-        return CATEGORIES[int(odds.argmax())], float(odds.max())
+        probabilities = self.probabilities(mean[None])[0]
+        return CATEGORIES[int(probabilities.argmax())], float(probabilities.max())
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ class ViewHeads:
     angles: tuple[AngleHead, ...]
     digest: str = ""
 
-    def angle_odds(self, grids: Floats) -> AngleOdds:
-        """Mean odds of the ensemble for feature grids (N, 7, 7, 320)."""
-        first, *rest = (head.odds(grids) for head in self.angles)
+    def angle_probabilities(self, grids: Floats) -> PoseProbabilities:
+        """Mean probabilities of the ensemble for feature grids (N, 7, 7, 320)."""
+        first, *rest = (head.probabilities(grids) for head in self.angles)
         return first.averaged(*rest)
 
 
@@ -144,18 +144,20 @@ class Pose:
     azimuth_deg: float
 
 
-def decide(odds: AngleOdds) -> list[Pose]:
+def decide(probabilities: PoseProbabilities) -> list[Pose]:
     """One consistent pose a vehicle: the azimuth lies in the angle's range and on the side."""
     return [
         _pose(azimuth, angle, side)
-        for azimuth, angle, side in zip(odds.azimuth, odds.angle, odds.side, strict=True)
+        for azimuth, angle, side in zip(
+            probabilities.azimuth, probabilities.angle, probabilities.side, strict=True
+        )
     ]
 
 
 def _pose(azimuth: Floats, angle: Floats, side: Floats) -> Pose:
     best, best_side = int(angle.argmax()), int(side.argmax())
     low, high = AZIMUTHS[best]
-    # Only the bins that agree with class and side vote, so that a second peak of the odds (front
+    # Only the bins that agree with class and side vote, so that a second peak (front
     # against rear, left against right) cannot pull the mean into the middle between the two.
     from_front = np.minimum(_BIN_CENTRES, 360.0 - _BIN_CENTRES)
     votes = azimuth * ((from_front > low - BIN_DEG) & (from_front < high + BIN_DEG))
@@ -257,9 +259,9 @@ def _members(
 
 def _probe(heads: ViewHeads) -> None:
     """Raises ValueError where the shapes do not fit each other or the features."""
-    odds = heads.angle_odds(np.zeros((1, GRID, GRID, CHANNELS), np.float32))
-    category = heads.category.odds(np.zeros((1, CHANNELS), np.float32))
-    if odds.side.shape != (1, len(SIDES)) or category.shape != (1, len(CATEGORIES)):
+    probabilities = heads.angle_probabilities(np.zeros((1, GRID, GRID, CHANNELS), np.float32))
+    category = heads.category.probabilities(np.zeros((1, CHANNELS), np.float32))
+    if probabilities.side.shape != (1, len(SIDES)) or category.shape != (1, len(CATEGORIES)):
         raise ValueError("the outputs have other sizes")
 
 

@@ -1,5 +1,4 @@
-"""Odds of what photos show, before anything is decided: what several classifiers can be asked for
-and have averaged."""
+"""Probabilities of what photos show, undecided, so that classifiers can be averaged."""
 
 from __future__ import annotations
 
@@ -9,7 +8,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from resources.models.base import Box, Rgb, View
+from okla_assets.imaging.types import Box, Rgb
+from resources.models.base import View
 from resources.models.view_heads import (
     ANGLES,
     AZIMUTHS,
@@ -17,18 +17,18 @@ from resources.models.view_heads import (
     BINS,
     BINS_OF_SIDE,
     CATEGORIES,
-    AngleOdds,
     Floats,
+    PoseProbabilities,
     decide,
 )
 
 
 @dataclass(frozen=True)
-class ViewOdds:
+class ViewProbabilities:
     """One photo's: category (3,) in the order of `CATEGORIES`, and the pose where it has a box."""
 
     category: Floats
-    pose: AngleOdds | None
+    pose: PoseProbabilities | None
 
     def view(self) -> View:
         """The likeliest; angle, side and azimuth only for an exterior with a box."""
@@ -49,16 +49,18 @@ class ViewOdds:
 
 
 @runtime_checkable
-class GivesOdds(Protocol):
-    """A classifier whose odds can be had."""
+class ProbabilisticViews(Protocol):
+    """A classifier whose probabilities can be had."""
 
-    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
-        """One photo's odds each; a pose for every photo with a box, whatever its category."""
+    def probabilities(
+        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
+    ) -> list[ViewProbabilities]:
+        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         ...
 
 
-def pose_odds(angle: Floats, side: Floats) -> AngleOdds:
-    """Azimuth odds for a classifier that knows angle (N, 5) and side (N, 2) alone.
+def pose_probabilities(angle: Floats, side: Floats) -> PoseProbabilities:
+    """Azimuth probabilities for a classifier that knows angle (N, 5) and side (N, 2) alone.
 
     Every bin that an angle's range and a side share is as likely as the others.
     """
@@ -71,4 +73,4 @@ def pose_odds(angle: Floats, side: Floats) -> AngleOdds:
         for j, of_side in enumerate(BINS_OF_SIDE):
             bins = ranged & of_side
             azimuth[:, bins] += (angle[:, i] * side[:, j])[:, None] / bins.sum()
-    return AngleOdds(azimuth, angle, side)
+    return PoseProbabilities(azimuth, angle, side)

@@ -14,8 +14,9 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
+from okla_assets.imaging.types import Box, Rgb
 from resources.errors import BrokenSetup
-from resources.models.base import Box, ModelInfo, Rgb, View
+from resources.models.base import ModelInfo, View
 from resources.models.clip_views import boxed_square
 from resources.models.torch_models import (
     Checkpoint,
@@ -26,12 +27,19 @@ from resources.models.torch_models import (
     load,
     need,
     normalised,
-    place,
+    resolve_device,
     size_of,
     to_device,
 )
-from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, AngleOdds, Floats, softmax
-from resources.models.view_probabilities import ViewOdds, pose_odds
+from resources.models.view_heads import (
+    ANGLES,
+    CATEGORIES,
+    SIDES,
+    Floats,
+    PoseProbabilities,
+    softmax,
+)
+from resources.models.view_probabilities import ViewProbabilities, pose_probabilities
 
 KINDS = ("vit", "deit", "dinov2", "swin", "convnext", "convnextv2")
 Meaning = tuple[str, str | None, str | None]
@@ -50,18 +58,24 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
         """One view a photo; angle, side and azimuth only for an exterior with a box."""
-        return [odds.view() for odds in self.odds(photos, boxes)]
+        return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
-    def odds(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ViewOdds]:
-        """One photo's odds each: the category from the whole photo, the pose from the box."""
+    def probabilities(
+        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
+    ) -> list[ViewProbabilities]:
+        """Probabilities of each photo: the category from the whole photo, the pose from the box."""
         pairs = list(zip(photos, boxes, strict=True))
         return in_batches(
-            pairs, self.batch, self._odds, lambda pair: size_of(pair[0]), fill=self.compiled
+            pairs,
+            self.batch,
+            self._probabilities,
+            lambda pair: size_of(pair[0]),
+            fill=self.compiled,
         )
 
     def fingerprint(self) -> str:
         """Identifies weights and settings."""
-        where = place(self.device, self.dtype)
+        where = resolve_device(self.device, self.dtype)
         return f"vit-views:{self._checkpoint().digest}:{self.mean}:{self.std}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -71,7 +85,7 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _checkpoint(self) -> Checkpoint:
         return checkpoint(self.weights, KINDS)
 
-    def _odds(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ViewOdds]:
+    def _probabilities(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ViewProbabilities]:
         source = self._checkpoint()
         meanings = meanings_of(source.config.get("id2label"), str(source.folder))
         side = int(source.config.get("image_size", 224))
@@ -80,7 +94,7 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         labels = self._labels(source, pictures + crops)
         poses = iter(labels[len(pairs) :])
         return [
-            ViewOdds(
+            ViewProbabilities(
                 _category(labels[i], meanings),
                 None if box is None else _pose(next(poses), meanings),
             )
@@ -90,7 +104,7 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _labels(self, source: Checkpoint, pictures: Sequence[Rgb]) -> Floats:
         """Probabilities (N, labels)."""
         torch = need("torch")
-        where = place(self.device, self.dtype, self.compiled)
+        where = resolve_device(self.device, self.dtype, self.compiled)
         kind = "AutoModelForImageClassification"
         model = from_folder(kind, source, where)
         ready = load(f"{kind}.ready", source.digest, where, lambda: as_numbers(model, where))
@@ -121,21 +135,24 @@ def _meaning(label: str, where: str) -> Meaning:
     return "exterior", angle, side
 
 
-def _category(odds: Floats, meanings: Sequence[Meaning]) -> Floats:
-    sums = [sum(p for p, m in zip(odds, meanings, strict=True) if m[0] == c) for c in CATEGORIES]
+def _category(probabilities: Floats, meanings: Sequence[Meaning]) -> Floats:
+    sums = [
+        sum(p for p, m in zip(probabilities, meanings, strict=True) if m[0] == c)
+        for c in CATEGORIES
+    ]
     return np.asarray(sums, np.float32)
 
 
-def _pose(odds: Floats, meanings: Sequence[Meaning]) -> AngleOdds | None:
+def _pose(probabilities: Floats, meanings: Sequence[Meaning]) -> PoseProbabilities | None:
     """None where the network knows no angles."""
     if not any(angle for _, angle, _ in meanings):
         return None
     angle, side = np.zeros(len(ANGLES), np.float32), np.zeros(len(SIDES), np.float32)
-    for p, (_, named, sided) in zip(odds, meanings, strict=True):
+    for p, (_, named, sided) in zip(probabilities, meanings, strict=True):
         if named is not None:
             angle[ANGLES.index(named)] += p
             side += (
                 p / 2 if sided is None else p * np.array([sided == s for s in SIDES], np.float32)
             )
     whole = max(float(angle.sum()), 1e-9)
-    return pose_odds(angle[None] / np.float32(whole), side[None] / np.float32(whole))
+    return pose_probabilities(angle[None] / np.float32(whole), side[None] / np.float32(whole))

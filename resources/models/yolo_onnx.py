@@ -8,7 +8,8 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from resources.models.base import Detection, ModelInfo, Rgb
+from okla_assets.imaging.types import Rgb
+from resources.models.base import Detection, ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
 INPUT_SIDE = 640

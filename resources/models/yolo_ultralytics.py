@@ -18,17 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from okla_assets.imaging.types import Rgb
 from resources.errors import BrokenSetup
-from resources.models.base import Detection, ModelInfo, Rgb
+from resources.models.base import Detection, ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.torch_models import (
-    Place,
+    Device,
     as_numbers,
     file_digest,
     in_batches,
     load,
     need,
-    place,
+    resolve_device,
     size_of,
     to_device,
 )
@@ -72,7 +73,9 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Identifies weights and settings."""
         own = f"{self.side}:{self.min_score}:{self.nms_iou}:{sorted(self.classes.items())}"
         if self._is_pickle():
-            return f"yolo-pt:{self._pickle_digest()}:{own}:{place(self.device, self.dtype)}"
+            return (
+                f"yolo-pt:{self._pickle_digest()}:{own}:{resolve_device(self.device, self.dtype)}"
+            )
         return f"yolo-onnx:{weight_digest(self.weights)}:{own}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -115,7 +118,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
         torch = need("torch")
-        where = place(self.device, self.dtype, self.compiled)
+        where = resolve_device(self.device, self.dtype, self.compiled)
         digest, path = self._pickle_digest(), Path(self.weights).expanduser()
         network = load("yolo", digest, where, lambda: _network(path, where))
         with torch.inference_mode():
@@ -153,7 +156,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         return boxes, score[keep], [classes[numbers[i]] for i in best[keep]]
 
 
-def _network(path: Path, where: Place) -> Any:
+def _network(path: Path, where: Device) -> Any:
     """The network of a .pt file, on its device, its batch norms folded in."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -74,7 +74,7 @@ def client_for(
     endpoint_url: str, region: str, path_style: bool | None, max_attempts: int, place: str
 ) -> Any:
     """The process's client with these settings; credentials come by AWS's ordinary chain."""
-    with _making, told(place):
+    with _making, errors_named(place):
         # By process: a pool of connections must not be shared with a fork.
         return _client(os.getpid(), endpoint_url, region, path_style, max_attempts)
 
@@ -105,7 +105,7 @@ BROKEN_STREAM = (
 
 
 @contextmanager
-def told(place: str, key: str = "") -> Iterator[None]:
+def errors_named(place: str, key: str = "") -> Iterator[None]:
     """Turns what botocore raises into this project's errors, about `key` in `place`."""
     try:
         yield

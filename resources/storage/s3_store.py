@@ -142,7 +142,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _put(self, key: str, body: bytes | IO[bytes], content_type: str | None, digest: str) -> str:
         where = self._where(key)
-        with self._told(key):
+        with self._errors_named(key):
             answer = self._client().put_object(
                 **where, Body=body, **_facts(key, content_type, digest)
             )
@@ -157,7 +157,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             max_concurrency=PARTS_AT_ONCE,
         )
         where = self._where(key)
-        with self._told(key):
+        with self._errors_named(key):
             self._client().upload_fileobj(
                 file, **where, ExtraArgs=_facts(key, content_type, digest), Config=config
             )
@@ -166,7 +166,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The object's facts, or None where there is no such object."""
         where = self._where(key)
         try:
-            with self._told(key):
+            with self._errors_named(key):
                 found = self._client().head_object(**where)
         except FileNotFoundError:
             return None
@@ -183,7 +183,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Removes the object; one that is already gone is no error."""
         where = self._where(key)
         try:
-            with self._told(key):
+            with self._errors_named(key):
                 self._client().delete_object(**where)
         except FileNotFoundError:  # AWS says nothing, others may
             return
@@ -217,10 +217,10 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        from resources.storage.s3_client import told
+    def _errors_named(self, key: str) -> Iterator[None]:
+        from resources.storage.s3_client import errors_named
 
-        with told(self.place, key):
+        with errors_named(self.place, key):
             yield
 
     def _full(self, key: str) -> str:
@@ -237,7 +237,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         asked = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
         pages = iter(self._client().get_paginator("list_objects_v2").paginate(**asked))
         while True:
-            with self._told(prefix):
+            with self._errors_named(prefix):
                 page = next(pages, None)
             if page is None:
                 return
@@ -260,7 +260,10 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         where = self._where(key)
         for attempt in range(1, self.max_attempts + 1):
-            with self._told(key), closing(self._client().get_object(**where)["Body"]) as body:
+            with (
+                self._errors_named(key),
+                closing(self._client().get_object(**where)["Body"]) as body,
+            ):
                 try:
                     return take(body)
                 except BROKEN_STREAM:

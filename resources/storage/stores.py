@@ -64,7 +64,7 @@ def store_for(place: str) -> "MediaStore":
     )
 
 
-def place_of(store: "MediaStore") -> str:
+def location_of(store: "MediaStore") -> str:
     """Of what `store_for` makes the same store again, from any working directory."""
     from resources.storage.media_store import LocalMediaStore
     from resources.storage.s3_store import S3MediaStore

@@ -10,7 +10,6 @@ from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
 from okla_assets.assets.raw_photos import hotspot_problems, read_options
 from okla_assets.contract import (
-    Category,
     Classification,
     Classifications,
     Composite,
@@ -31,6 +30,7 @@ from okla_assets.contract import (
 )
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.types import Category
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet
 from tests.imaging.test_hotspots import HEIGHT, WIDTH, Rgb, taken, vehicle

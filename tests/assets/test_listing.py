@@ -7,7 +7,6 @@ import pytest
 from okla_assets import keys
 from okla_assets.assets.listing import Tables, build, publish
 from okla_assets.contract import (
-    Category,
     Classification,
     Classifications,
     Composite,
@@ -32,6 +31,7 @@ from okla_assets.contract import (
     StudioOptions,
     WalkaroundFrames,
 )
+from okla_assets.imaging.types import Category
 from okla_assets.steps.costs import Prices
 from resources.models.base import ModelInfo
 from resources.storage.media_store import LocalMediaStore

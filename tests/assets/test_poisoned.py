@@ -9,11 +9,12 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.operations.backfill import lack
+from okla_assets.imaging.types import Box, Rgb
+from okla_assets.operations.backfill import missing_outputs
 from resources.decoding import photo_decoder
 from resources.decoding.photo_decoder import PhotoDecoder, stop_workers
 from resources.errors import BrokenSetup
-from resources.models.base import Box, Detection, Matte, PlateFound, Rgb, View
+from resources.models.base import Detection, Matte, PlateFound, View
 from resources.storage.media_store import LocalMediaStore
 from tests import clips, pictures
 from tests.fakes import (
@@ -236,12 +237,12 @@ def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
     assert listing.spin is None
     assert detail in (listing.spin_reason or "")
     assert not [name for name in names(pipeline) if "spin" in name]
-    assert lack(VEHICLE, pipeline.store) == "a step failed on 1 of its uploads"
+    assert missing_outputs(VEHICLE, pipeline.store) == "a step failed on 1 of its uploads"
     model.broken = False
     healed = pipeline.run().listing
     assert (healed.status, healed.refused) == ("ready", ())
     assert healed.spin is not None
-    assert lack(VEHICLE, pipeline.store) == ""
+    assert missing_outputs(VEHICLE, pipeline.store) == ""
 
 
 def test_it_keeps_its_number_and_comes_back_once_it_can_be_done(pipeline: Pipeline) -> None:

@@ -36,7 +36,7 @@ def table(pipeline: Pipeline) -> SpinFrames:
 
 
 def pictures(pipeline: Pipeline) -> list[clips.Pixels]:
-    return [codec.decode_own(pipeline.store.get(f.key)) for f in table(pipeline).frames]
+    return [codec.decode_trusted(pipeline.store.get(f.key)) for f in table(pipeline).frames]
 
 
 def car_boxes(frames: Sequence[clips.Pixels]) -> list[tuple[float, float]]:
@@ -108,7 +108,7 @@ def test_a_plate_that_is_missed_on_some_frames_is_on_none(
     assert len(plates.frames) == 36
     assert all(row.plates for row in plates.frames)
     for row in plates.frames:
-        assert not inked(codec.decode_own(turning.store.get(row.masked_key)))
+        assert not inked(codec.decode_trusted(turning.store.get(row.masked_key)))
     for picture in pictures(turning):
         assert not inked(picture)
 

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resources.models.base import Box, Quad, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 
 PACKED = ("plate_fast", "platedet", "ppocr_rec", "u2net", "yolov8s")
 GATHER_SECONDS = 0.005
@@ -178,7 +178,7 @@ def scenes() -> list[Scene]:
     for row in truth().photos:
         if row.matte is None:
             continue
-        photo = codec.decode_own((MEDIA / row.file).read_bytes())
+        photo = codec.decode_trusted((MEDIA / row.file).read_bytes())
         across, down = SIZE[0] / photo.shape[1], SIZE[1] / photo.shape[0]
         grey = codec.decode_gray((FOLDER / row.matte).read_bytes())
         alpha = np.asarray(cv2.resize(grey, SIZE), np.float32) / np.float32(255)
@@ -283,7 +283,7 @@ class Pipeline:
         from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.imaging.photo import codec, enhance, quality
         from okla_assets.imaging.studio import studio
-        from okla_assets.steps.plate_leaks import Shown, find_leaks
+        from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
         from okla_assets.steps.plate_masking import Masking, masked_copy
         from resources.models.fused_matte import crop_of
 
@@ -293,7 +293,7 @@ class Pipeline:
         with stage("working copy"):
             quality.perceptual_hash(photo)
             work = codec.encode_jpeg(photo, WORKING_QUALITY, subsampling444=True)
-            photo = codec.decode_own(work)
+            photo = codec.decode_trusted(work)
         with stage("detector, waiting included"):
             self._detect(photo)
         with stage("sam2, waiting included"):
@@ -312,7 +312,7 @@ class Pipeline:
             look_for_plates(self._plates, photo, scene.box)
         with stage("plates masked"):
             copy = masked_copy(work, photo, scene.quads, Masking("fill"))
-            photo = codec.decode_own(copy)
+            photo = codec.decode_trusted(copy)
         with stage("enhance"):
             alpha = studio.as_alpha(codec.decode_gray(stored))
             photo = enhance.enhance(photo, alpha)
@@ -321,7 +321,7 @@ class Pipeline:
             picture = studio.compose(photo, alpha, placement, 0.75)
         with stage("leak search"):
             look_for_plates(self._plates, picture, scene.box)
-            shown = Shown(scene.quads, [scene.box])
+            shown = SearchRegion(scene.quads, [scene.box])
             find_leaks([picture], [shown], _NoPlates(), self._reader)
         with stage("encode"):
             codec.encode_png(codec.resize((cut.alpha * 255).astype(np.uint8), *SIZE))
@@ -380,7 +380,7 @@ class Assets:
         from okla_assets.imaging.photo import codec
 
         self._models, self.batch = models_of(setup), setup.batch
-        self._scenes = [(_sign(codec.decode_own(scene.jpeg)), scene) for scene in pictures]
+        self._scenes = [(_sign(codec.decode_trusted(scene.jpeg)), scene) for scene in pictures]
 
     def resources(self) -> dict[str, Any]:
         """By the keys that the assets ask for."""
@@ -676,7 +676,7 @@ def network_speed(
     from resources.models.fused_matte import crop_of
 
     model = models_of(setup)[name]
-    photos = [codec.decode_own(s.jpeg) for s in pictures]
+    photos = [codec.decode_trusted(s.jpeg) for s in pictures]
     boxes = [s.box for s in pictures]
     crops = [crop_of(p, b) for p, b in zip(photos, boxes, strict=True)]
 
@@ -717,9 +717,9 @@ def encoder_speed(setup: Setup, batch: int, seconds: float) -> dict[str, Any]:
     import torch
 
     from resources.models.sam2_torch import KINDS, _Sam2
-    from resources.models.torch_models import checkpoint, place
+    from resources.models.torch_models import checkpoint, resolve_device
 
-    where = place(setup.device, "auto", setup.compiled)
+    where = resolve_device(setup.device, "auto", setup.compiled)
     network = _Sam2(checkpoint(str(setup.folder / "sam2"), KINDS), where)
     pixels = torch.zeros(
         (batch, 3, 1024, 1024), dtype=getattr(torch, where.dtype), device=where.device

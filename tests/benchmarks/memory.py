@@ -29,10 +29,10 @@ import psutil
 from okla_assets import keys
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.types import Rgb
 from okla_assets.runtime.instance import MALLOC
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
-from resources.models.base import Rgb
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.fakes import Quiet, fake_models
@@ -108,8 +108,8 @@ def main() -> None:
                 flush=True,
             )
     warm = [kept for kept in after if kept[0] >= WARM]
-    grown = [last - first for first, last in zip(warm[0], warm[-1], strict=True)][1:]
-    print(json.dumps({"photos_mb_peak": after, "grown_mb_when_warm": grown}))
+    dilated = [last - first for first, last in zip(warm[0], warm[-1], strict=True)][1:]
+    print(json.dumps({"photos_mb_peak": after, "grown_mb_when_warm": dilated}))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
-from okla_assets.steps.plate_leaks import Shown, find_leaks
+from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
 from resources import weights
-from resources.models.base import Box, Quad, Rgb
 from resources.models.plates_onnx import FusedPlates
 from resources.models.ppocr_onnx import PpOcrReader
 from tests.conftest import REPOSITORY
@@ -34,7 +34,7 @@ HIDDEN = 0.95
 
 @dataclass(frozen=True)
 class Masked:
-    """A photo, its vehicles and believed plates, the masked picture, and what that took."""
+    """A photo, its vehicles and accepted plates, the masked picture, and what that took."""
 
     photo: Labelled
     original: Rgb
@@ -47,13 +47,15 @@ class Masked:
 
 def masked(photo: Labelled, detector: FusedPlates, style: plates.Style) -> Masked:
     """The photo through detection and masking, timed without decoding and vehicle boxes."""
-    original = codec.decode_own(photo.file.read_bytes())
+    original = codec.decode_trusted(photo.file.read_bytes())
     vehicles = vehicles_of(original)
     interior = photo.category == "interior"
     began = time.perf_counter()
     (found,) = detector.detect([original], [vehicles])
     quads = [
-        f.quad for f in found if plates.believed(f.box, f.score, f.agreement, vehicles, interior)
+        f.quad
+        for f in found
+        if plates.accept_plate(f.box, f.score, f.agreement, vehicles, interior)
     ]
     middle = time.perf_counter()
     picture = plates.mask_plates(original, [np.array(q, np.float32) for q in quads], style)
@@ -84,7 +86,7 @@ def main() -> None:
     weights.ensure(weights.names_for("local"))
     detector, reader = FusedPlates(), PpOcrReader()
 
-    def leaks(picture: Rgb, shown: Shown) -> bool:
+    def leaks(picture: Rgb, shown: SearchRegion) -> bool:
         return bool(find_leaks([picture], [shown], detector, reader)[0])
 
     photos = [
@@ -110,7 +112,8 @@ def main() -> None:
         print(f"{category} without an annotated plate: {boxes} boxes on {len(free)} photos")
 
     alarms = sum(
-        leaks(i.picture, Shown(i.quads, i.vehicles, i.photo.category == "interior")) for i in done
+        leaks(i.picture, SearchRegion(i.quads, i.vehicles, i.photo.category == "interior"))
+        for i in done
     )
     print(f"masked pictures kept back: {alarms} of {len(done)}")
 
@@ -124,7 +127,7 @@ def main() -> None:
         target, place = places[rng.integers(len(places))]
         source, plate = sources[rng.integers(len(sources))]
         picture = planted(target, place, source, plate)
-        caught += leaks(picture, Shown(target.quads, target.vehicles))
+        caught += leaks(picture, SearchRegion(target.quads, target.vehicles))
     print(f"planted plates caught: {caught} of {given.plants}")
 
     print(

@@ -9,7 +9,7 @@ import pytest
 from okla_assets import definitions
 from okla_assets.cli import app
 from okla_assets.cli import bench as work
-from okla_assets.cli.bench import Bench, Gpu, prices_of, said
+from okla_assets.cli.bench import Bench, Gpu, prices_of, summary
 from resources import weights
 from resources.errors import BadInput, BrokenSetup
 from resources.profiles import resources_for
@@ -117,7 +117,7 @@ def test_money_is_that_of_the_median_round() -> None:
     assert MEASURED.seconds == 10
     assert MEASURED.warm_up == 21
     assert MEASURED.usd_a_photo(3.6) == pytest.approx(10 * 0.001 / 36)
-    lines = said(MEASURED, 3.6, (0.05, 0.20))
+    lines = summary(MEASURED, 3.6, (0.05, 0.20))
     assert "36 photos in 10.0 s, 3.60 photos/s" in lines[0]
     assert "21.0 s" in lines[1]
     assert lines[3] == "NVIDIA H100: busy 43% of the time"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import hotspots
-from okla_assets.imaging.hotspots import Place
+from okla_assets.imaging.hotspots import LocatedCloseUp
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 
@@ -20,7 +20,7 @@ Alpha = npt.NDArray[np.float32]
 WIDTH, HEIGHT = 800, 600
 BODY = (slice(150, 450), slice(100, 700))
 """Where the made vehicle is: 600 x 300 pixels."""
-SURE = Place(
+SURE = LocatedCloseUp(
     x=0.5, y=0.5, matches=30, telling=30, cells=12, area=0.4, rival=0, span=0.3, on_vehicle=True
 )
 
@@ -51,7 +51,9 @@ def taken(picture: Rgb, x: float, y: float, *, zoom: float, turn: float, light: 
     return np.asarray((close.astype(np.float32) * light + 8).clip(0, 255), np.uint8)
 
 
-def found(close_up: Rgb, picture: Rgb, alpha: Alpha, *, from_end: bool = True) -> Place | None:
+def found(
+    close_up: Rgb, picture: Rgb, alpha: Alpha, *, from_end: bool = True
+) -> LocatedCloseUp | None:
     view = hotspots.view_features(picture, alpha, from_end=from_end)
     return hotspots.locate(hotspots.close_up_features(close_up), view)
 
@@ -195,7 +197,7 @@ def test_real_close_ups_of_other_cars_stay_off(testdata: Path) -> None:
         rows = [row for row in csv.DictReader(file) if row["file"].startswith("dealer/")]
     views = {
         row["vehicle_id"]: hotspots.view_features(
-            codec.decode_own((testdata / row["file"]).read_bytes()),
+            codec.decode_trusted((testdata / row["file"]).read_bytes()),
             studio.as_alpha(codec.decode_gray((testdata / row["mask"]).read_bytes())),
         )
         for row in rows
@@ -205,7 +207,7 @@ def test_real_close_ups_of_other_cars_stay_off(testdata: Path) -> None:
     for row in rows:
         if row["category"] != "misc":
             continue
-        picture = codec.decode_own((testdata / row["file"]).read_bytes())
+        picture = codec.decode_trusted((testdata / row["file"]).read_bytes())
         close_up = hotspots.close_up_features(picture)
         for owner, view in views.items():
             place = hotspots.locate(close_up, view)
@@ -219,10 +221,10 @@ def test_real_close_ups_of_other_cars_stay_off(testdata: Path) -> None:
 def test_a_real_headlamp_is_found_on_its_side(testdata: Path) -> None:
     """The right-hand lamp: on the view from front right, not on the one from front left."""
     folder = testdata / "dealer/prestige_audi-q3"
-    close_up = hotspots.close_up_features(codec.decode_own((folder / "06.jpg").read_bytes()))
+    close_up = hotspots.close_up_features(codec.decode_trusted((folder / "06.jpg").read_bytes()))
     places = []
     for name in ("00.jpg", "01.jpg"):
-        picture = codec.decode_own((folder / name).read_bytes())
+        picture = codec.decode_trusted((folder / name).read_bytes())
         whole = np.ones(picture.shape[:2], np.float32)  # no matte: its watermarks are in play
         places.append(hotspots.locate(close_up, hotspots.view_features(picture, whole)))
     assert hotspots.choose(places) == 0

@@ -12,11 +12,12 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.definitions import build_definitions, runner_of
+from okla_assets.imaging.types import Rgb
 from okla_assets.operations import backfill
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.vehicle_runs import SOURCE_TAG, run_tags, vehicles
 from resources.errors import BadInput, BrokenSetup
-from resources.models.base import Rgb, View
+from resources.models.base import View
 from resources.storage.media_store import LocalMediaStore
 from sensors.schedules import nightly_backfill, nightly_limit
 from tests import pictures

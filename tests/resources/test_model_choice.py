@@ -6,7 +6,7 @@ import pytest
 
 from resources import model_choice
 from resources.errors import BadInput, BrokenSetup
-from resources.model_choice import CONFIG, PROFILES, SIBLINGS, models_for, weights_for
+from resources.model_choice import CONFIG, MODELS_BY_ROLE, PROFILES, models_for, weights_for
 from resources.models.base import (
     PlateDetector,
     Segmenter,
@@ -41,7 +41,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_role_of_a_profile_is_filled(profile: str) -> None:
     models = models_for(profile)
-    assert set(models) == set(ROLES) == set(SIBLINGS)
+    assert set(models) == set(ROLES) == set(MODELS_BY_ROLE)
     for role, protocol in ROLES.items():
         assert isinstance(models[role], protocol), role
 
@@ -119,7 +119,7 @@ def test_dagster_takes_every_sibling() -> None:
     given = {"vit_views": {"weights": "folder"}, "sam2_meta": {"weights": "sam2.pt"}}
     models = {
         f"{role}_{name}": kind(**given.get(name, {}))
-        for role, siblings in SIBLINGS.items()
+        for role, siblings in MODELS_BY_ROLE.items()
         for name, kind in siblings.items()
     }
     defined = dg.Definitions(resources=models).get_repository_def().get_top_level_resources()

@@ -11,7 +11,7 @@ import sqlalchemy
 
 from okla_assets.runtime import records
 from okla_assets.runtime.instance import POSTGRES_URL, open_instance
-from okla_assets.runtime.records_sqlite import MOST_ENGINES, KeptSqliteEventLog
+from okla_assets.runtime.records_sqlite import MOST_ENGINES, PooledSqliteEventLog
 from tests.conftest import REPOSITORY
 from tests.postgres import running_postgres
 
@@ -58,12 +58,12 @@ def dagsters_own(media: Path) -> dg.DagsterInstance:
         "config": {"base_dir": str(home / "history" / "runs")},
     }
     opened = dg.DagsterInstance.local_temp(str(home), overrides={"event_log_storage": own})
-    assert not isinstance(opened.event_log_storage, KeptSqliteEventLog)
+    assert not isinstance(opened.event_log_storage, PooledSqliteEventLog)
     return opened
 
 
 def test_ours_is_used(instance: dg.DagsterInstance) -> None:
-    assert isinstance(instance.event_log_storage, KeptSqliteEventLog)
+    assert isinstance(instance.event_log_storage, PooledSqliteEventLog)
 
 
 def test_dagsters_own_log_reads_the_same(instance: dg.DagsterInstance, media: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_partition_that_goes_elsewhere_is_gone_soon(
     assert instance.has_dynamic_partition(VEHICLES, "v2")
     with open_instance(media) as elsewhere:
         elsewhere.delete_dynamic_partition(VEHICLES, "v2")
-    monkeypatch.setattr(records, "BELIEVED_SECONDS", 0.0)
+    monkeypatch.setattr(records, "PARTITION_TTL", 0.0)
     assert not instance.has_dynamic_partition(VEHICLES, "v2")
 
 

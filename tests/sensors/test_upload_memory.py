@@ -40,6 +40,6 @@ def test_a_mark_that_comes_later_stays(memory: UploadMemory) -> None:
 
 
 def test_a_sentence_is_new_once(memory: UploadMemory) -> None:
-    assert memory.untold(["x", "y", "x"]) == ["x", "y"]
-    memory.told(["x"])
-    assert memory.untold(["x", "y"]) == ["y"]
+    assert memory.not_yet_logged(["x", "y", "x"]) == ["x", "y"]
+    memory.mark_logged(["x"])
+    assert memory.not_yet_logged(["x", "y"]) == ["y"]

@@ -15,10 +15,10 @@ from okla_assets.steps.costs import (
     Laps,
     Meter,
     Prices,
+    as_metadata,
     cost_of,
     on_gpu,
     prices,
-    told,
 )
 from resources.errors import BrokenSetup
 
@@ -61,19 +61,19 @@ def test_time_that_ends_in_an_error_was_spent_too() -> None:
 
 
 def test_seconds_that_threads_share_are_counted_once() -> None:
-    began, laps, told = time.perf_counter(), Laps(), []
+    began, laps, as_metadata = time.perf_counter(), Laps(), []
 
     def work() -> None:
         for _ in range(5):
             time.sleep(0.002)
-            told.append(laps.lap())
+            as_metadata.append(laps.lap())
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.01 <= sum(told) <= time.perf_counter() - began
+    assert 0.01 <= sum(as_metadata) <= time.perf_counter() - began
 
 
 def test_seconds_add_up_by_step_and_by_device() -> None:
@@ -81,7 +81,7 @@ def test_seconds_add_up_by_step_and_by_device() -> None:
     assert cost.seconds == {"masks": 10.0, "composites": 5.0}
     assert cost.device_seconds == {"cpu": 11.0, "gpu": 4.0}
     assert cost.usd is None
-    assert told(cost) == {"cpu_seconds": 11.0, "gpu_seconds": 4.0}
+    assert as_metadata(cost) == {"cpu_seconds": 11.0, "gpu_seconds": 4.0}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,9 @@ def test_angle_head_learns_where_features_are() -> None:
     )
     head = fit_angle_head(grids, targets, seed=1, steps=120)
     unseen, truth = made_grids(1, 100)
-    assert (head.odds(unseen.astype(np.float32)).angle.argmax(axis=1) == truth).mean() > 0.9
+    assert (
+        head.probabilities(unseen.astype(np.float32)).angle.argmax(axis=1) == truth
+    ).mean() > 0.9
     again = fit_angle_head(grids, targets, seed=1, steps=120)
     assert (head.hidden == again.hidden).all()
 
@@ -137,7 +139,7 @@ def test_category_head_gives_rare_classes_their_due() -> None:
     unseen = rng.normal(0, 1, (90, CHANNELS)).astype(np.float32)
     truth = np.repeat([0, 1, 2], 30)
     unseen[np.arange(90), truth] += 10
-    right = head.odds(unseen).argmax(axis=1) == truth
+    right = head.probabilities(unseen).argmax(axis=1) == truth
     assert all(right[truth == k].mean() > 0.8 for k in range(3))
 
 

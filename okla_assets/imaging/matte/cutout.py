@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
-Box = tuple[float, float, float, float]
+from okla_assets.imaging.types import Alpha, Box, Rgb
 
 CROP_MARGIN = 0.08
 GATE = 0.015  # of the box width: how far outside SAM 2's silhouette the saliency net may add
@@ -20,7 +18,7 @@ CORE = 0.02  # of the box width: how deep inside it nothing may be taken away
 TRUSTED_AGREEMENT = 0.85
 # The saliency net is sure of everything, so its word is capped: past logit 2.4 it would drag in
 # strips of the car behind, against SAM 2.
-SURELY_NOT = 0.08
+CERTAINLY_NOT = 0.08
 DOUBT, SURE = -1.5, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
 EDGE_SIGMA_AT_1600 = 2.0
 NARROW = 6  # pixels: the second neighbourhood of the edge colours
@@ -77,7 +75,7 @@ def trustworthy(alpha: Alpha, agreement: float | None, box: Box) -> bool:
 def crop_box(
     box: Box, width: int, height: int, margin: float = CROP_MARGIN
 ) -> tuple[int, int, int, int]:
-    """The box grown by `margin` of its size a side, inside the photo, as x0, y0, x1, y1."""
+    """The box dilated by `margin` of its size a side, inside the photo, as x0, y0, x1, y1."""
     x, y, w, h = box
     return (
         max(0, int(x - margin * w)),
@@ -100,7 +98,7 @@ def largest_component(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(part > 0)
 
 
-def grown(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
+def dilated(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
     """Dilated by `pixels`, or eroded where negative; the picture's border does not erode."""
     distance = cv2.distanceTransform(
         (mask if pixels < 0 else ~mask).astype(np.uint8), cv2.DIST_L2, 5
@@ -119,7 +117,7 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     0.85 the saliency net is not listened to.
     """
     silhouette = largest_component(logits > 0)
-    gate = grown(silhouette, GATE * box_width)
+    gate = dilated(silhouette, GATE * box_width)
     salient = (saliency > 0.5) & gate
     union = float((salient | silhouette).sum())
     agreement = float((salient & silhouette).sum()) / union if union else 0.0
@@ -129,7 +127,7 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
         whole = largest_component(silhouette | doubted)
         joined = whole & ~silhouette
         silhouette = whole
-        p = np.clip(saliency, SURELY_NOT, 1 - SURELY_NOT)
+        p = np.clip(saliency, CERTAINLY_NOT, 1 - CERTAINLY_NOT)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
         score[joined] = np.maximum(score[joined], 6 * saliency[joined])
     else:
@@ -148,8 +146,8 @@ def _alpha(
 ) -> Alpha:
     """Probability from a score, nothing far outside the silhouette, all deep inside it."""
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
-    alpha *= grown(silhouette, GATE * box_width)
-    alpha[grown(silhouette, -CORE * box_width)] = 1
+    alpha *= dilated(silhouette, GATE * box_width)
+    alpha[dilated(silhouette, -CORE * box_width)] = 1
     return alpha
 
 

@@ -522,7 +522,7 @@ def _imencode(extension: str, pixels: Pixels, options: list[int]) -> bytes:
     return cv2.imencode(extension, bgr, options)[1].tobytes()
 
 
-def decode_own(data: bytes) -> Pixels:
+def decode_trusted(data: bytes) -> Pixels:
     """RGB uint8 (H, W, 3) of a picture that this pipeline wrote; no limits, so not for uploads.
 
     Raises ValueError where the bytes are no picture.
@@ -531,7 +531,7 @@ def decode_own(data: bytes) -> Pixels:
 
 
 def decode_gray(data: bytes) -> Pixels:
-    """Gray uint8 (H, W) of a mask or gray picture that this pipeline wrote; as `decode_own`."""
+    """Gray uint8 (H, W) of a mask or gray picture that this pipeline wrote; as `decode_trusted`."""
     return _imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 

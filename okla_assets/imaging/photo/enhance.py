@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Alpha, Rgb
 
 MEASURE_SIDE = 320
 TARGET_MEDIAN = 0.46  # of full scale: where a well exposed scene has its middle

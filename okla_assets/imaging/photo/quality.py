@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from okla_assets.imaging.photo.codec import Pixels, fit_within
+from okla_assets.imaging.types import Box
 
 QualityIssue = Literal[
     "blurred",
@@ -28,7 +29,6 @@ QualityIssue = Literal[
 ]
 """`near_duplicate` and `cropped` need more than the one photo; the caller adds them."""
 
-Box = tuple[float, float, float, float]
 
 MEASURED_SIDE = 1024
 TILE = 64

@@ -12,8 +12,8 @@ from okla_assets.imaging.plates.candidates import (
     SAME_PLACE,
     SURE_INTERIOR,
     Candidate,
-    Sighting,
-    believed,
+    RawDetection,
+    accept_plate,
     cluster,
     iou,
     out_of_tile,
@@ -27,16 +27,14 @@ from okla_assets.imaging.plates.leaks import (
     READABLE,
     READER_SURE,
     is_allowed,
+    is_certain,
     lines_of,
     may_be_a_registration,
     readable_characters,
-    surely,
     suspicious,
 )
-from okla_assets.imaging.plates.masking import Rgba, Style, cover, mask_plates
+from okla_assets.imaging.plates.masking import Style, cover, mask_plates
 from okla_assets.imaging.plates.quads import (
-    Box,
-    Quad,
     apparent_aspect,
     box_quad,
     contains,
@@ -47,6 +45,7 @@ from okla_assets.imaging.plates.quads import (
     true_aspect,
     upright,
 )
+from okla_assets.imaging.types import Box, Corners, Rgba
 
 __all__ = [
     "MOST_TILES",
@@ -56,18 +55,19 @@ __all__ = [
     "SURE_INTERIOR",
     "Box",
     "Candidate",
-    "Quad",
+    "Corners",
+    "RawDetection",
     "Rgba",
-    "Sighting",
     "Style",
+    "accept_plate",
     "apparent_aspect",
-    "believed",
     "box_quad",
     "cluster",
     "contains",
     "cover",
     "iou",
     "is_allowed",
+    "is_certain",
     "lines_of",
     "mask_plates",
     "mask_quad",
@@ -80,7 +80,6 @@ __all__ = [
     "readable_characters",
     "refined",
     "same_plate",
-    "surely",
     "suspicious",
     "tiles",
     "true_aspect",

@@ -6,17 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from okla_assets.imaging.plates.quads import (
-    Box,
-    Floats,
-    Quad,
-    Rgb,
-    box_quad,
-    hull,
-    quad_box,
-    refined,
-    spanned,
-)
+from okla_assets.imaging.plates.quads import Floats, box_quad, hull, quad_box, refined, spanned
+from okla_assets.imaging.types import Box, Corners, Rgb
 
 SAME_PLACE = 0.3  # IoU from which two boxes show one plate
 HULL_SHARE = 0.5  # of its network's best score: weaker boxes do not widen the hull
@@ -37,13 +28,13 @@ SQUARE_SCORE = 0.50  # plates seen so steeply are large and sure
 
 
 @dataclass(frozen=True, eq=False)
-class Sighting:
+class RawDetection:
     """One box of one network; `quad` where that network drew an outline."""
 
     box: Box
     score: float
     network: int
-    quad: Quad | None = None
+    quad: Corners | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +47,8 @@ class Candidate:
 
     box: Box
     scores: tuple[float, ...]
-    outline: Sighting | None
-    closer: Sighting | None = None
+    outline: RawDetection | None
+    closer: RawDetection | None = None
 
     @property
     def score(self) -> float:
@@ -76,18 +67,18 @@ class Candidate:
         return best
 
 
-def cluster(sightings: Sequence[Sighting], networks: int) -> list[Candidate]:
+def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candidate]:
     """Sightings grouped by place, best first; nothing is suppressed.
 
     NMS would keep the surer box and throw the larger one away, and leave an edge of the plate
     bare; here the hull of the group counts.
     """
-    if not sightings:
+    if not raw_detections:
         return []
-    boxes = np.array([s.box for s in sightings], np.float32)
-    scores = np.array([s.score for s in sightings], np.float32)
-    network = np.array([s.network for s in sightings])
-    free = np.ones(len(sightings), bool)
+    boxes = np.array([s.box for s in raw_detections], np.float32)
+    scores = np.array([s.score for s in raw_detections], np.float32)
+    network = np.array([s.network for s in raw_detections])
+    free = np.ones(len(raw_detections), bool)
     found = []
     for seed in np.argsort(-scores, kind="stable"):
         if not free[seed]:
@@ -99,7 +90,9 @@ def cluster(sightings: Sequence[Sighting], networks: int) -> list[Candidate]:
             [scores[group & (network == n)].max(initial=0) for n in range(networks)], np.float32
         )
         wide = boxes[group & (scores >= HULL_SHARE * best[network])]
-        outlined = [s for s, g in zip(sightings, group, strict=True) if g and s.quad is not None]
+        outlined = [
+            s for s, g in zip(raw_detections, group, strict=True) if g and s.quad is not None
+        ]
         found.append(
             Candidate(
                 hull(wide),
@@ -127,11 +120,11 @@ def same_plate(box: Box, other: Box) -> bool:
     return common >= 0.7 * min(areas) and min(areas) >= 0.2 * max(areas)
 
 
-def believed(
-    box: Box, score: float, agreement: float, vehicles: Sequence[Box], surely_interior: bool
+def accept_plate(
+    box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
     """Whether a candidate is covered, by where it is and what the networks give it."""
-    if surely_interior:
+    if is_certainly_interior:
         return agreement >= INTERIOR_AGREEMENT
     if box[2] < SQUARE * box[3] and score < SQUARE_SCORE:
         return False
@@ -166,7 +159,7 @@ FRAME = 0.08  # of the plate's width and height a side
 CONFIRMED = 0.7  # score of the enlarged view from which its outline is exact
 
 
-def plate_quad(photo: Rgb, candidate: Candidate) -> Quad:
+def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
     """The plate's quadrilateral.
 
     The enlarged view's outline is exact to a pixel or two where that view is sure; it is let out
@@ -235,7 +228,7 @@ def tiles(photo: Rgb, boxes: Sequence[Box], side: int) -> tuple[Rgb, list[Floats
     return picture, matrices
 
 
-def out_of_tile(sighting: Sighting, matrix: Floats) -> Sighting:
+def out_of_tile(sighting: RawDetection, matrix: Floats) -> RawDetection:
     """A sighting on the picture of tiles, back on the photo."""
     scale, shift = float(matrix[0, 0]), matrix[:, 2]
     x, y, w, h = sighting.box
@@ -243,4 +236,4 @@ def out_of_tile(sighting: Sighting, matrix: Floats) -> Sighting:
         None if sighting.quad is None else np.asarray((sighting.quad - shift) / scale, np.float32)
     )
     box = (x - float(shift[0])) / scale, (y - float(shift[1])) / scale, w / scale, h / scale
-    return Sighting(box, sighting.score, sighting.network, quad)
+    return RawDetection(box, sighting.score, sighting.network, quad)

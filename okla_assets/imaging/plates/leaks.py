@@ -5,8 +5,9 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from okla_assets.imaging.plates.candidates import believed, owner
-from okla_assets.imaging.plates.quads import Box, Quad, Rgb, apparent_aspect, padded, rectified
+from okla_assets.imaging.plates.candidates import accept_plate, owner
+from okla_assets.imaging.plates.quads import apparent_aspect, padded, rectified
+from okla_assets.imaging.types import Box, Corners, Rgb
 
 READABLE = 4
 """So many readable characters in a plate's place are a leak."""
@@ -23,7 +24,7 @@ SURELY_PLATE = 0.60
 LINE_HEIGHT = 48
 
 
-def lines_of(photo: Rgb, quad: Quad) -> list[Rgb]:
+def lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
     """The plate's place as upright strips of text height, for a reader of single lines.
 
     One strip for the whole, and for plates of two lines their upper and lower part.
@@ -44,22 +45,24 @@ def readable_characters(text: str) -> int:
 
 
 def suspicious(
-    box: Box, score: float, agreement: float, vehicles: Sequence[Box], surely_interior: bool
+    box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
     """Whether a place on the finished picture is worth reading.
 
     In a cabin one network alone takes screens, switches and labels for plates.
     """
-    if surely_interior:
+    if is_certainly_interior:
         return agreement >= LEAK_SCORE
     return score >= (LEAK_SCORE if owner(box, vehicles) is not None else LEAK_ELSEWHERE)
 
 
-def surely(
-    box: Box, score: float, agreement: float, vehicles: Sequence[Box], surely_interior: bool
+def is_certain(
+    box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
     """Whether a place is a plate even if nobody can read it."""
-    return score >= SURELY_PLATE and believed(box, score, agreement, vehicles, surely_interior)
+    return score >= SURELY_PLATE and accept_plate(
+        box, score, agreement, vehicles, is_certainly_interior
+    )
 
 
 def may_be_a_registration(text: str) -> bool:

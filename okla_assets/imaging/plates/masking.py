@@ -5,30 +5,29 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
     Floats,
-    Quad,
-    Rgb,
     padded,
     quad_box,
     rectified,
     to_quad,
     true_aspect,
 )
+from okla_assets.imaging.types import Corners, Rgb, Rgba
 
-Rgba = npt.NDArray[np.uint8]
 Style = Literal["blur", "fill", "logo", "none"]
 
 FEATHER = 0.06  # of the plate's height, outside the padding
 LEAST_FEATHER = 1.2  # pixels
 
 
-def mask_plates(photo: Rgb, quads: Sequence[Quad], style: Style, logo: Rgba | None = None) -> Rgb:
+def mask_plates(
+    photo: Rgb, quads: Sequence[Corners], style: Style, logo: Rgba | None = None
+) -> Rgb:
     """A copy of the photo on which nobody can read the plates.
 
     `blur` leaves a smooth patch of the plate's mean colours, `fill` a blank plate in its light,
@@ -45,27 +44,27 @@ def mask_plates(photo: Rgb, quads: Sequence[Quad], style: Style, logo: Rgba | No
     return masked
 
 
-def cover(quad: Quad, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | None:
+def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | None:
     """Where a quad is covered on a photo of (height, width): the window and its alpha (h, w).
 
     1 on the padded quad, falling to 0 outside of it. None where it lies outside the photo.
     """
-    grown = padded(quad)
+    dilated = padded(quad)
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     feather = max(LEAST_FEATHER, FEATHER * float(sides.min()))
     reach = int(np.ceil(feather)) + 2
-    x, y, w, h = quad_box(grown)
+    x, y, w, h = quad_box(dilated)
     x0, y0 = max(0, int(x) - reach), max(0, int(y) - reach)
     x1, y1 = min(shape[1], int(np.ceil(x + w)) + reach), min(shape[0], int(np.ceil(y + h)) + reach)
     if x0 >= x1 or y0 >= y1:
         return None
     # How far a pixel's centre is outside of each side; beyond a corner, of both its sides.
-    vectors = np.roll(grown, -1, axis=0) - grown
+    vectors = np.roll(dilated, -1, axis=0) - dilated
     normals = np.stack([vectors[:, 1], -vectors[:, 0]], axis=1)
     normals /= np.maximum(np.hypot(*normals.T), 1e-6)[:, None]
     xs, ys = np.arange(x0, x1, dtype=np.float32) + 0.5, np.arange(y0, y1, dtype=np.float32) + 0.5
     outside = np.zeros((y1 - y0, x1 - x0), np.float32)
-    for corner, (nx, ny) in zip(grown, normals, strict=True):
+    for corner, (nx, ny) in zip(dilated, normals, strict=True):
         beyond = (nx * (xs - corner[0]))[None, :] + (ny * (ys - corner[1]))[:, None]
         outside += np.square(beyond.clip(0))
     t = np.clip(1 - np.sqrt(outside) / feather, 0, 1)
@@ -73,7 +72,7 @@ def cover(quad: Quad, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | N
     return slice(y0, y1), slice(x0, x1), np.asarray(alpha, np.float32)
 
 
-def _mask(photo: Rgb, masked: Rgb, quad: Quad, style: Style, logo: Rgba | None) -> None:
+def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None) -> None:
     place = cover(quad, (photo.shape[0], photo.shape[1]))
     if place is None:
         return
@@ -83,8 +82,8 @@ def _mask(photo: Rgb, masked: Rgb, quad: Quad, style: Style, logo: Rgba | None) 
     flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
     patch = _smeared(flat) if style == "blur" else _blank(flat)
     reach = 0.35  # the patch is continued this far round the plate, under padding and feather
-    grown = padded(quad, reach, LEAST_PADDING + LEAST_FEATHER + 3)
-    window = _warped(_continued(patch, quad, grown), grown - origin, size)
+    dilated = padded(quad, reach, LEAST_PADDING + LEAST_FEATHER + 3)
+    window = _warped(_continued(patch, quad, dilated), dilated - origin, size)
     if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
         aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
         window = _with_logo(window, logo, padded(quad) - origin, aspect, _light(flat))
@@ -135,10 +134,10 @@ def _blank(flat: Rgb) -> Floats:
     return np.asarray(colour[None, None] * shade[..., None], np.float32)
 
 
-def _continued(patch: Floats, quad: Quad, grown: Quad) -> Floats:
+def _continued(patch: Floats, quad: Corners, dilated: Corners) -> Floats:
     """The patch (h, w, 3) resampled smoothly over the larger quad, its border carried outwards."""
     matrix = np.linalg.inv(to_quad(quad, patch.shape[1], patch.shape[0])) @ to_quad(
-        grown, FLAT_WIDTH, FLAT_ROWS
+        dilated, FLAT_WIDTH, FLAT_ROWS
     )
     x, y = np.meshgrid(np.arange(FLAT_WIDTH) + 0.5, np.arange(FLAT_ROWS) + 0.5)
     points = np.stack([x, y], axis=-1).reshape(1, -1, 2).astype(np.float64)
@@ -150,7 +149,7 @@ def _continued(patch: Floats, quad: Quad, grown: Quad) -> Floats:
     return np.asarray(cv2.GaussianBlur(smooth, (0, 0), FLAT_ROWS / 10), np.float32)
 
 
-def _warped(picture: Floats, quad: Quad, size: tuple[int, int]) -> Floats:
+def _warped(picture: Floats, quad: Corners, size: tuple[int, int]) -> Floats:
     """The picture laid on the quad, float32 (h, w, 3) of the given size, continued around it."""
     matrix = CENTRE @ to_quad(quad, picture.shape[1], picture.shape[0]) @ CORNER
     border = cv2.BORDER_REPLICATE
@@ -165,7 +164,7 @@ LEAST_LOGO_ROWS = 18
 """Lower plates stay blank: a logo would be a smear, and read as characters by the leak check."""
 
 
-def _height(quad: Quad) -> float:
+def _height(quad: Corners) -> float:
     """Mean length of the quad's left and right side."""
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     return float(sides[1] + sides[3]) / 2
@@ -177,7 +176,7 @@ def _light(flat: Rgb) -> float:
     return min(max(bright / 235, 0.3), 1.05)
 
 
-def _with_logo(window: Floats, logo: Rgba, quad: Quad, aspect: float, light: float) -> Floats:
+def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: float) -> Floats:
     """The logo on the blank plate, whole, in its own proportions and in the plate's light."""
     # Drawn at about the size it is seen at: the homography only takes single pixels.
     height = round(min(MOST_LOGO_ROWS, _height(quad)))

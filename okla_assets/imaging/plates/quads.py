@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Rgb = npt.NDArray[np.uint8]
+from okla_assets.imaging.types import Box, Corners, Rgb
+
 Floats = npt.NDArray[np.float32]
-Quad = npt.NDArray[np.float32]
-Box = tuple[float, float, float, float]
 
 PADDING = 0.10  # of the plate's width and height a side
 LEAST_PADDING = 1.5  # pixels
@@ -22,18 +21,18 @@ def hull(boxes: Floats) -> Box:
     return float(x0), float(y0), float(x1 - x0), float(y1 - y0)
 
 
-def box_quad(box: Box) -> Quad:
+def box_quad(box: Box) -> Corners:
     """The box as a quad."""
     x, y, w, h = box
     return np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], np.float32)
 
 
-def quad_box(quad: Quad) -> Box:
+def quad_box(quad: Corners) -> Box:
     """The upright box around a quad."""
     return hull(np.concatenate([quad, np.zeros_like(quad)], axis=1))
 
 
-def mask_quad(mask: Floats) -> Quad | None:
+def mask_quad(mask: Floats) -> Corners | None:
     """The quadrilateral that a mask of probabilities (H, W) shows; None where it shows none.
 
     The four sides of the smallest rectangle around the mask are each fitted again to the outline
@@ -56,8 +55,8 @@ def mask_quad(mask: Floats) -> Quad | None:
         if fitted is None:
             break
         quad = fitted
-    grown = np.abs(cv2.contourArea(quad)) / max(cv2.contourArea(rectangle), 1e-6)
-    if not (cv2.isContourConvex(quad) and 0.5 <= grown <= 1.3):
+    dilated = np.abs(cv2.contourArea(quad)) / max(cv2.contourArea(rectangle), 1e-6)
+    if not (cv2.isContourConvex(quad) and 0.5 <= dilated <= 1.3):
         quad = rectangle
     return upright(quad)
 
@@ -71,7 +70,7 @@ def _along(polygon: Floats) -> Floats:
     return np.asarray(np.concatenate(parts), np.float32)
 
 
-def _fit_sides(quad: Quad, points: Floats) -> Quad | None:
+def _fit_sides(quad: Corners, points: Floats) -> Corners | None:
     """A line fitted to the points nearest to each side, corners (rounded) left out."""
     starts, vectors = quad, np.roll(quad, -1, axis=0) - quad
     lengths = np.hypot(vectors[:, 0], vectors[:, 1])
@@ -93,7 +92,7 @@ def _fit_sides(quad: Quad, points: Floats) -> Quad | None:
     return corners_of(lines)
 
 
-def corners_of(lines: Sequence[tuple[Floats, Floats]]) -> Quad | None:
+def corners_of(lines: Sequence[tuple[Floats, Floats]]) -> Corners | None:
     """Where each line (point, direction) meets the one before it; None for parallel neighbours."""
     corners = []
     for (p, d), (q, e) in zip([lines[-1], *lines[:-1]], lines, strict=True):
@@ -105,7 +104,7 @@ def corners_of(lines: Sequence[tuple[Floats, Floats]]) -> Quad | None:
     return np.asarray(corners, np.float32)
 
 
-def upright(quad: Quad) -> Quad:
+def upright(quad: Corners) -> Corners:
     """The same corners clockwise from the plate's own top left, as far as the photo is upright."""
     x, y = (quad - quad.mean(axis=0)).T
     clockwise = quad[np.argsort(np.arctan2(y, x), kind="stable")]
@@ -119,7 +118,7 @@ def upright(quad: Quad) -> Quad:
     return np.asarray(np.roll(clockwise, -max(range(4), key=fit), axis=0), np.float32)
 
 
-def spanned(quad: Quad, box: Box) -> Quad:
+def spanned(quad: Corners, box: Box) -> Corners:
     """The quad stretched so that its upright box is `box`."""
     x, y, w, h = quad_box(quad)
     if w <= 0 or h <= 0:
@@ -128,7 +127,7 @@ def spanned(quad: Quad, box: Box) -> Quad:
     return np.asarray((quad - [x, y]) * scale + [box[0], box[1]], np.float32)
 
 
-def padded(quad: Quad, share: float = PADDING, least: float = LEAST_PADDING) -> Quad:
+def padded(quad: Corners, share: float = PADDING, least: float = LEAST_PADDING) -> Corners:
     """Each side moved outwards by `share` of the plate's extent across it, at least `least` px."""
     vectors = np.roll(quad, -1, axis=0) - quad
     lengths = np.hypot(vectors[:, 0], vectors[:, 1])
@@ -143,7 +142,7 @@ def padded(quad: Quad, share: float = PADDING, least: float = LEAST_PADDING) -> 
     return box_quad(quad_box(moved)) if corners is None else corners
 
 
-def contains(quad: Quad, points: Floats) -> npt.NDArray[np.bool_]:
+def contains(quad: Corners, points: Floats) -> npt.NDArray[np.bool_]:
     """Which of the points (N, 2) lie in the convex clockwise quad, as (N,)."""
     vectors = np.roll(quad, -1, axis=0) - quad
     offset = points[:, None] - quad[None]
@@ -151,7 +150,7 @@ def contains(quad: Quad, points: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray((cross >= -1e-4).all(axis=1))
 
 
-def to_quad(quad: Quad, width: int, height: int) -> npt.NDArray[np.float64]:
+def to_quad(quad: Corners, width: int, height: int) -> npt.NDArray[np.float64]:
     """Homography (3, 3) from a width x height picture to the quad, both in pixel-corner terms."""
     flat = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     return np.asarray(cv2.getPerspectiveTransform(flat, quad.astype(np.float32)), np.float64)
@@ -162,7 +161,7 @@ CENTRE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
 CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 
 
-def rectified(photo: Rgb, quad: Quad, width: int, height: int) -> Rgb:
+def rectified(photo: Rgb, quad: Corners, width: int, height: int) -> Rgb:
     """What the quad shows, as an upright picture (height, width, 3)."""
     matrix = CENTRE @ to_quad(quad, width, height) @ CORNER
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -177,7 +176,7 @@ MOST_IN, MOST_OUT = 0.04, 0.10  # of its extent: how far a side may be moved
 VISIBLE = 0.22  # mean brightness step along an edge, of the strongest there are
 
 
-def refined(photo: Rgb, quad: Quad) -> Quad:
+def refined(photo: Rgb, quad: Corners) -> Corners:
     """The quad with each side on the plate's edge, where the photo shows one near it.
 
     In the rectified picture, every line near a side is tried; the one with the strongest
@@ -253,13 +252,13 @@ def _edge(
     return float(first[best]), float(last[best])
 
 
-def apparent_aspect(quad: Quad) -> float:
+def apparent_aspect(quad: Corners) -> float:
     """Width to height of the quad as it appears."""
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     return float((sides[0] + sides[2]) / max(sides[1] + sides[3], 1e-6))
 
 
-def true_aspect(quad: Quad, width: int, height: int) -> float:
+def true_aspect(quad: Corners, width: int, height: int) -> float:
     """Width to height of the real plate, seen by a phone on a photo of this size.
 
     A rectangle's homography gives it once the focal length is known (Zhang and He, "Whiteboard

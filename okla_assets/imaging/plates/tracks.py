@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.plates.quads import quad_box, spanned
-
-Quad = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Corners
 
 MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be the same
 REACH = 1.5  # of the larger plate's width: how far from where it is expected it may be found
@@ -29,10 +27,10 @@ BETWEEN = 0.06  # the same between two sightings, for each frame that lies betwe
 
 
 @dataclass(frozen=True, eq=False)
-class Spot:
+class TrackedPlate:
     """A plate on one frame; `seen` is False where it is only known from its neighbours."""
 
-    quad: Quad
+    quad: Corners
     score: float
     seen: bool = True
 
@@ -40,29 +38,29 @@ class Spot:
 @dataclass(eq=False)
 class _Track:
     frames: list[int] = field(default_factory=list)
-    spots: list[Spot] = field(default_factory=list)
+    spots: list[TrackedPlate] = field(default_factory=list)
 
-    def expected(self, frame: int) -> Quad:
+    def expected(self, frame: int) -> Corners:
         """Where the plate should be on a frame after or before its last sighting."""
         return _extrapolated(self.frames, self.spots, frame, at_end=True)
 
 
-def follow(sightings: Sequence[Sequence[Spot] | None]) -> list[list[Spot]]:
+def follow(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[list[TrackedPlate]]:
     """Every frame's plates: those seen on it, and those its neighbours say must be there.
 
     `sightings` holds what was found on each frame, None where nobody looked. Between two sightings
     a plate is on the way from one to the other; past the first and last it is covered for BEYOND
     frames more, unless it was turning out of view or moves too fast to tell where it is.
     """
-    plates: list[list[Spot]] = [list(spots or ()) for spots in sightings]
+    plates: list[list[TrackedPlate]] = [list(spots or ()) for spots in sightings]
     for track in _tracks(sightings):
         for frame, quad in _unseen(track, len(sightings)):
             score = float(np.mean([spot.score for spot in track.spots]))
-            plates[frame].append(Spot(quad, score, seen=False))
+            plates[frame].append(TrackedPlate(quad, score, seen=False))
     return plates
 
 
-def undecided(sightings: Sequence[Sequence[Spot] | None]) -> list[int]:
+def undecided(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[int]:
     """Frames nobody looked at between which a plate appears or goes: to be looked at after all."""
     tracks = _tracks(sightings)
     frames = []
@@ -75,7 +73,7 @@ def undecided(sightings: Sequence[Sequence[Spot] | None]) -> list[int]:
     return frames
 
 
-def matched(spot: Spot, known: Sequence[Spot]) -> Spot | None:
+def matched(spot: TrackedPlate, known: Sequence[TrackedPlate]) -> TrackedPlate | None:
     """The known plate that a spot on the same frame may be: their middles lie in each other."""
     for other in known:
         gap = np.abs(spot.quad.mean(axis=0) - other.quad.mean(axis=0))
@@ -85,7 +83,7 @@ def matched(spot: Spot, known: Sequence[Spot]) -> Spot | None:
     return None
 
 
-def fitted(known: Spot, spot: Spot) -> Spot:
+def fitted(known: TrackedPlate, spot: TrackedPlate) -> TrackedPlate:
     """A known plate, whose shape is trusted, where a coarse sighting has it.
 
     A sighting much smaller than the plate shows only a part of it: then both are covered.
@@ -95,10 +93,10 @@ def fitted(known: Spot, spot: Spot) -> Spot:
         both = np.concatenate([spot.quad, known.quad])
         (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
         box = float(x0), float(y0), float(x1 - x0), float(y1 - y0)
-    return Spot(grown(spanned(known.quad, box), COARSE), max(known.score, spot.score))
+    return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), max(known.score, spot.score))
 
 
-def _tracks(sightings: Sequence[Sequence[Spot] | None]) -> list[_Track]:
+def _tracks(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[_Track]:
     tracks: list[_Track] = []
     for frame, spots in enumerate(sightings):
         open_tracks = [t for t in tracks if 0 < frame - t.frames[-1] <= MOST_MISSED + 1]
@@ -126,7 +124,7 @@ def _tracks(sightings: Sequence[Sequence[Spot] | None]) -> list[_Track]:
     return tracks
 
 
-def _distance(track: _Track, frame: int, quad: Quad) -> float | None:
+def _distance(track: _Track, frame: int, quad: Corners) -> float | None:
     """How far a quad is from where the track's plate should be, in widths; None for too far."""
     expected = track.expected(frame)
     sizes = _width(expected), _width(quad)
@@ -137,12 +135,12 @@ def _distance(track: _Track, frame: int, quad: Quad) -> float | None:
     return apart if apart <= REACH else None
 
 
-def _width(quad: Quad) -> float:
+def _width(quad: Corners) -> float:
     """The longer of a plate's extents across and down, at least a pixel."""
     return max(1.0, float(np.ptp(quad, axis=0).max()))
 
 
-def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
+def _unseen(track: _Track, count: int) -> list[tuple[int, Corners]]:
     places = []
     for (a, first), (b, second) in zip(
         zip(track.frames, track.spots, strict=True),
@@ -153,7 +151,7 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
             gone = (frame - a) / (b - a)
             between = (1 - gone) * first.quad + gone * second.quad
             share = min(GUESSED, BETWEEN * (b - a - 1))
-            places.append((frame, grown(between.astype(np.float32), share)))
+            places.append((frame, padded_by(between.astype(np.float32), share)))
     widest = max(float(np.ptp(spot.quad[:, 0])) for spot in track.spots)
     for end, at_end in ((0, False), (-1, True)):
         width = float(np.ptp(track.spots[end].quad[:, 0]))
@@ -163,7 +161,7 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Quad]]:
             frame = track.frames[end] + (step if at_end else -step)
             if 0 <= frame < count:
                 quad = _extrapolated(track.frames, track.spots, frame, at_end)
-                places.append((frame, grown(quad, GUESSED)))
+                places.append((frame, padded_by(quad, GUESSED)))
     return places
 
 
@@ -178,7 +176,9 @@ def _predictable(track: _Track, at_end: bool) -> bool:
     return moved <= STEADY * _width(quads[0])
 
 
-def _extrapolated(frames: Sequence[int], spots: Sequence[Spot], frame: int, at_end: bool) -> Quad:
+def _extrapolated(
+    frames: Sequence[int], spots: Sequence[TrackedPlate], frame: int, at_end: bool
+) -> Corners:
     """The last (or first) quad moved on at the speed of the two nearest sightings."""
     end, before = (-1, -2) if at_end else (0, 1)
     quad = spots[end].quad
@@ -188,7 +188,7 @@ def _extrapolated(frames: Sequence[int], spots: Sequence[Spot], frame: int, at_e
     return np.asarray(quad + speed * (frame - frames[end]), np.float32)
 
 
-def grown(quad: Quad, share: float) -> Quad:
+def padded_by(quad: Corners, share: float) -> Corners:
     """The quad let out by `share` of its size on every side."""
     middle = quad.mean(axis=0)
     return np.asarray(middle + (quad - middle) * (1 + 2 * share), np.float32)

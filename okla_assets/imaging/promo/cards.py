@@ -15,8 +15,8 @@ from okla_assets.imaging.promo import text as words
 from okla_assets.imaging.promo.frames import Frame, Layer, Stage, from_rgb, layer
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Look, Shows, Timeline
+from okla_assets.imaging.types import Rgba
 
-Rgba = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 SAFE = 0.07

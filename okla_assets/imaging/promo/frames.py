@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from okla_assets.imaging.promo import moves as moves
 from okla_assets.imaging.promo.timeline import Picture, Shot, Timeline
+from okla_assets.imaging.types import Rgb
 
-Rgb = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.uint8]
 Frame = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
@@ -333,7 +333,7 @@ def _wiped(before: Frame, after: Frame, share: float) -> Frame:
 # --- the turn -------------------------------------------------------------------------------------
 
 
-class Turn:
+class SpinSequence:
     """Pictures of a turn as a continuous film; `gaps` are the angles from each to the next one.
 
     Between near pictures a moment is morphed: dense optical flow both ways (DIS, Kroeger et al.
@@ -525,7 +525,7 @@ def _painter(shot: Shot, stage: Stage) -> Painter:
 def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
     """The turn, once around; what lies beyond its pictures goes on as their border is."""
     assert shot.move is not None
-    turn = Turn(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
+    turn = SpinSequence(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
     car = Picture("spin", "exterior", car=moves.SPIN_PLACE, plain=True)
     way = moves.path(car, shot.move, turn.size, stage.size, False)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Alpha = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Alpha
 
 WORK_WIDTH = 800  # the shadow is smooth: computed at this width, then enlarged
 TYRE_DROP = 0.03  # of the vehicle's height: how far a tyre reaches below its neighbourhood

@@ -12,9 +12,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging.matte.cutout import foreground
 from okla_assets.imaging.studio.shadow import ground_shadow
-
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Alpha, Rgb
 
 # Where the vehicle stands, as shares of the canvas. A constant height keeps the scale of a set;
 # only a vehicle too long for the canvas is made smaller.

@@ -14,18 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.matte.cutout import grown, largest_component
+from okla_assets.imaging.matte.cutout import dilated, largest_component
+from okla_assets.imaging.types import Alpha, Box, Rgb
 
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
 Grid = npt.NDArray[np.float32]
-Box = tuple[float, float, float, float]
 
 GRID = 256
 KEYS_A_TURN = 9  # 40 degrees apart: IoU .994 with the full recipe on every frame of a turn of 34
 BAND = 0.04  # of the box width: how far a carried silhouette may be off
 REACH = 0.12  # of the box width: how far from it a part may lie that no key frame shows
-SURELY = 0.8  # saliency of such a part
+CERTAIN = 0.8  # saliency of such a part
 SLACK = 0.02  # of the box: how far out of it a vehicle may stick
 EDGE = 3.0  # pixels: width of the saliency net's own ramp outside its silhouette
 LEAST_AGREEMENT = 0.97
@@ -86,7 +84,7 @@ def signed_distance(inside: npt.NDArray[np.bool_]) -> Grid:
     )
 
 
-def carried(
+def propagated(
     target: npt.NDArray[np.uint8],
     keys: Sequence[tuple[npt.NDArray[np.uint8], Grid, float]],
 ) -> Grid:
@@ -114,7 +112,7 @@ def carried(
     return total
 
 
-def fuse_carried(distance: Grid, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
+def fuse_propagated(distance: Grid, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
     """A matte whose silhouette is known to about BAND and whose edge the saliency net draws.
 
     `saliency` (H, W) covers the crop whose grid `distance` is, and `box` is the vehicle's on it. A
@@ -129,15 +127,15 @@ def fuse_carried(distance: Grid, saliency: Alpha, box: Box) -> tuple[Alpha, floa
     inside = np.zeros(saliency.shape, bool)
     x0, y0 = max(0, round(x - SLACK * w)), max(0, round(y - SLACK * h))
     inside[y0 : round(y + (1 + SLACK) * h), x0 : round(x + (1 + SLACK) * w)] = True
-    gate = grown(silhouette, BAND * w)
-    core = grown(silhouette, -BAND * w)
-    new = (saliency > SURELY) & grown(silhouette, REACH * w) & inside
+    gate = dilated(silhouette, BAND * w)
+    core = dilated(silhouette, -BAND * w)
+    new = (saliency > CERTAIN) & dilated(silhouette, REACH * w) & inside
     salient = ((saliency > 0.5) & gate) | new
     union = float((salient | silhouette).sum())
     differing = (salient & ~gate) | (core & ~salient)
     agreement = 1 - float(differing.sum()) / union if union else 0.0
     whole = largest_component(salient | core)
-    alpha = np.where(grown(whole, EDGE), saliency, 0).astype(np.float32)
+    alpha = np.where(dilated(whole, EDGE), saliency, 0).astype(np.float32)
     alpha[core] = 1
     return alpha, agreement
 

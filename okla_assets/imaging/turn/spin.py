@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
+from okla_assets.imaging.types import Alpha, Rgb
 
-Rgb = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 WIDEST_CANVAS = 1280

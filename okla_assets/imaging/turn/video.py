@@ -1,6 +1,6 @@
 """Reading a stranger's video in one pass: few sharp moments, kept small.
 
-Nothing that the file says about itself (frame count, duration, frame rate) is believed: what counts
+Nothing that the file says about itself (frame count, duration, frame rate) is trusted: what counts
 is the frames that come out of the decoder. They fall into slots of equal length, of which each
 keeps its sharpest frame; when there are too many slots, neighbours are joined. So a video of any
 length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory.
@@ -22,8 +22,7 @@ from av.video.reformatter import Colorspace, Interpolation
 
 from okla_assets.imaging.photo.codec import encode_jpeg
 from okla_assets.imaging.photo.refusals import Refused
-
-Rgb = npt.NDArray[np.uint8]
+from okla_assets.imaging.types import Rgb
 
 MOST_SLOTS = 288
 FIRST_SLOT = 1 / 24  # seconds

@@ -35,7 +35,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Turn:
+class WalkAround:
     """A part of a video that circles the vehicle.
 
     `times` and `turned` say how far the view has gone round at which second: degrees that grow from
@@ -63,7 +63,7 @@ class Turn:
         return float((self.first + self.direction * gone) % 360)
 
 
-def find_turn(looks: Sequence[Look]) -> Turn:
+def find_turn(looks: Sequence[Look]) -> WalkAround:
     """The turn that a video's looks, in order of time, show: its first full circle, or all of a
     walk that leaves a gap of at most MOST_GAP.
 
@@ -76,7 +76,7 @@ def find_turn(looks: Sequence[Look]) -> Turn:
             "The video hardly shows a whole car from outside; walk around it at five steps' "
             "distance.",
         )
-    best: tuple[float, Turn | None] = (-1.0, None)
+    best: tuple[float, WalkAround | None] = (-1.0, None)
     for part in _parts(looks):
         turn = _turn_of(part)
         if turn.turned[-1] > best[0]:
@@ -92,7 +92,7 @@ def find_turn(looks: Sequence[Look]) -> Turn:
 
 
 def moments_of(
-    turn: Turn, times: Sequence[float], sharpness: Sequence[float], count: int
+    turn: WalkAround, times: Sequence[float], sharpness: Sequence[float], count: int
 ) -> list[int]:
     """Indices of at most `count` frames: the sharpest near each of `count` equidistant moments.
 
@@ -135,14 +135,14 @@ def _parts(looks: Sequence[Look]) -> list[list[Look]]:
     return [part for part in parts if len(part) >= 3]
 
 
-def _turn_of(part: Sequence[Look]) -> Turn:
+def _turn_of(part: Sequence[Look]) -> WalkAround:
     """How far the looks go round, one way."""
     kept = without_strays(part)
     times = np.array([look.time for look in kept])
     angles = unwrapped([look.azimuth or 0.0 for look in kept])
     weights = np.array([max(look.confidence, 0.05) for look in kept])
     direction = 1 if angles[-1] >= angles[0] else -1
-    turned = rising(direction * angles, weights)
+    turned = isotonic(direction * angles, weights)
     turned[1:-1] = (turned[:-2] + 2 * turned[1:-1] + turned[2:]) / 4
     begun = int(np.flatnonzero(turned <= turned[0] + STILL)[-1])
     # A full circle ends half a frame before its start comes round again.
@@ -159,7 +159,7 @@ def _turn_of(part: Sequence[Look]) -> Turn:
         if close > part_times[-1]:
             part_times = np.append(part_times, close)
             part_turned = np.append(part_turned, 360.0 - STILL)
-    return Turn(
+    return WalkAround(
         tuple(part_times.tolist()),
         tuple(part_turned.tolist()),
         float(direction * turned[begun] % 360),
@@ -194,7 +194,7 @@ def unwrapped(azimuths: Sequence[float]) -> Floats:
     return np.asarray(np.unwrap(np.asarray(azimuths, np.float64), period=360.0))
 
 
-def rising(values: Floats, weights: Floats) -> Floats:
+def isotonic(values: Floats, weights: Floats) -> Floats:
     """The nearest sequence that never falls, in weighted squares (pool adjacent violators)."""
     blocks: list[tuple[float, float, int]] = []
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):

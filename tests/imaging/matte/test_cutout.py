@@ -37,7 +37,7 @@ def test_main_vehicle(boxes, scores, expected) -> None:  # type: ignore[no-untyp
         ((600, 0, 400, 750), False),
     ],
 )
-def test_a_close_up_fills_the_frame(box: cutout.Box, whole: bool) -> None:
+def test_a_close_up_fills_the_frame(box: tuple[float, float, float, float], whole: bool) -> None:
     assert cutout.fills_frame(box, 1000, 750) is not whole
 
 

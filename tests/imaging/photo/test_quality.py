@@ -12,7 +12,7 @@ from okla_assets.imaging.photo.codec import (
     DecodeLimits,
     Pixels,
     decode,
-    decode_own,
+    decode_trusted,
     encode_jpeg,
     fit_within,
     resize,
@@ -95,7 +95,7 @@ def test_a_car_that_is_small_on_its_photo_is_low_resolution() -> None:
 
 def test_repeats_point_to_the_first_of_their_kind() -> None:
     a, b = scene(1), scene(2)
-    copies = [a, b, decode_own(encode_jpeg(a, 40)), fit_within(b, 500), resize(a, 777, 583)]
+    copies = [a, b, decode_trusted(encode_jpeg(a, 40)), fit_within(b, 500), resize(a, 777, 583)]
     assert find_near_duplicates([perceptual_hash(rgb) for rgb in copies]) == [None, None, 0, 1, 0]
     assert find_near_duplicates([]) == []
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import plates
-from okla_assets.imaging.plates import Candidate, Quad, Sighting, Style
+from okla_assets.imaging.plates import Candidate, RawDetection, Style
+from okla_assets.imaging.types import Corners
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -23,7 +24,7 @@ def painted_plate(characters: str, ground: int = 235, ink: int = 25) -> Pixels:
     return plate
 
 
-def scene(quad: Quad, characters: str = "ABC 1234", light: float = 1.0) -> Pixels:
+def scene(quad: Corners, characters: str = "ABC 1234", light: float = 1.0) -> Pixels:
     """A dark red car's side (480, 640, 3) that carries a plate on the quad."""
     rng = np.random.default_rng(1)
     photo = np.full((480, 640, 3), (90, 20, 24), np.float32) + rng.normal(0, 2, (480, 640, 1))
@@ -37,13 +38,13 @@ def scene(quad: Quad, characters: str = "ABC 1234", light: float = 1.0) -> Pixel
     return mixed
 
 
-def inside(quad: Quad, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def inside(quad: Corners, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]]
     points = np.stack([xs.ravel() + 0.5, ys.ravel() + 0.5], axis=1).astype(np.float32)
     return plates.contains(quad, points).reshape(shape[0], shape[1])
 
 
-def far_apart(quad: Quad, other: Quad) -> float:
+def far_apart(quad: Corners, other: Corners) -> float:
     return float(np.hypot(*(quad - other).T).max())
 
 
@@ -51,10 +52,10 @@ def far_apart(quad: Quad, other: Quad) -> float:
 
 
 def test_cluster_keeps_the_larger_box_and_each_networks_best_score() -> None:
-    small = Sighting((100, 100, 80, 30), 0.9, 0)
-    large = Sighting((92, 96, 100, 38), 0.6, 1)
-    weak = Sighting((88, 92, 115, 48), 0.1, 1)
-    elsewhere = Sighting((400, 50, 40, 20), 0.3, 1)
+    small = RawDetection((100, 100, 80, 30), 0.9, 0)
+    large = RawDetection((92, 96, 100, 38), 0.6, 1)
+    weak = RawDetection((88, 92, 115, 48), 0.1, 1)
+    elsewhere = RawDetection((400, 50, 40, 20), 0.3, 1)
     first, second = plates.cluster([weak, small, elsewhere, large], networks=2)
     assert first.box == (92, 96, 100, 38)  # the weak one does not widen it
     assert first.scores == pytest.approx((0.9, 0.6))
@@ -68,7 +69,7 @@ def test_cluster_of_nothing_is_nothing() -> None:
 
 
 def test_an_enlarged_view_raises_its_own_networks_score_only() -> None:
-    closer = Sighting((0, 0, 50, 20), 0.8, 0)
+    closer = RawDetection((0, 0, 50, 20), 0.8, 0)
     candidate = Candidate((0, 0, 50, 20), (0.2, 0.1), None, closer)
     assert candidate.score == pytest.approx(1 - 0.2 * 0.9)
     assert candidate.agreement == pytest.approx(0.1)
@@ -94,7 +95,7 @@ CAR = (100.0, 100.0, 400.0, 200.0)
 def test_what_is_believed_depends_on_where_it_is(
     box: plates.Box, score: float, agreement: float, interior: bool, covered: bool
 ) -> None:
-    assert plates.believed(box, score, agreement, [CAR], interior) is covered
+    assert plates.accept_plate(box, score, agreement, [CAR], interior) is covered
 
 
 def test_owner_is_the_smaller_vehicle_unless_the_matte_knows_better() -> None:
@@ -119,7 +120,7 @@ def test_owner_is_the_smaller_vehicle_unless_the_matte_knows_better() -> None:
         np.array([[100, 300], [180, 240], [178, 300], [102, 370]], np.float32),  # from the side
     ],
 )
-def test_a_mask_gives_back_the_quad_it_was_drawn_from(quad: Quad) -> None:
+def test_a_mask_gives_back_the_quad_it_was_drawn_from(quad: Corners) -> None:
     found = plates.mask_quad(inside(quad, (480, 640)).astype(np.float32))
     assert found is not None
     assert far_apart(found, quad) < 3
@@ -136,18 +137,18 @@ def test_upright_starts_at_the_plates_own_top_left(start: int) -> None:
 
 
 def test_padding_moves_every_side_by_its_share() -> None:
-    grown = plates.padded(LEVEL, 0.1)
-    assert np.allclose(grown, plates.box_quad((284, 195, 192, 60)), atol=1e-3)
+    dilated = plates.padded(LEVEL, 0.1)
+    assert np.allclose(dilated, plates.box_quad((284, 195, 192, 60)), atol=1e-3)
     small = plates.padded(plates.box_quad((10, 10, 12, 4)), 0.1, least=1.5)
     assert np.allclose(small, plates.box_quad((8.5, 8.5, 15, 7)), atol=1e-3)
 
 
 def test_padding_keeps_the_perspective() -> None:
-    grown = plates.padded(TILTED)
-    assert plates.contains(grown, TILTED).all()
-    assert not plates.contains(TILTED, grown).any()
+    dilated = plates.padded(TILTED)
+    assert plates.contains(dilated, TILTED).all()
+    assert not plates.contains(TILTED, dilated).any()
     axis_aligned = plates.quad_box(TILTED)
-    assert cv2.contourArea(grown) < axis_aligned[2] * axis_aligned[3] * 1.05
+    assert cv2.contourArea(dilated) < axis_aligned[2] * axis_aligned[3] * 1.05
 
 
 @pytest.mark.parametrize("move", [(-5, -3), (6, 2), (0, 4)])
@@ -167,7 +168,7 @@ def test_refining_leaves_a_quad_alone_where_there_is_no_edge() -> None:
 def test_an_unconfirmed_outline_goes_most_of_the_way_to_the_hull() -> None:
     flat = np.full((480, 640, 3), 120, np.uint8)
     hull = plates.quad_box(TILTED)
-    outline = Sighting(hull, 0.8, 0, TILTED)
+    outline = RawDetection(hull, 0.8, 0, TILTED)
     loose = plates.plate_quad(flat, Candidate(hull, (0.8,), outline))
     exact = plates.plate_quad(flat, Candidate(hull, (0.8,), outline, outline))
     assert far_apart(exact, TILTED) < 0.1
@@ -196,7 +197,7 @@ def test_tiles_enlarge_each_box_and_know_the_way_back() -> None:
         assert w >= 100
         assert picture[int(y + h / 2), int(x + w / 2)].min() > 250
         assert picture[int(y - 6), int(x - 6)].max() < 5
-        back = plates.out_of_tile(Sighting((x, y, w, h), 0.5, 0), matrix)
+        back = plates.out_of_tile(RawDetection((x, y, w, h), 0.5, 0), matrix)
         assert back.box == pytest.approx(box, abs=0.01)
 
 
@@ -214,7 +215,7 @@ STYLES: tuple[Style, ...] = ("blur", "fill", "logo")
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("quad", [LEVEL, TILTED])
-def test_nothing_of_the_characters_is_left(style: Style, quad: Quad) -> None:
+def test_nothing_of_the_characters_is_left(style: Style, quad: Corners) -> None:
     one = plates.mask_plates(scene(quad, "ABC 1234"), [quad], style, logo())
     other = plates.mask_plates(scene(quad, "XWM 9087"), [quad], style, logo())
     under = inside(plates.padded(quad, 0.08), one.shape)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.plates import box_quad, contains
-from okla_assets.imaging.plates.tracks import Spot, fitted, follow, matched, undecided
+from okla_assets.imaging.plates.tracks import TrackedPlate, fitted, follow, matched, undecided
 
 PLATE_WIDTH, PLATE_HEIGHT = 60, 20
 
 
-def plate(frame: int, width: float = PLATE_WIDTH) -> Spot:
+def plate(frame: int, width: float = PLATE_WIDTH) -> TrackedPlate:
     """A plate that walks 25 pixels a frame to the right and 3 down."""
-    return Spot(box_quad((100 + 25 * frame, 200 + 3 * frame, width, PLATE_HEIGHT)), 0.9)
+    return TrackedPlate(box_quad((100 + 25 * frame, 200 + 3 * frame, width, PLATE_HEIGHT)), 0.9)
 
 
-def covered(spots: list[Spot], wanted: Spot) -> bool:
+def covered(spots: list[TrackedPlate], wanted: TrackedPlate) -> bool:
     """Whether some spot covers all corners of a plate."""
     return any(contains(spot.quad, wanted.quad).all() for spot in spots)
 
@@ -48,7 +48,7 @@ def test_a_plate_that_turned_out_of_view_leaves_no_patch() -> None:
 
 
 def test_two_plates_are_not_mixed_up() -> None:
-    other = Spot(box_quad((700, 100, 80, 30)), 0.8)
+    other = TrackedPlate(box_quad((700, 100, 80, 30)), 0.8)
     seen = [[plate(f), other] if f != 4 else [other] for f in range(9)]
     fourth = follow(seen)[4]
     assert len(fourth) == 2
@@ -57,14 +57,17 @@ def test_two_plates_are_not_mixed_up() -> None:
 
 
 def test_a_sign_seen_once_is_covered_once() -> None:
-    far = Spot(box_quad((900, 50, 50, 20)), 0.7)
+    far = TrackedPlate(box_quad((900, 50, 50, 20)), 0.7)
     seen = [[far] if f == 5 else [] for f in range(11)]
     assert [f for f, spots in enumerate(follow(seen)) if spots] == [5]
 
 
 def test_a_plate_that_leaps_from_frame_to_frame_leaves_no_patch_elsewhere() -> None:
     """As on sixteen views of a turn: where it is next, its speed does not tell."""
-    seen = [[Spot(box_quad((100 + 90 * f, 200, 60, 20)), 0.9)] if f < 4 else [] for f in range(6)]
+    seen = [
+        [TrackedPlate(box_quad((100 + 90 * f, 200, 60, 20)), 0.9)] if f < 4 else []
+        for f in range(6)
+    ]
     assert [len(spots) for spots in follow(seen)] == [1, 1, 1, 1, 0, 0]
 
 
@@ -80,8 +83,10 @@ def test_nothing_seen_is_nothing_covered() -> None:
 
 
 def test_a_coarse_sighting_says_where_and_the_track_which_shape() -> None:
-    tilted = Spot(np.array([[100, 100], [160, 110], [160, 130], [100, 120]], np.float32), 0.9)
-    box = Spot(box_quad((130, 103, 60, 30)), 0.4)
+    tilted = TrackedPlate(
+        np.array([[100, 100], [160, 110], [160, 130], [100, 120]], np.float32), 0.9
+    )
+    box = TrackedPlate(box_quad((130, 103, 60, 30)), 0.4)
     found = fitted(tilted, box)
     assert found.seen
     assert contains(found.quad, tilted.quad + np.array([30, 3])).all()
@@ -89,7 +94,7 @@ def test_a_coarse_sighting_says_where_and_the_track_which_shape() -> None:
 
 
 def test_half_a_plate_seen_does_not_bare_the_other_half() -> None:
-    half = Spot(box_quad((100, 200, PLATE_WIDTH / 2, PLATE_HEIGHT)), 0.4)
+    half = TrackedPlate(box_quad((100, 200, PLATE_WIDTH / 2, PLATE_HEIGHT)), 0.4)
     assert covered([fitted(plate(0), half)], plate(0))
 
 

@@ -98,7 +98,7 @@ def test_transitions_begin_with_one_shot_and_end_with_the_other(kind: str) -> No
         assert np.abs(middle[160].astype(int) - (200, 0, 0)).max() < 6
 
 
-def turn_of(gap: float) -> fr.Turn:
+def turn_of(gap: float) -> fr.SpinSequence:
     """A textured disc that steps 8 pixels to the right from picture to picture."""
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 255, (300, 400), np.uint8), (0, 0), 3)
@@ -109,7 +109,7 @@ def turn_of(gap: float) -> fr.Turn:
         inside = np.hypot(x, y) < 70
         picture[inside] = np.roll(texture, 8 * step, axis=1)[inside]
         pictures.append(np.repeat(picture[..., None], 3, axis=2))
-    return fr.Turn(lambda i: pictures[i], [gap] * 4)
+    return fr.SpinSequence(lambda i: pictures[i], [gap] * 4)
 
 
 def test_a_turn_is_continuous_between_near_pictures() -> None:

@@ -6,7 +6,8 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging.turn import propagation
-from okla_assets.imaging.turn.propagation import Box, tracked_boxes
+from okla_assets.imaging.turn.propagation import tracked_boxes
+from okla_assets.imaging.types import Box
 
 Mask = npt.NDArray[np.bool_]
 WIDTH, HEIGHT = 400, 240
@@ -42,7 +43,7 @@ def fused(mask: Mask, known: Mask) -> tuple[Mask, float]:
     """The matte of `mask`, of which the silhouette `known` is known and the saliency is exact."""
     saliency = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5), np.float32)
     saliency[20:60, 350:390] = 1  # a bright sign beside the car
-    alpha, agreement = propagation.fuse_carried(grid(known), saliency, box_of(mask))
+    alpha, agreement = propagation.fuse_propagated(grid(known), saliency, box_of(mask))
     return alpha > 0.5, agreement
 
 
@@ -61,7 +62,7 @@ def test_a_wheel_that_no_key_frame_shows_is_not_cut_off() -> None:
 def test_what_the_saliency_net_misses_inside_stays() -> None:
     saliency = body(0.5).astype(np.float32)
     saliency[90:130, 150:250] = 0
-    alpha, agreement = propagation.fuse_carried(grid(body(0.5)), saliency, box_of(body(0.5)))
+    alpha, agreement = propagation.fuse_propagated(grid(body(0.5)), saliency, box_of(body(0.5)))
     assert iou(alpha > 0.5, body(0.5)) > 0.98
     assert agreement < propagation.LEAST_AGREEMENT  # and the exact network is asked
 
@@ -75,7 +76,7 @@ def test_a_carried_silhouette_lies_between_its_key_frames() -> None:
         return np.asarray(small + texture, np.uint8)
 
     first, middle, last = body(0.0), body(0.5), body(1.0)
-    distance = propagation.carried(
+    distance = propagation.propagated(
         grey(middle), [(grey(first), grid(first), 0.5), (grey(last), grid(last), 0.5)]
     )
     carried = cv2.resize(distance, (WIDTH, HEIGHT)) > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.turn.walkaround import Look, find_turn, gaps_of, moments_of, rising
+from okla_assets.imaging.turn.walkaround import Look, find_turn, gaps_of, isotonic, moments_of
 
 ONE_WAY = [float(a) for a in range(0, 360, 9)]
 
@@ -89,7 +89,7 @@ def test_a_short_clip_gives_every_frame_once() -> None:
 
 
 def test_rising_pools_what_falls() -> None:
-    assert rising(np.array([1.0, 3, 2, 4]), np.ones(4)).tolist() == [1, 2.5, 2.5, 4]
+    assert isotonic(np.array([1.0, 3, 2, 4]), np.ones(4)).tolist() == [1, 2.5, 2.5, 4]
 
 
 def test_gaps_go_all_round() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from okla_assets.imaging.types import Box, Rgb
 from resources.errors import BrokenSetup
-from resources.models.base import Box, Rgb
 from resources.models.sam2_torch import Sam2Torch
 from tests import networks
 from tests.torch_here import torch_or_skip

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from okla_assets.imaging.types import Rgb
 from resources.errors import BrokenSetup
-from resources.models.base import Rgb, Segmenter, VehicleDetector
+from resources.models.base import Segmenter, VehicleDetector
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
 from resources.models.sam2_meta import Sam2Meta
@@ -30,10 +31,10 @@ def test_they_fill_their_roles() -> None:
 
 def test_a_word_is_as_sure_as_its_surest_token() -> None:
     dino = GroundingDino(words=["car", "fire truck"])
-    odds = np.zeros((3, 8), np.float32)
-    odds[0, 1], odds[1, 4], odds[2, 1] = 0.9, 0.6, 0.2
+    probabilities = np.zeros((3, 8), np.float32)
+    probabilities[0, 1], probabilities[1, 4], probabilities[2, 1] = 0.9, 0.6, 0.2
     boxes = np.array([[0.5, 0.5, 0.4, 0.2], [0.2, 0.2, 0.2, 0.2], [0.8, 0.8, 0.1, 0.1]], np.float32)
-    found = dino._found(noise(100, 200), odds, boxes, [(1, 2), (3, 5)])
+    found = dino._found(noise(100, 200), probabilities, boxes, [(1, 2), (3, 5)])
     assert [(d.label, round(d.score, 2)) for d in found] == [("car", 0.9), ("fire truck", 0.6)]
     assert found[0].box == pytest.approx((60, 40, 80, 20), abs=1e-3)
 

@@ -12,8 +12,9 @@ import pytest
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
-from okla_assets.steps.plate_leaks import Leak, Shown, find_leaks
-from resources.models.base import Box, ModelInfo, PlateDetector, PlateFound, Quad, Rgb, TextReader
+from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.steps.plate_leaks import Leak, SearchRegion, find_leaks
+from resources.models.base import ModelInfo, PlateDetector, PlateFound, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
     PlatedetOnnx,
@@ -64,10 +65,13 @@ class FakeReader:
 
 
 def leaks_on(
-    covered: Sequence[Quad], detector: FakePlates, reader: FakeReader, surely_interior: bool = False
+    covered: Sequence[Quad],
+    detector: FakePlates,
+    reader: FakeReader,
+    is_certainly_interior: bool = False,
 ) -> list[Leak]:
     """Of two pictures the second: nothing is to be seen on the first, which has no vehicle."""
-    shown = [Shown([], []), Shown(covered, [CAR], surely_interior)]
+    shown = [SearchRegion([], []), SearchRegion(covered, [CAR], is_certainly_interior)]
     _, leaks = find_leaks([PICTURE, PICTURE], shown, detector, reader, ["OKLA"])
     return leaks
 
@@ -130,18 +134,18 @@ def test_a_screen_in_a_cabin_is_no_leak_unless_both_networks_see_a_plate() -> No
     one, both = at((80, 80, 60, 20), 0.85), at((80, 80, 60, 20), 0.85, 0.5)
     reader = FakeReader("ABC 1234")
     for found, kinds in ((one, []), (both, ["read"])):
-        leaks = leaks_on([], FakePlates((found,)), reader, surely_interior=True)
+        leaks = leaks_on([], FakePlates((found,)), reader, is_certainly_interior=True)
         assert [leak.kind for leak in leaks] == kinds
 
 
 def test_greedy_drops_blanks_and_repeats() -> None:
     steps = [1, 1, 0, 1, 2, 2, 0, 3]
-    odds = np.full((len(steps), 4), 0.05, np.float32)
-    odds[np.arange(len(steps)), steps] = 0.85
-    text, sure = _greedy(odds, ["", "A", "B", " "])
+    probabilities = np.full((len(steps), 4), 0.05, np.float32)
+    probabilities[np.arange(len(steps)), steps] = 0.85
+    text, sure = _greedy(probabilities, ["", "A", "B", " "])
     assert text == "AAB "
     assert sure == pytest.approx(0.85)
-    assert _greedy(odds[2:3], ["", "A", "B", " "]) == ("", 0.0)
+    assert _greedy(probabilities[2:3], ["", "A", "B", " "]) == ("", 0.0)
 
 
 @pytest.mark.weights
@@ -164,7 +168,7 @@ def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
     return [
         np.array(f.quad, np.float32)
         for f in found
-        if plates.believed(f.box, f.score, f.agreement, vehicles, interior)
+        if plates.accept_plate(f.box, f.score, f.agreement, vehicles, interior)
     ]
 
 
@@ -177,7 +181,7 @@ def test_every_annotated_plate_is_covered(
 ) -> None:
     bare, count = [], 0
     for photo in labelled(testdata, sets, "", boxed=True):
-        quads = believed_on(codec.decode_own(photo.file.read_bytes()), interior=False)
+        quads = believed_on(codec.decode_trusted(photo.file.read_bytes()), interior=False)
         for index, truth in enumerate(photo.truth):
             count += 1
             # Annotations are upright boxes: the corners of a tilted plate's box are no plate.
@@ -195,7 +199,9 @@ def test_nothing_is_covered_in_a_cabin(testdata: Path, weights: dict[str, Path])
     interiors = list(labelled(testdata, "dealer", "interior", boxed=False))
     assert len(interiors) >= 20
     wrong = [
-        p.file.name for p in interiors if believed_on(codec.decode_own(p.file.read_bytes()), True)
+        p.file.name
+        for p in interiors
+        if believed_on(codec.decode_trusted(p.file.read_bytes()), True)
     ]
     assert not wrong
 

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from okla_assets.imaging.types import Rgb
 from resources.errors import PhotoFailed
-from resources.models.base import Rgb, Segmenter, TurnSegmenter
+from resources.models.base import Segmenter, TurnSegmenter
 from resources.models.fused_matte import FusedMatte, crop_of
 from resources.models.main_vehicle import find_main_vehicle
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import KINDS, Sam2Torch, _Sam2, at_size
 from resources.models.sam2_video import Sam2VideoTorch
-from resources.models.torch_models import checkpoint, place
+from resources.models.torch_models import checkpoint, resolve_device
 from tests import networks
 from tests.conftest import REPOSITORY
 from tests.torch_here import torch_or_skip
@@ -54,7 +55,7 @@ def test_its_features_are_those_of_the_model_as_a_whole(smallest: Path) -> None:
     from resources.models.sam2_onnx import MEAN, STD
     from resources.models.torch_models import normalised
 
-    network = _Sam2(checkpoint(str(smallest), KINDS), place("cpu"))
+    network = _Sam2(checkpoint(str(smallest), KINDS), resolve_device("cpu"))
     pictures = torch.from_numpy(noise(1024, 1024)[None])
     with torch.inference_mode():
         ours = network._features(pictures)
@@ -122,7 +123,7 @@ def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genu
     from okla_assets.imaging.photo import codec
 
     files = sorted((testdata / "dealer").glob("*/exterior*.jpg"))[:10]
-    photos = [codec.decode_own(path.read_bytes()) for path in files]
+    photos = [codec.decode_trusted(path.read_bytes()) for path in files]
     found = [(photo, box) for photo in photos if (box := find_main_vehicle(photo))]
     crops = [crop_of(photo, box) for photo, box in found]
     ours = Sam2Torch(weights=str(genuine), device="cpu", batch=2)

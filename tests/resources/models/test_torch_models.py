@@ -15,7 +15,7 @@ from resources.models.isnet_onnx import IsNetOnnx
 from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_torch import Sam2Torch
 from resources.models.sam2_video import Sam2VideoTorch
-from resources.models.torch_models import checkpoint, in_batches, need, place
+from resources.models.torch_models import checkpoint, in_batches, need, resolve_device
 from resources.models.vit_views import VitViews
 from resources.models.yolo_ultralytics import YoloUltralytics
 from resources.weights import PickleRefused, WeightsMissing
@@ -113,13 +113,13 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     torch = torch_or_skip()
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    assert place() == place("cpu", "float32")
+    assert resolve_device() == resolve_device("cpu", "float32")
     with pytest.raises(BrokenSetup, match=r"device cuda: torch .* sees 0 GPUs"):
-        place("cuda")
+        resolve_device("cuda")
     with pytest.raises(BrokenSetup, match="no device 'gpu'"):
-        place("gpu")
+        resolve_device("gpu")
     with pytest.raises(BrokenSetup, match="no dtype 'int8'"):
-        place("cpu", "int8")
+        resolve_device("cpu", "int8")
 
 
 def test_missing_and_foreign_folders_are_refused_by_name(tmp_path: Path) -> None:
@@ -181,12 +181,12 @@ def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_pa
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(BrokenSetup, match=r"1 weights of Sam2Model .* mask_decoder\.iou_token"):
         torch_models.from_folder(
-            "Sam2Model", checkpoint(str(folder), ("sam2",)), place("cpu", "float32")
+            "Sam2Model", checkpoint(str(folder), ("sam2",)), resolve_device("cpu", "float32")
         )
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(BrokenSetup, match="cannot be loaded as Sam2Model"):
         torch_models.from_folder(
-            "Sam2Model", checkpoint(str(folder), ("sam2",)), place("cpu", "float32")
+            "Sam2Model", checkpoint(str(folder), ("sam2",)), resolve_device("cpu", "float32")
         )
 
 

@@ -19,9 +19,9 @@ from resources.models.view_heads import (
     GRID,
     OUTPUTS,
     AngleHead,
-    AngleOdds,
     BadHeads,
     CategoryHead,
+    PoseProbabilities,
     ViewHeads,
     decide,
     load_heads,
@@ -47,12 +47,12 @@ def made_heads(seed: int = 0, members: int = 2) -> ViewHeads:
     )
 
 
-def odds_at(azimuth_bin: int, angle: str, left: float) -> AngleOdds:
+def probabilities_at(azimuth_bin: int, angle: str, left: float) -> PoseProbabilities:
     azimuth = np.full((1, BINS), 0.01, np.float32)
     azimuth[0, azimuth_bin] = 1 - 0.01 * (BINS - 1)
     names = np.full((1, len(ANGLES)), 0.05, np.float32)
     names[0, ANGLES.index(angle)] = 0.8
-    return AngleOdds(azimuth, names, np.array([[left, 1 - left]], np.float32))
+    return PoseProbabilities(azimuth, names, np.array([[left, 1 - left]], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def odds_at(azimuth_bin: int, angle: str, left: float) -> AngleOdds:
 def test_pose_names_the_side_the_nose_points_to(
     azimuth_bin: int, angle: str, left: float, side: str | None, low: float, high: float
 ) -> None:
-    (pose,) = decide(odds_at(azimuth_bin, angle, left))
+    (pose,) = decide(probabilities_at(azimuth_bin, angle, left))
     assert (pose.angle, pose.side) == (angle, side)
     assert (pose.side is None) == (pose.side_confidence is None)
     middle, half = (low + high) / 2, (high - low) / 2
     assert abs((pose.azimuth_deg - middle + 180) % 360 - 180) <= half + 0.01
 
 
-def test_pose_is_consistent_whatever_the_odds() -> None:
+def test_pose_is_consistent_whatever_the_probabilities() -> None:
     rng = np.random.default_rng(3)
-    many = AngleOdds(
+    many = PoseProbabilities(
         *(rng.dirichlet(np.full(n, 0.3), 500).astype(np.float32) for n in (BINS, len(ANGLES), 2))
     )
     ranges = dict(
@@ -98,7 +98,7 @@ def test_pose_is_consistent_whatever_the_odds() -> None:
 
 
 def test_mirrored_odds_turn_the_circle_round() -> None:
-    (pose,) = decide(odds_at(3, "front-quarter", 0.9).mirrored())
+    (pose,) = decide(probabilities_at(3, "front-quarter", 0.9).mirrored())
     assert pose.side == "right"
     assert pose.azimuth_deg == pytest.approx(292.5, abs=5)
 
@@ -110,10 +110,12 @@ def test_saved_heads_come_back(tmp_path: Path) -> None:
     assert loaded.digest == saved.digest
     grids = np.random.default_rng(1).normal(0, 1, (5, GRID, GRID, CHANNELS)).astype(np.float32)
     np.testing.assert_allclose(
-        loaded.angle_odds(grids).angle, heads.angle_odds(grids).angle, atol=0.01
+        loaded.angle_probabilities(grids).angle, heads.angle_probabilities(grids).angle, atol=0.01
     )
     means = grids.mean(axis=(1, 2))
-    np.testing.assert_allclose(loaded.category.odds(means), heads.category.odds(means), atol=0.01)
+    np.testing.assert_allclose(
+        loaded.category.probabilities(means), heads.category.probabilities(means), atol=0.01
+    )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["views.safetensors"]
 
 

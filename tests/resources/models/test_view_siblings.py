@@ -1,5 +1,6 @@
-"""CLIP, a fine-tuned ViT and the mean of two: prompts, labels and odds. The networks are random, so
-nothing here claims that they know a car from a cabin."""
+"""CLIP, a fine-tuned ViT and the mean of two: prompts, labels, probabilities.
+
+The networks are random: nothing here claims that they know a car from a cabin."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from okla_assets.imaging.types import Rgb
 from okla_assets.training import LabelError, calibrate_clip
 from resources.errors import BadInput, BrokenSetup, PhotoFailed
-from resources.models.base import Rgb, ViewClassifier
+from resources.models.base import ViewClassifier
 from resources.models.clip_views import (
     ClipViews,
     MeanViews,
@@ -21,7 +23,11 @@ from resources.models.clip_views import (
 )
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, decide, softmax
-from resources.models.view_probabilities import GivesOdds, ViewOdds, pose_odds
+from resources.models.view_probabilities import (
+    ProbabilisticViews,
+    ViewProbabilities,
+    pose_probabilities,
+)
 from resources.models.vit_views import VitViews, _category, _pose, meanings_of
 from tests.networks import write_clip
 from tests.torch_here import torch_or_skip
@@ -32,24 +38,24 @@ def noise(seed: int = 0) -> Rgb:
 
 
 def one_hot(names: tuple[str, ...], name: str, sure: float = 0.9) -> np.ndarray:
-    odds = np.full(len(names), (1 - sure) / (len(names) - 1), np.float32)
-    odds[names.index(name)] = sure
-    return odds
+    probabilities = np.full(len(names), (1 - sure) / (len(names) - 1), np.float32)
+    probabilities[names.index(name)] = sure
+    return probabilities
 
 
 def test_they_fill_their_role() -> None:
     for model in (ClipViews(), MeanViews(), VitViews(weights="folder")):
         assert isinstance(model, ViewClassifier)
     for source in (ClipViews(), TinyVitViewClassifier(), VitViews(weights="folder")):
-        assert isinstance(source, GivesOdds)
+        assert isinstance(source, ProbabilisticViews)
 
 
 @pytest.mark.parametrize("angle", ANGLES)
 @pytest.mark.parametrize("side", SIDES)
 def test_odds_of_angle_and_side_give_a_pose_that_agrees_with_both(angle: str, side: str) -> None:
-    odds = pose_odds(one_hot(ANGLES, angle)[None], one_hot(SIDES, side)[None])
-    assert odds.azimuth.sum() == pytest.approx(1.0, abs=1e-5)
-    (pose,) = decide(odds)
+    probabilities = pose_probabilities(one_hot(ANGLES, angle)[None], one_hot(SIDES, side)[None])
+    assert probabilities.azimuth.sum() == pytest.approx(1.0, abs=1e-5)
+    (pose,) = decide(probabilities)
     assert pose.angle == angle
     if angle not in ("front", "rear"):
         assert pose.side == side
@@ -57,11 +63,11 @@ def test_odds_of_angle_and_side_give_a_pose_that_agrees_with_both(angle: str, si
 
 
 def test_only_an_exterior_with_a_box_has_an_angle() -> None:
-    pose = pose_odds(one_hot(ANGLES, "side")[None], one_hot(SIDES, "left")[None])
-    exterior = ViewOdds(one_hot(CATEGORIES, "exterior"), pose).view()
+    pose = pose_probabilities(one_hot(ANGLES, "side")[None], one_hot(SIDES, "left")[None])
+    exterior = ViewProbabilities(one_hot(CATEGORIES, "exterior"), pose).view()
     assert (exterior.category, exterior.angle, exterior.side) == ("exterior", "side", "left")
-    assert ViewOdds(one_hot(CATEGORIES, "interior"), pose).view().angle is None
-    assert ViewOdds(one_hot(CATEGORIES, "exterior"), None).view().angle is None
+    assert ViewProbabilities(one_hot(CATEGORIES, "interior"), pose).view().angle is None
+    assert ViewProbabilities(one_hot(CATEGORIES, "exterior"), None).view().angle is None
 
 
 def test_the_packaged_prompts_name_every_class() -> None:
@@ -123,15 +129,18 @@ def test_clip_is_calibrated_on_labelled_photos(tmp_path: Path) -> None:
     clip, out = ClipViews(weights=folder, device="cpu"), tmp_path / "new" / "mine.toml"
     fits = {fit.task: fit for fit in calibrate_clip([labelled(tmp_path, 60)], clip, out)}
     assert [fits[task].photos for task in ("category", "angle", "side")] == [60, 30, 30]
-    assert fits["category"].surprise < fits["category"].surprise_before
+    assert fits["category"].nll < fits["category"].nll_before
     assert fits["angle"].temperature == 1.0  # of 30 photos nothing is concluded
     kept, ours = load_prompts(out), load_prompts(packaged_prompts())
     assert kept.sentences == ours.sentences
     assert kept.temperature == {task: fit.temperature for task, fit in fits.items()}
     again = ClipViews(weights=folder, device="cpu", prompts=str(out))
-    (logits,), (odds,) = clip.logits([noise()], [None]), again.odds([noise()], [None])
+    (logits,), (probabilities,) = (
+        clip.logits([noise()], [None]),
+        again.probabilities([noise()], [None]),
+    )
     calm = softmax(logits.category / np.float32(fits["category"].temperature))
-    np.testing.assert_allclose(odds.category, calm, atol=1e-6)
+    np.testing.assert_allclose(probabilities.category, calm, atol=1e-6)
     # From the file it wrote it comes to the same.
     assert calibrate_clip([tmp_path / "labels.csv"], again, out) == list(fits.values())
 
@@ -162,12 +171,12 @@ def test_clip_is_asked_about_the_photo_its_vehicle_and_its_mirror(tmp_path: Path
     mirrored_box = (200 - 20.0 - 150.0, 10.0, 150.0, 90.0)
     photo, other = noise(), noise(1)
     mirrored = np.ascontiguousarray(photo[:, ::-1])
-    first, second, third = clip.odds([photo, other, mirrored], [box, None, mirrored_box])
+    first, second, third = clip.probabilities([photo, other, mirrored], [box, None, mirrored_box])
     assert second.pose is None
     assert first.pose is not None
     assert third.pose is not None
-    for odds in (first, second, third):
-        assert odds.category.sum() == pytest.approx(1.0, abs=1e-5)
+    for probabilities in (first, second, third):
+        assert probabilities.category.sum() == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_allclose(third.pose.side, first.pose.side[:, ::-1], atol=1e-4)
     np.testing.assert_allclose(third.pose.angle, first.pose.angle, atol=1e-4)
     with pytest.raises(PhotoFailed) as failed:
@@ -184,7 +193,7 @@ def test_what_clip_says_follows_the_prompts(tmp_path: Path) -> None:
     plain = ClipViews(weights=folder, device="cpu")
     other = ClipViews(weights=folder, device="cpu", prompts=str(tmp_path / "swapped.toml"))
     assert plain.fingerprint() != other.fingerprint()
-    (one,), (two,) = plain.odds([noise()], [None]), other.odds([noise()], [None])
+    (one,), (two,) = plain.probabilities([noise()], [None]), other.probabilities([noise()], [None])
     np.testing.assert_allclose(one.category[[1, 0, 2]], two.category, atol=1e-5)
 
 
@@ -202,8 +211,8 @@ def test_the_mean_lies_between_both(tmp_path: Path, weights: object) -> None:
     torch_or_skip("transformers")
     clip = ClipViews(weights=str(write_clip(tmp_path)), device="cpu")
     box = (20.0, 10.0, 150.0, 90.0)
-    (ours,) = TinyVitViewClassifier().odds([noise()], [box])
-    (theirs,) = clip.odds([noise()], [box])
+    (ours,) = TinyVitViewClassifier().probabilities([noise()], [box])
+    (theirs,) = clip.probabilities([noise()], [box])
     (view,) = MeanViews(clip=clip, clip_share=0.25).classify([noise()], [box])
     mean = 0.25 * theirs.category + 0.75 * ours.category
     assert view.category == CATEGORIES[int(mean.argmax())]
@@ -222,9 +231,9 @@ def test_labels_of_a_fine_tuned_network_are_understood() -> None:
         ("exterior", "front", None),
         ("exterior", "rear-quarter", "left"),
     ]
-    odds = np.array([0.1, 0.1, 0.2, 0.6], np.float32)
-    assert _category(odds, meanings).tolist() == pytest.approx([0.8, 0.1, 0.1])
-    pose = _pose(odds, meanings)
+    probabilities = np.array([0.1, 0.1, 0.2, 0.6], np.float32)
+    assert _category(probabilities, meanings).tolist() == pytest.approx([0.8, 0.1, 0.1])
+    pose = _pose(probabilities, meanings)
     assert pose is not None
     assert pose.angle[0].tolist() == pytest.approx([0.25, 0, 0, 0.75, 0])
     assert pose.side[0].tolist() == pytest.approx([0.875, 0.125])
@@ -247,7 +256,7 @@ def test_a_fine_tuned_vit_is_read_from_its_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     ViTForImageClassification(config).save_pretrained(tmp_path)
     vit = VitViews(weights=str(tmp_path), device="cpu")
-    first, second = vit.odds([noise(), noise(1)], [(20.0, 10.0, 150.0, 90.0), None])
+    first, second = vit.probabilities([noise(), noise(1)], [(20.0, 10.0, 150.0, 90.0), None])
     assert first.pose is not None
     assert second.pose is None
     assert first.pose.angle.sum() == pytest.approx(1.0, abs=1e-5)

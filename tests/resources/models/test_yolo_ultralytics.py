@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from okla_assets.imaging.types import Rgb
 from resources.errors import BrokenSetup
-from resources.models.base import Rgb, VehicleDetector
+from resources.models.base import VehicleDetector
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import QUIET, YoloUltralytics
 from resources.weights import WeightsMissing
@@ -94,7 +95,7 @@ def test_both_readers_of_an_onnx_agree(testdata: Path, weights: object) -> None:
 
     torch_or_skip()
     path = sorted((testdata / "dealer").glob("*/exterior*.jpg"))[0]
-    photo = codec.decode_own(path.read_bytes())
+    photo = codec.decode_trusted(path.read_bytes())
     (ours,) = YoloUltralytics(weights="yolov8s", runs_on="cpu").detect([photo])
     (theirs,) = YoloOnnxDetector().detect([photo])
     assert len(ours) == len(theirs) > 0

@@ -19,7 +19,7 @@ from resources.errors import BadInput, BrokenSetup, TransientError
 from resources.storage.media_store import LocalMediaStore
 from resources.storage.s3_client import client_for
 from resources.storage.s3_store import PART_BYTES, S3MediaStore
-from resources.storage.stores import absolute, bucket_of, place_of, store_for
+from resources.storage.stores import absolute, bucket_of, location_of, store_for
 from tests.fakes import VEHICLE
 from tests.s3_servers import Front, forget_clients, free_port
 
@@ -109,7 +109,7 @@ def test_a_store_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "s3://okla-media/a/b/": "s3://okla-media/a/b",
         "media": str(tmp_path / "media"),
     }.items():
-        assert place_of(store_for(place)) == told
+        assert location_of(store_for(place)) == told
 
 
 # --- what others find in the bucket ---------------------------------------------------------------
