@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import groupby
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import read_options
+from okla_assets.digests import digest_of
 from okla_assets.operations.archive import is_archived
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.options import read_options
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 

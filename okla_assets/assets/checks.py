@@ -10,7 +10,8 @@ from okla_assets.assets.composites import composites
 from okla_assets.assets.listing import listing
 from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.spin_frames import spin_frames
-from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos, SpinFrames
+from okla_assets.contract import Listing
+from okla_assets.tables import Composites, LicensePlates, RawPhotos, SpinFrames
 from okla_assets.vehicle_runs import vehicles
 from resources.storage.media_store import MediaStore
 

@@ -7,7 +7,14 @@ from functools import partial
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box, Rgb
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.stages import Staged, read_picture, run_staged
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     Mask,
@@ -16,12 +23,6 @@ from okla_assets.contract import (
     Quality,
     RawPhotos,
 )
-from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Box, Rgb
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.stages import Staged, read_picture, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.models.base import View, ViewClassifier
 from resources.progress import Progress

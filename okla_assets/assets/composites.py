@@ -8,22 +8,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Classification,
-    Classifications,
-    Composite,
-    Composites,
-    LicensePlates,
-    Mask,
-    Masks,
-    Photo,
-    PhotoPlates,
-    RawPhotos,
-    StudioOptions,
-    Treatment,
-)
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box
+from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs, joined
 from okla_assets.steps.plate_leaks import SearchRegion, describe_leaks, find_leaks, texts_on
@@ -34,7 +22,20 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.stages import Staged, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
+    Classification,
+    Classifications,
+    Composite,
+    Composites,
+    LicensePlates,
+    Mask,
+    Masks,
+    Photo,
+    PhotoPlates,
+    RawPhotos,
+    Treatment,
+)
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.options import HandHotspot, StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Job, Outputs, joined, run_jobs
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     CloseUp,
     Composite,
     Composites,
-    HandHotspot,
     Hotspot,
     Hotspots,
     LicensePlates,
@@ -24,11 +28,7 @@ from okla_assets.contract import (
     PhotoPlates,
     RawPhotos,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Job, Outputs, joined, run_jobs
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore

@@ -11,19 +11,7 @@ from functools import partial
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Classification,
-    Classifications,
-    FoundPlate,
-    Frame,
-    LicensePlates,
-    Mask,
-    Masks,
-    Photo,
-    PhotoPlates,
-    RawPhotos,
-    WalkaroundFrames,
-)
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Alpha, Box, Rgb
 from okla_assets.steps import metadata
@@ -39,8 +27,21 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.stages import Staged, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
+from okla_assets.tables import (
+    Classification,
+    Classifications,
+    FoundPlate,
+    Frame,
+    LicensePlates,
+    Mask,
+    Masks,
+    Photo,
+    PhotoPlates,
+    RawPhotos,
+    WalkaroundFrames,
+)
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.models.base import PlateDetector, PlateFound
 from resources.progress import Progress

@@ -11,6 +11,19 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import (
+    Listing,
+    ListingPhoto,
+    ModelUsed,
+    PipelineInfo,
+    Plate,
+    Promo,
+    Spin,
+    Status,
+)
+from okla_assets.operations import failures
+from okla_assets.steps import costs, metadata, recipe
+from okla_assets.steps.per_photo import joined
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -18,27 +31,16 @@ from okla_assets.contract import (
     FailedPhoto,
     Hotspots,
     LicensePlates,
-    Listing,
-    ListingPhoto,
     Mask,
     Masks,
-    ModelUsed,
     Photo,
     PhotoPlates,
-    PipelineInfo,
-    Plate,
-    Promo,
     PromoVideo,
     RawPhotos,
     RefusedFile,
-    Spin,
     SpinFrames,
-    Status,
     WalkaroundFrames,
 )
-from okla_assets.operations import failures
-from okla_assets.steps import costs, metadata, recipe
-from okla_assets.steps.per_photo import joined
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from okla_assets.viewer import pages
 from resources.alerts import Alerts

@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets import keys
-from okla_assets.contract import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs, joined
 from okla_assets.steps.stages import Staged, batch_of, in_batches, read_picture, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
+from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.ahead import mapped
 from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, VehicleDetector

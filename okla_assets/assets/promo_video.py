@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.options import StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import joined
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -22,11 +27,7 @@ from okla_assets.contract import (
     PromoVideo,
     RawPhotos,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import joined
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.decoding.promo_encoder import Music, PromoEncoder
 from resources.errors import BadInput

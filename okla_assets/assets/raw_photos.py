@@ -11,17 +11,13 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Photo,
-    RawPhotos,
-    RefusedFile,
-    Row,
-    StudioOptions,
-)
+from okla_assets.digests import digest_of
+from okla_assets.options import hotspot_problems, read_options
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Laps
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.tables import Photo, RawPhotos, RefusedFile, Row
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.ahead import mapped, work_ahead
 from resources.decoding.photo_decoder import PhotoDecoder
@@ -123,7 +119,7 @@ def take_in(
     table = RawPhotos(
         vehicle_id=vehicle,
         options=options,
-        options_problems=(*problems, *hotspot_problems(options, photos)),
+        options_problems=(*problems, *hotspot_problems(options, {photo.name for photo in photos})),
         photos=photos,
         refused=tuple(
             refused.model_copy(update={"source_key": info.key})
@@ -136,49 +132,6 @@ def take_in(
 
 def _sha256(store: MediaStore, key: str) -> str:
     return hashlib.sha256(store.get(key)).hexdigest()
-
-
-def read_options(
-    vehicle: keys.VehicleId, store: MediaStore
-) -> tuple[StudioOptions, tuple[str, ...]]:
-    """The vehicle's options.json and what is wrong with it.
-
-    A field that cannot be used falls back to its default and is named; the vehicle goes on.
-    """
-    key = keys.options(vehicle)
-    if store.stat(key) is None:
-        return StudioOptions(), ()
-    text = store.get(key)
-    try:
-        return StudioOptions.model_validate_json(text), ()
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
-    named = tuple(
-        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
-        "the default is used"
-        for p in problems
-    )
-    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
-        return StudioOptions(), named
-    import json
-
-    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
-    return StudioOptions.model_validate(usable), named
-
-
-def hotspot_problems(options: StudioOptions, photos: Sequence[Photo]) -> Iterator[str]:
-    """What cannot be used of the hotspots set by hand."""
-    names = {photo.name for photo in photos}
-    for position, spot in enumerate(options.hotspots):
-        for field, name in (("photo", spot.photo), ("on", spot.on)):
-            if name not in names:
-                yield (
-                    f"options.json: hotspots.{position}.{field}: the vehicle has no usable photo "
-                    f"called {name!r}; the hotspot is left out"
-                )
-        if spot.photo == spot.on:
-            yield f"options.json: hotspots.{position}: a photo cannot be placed on itself"
 
 
 def _decode(

@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from okla_assets import keys
 from okla_assets.assets.composites import aspect_of
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.options import StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.per_photo import Outputs, joined
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classifications,
     Composites,
     LicensePlates,
@@ -19,12 +24,8 @@ from okla_assets.contract import (
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
     WalkaroundFrames,
 )
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.ahead import mapped
 from resources.models.onnx import usable_cores

@@ -14,14 +14,15 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
-from okla_assets.contract import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
+from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs
 from okla_assets.steps.stages import photo_errors, short_message
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.decoding.video_reader import OpenVideo, VideoReader
 from resources.models.base import VehicleDetector, ViewClassifier

@@ -9,8 +9,8 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import read_options
 from okla_assets.contract import Cost, Listing, PipelineInfo
+from okla_assets.options import read_options
 from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore

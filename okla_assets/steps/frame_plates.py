@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from okla_assets import keys
-from okla_assets.contract import FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.steps.stages import batch_of, in_batches
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates
 from resources.ahead import AT_ONCE, mapped, work_ahead
 from resources.models.base import PlateDetector
 from resources.models.plates_onnx import as_quad

@@ -11,11 +11,13 @@ from typing import Any, TypeVar, get_args
 import dagster as dg
 from pydantic import BaseModel
 
-from okla_assets.contract import (
+from okla_assets.contract import ListingPhoto
+from okla_assets.digests import digest_of
+from okla_assets.imaging.types import Category
+from okla_assets.tables import (
     Classification,
     CloseUp,
     Composite,
-    ListingPhoto,
     Mask,
     MaskStatus,
     Photo,
@@ -23,8 +25,6 @@ from okla_assets.contract import (
     RefusedFile,
     Treatment,
 )
-from okla_assets.imaging.types import Category
-from okla_assets.steps.step_cache import digest_of
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 

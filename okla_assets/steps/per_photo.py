@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
-from okla_assets.contract import FailedPhoto
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import FailedPhoto
 from resources.progress import Progress
 
 RowT = TypeVar("RowT", bound=BaseModel)

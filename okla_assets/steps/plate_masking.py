@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from okla_assets import keys
 from okla_assets.assets.raw_photos import WORKING_QUALITY
-from okla_assets.contract import Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.options import PlateStyle, StudioOptions
+from okla_assets.tables import Classification, Mask, PlateCarrier
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:

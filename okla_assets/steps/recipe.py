@@ -21,7 +21,7 @@ from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.spin_frames import spin_frames
 from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.contract import Listing
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.digests import digest_of
 
 STEPS: tuple[dg.AssetsDefinition, ...] = (
     raw_photos,

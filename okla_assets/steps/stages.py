@@ -13,10 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from okla_assets.contract import FailedPhoto, PhotoRow
 from okla_assets.steps.costs import Laps, Meter
 from okla_assets.steps.per_photo import Done, Outputs
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import FailedPhoto, PhotoRow
 from resources.ahead import work_ahead
 from resources.models.onnx import usable_cores
 from resources.progress import Progress

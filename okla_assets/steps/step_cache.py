@@ -5,8 +5,6 @@ after its output files, so a killed run leaves either a whole result or none; a 
 while its output files are those it wrote (same ETag).
 """
 
-import hashlib
-import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +17,6 @@ from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 
 RowT = TypeVar("RowT", bound=BaseModel)
-
-
-def digest_of(*parts: object) -> str:
-    """Hex SHA-256 of JSON-able parts; equal parts give equal digests on every machine."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} cannot be part of a digest")
 
 
 class _Record(BaseModel):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from okla_assets import keys
-from okla_assets.contract import Mask, PhotoPlates, Row
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.per_photo import Outputs
 from okla_assets.steps.stages import photo_errors, short_message
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import Mask, PhotoPlates, Row
 from resources.storage.media_store import MediaStore
 
 TimedT = TypeVar("TimedT", Mask, PhotoPlates)

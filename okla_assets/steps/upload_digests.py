@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from okla_assets import keys
-from okla_assets.contract import Row
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.digests import digest_of
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import Row
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 VERSION = "1"

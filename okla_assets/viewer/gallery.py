@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from math import cos, radians, sin
 
 from okla_assets import keys
-from okla_assets.contract import Hotspot, Listing, ListingPhoto, Promo, RefusedFile
+from okla_assets.contract import Listing, ListingPhoto, Promo
+from okla_assets.tables import Hotspot, RefusedFile
 from okla_assets.viewer.markup import Html, address, joined, tag
 
 STATUS = {

@@ -8,8 +8,11 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
-from okla_assets.assets.raw_photos import hotspot_problems, read_options
-from okla_assets.contract import (
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
+from okla_assets.imaging.types import Category
+from okla_assets.options import PictureOptions, StudioOptions, hotspot_problems, read_options
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -21,16 +24,11 @@ from okla_assets.contract import (
     MaskStatus,
     Photo,
     PhotoPlates,
-    PictureOptions,
     Quality,
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
-from okla_assets.imaging.types import Category
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet
 from tests.imaging.test_hotspots import HEIGHT, WIDTH, Rgb, taken, vehicle
@@ -299,11 +297,11 @@ def test_nothing_leads_to_or_stands_on_a_picture_that_is_kept_back(store: LocalM
 
 
 def test_a_name_nobody_uploaded_is_a_problem_of_the_options(car: Vehicle) -> None:
-    assert list(hotspot_problems(by_hand(), car.photos)) == []
-    (problem,) = hotspot_problems(by_hand(on="lost.jpg"), car.photos)
+    assert list(hotspot_problems(by_hand(), {photo.name for photo in car.photos})) == []
+    (problem,) = hotspot_problems(by_hand(on="lost.jpg"), {photo.name for photo in car.photos})
     assert problem.startswith("options.json: hotspots.0.on: ")
     assert "'lost.jpg'" in problem
-    (problem,) = hotspot_problems(by_hand(on="badge.jpg"), car.photos)
+    (problem,) = hotspot_problems(by_hand(on="badge.jpg"), {photo.name for photo in car.photos})
     assert "on itself" in problem
 
 

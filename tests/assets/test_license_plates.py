@@ -14,19 +14,12 @@ from okla_assets.assets.license_plates import find_plates, license_plates, mask_
 from okla_assets.assets.masks import masks
 from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.walkaround_frames import walkaround_frames
-from okla_assets.contract import (
-    Classification,
-    LicensePlates,
-    Mask,
-    Photo,
-    PhotoPlates,
-    Quality,
-    StudioOptions,
-)
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.types import Box, Rgb
+from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import Masking, choose_masking
+from okla_assets.tables import Classification, LicensePlates, Mask, Photo, PhotoPlates, Quality
 from okla_assets.vehicle_runs import vehicles
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.plates_onnx import as_quad

@@ -6,7 +6,11 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.assets.listing import Tables, build, publish
-from okla_assets.contract import (
+from okla_assets.contract import Listing, Promo, Spin
+from okla_assets.imaging.types import Category
+from okla_assets.options import StudioOptions
+from okla_assets.steps.costs import Prices
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -14,25 +18,19 @@ from okla_assets.contract import (
     FoundPlate,
     Hotspots,
     LicensePlates,
-    Listing,
     Mask,
     Masks,
     MaskStatus,
     Photo,
     PhotoPlates,
-    Promo,
     PromoVideo,
     Quality,
     RawPhotos,
     RefusedFile,
-    Spin,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
     WalkaroundFrames,
 )
-from okla_assets.imaging.types import Category
-from okla_assets.steps.costs import Prices
 from resources.models.base import ModelInfo
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, contents

@@ -12,7 +12,10 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.assets.promo_video import promo_video
-from okla_assets.contract import (
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
+from okla_assets.options import StudioOptions
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -25,10 +28,7 @@ from okla_assets.contract import (
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
 from okla_assets.vehicle_runs import vehicles
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.storage.media_store import LocalMediaStore

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import LicensePlates, SpinFrames
 from okla_assets.imaging.photo import codec
+from okla_assets.tables import LicensePlates, SpinFrames
 from tests import clips
 from tests.fakes import VEHICLE, FakePlates, Pipeline, yellow
 from tests.pictures import jpeg

@@ -29,10 +29,10 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     """The same calls as the assets make, plates left out; and the seconds inside the networks."""
     import onnxruntime
 
-    from okla_assets.contract import StudioOptions
     from okla_assets.imaging.matte import cutout
     from okla_assets.imaging.photo import codec, enhance, quality
     from okla_assets.imaging.studio import studio
+    from okla_assets.options import StudioOptions
     from resources.models import onnx
     from resources.profiles import resources_for
 

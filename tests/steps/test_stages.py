@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import PhotoRow
+from okla_assets.digests import digest_of
 from okla_assets.steps.per_photo import Done, Outputs, joined
 from okla_assets.steps.stages import Staged, batch_of, in_batches, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet, contents

@@ -6,8 +6,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from okla_assets import keys
-from okla_assets.contract import StudioOptions
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.digests import digest_of
+from okla_assets.options import StudioOptions
+from okla_assets.steps.step_cache import StepCache
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from tests.fakes import VEHICLE
 
