@@ -24,10 +24,34 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class FailedPhoto(Row):
+    """One photo or frame that a step could not do, and what went wrong; the others go on."""
+
+    number: int
+    step: str
+    detail: str
+
+
+class Table(Row):
+    """Base of what one asset hands to the next.
+
+    `seconds` of computing went into it, what was reused included; in `gpu_seconds` of them a model
+    was at work on a GPU. `failed` are photos that the step could not do, `turn_problem` says why it
+    could not do the frames of the walk-around, `problems` what of the options could not be used.
+    """
+
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    failed: tuple[FailedPhoto, ...] = ()
+    turn_problem: str | None = None
+    problems: tuple[str, ...] = ()
+
+
 class Photo(Row):
     """One accepted photo. `digest` names its working copy by content and decoder version.
 
-    `work_key` is the private copy: it shows plates.
+    `width` and `height` are those of the upright source, `working_width` of the working copy.
+    `work_key` is that private copy: it shows plates.
     """
 
     number: int
@@ -36,6 +60,7 @@ class Photo(Row):
     source_etag: str = ""
     width: int
     height: int
+    working_width: int
     format: str
     notes: tuple[str, ...]
     digest: str
@@ -43,12 +68,16 @@ class Photo(Row):
     perceptual_hash: str
     duplicate_of: int | None
     exact_duplicate: bool
-    seconds: float
 
     @property
     def name(self) -> str:
         """The uploaded file's own name, for people."""
         return self.source_key.rsplit("/", 1)[-1]
+
+    @property
+    def scale(self) -> float:
+        """Source pixels to one of the working copy."""
+        return self.width / self.working_width
 
 
 class RefusedFile(Row):
@@ -63,12 +92,11 @@ class RefusedFile(Row):
     number: int | None = None
 
 
-class RawPhotos(Row):
+class RawPhotos(Table):
     """Table of `raw_photos`."""
 
     vehicle_id: str
     options: StudioOptions
-    options_problems: tuple[str, ...]
     photos: tuple[Photo, ...]
     refused: tuple[RefusedFile, ...]
 
@@ -88,12 +116,11 @@ class Frame(Row):
     work_key: str
 
 
-class WalkaroundFrames(Row):
+class WalkaroundFrames(Table):
     """Table of `walkaround_frames`: N moments of one turn around the vehicle, in video order.
 
     `direction` is +1 where azimuths grow with the numbers, -1 where they fall. Without frames
-    `reason` says why: there is no video, or none of them shows a turn. `seconds` is the whole
-    step's, reading the video included.
+    `reason` says why: there is no video, or none of them shows a turn.
     """
 
     source_key: str | None
@@ -102,26 +129,12 @@ class WalkaroundFrames(Row):
     frames: tuple[Frame, ...]
     refused: tuple[RefusedFile, ...]
     reason: str | None
-    seconds: float
 
 
 class PhotoRow(Row):
-    """What one step says of one photo or frame, and what that took.
-
-    `seconds` are the step's; in `gpu_seconds` of them a model was at work on a GPU.
-    """
+    """What one step found out about one photo or frame."""
 
     number: int
-    seconds: float
-    gpu_seconds: float = 0.0
-
-
-class FailedPhoto(Row):
-    """One photo that a step could not do, and what went wrong; later steps go on without it."""
-
-    number: int
-    step: str
-    detail: str
 
 
 MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
@@ -145,16 +158,11 @@ class Mask(PhotoRow):
     digest: str
 
 
-class Masks(Row):
-    """Table of `masks`: photos, and frames of the walk-around by their own numbers.
-
-    `turn_problem` says why there are no frames where the step could not do them.
-    """
+class Masks(Table):
+    """Table of `masks`: photos, and frames of the walk-around by their own numbers."""
 
     rows: tuple[Mask, ...]
     frames: tuple[Mask, ...] = ()
-    failed: tuple[FailedPhoto, ...] = ()
-    turn_problem: str | None = None
 
 
 class Quality(Row):
@@ -176,11 +184,10 @@ class Classification(PhotoRow):
     quality: Quality
 
 
-class Classifications(Row):
+class Classifications(Table):
     """Table of `classifications`."""
 
     rows: tuple[Classification, ...]
-    failed: tuple[FailedPhoto, ...] = ()
 
 
 PlateCarrier = Literal["main", "other", "none"]
@@ -208,19 +215,15 @@ class PhotoPlates(PhotoRow):
     digest: str
 
 
-class LicensePlates(Row):
+class LicensePlates(Table):
     """Table of `license_plates`: photos, and frames of the walk-around by their own numbers.
 
-    `style` is how plates are covered; `problems` what of the options about it could not be used.
-    `turn_problem` is as in `Masks`.
+    `style` is how plates are covered.
     """
 
     style: PlateStyle
-    problems: tuple[str, ...]
     rows: tuple[PhotoPlates, ...]
     frames: tuple[PhotoPlates, ...] = ()
-    failed: tuple[FailedPhoto, ...] = ()
-    turn_problem: str | None = None
 
 
 class Composite(PhotoRow):
@@ -244,11 +247,10 @@ class Composite(PhotoRow):
     source_box: Box
 
 
-class Composites(Row):
+class Composites(Table):
     """Table of `composites`."""
 
     rows: tuple[Composite, ...]
-    failed: tuple[FailedPhoto, ...] = ()
 
 
 class SpinFrame(Row):
@@ -259,7 +261,7 @@ class SpinFrame(Row):
     source: int
 
 
-class SpinFrames(Row):
+class SpinFrames(Table):
     """Table of `spin_frames`: the turn from front-quarter on; empty with the reason why.
 
     `gaps` are the angles in degrees from each frame to the next, the last one to the first.
@@ -271,7 +273,6 @@ class SpinFrames(Row):
     height: int
     gaps: tuple[float, ...]
     reason: str | None
-    seconds: float
 
 
 class Hotspot(Row):
@@ -291,16 +292,14 @@ class Hotspot(Row):
     matches: int
 
 
-class CloseUp(Row):
+class CloseUp(PhotoRow):
     """What became of one close-up: its places, or the reason why it has none."""
 
-    number: int
     spots: tuple[Hotspot, ...]
     reason: str | None
-    seconds: float
 
 
-class Hotspots(Row):
+class Hotspots(Table):
     """Table of `hotspots`: the close-ups."""
 
     rows: tuple[CloseUp, ...]
@@ -311,11 +310,10 @@ class Hotspots(Row):
         return tuple(spot for row in self.rows for spot in row.spots)
 
 
-class PromoVideo(Row):
+class PromoVideo(Table):
     """Table of `promo_video`: its files, or the reason why there are none.
 
-    `problems` are what of the options about it could not be used; `sources` the keys of all that is
-    shown and heard.
+    `duration` of the clips in seconds; `sources` the keys of all that is shown and heard.
     """
 
     key: str | None
@@ -323,6 +321,4 @@ class PromoVideo(Row):
     poster_key: str | None
     duration: float
     reason: str | None
-    problems: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    seconds: float

@@ -162,7 +162,7 @@ def _run(store: LocalMediaStore, profile: str, progress: Progress) -> tuple[floa
     runner = runner_of(build_definitions(profile, store=store, progress=progress))
     with dg.DagsterInstance.ephemeral() as instance:
         began = time.perf_counter()
-        ran = runner.run(VEHICLE, store, instance, {})
+        ran = runner.run(VEHICLE, store, instance, "process")
         seconds = time.perf_counter() - began
     if ran.interrupted:
         raise KeyboardInterrupt

@@ -82,7 +82,7 @@ def run_vehicle(
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
-        ran = runner_of(definitions).run(vehicle, store, instance, {})
+        ran = runner_of(definitions).run(vehicle, store, instance, "process")
     if ran.interrupted:
         raise KeyboardInterrupt
     return ran.listing, ran.problem

@@ -32,7 +32,7 @@ from okla_assets.operations.run_index import (
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.recipe import parse_listing_version
-from okla_assets.vehicle_runs import run_tags
+from okla_assets.vehicle_runs import Source
 from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
@@ -215,7 +215,7 @@ def refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: str = "backfill",
+    source: Source = "backfill",
 ) -> Iterator[Refreshed]:
     """Makes one vehicle after the other, each in a run of its own; one that fails stops nothing.
 
@@ -232,7 +232,7 @@ def _refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: str,
+    source: Source,
 ) -> tuple[Fate, str]:
     try:
         vehicle = keys.parse_vehicle_id(name)
@@ -246,7 +246,7 @@ def _refresh(
         return "skipped", "it is archived"
     if vehicle in busy(instance, [vehicle]):
         return "skipped", "a run of it is waiting or in progress"
-    ran = runner.run(vehicle, store, instance, run_tags(source))
+    ran = runner.run(vehicle, store, instance, source)
     if ran.interrupted:
         raise Interrupted(f"interrupted at {vehicle}")
     if ran.broken_setup:

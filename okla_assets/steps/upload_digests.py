@@ -24,7 +24,7 @@ class UploadDigests:
         self._cache = StepCache(store, vehicle, f"{kind}_seen", _Seen)
         self._own = digest_of("seen", VERSION)
         kept = self._cache.get(self._own)
-        self._before = {} if kept is None else kept.uploads
+        self._before = {} if kept is None else kept.row.uploads
         self._now: dict[str, tuple[str, str]] = {}
 
     def of(self, info: ObjectInfo, read: Callable[[], str]) -> str:

@@ -25,7 +25,7 @@ import psutil
 from okla_assets import keys
 from okla_assets.vehicle_runs import vehicles
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
-from sensors.raw_folders import run_key_of
+from okla_assets.vehicle_runs import run_key_of
 from sensors.upload_memory import Known, UploadMemory
 from sensors.uploads import MOST_REQUESTS
 from tests.sensors.daemon import Daemon

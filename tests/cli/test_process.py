@@ -26,7 +26,8 @@ from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
-from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
+from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
+from sensors.uploads import uploads
 from tests import clips, pictures
 from tests.fakes import (
     VEHICLE,
