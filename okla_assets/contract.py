@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets.imaging.photo.refusals import RefusalReason
+from okla_assets.imaging.studio.scenes import SceneId
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 
 Treatment = Literal["studio", "enhanced", "original"]
@@ -44,7 +45,7 @@ class HandHotspot(Row):
 class PictureOptions(Row):
     """How a photo is finished: what changes a finished picture."""
 
-    background_id: Literal["white_studio"] = "white_studio"
+    background_id: SceneId = "white_studio"
     generate_shadow: bool = True
     shadow_opacity: float = Field(default=0.75, ge=0, le=1)
     auto_enhance: bool = True

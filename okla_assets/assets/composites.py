@@ -23,6 +23,7 @@ from okla_assets.contract import (
     Treatment,
 )
 from okla_assets.imaging import geometry
+from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Box
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs, joined
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from okla_assets.imaging.studio.studio import Placement
+    from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
 VERSION = "4"
@@ -207,6 +208,7 @@ def compose(
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
     from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.studio.placement import extent, place
 
     treatment, reason = choose_treatment(mask, view, options)
     picture = codec.decode_trusted(store.get(plates.masked_key))
@@ -217,10 +219,11 @@ def compose(
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
-        placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
+        scene = SCENES[options.background_id]
+        placement = place(extent(alpha), options.max_width, aspect_of(options), scene)
         source_box = placement.box_of(picture)
         opacity = options.shadow_opacity if options.generate_shadow else None
-        picture = studio.compose(picture, alpha, placement, opacity)
+        picture = studio.compose(picture, alpha, placement, scene, opacity)
         shown = _shown(mask, plates, copy_scale * placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)

@@ -24,6 +24,8 @@ from okla_assets.contract import (
     SpinFrames,
     StudioOptions,
 )
+from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import joined
 from okla_assets.steps.step_cache import StepCache, digest_of
@@ -105,6 +107,7 @@ class PromoPlan:
 
     timelines: "tuple[Timeline, ...]"
     spin: tuple[tuple[str, float], ...]
+    scene: Scene
     words: "Words"
     fonts: "Fonts"
     look: "Look"
@@ -210,6 +213,7 @@ def prepare(
     return PromoPlan(
         timelines,
         turn,
+        SCENES[options.background_id],
         words,
         fonts,
         template.look,
@@ -239,7 +243,9 @@ def make(
         outputs: dict[str, Path] = {}
         clip_keys = keys.promo(vehicle), keys.promo_vertical(vehicle)
         for timeline, size, key in zip(job.timelines, encoder.sizes(), clip_keys, strict=True):
-            stage = cards.stage(timeline, job.words, job.fonts, job.look, size, load, job.spin)
+            stage = cards.stage(
+                timeline, job.words, job.fonts, job.look, size, load, job.spin, job.scene
+            )
             if not outputs:
                 music = _music(job.music_key, timeline.seconds, store, encoder, problems)
                 poster = frames.poster(timeline, stage, POSTER_MOMENT)
@@ -325,7 +331,7 @@ def _picture(
         if plain:
             wide, high = map(int, options.aspect.split(":"))
             aspect = wide / high
-            car = studio_place(w, h, aspect)
+            car = studio_place(w, h, aspect, SCENES[options.background_id])
         elif mask.status != "cropped":
             car = (x / photo.width, y / photo.height, w / photo.width, h / photo.height)
     kinds = {"exterior": "exterior", "interior": "interior", "misc": "detail"}

@@ -22,6 +22,7 @@ from okla_assets.contract import (
     StudioOptions,
     WalkaroundFrames,
 )
+from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.steps import metadata
 from okla_assets.steps.per_photo import Outputs, joined
 from okla_assets.steps.step_cache import StepCache, digest_of
@@ -221,11 +222,13 @@ def turn_in_studio(
     rows = sources.rows
     azimuths = [row.azimuth for row in rows]
     stands = mapped(rows, lambda row: spin.stand_of(_matte(row, store)), "stand")
+    scene = SCENES[options.background_id]
     canvas = spin.steady(
         stands,
         azimuths,
         options.max_width,
         aspect_of(options),
+        scene,
         smooth=sources.made_from == "video",
     )
     table = None
@@ -241,7 +244,7 @@ def turn_in_studio(
         if table is not None:
             picture = enhance.corrected(picture, table)
         matte = _matte(rows[position], store)
-        picture = spin.finish(picture, matte, canvas, position, opacity)
+        picture = spin.finish(picture, matte, canvas, position, scene, opacity)
         progress.advance(f"frame {position + 1}")
         return codec.encode_jpeg(picture, options.output_quality)
 

@@ -28,7 +28,7 @@ from okla_assets.contract import (
     StudioOptions,
 )
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.vehicle_runs import vehicles
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.storage.media_store import LocalMediaStore
@@ -65,7 +65,7 @@ SEAT = Shown("interior", status="no_vehicle")
 
 def picture_of(shown: Shown, number: int) -> bytes:
     if shown.category == "exterior":
-        scene = cv2.convertScaleAbs(studio.white_studio(400, 300))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(400, 300))
         cv2.ellipse(scene, (200, 190), (150, 55), 0, 0, 360, (200, 60 + 20 * number, 30), -1)
         return codec.encode_jpeg(np.asarray(scene, np.uint8))
     noise = np.random.default_rng(number).integers(0, 255, (12, 16, 3), np.uint8)
@@ -225,7 +225,7 @@ def test_a_turn_becomes_a_shot(run: Run) -> None:
     frames = []
     for i in range(12):
         key = keys.spin_frame(VEHICLE, i + 1)
-        scene = cv2.convertScaleAbs(studio.white_studio(320, 240))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(320, 240))
         cv2.ellipse(scene, (160, 150), (60 + 5 * i, 40), 0, 0, 360, (30, 40, 200), -1)
         run.store.put(key, codec.encode_jpeg(np.asarray(scene, np.uint8)))
         frames.append(SpinFrame(key=key, azimuth_deg=30 * i, source=i))
