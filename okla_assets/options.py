@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from okla_assets import keys
+from okla_assets.imaging.studio.scenes import SceneId
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
@@ -33,7 +34,7 @@ class HandHotspot(_Options):
 class PictureOptions(_Options):
     """How a photo is finished: what changes a finished picture."""
 
-    background_id: Literal["white_studio"] = "white_studio"
+    background_id: SceneId = "white_studio"
     generate_shadow: bool = True
     shadow_opacity: float = Field(default=0.75, ge=0, le=1)
     auto_enhance: bool = True
@@ -57,6 +58,17 @@ class StudioOptions(PictureOptions):
     promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
     promo_contact: str = Field(default="", max_length=120)
     promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
+
+    @property
+    def aspect_ratio(self) -> float:
+        """The canvas's width by its height."""
+        width, height = self.aspect.split(":")
+        return int(width) / int(height)
+
+    @property
+    def shadow(self) -> float | None:
+        """Opacity of the shadow on the floor; None where it is left out."""
+        return self.shadow_opacity if self.generate_shadow else None
 
     @property
     def of_pictures(self) -> PictureOptions:

@@ -11,6 +11,7 @@ from typing import Literal
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
 from okla_assets.digests import digest_of
 from resources.storage.media_store import MediaStore, ObjectInfo
 
@@ -35,6 +36,7 @@ vehicle_media = dg.define_asset_job(
     "vehicle_media",
     selection=dg.AssetSelection.all(),
     description="Everything for one vehicle, in one process so that models are loaded once.",
+    metadata=code_link(__file__),
     # A run has about 200 events, which are in the UI; the terminal shows what is wrong.
     config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
 )
@@ -49,9 +51,7 @@ class VehicleRun:
     tags: Mapping[str, str]
 
 
-def request(
-    vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo], source: Source
-) -> VehicleRun:
+def request(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo], source: Source) -> VehicleRun:
     """The run of `vehicle_media` for these uploads (all objects under raw/{vehicle}/)."""
     run_key = run_key_of(vehicle, uploads)
     return VehicleRun(vehicle, run_key, {RUN_KEY_TAG: run_key} | run_tags(source))

@@ -24,6 +24,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
 from okla_assets.vehicle_runs import RUN_KEY_TAG, vehicle_media, vehicles
 from resources.errors import BrokenSetup
 from resources.storage.event_queue import queue_url
@@ -136,6 +137,7 @@ class Tick:
 @dg.sensor(
     job=vehicle_media,
     minimum_interval_seconds=5,
+    metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def uploads(

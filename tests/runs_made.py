@@ -7,8 +7,8 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.contract import Cost, Listing, PipelineInfo
-from okla_assets.vehicle_runs import LISTING
 from okla_assets.options import StudioOptions
+from okla_assets.vehicle_runs import LISTING
 from okla_assets.viewer import pages
 from resources.storage.media_store import MediaStore
 

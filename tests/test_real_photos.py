@@ -20,7 +20,7 @@ from okla_assets.cli.process import import_folder, run_vehicle
 from okla_assets.contract import Listing
 from okla_assets.imaging.matte import cutout
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from resources.models.fused_matte import FusedMatte
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.storage.media_store import LocalMediaStore
@@ -125,11 +125,11 @@ def test_composites_stand_on_one_line_at_one_scale(
         picture = codec.decode_trusted(store.get(finished_key(photo)))
         height, width = picture.shape[:2]
         assert width / height == pytest.approx(4 / 3, abs=0.01)
-        scene = studio.white_studio(width, height)
+        scene = WHITE_STUDIO.render(width, height)
         changed = np.abs(picture.astype(np.float32) - scene).max(axis=2) > 40
         rows = np.flatnonzero(changed.sum(axis=1) > 0.02 * width)
-        assert rows[-1] / height == pytest.approx(studio.WHEEL_LINE, abs=0.03)
-        assert (rows[-1] - rows[0]) / height == pytest.approx(studio.VEHICLE_HEIGHT, abs=0.05)
+        assert rows[-1] / height == pytest.approx(WHITE_STUDIO.wheel_line, abs=0.03)
+        assert (rows[-1] - rows[0]) / height == pytest.approx(WHITE_STUDIO.vehicle_height, abs=0.05)
 
 
 def test_masks_have_the_size_of_the_upload(golf: tuple[LocalMediaStore, Listing]) -> None:

@@ -12,6 +12,8 @@ from okla_assets.assets.walkaround_frames import take_frames
 from okla_assets.cli.process import import_folder, run_vehicle
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import extent
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.turn import spin
 from okla_assets.tables import Masks, SpinFrames, WalkaroundFrames
 from resources.decoding.video_reader import VideoReader
@@ -83,11 +85,12 @@ def test_sixteen_views_turn_and_stand_still(
         [frame.azimuth_deg for frame in made.frames],
         1280,
         made.width / made.height,
+        WHITE_STUDIO,
     )
     boxes = []
     for alpha, move in zip(alphas, canvas.moves, strict=True):
         moved = spin.moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)
-        box = studio.extent(np.asarray(moved, np.float32))
+        box = extent(np.asarray(moved, np.float32))
         boxes.append(((box.x0 + box.x1) / 2, box.y1))
     places = np.array(boxes)
     trend = (np.roll(places, 1, axis=0) + np.roll(places, -1, axis=0)) / 2

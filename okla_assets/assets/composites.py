@@ -10,6 +10,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
+from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from okla_assets.imaging.studio.studio import Placement
+    from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
 VERSION = "4"
@@ -209,6 +210,7 @@ def compose(
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
     from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.studio.placement import extent, place
 
     treatment, reason = choose_treatment(mask, view, options)
     picture = read_picture(store, plates.masked_key)
@@ -219,10 +221,10 @@ def compose(
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
-        placement = studio.place(studio.extent(alpha), options.max_width, aspect_of(options))
+        scene = SCENES[options.background_id]
+        placement = place(extent(alpha), options.max_width, options.aspect_ratio, scene)
         source_box = placement.box_of(picture)
-        opacity = options.shadow_opacity if options.generate_shadow else None
-        picture = studio.compose(picture, alpha, placement, opacity)
+        picture = studio.compose(picture, alpha, placement, scene, options.shadow)
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)
@@ -304,12 +306,6 @@ def _shown(
         tuple(geometry.move_quad(quad, scale, left, top) for quad in quads),
         tuple(geometry.move_box(box, scale, left, top) for box in boxes),
     )
-
-
-def aspect_of(options: StudioOptions) -> float:
-    """The canvas's width by its height."""
-    width, height = options.aspect.split(":")
-    return int(width) / int(height)
 
 
 def _encode(picture: "Rgb", options: StudioOptions) -> bytes:

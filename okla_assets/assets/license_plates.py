@@ -15,9 +15,9 @@ from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Alpha, Box, Rgb
 from okla_assets.steps import metadata
+from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.frame_plates import find_on_frames
-from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_matte
 from okla_assets.steps.plate_masking import (
     Masking,

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
-from okla_assets.steps.costs import Meter
 from okla_assets.steps.batches import (
     Outputs,
     PhotoWork,
@@ -22,6 +21,7 @@ from okla_assets.steps.batches import (
     joined,
     run_batches,
 )
+from okla_assets.steps.costs import Meter
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn

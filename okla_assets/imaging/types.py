@@ -14,6 +14,9 @@ Rgba = npt.NDArray[np.uint8]
 Alpha = npt.NDArray[np.float32]
 """A matte, (H, W), 0 background to 1 vehicle."""
 
+Floats = npt.NDArray[np.float32]
+"""Real numbers of any shape; the function that takes or returns them gives it."""
+
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the picture it belongs to."""
 

@@ -32,8 +32,8 @@ class VehicleRunner:
     """Runs `vehicle_media` on a profile's resources; `definitions` builds or returns them."""
 
     definitions: Callable[[], dg.Definitions]
-    recipe: Callable[[], str]
-    """Digest of the code and models it would use; see `recipe.py`."""
+    fingerprint: Callable[[], str]
+    """Of the code and models it would use; see `Pipeline`."""
 
     def run(
         self,

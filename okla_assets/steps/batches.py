@@ -8,15 +8,15 @@ other, in the same order.
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 from okla_assets.steps.costs import Laps, Meter
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.tables import FailedPhoto, PhotoRow
+from okla_assets.tables import FailedPhoto, PhotoRow, Table
 from resources.ahead import work_ahead
 from resources.models.onnx import usable_cores
 from resources.progress import Progress
@@ -97,9 +97,7 @@ def run_batches(
             if isinstance(result, _Failed):
                 log.warning("%s: %s failed", title, photo.name, exc_info=result.error)
                 # Its traceback holds the picture: only the first, which may be raised, keeps it.
-                errors[photo.digest] = (
-                    result.error.with_traceback(None) if errors else result.error
-                )
+                errors[photo.digest] = result.error.with_traceback(None) if errors else result.error
             else:
                 entries[photo.digest] = result
             for twin in twins[photo.digest]:
@@ -126,11 +124,6 @@ def run_batches(
         seconds=sum(entry.seconds for entry in entries.values()),
         gpu_seconds=sum(entry.gpu_seconds for entry in entries.values()),
     )
-
-
-def ask_nothing(prepared: Sequence[T]) -> Sequence[T]:
-    """The `ask` of a step without a model: what was prepared is the answer."""
-    return prepared
 
 
 def batch_size(models: Iterable[object]) -> int:
@@ -258,7 +251,7 @@ class _Loop(Generic[RowT]):
         return entry
 
 
-Results = Iterator[tuple[Photo[RowT], T]]
+Results = Generator[tuple[Photo[RowT], T], None, None]
 
 
 def _result(future: Future[T]) -> T | _Failed:
@@ -282,6 +275,60 @@ def photo_errors() -> tuple[type[Exception], ...]:
     if ort := sys.modules.get("onnxruntime.capi.onnxruntime_pybind11_state"):
         kinds += [ort.Fail, ort.InvalidArgument, ort.RuntimeException, ort.EPFail]
     return tuple(kinds)
+
+
+class PictureFailed(Exception):
+    """A photo, or a frame of the turn, on which a step failed that makes one thing of many."""
+
+    def __init__(self, kind: Literal["photo", "frame"], number: int, error: Exception) -> None:
+        super().__init__(f"{kind} {number}: {error}")
+        self.picture = kind, number
+        self.error = error
+
+
+@contextmanager
+def blame(kind: Literal["photo", "frame"], number: int) -> Iterator[None]:
+    """Names the picture whose pixels are worked on inside; raises PictureFailed."""
+    try:
+        yield
+    except photo_errors() as error:
+        raise PictureFailed(kind, number, error) from error
+
+
+Pictures = frozenset[tuple[str, int]]
+"""Kind and number of pictures."""
+
+
+def without_failing(title: str, attempt: Callable[[Pictures], T]) -> tuple[T, list[PictureFailed]]:
+    """What `attempt` makes without the pictures on which it failed before; and those.
+
+    It gets the pictures to leave out, and raises PictureFailed for the next one.
+    """
+    failures: list[PictureFailed] = []
+    while True:
+        try:
+            return attempt(frozenset(f.picture for f in failures)), failures
+        except PictureFailed as failure:
+            if failure.picture in {f.picture for f in failures}:
+                raise  # it was left out, and is not at fault
+            log.warning("%s: %s", title, failure, exc_info=failure)
+            failures.append(failure.with_traceback(None))
+
+
+TableT = TypeVar("TableT", bound=Table)
+
+
+def with_failures(table: TableT, title: str, failures: Iterable[PictureFailed]) -> TableT:
+    """The table, which names these pictures in `failed` and `turn_problem`."""
+    photos, frames = [*table.failed], []
+    for failure in failures:
+        kind, number = failure.picture
+        if kind == "photo":
+            photos.append(failed_photo(number, title, failure.error))
+        else:
+            frames.append(f"moment {number}: {short_message(failure.error)}")
+    problem = f"{title} failed on {'; '.join(frames)}" if frames else None
+    return table.model_copy(update={"failed": tuple(photos), "turn_problem": problem})
 
 
 def failed_photo(number: int, step: str, error: Exception) -> FailedPhoto:

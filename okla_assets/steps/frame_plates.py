@@ -12,8 +12,8 @@ from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Rgb
-from okla_assets.steps.costs import Meter
 from okla_assets.steps.batches import Outputs, batch_size, in_batches
+from okla_assets.steps.costs import Meter
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates

@@ -11,11 +11,11 @@ from typing import Any, TypeVar, get_args
 import dagster as dg
 from pydantic import BaseModel
 
-from okla_assets.contract import ListingPhoto
 from okla_assets import keys
+from okla_assets.contract import ListingPhoto
 from okla_assets.digests import digest_of
-from okla_assets.steps.pictures import read_picture
 from okla_assets.imaging.types import Category
+from okla_assets.steps.pictures import read_picture
 from okla_assets.tables import (
     Classification,
     CloseUp,

@@ -10,6 +10,8 @@ from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.types import Category
 from okla_assets.options import PictureOptions, StudioOptions, hotspot_problems, read_options
 from okla_assets.tables import (
@@ -75,6 +77,7 @@ class Vehicle:
                 source_sha256=digest,
                 width=2 * picture.shape[1],
                 height=2 * picture.shape[0],
+                working_width=picture.shape[1],
                 format="JPEG",
                 notes=(),
                 digest=digest,
@@ -82,7 +85,6 @@ class Vehicle:
                 perceptual_hash="0" * 64,
                 duplicate_of=None,
                 exact_duplicate=False,
-                seconds=0,
             )
         )
         self.masks.append(
@@ -95,7 +97,6 @@ class Vehicle:
                     "matte_key": matte_key,
                     "agreement": None,
                     "digest": digest,
-                    "seconds": 0,
                 }
             )
         )
@@ -109,12 +110,9 @@ class Vehicle:
                 side=None,
                 azimuth_deg=0 if category == "exterior" else None,
                 quality=Quality(score=80, issues=()),
-                seconds=0,
             )
         )
-        self.plates.append(
-            PhotoPlates(number=number, plates=(), masked_key=copy, digest=digest, seconds=0)
-        )
+        self.plates.append(PhotoPlates(number=number, plates=(), masked_key=copy, digest=digest))
         self.composites.append(
             Composite(
                 number=number,
@@ -127,16 +125,15 @@ class Vehicle:
                 source_box=(0, 0, 1, 1),  # of studio pictures, `run` says
                 plates_checked=True,
                 withheld=withheld,
-                seconds=0,
             )
         )
 
     def turn_of(self, number: int) -> None:
         """A spin of two frames, the second one made of this photo."""
         picture, alpha = vehicle()
-        placement = studio.place(studio.extent(alpha), 720, 4 / 3)
+        placement = place(extent(alpha), 720, 4 / 3, WHITE_STUDIO)
         blank = np.full((placement.height, placement.width, 3), 230, np.uint8)
-        made = studio.compose(picture, alpha, placement, None)
+        made = studio.compose(picture, alpha, placement, WHITE_STUDIO, None)
         frames = []
         for position, (source, pixels) in enumerate(((99, blank), (number, made))):
             key = keys.spin_frame(VEHICLE, position + 1)
@@ -149,7 +146,6 @@ class Vehicle:
             height=placement.height,
             gaps=(180, 180),
             reason=None,
-            seconds=0,
         )
 
     def _put(self, row: Composite) -> Composite:
@@ -157,7 +153,7 @@ class Vehicle:
         if row.treatment != "studio":
             return row
         picture, alpha = vehicle()
-        placement = studio.place(studio.extent(alpha), self.options.max_width, 4 / 3)
+        placement = place(extent(alpha), self.options.max_width, 4 / 3, WHITE_STUDIO)
         return row.model_copy(update={"source_box": placement.box_of(picture)})
 
     def run(self) -> tuple[Hotspots, int]:
@@ -167,7 +163,7 @@ class Vehicle:
             raw_photos=RawPhotos(
                 vehicle_id=VEHICLE,
                 options=self.options,
-                options_problems=(),
+                problems=(),
                 photos=tuple(self.photos),
                 refused=(),
             ),
@@ -190,10 +186,10 @@ class Vehicle:
 
 def on_finished(x: float, y: float) -> tuple[float, float]:
     """Where a point of the made vehicle's photo, in pixels, lies on its finished picture."""
-    place = studio.place(studio.extent(vehicle()[1]), 1600, 4 / 3)
+    on_canvas = place(extent(vehicle()[1]), 1600, 4 / 3, WHITE_STUDIO)
     return (
-        (x * place.scale + place.left) / place.width,
-        (y * place.scale + place.top) / place.height,
+        (x * on_canvas.scale + on_canvas.left) / on_canvas.width,
+        (y * on_canvas.scale + on_canvas.top) / on_canvas.height,
     )
 
 

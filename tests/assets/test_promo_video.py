@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from okla_assets import keys
 from okla_assets.assets.promo_video import promo_video
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.options import StudioOptions
 from okla_assets.tables import (
     Classification,
@@ -65,7 +65,7 @@ SEAT = Shown("interior", status="no_vehicle")
 
 def picture_of(shown: Shown, number: int) -> bytes:
     if shown.category == "exterior":
-        scene = cv2.convertScaleAbs(studio.white_studio(400, 300))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(400, 300))
         cv2.ellipse(scene, (200, 190), (150, 55), 0, 0, 360, (200, 60 + 20 * number, 30), -1)
         return codec.encode_jpeg(np.asarray(scene, np.uint8))
     noise = np.random.default_rng(number).integers(0, 255, (12, 16, 3), np.uint8)
@@ -117,33 +117,33 @@ class Run:
             rows.append((
                 Photo(
                     number=number, source_key=keys.raw_photos(VEHICLE) + f"{number}.jpg",
-                    source_sha256="0" * 64, width=400, height=300, format="JPEG", notes=(),
+                    source_sha256="0" * 64, width=400, height=300, working_width=400,
+                    format="JPEG", notes=(),
                     digest="d" * 64, work_key="private", perceptual_hash="0",
-                    duplicate_of=shown.duplicate_of, exact_duplicate=False, seconds=0,
+                    duplicate_of=shown.duplicate_of, exact_duplicate=False,
                 ),
                 Mask.model_validate({
                     "number": number, "status": shown.status, "vehicle_score": None,
                     "vehicle_box": None if shown.status == "no_vehicle" else (50, 100, 300, 110),
-                    "matte_key": None, "agreement": None, "digest": "e" * 64, "seconds": 0,
+                    "matte_key": None, "agreement": None, "digest": "e" * 64,
                 }),
                 Classification.model_validate({
                     **dict.fromkeys(("angle_confidence", "side", "azimuth_deg")),
                     "number": number, "category": shown.category, "category_confidence": 0.99,
                     "angle": shown.angle, "quality": Quality(score=shown.quality, issues=()),
-                    "seconds": 0,
                 }),
                 Composite(
                     number=number, treatment="studio" if plain else "enhanced", reason=None,
                     processed_key=None if shown.withheld else key,
                     thumbnail_key=None if shown.withheld else key, mask_key=None,
                     before_key=None, source_box=(0, 0, 1, 1), plates_checked=True,
-                    withheld=shown.withheld, seconds=0,
+                    withheld=shown.withheld,
                 ),
             ))  # fmt: skip
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
         return {
             "raw_photos": RawPhotos(
-                vehicle_id=VEHICLE, options=options, options_problems=(), photos=columns[0],
+                vehicle_id=VEHICLE, options=options, problems=(), photos=columns[0],
                 refused=(),
             ),
             "masks": Masks(rows=columns[1]),
@@ -225,13 +225,13 @@ def test_a_turn_becomes_a_shot(run: Run) -> None:
     frames = []
     for i in range(12):
         key = keys.spin_frame(VEHICLE, i + 1)
-        scene = cv2.convertScaleAbs(studio.white_studio(320, 240))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(320, 240))
         cv2.ellipse(scene, (160, 150), (60 + 5 * i, 40), 0, 0, 360, (30, 40, 200), -1)
         run.store.put(key, codec.encode_jpeg(np.asarray(scene, np.uint8)))
         frames.append(SpinFrame(key=key, azimuth_deg=30 * i, source=i))
     spin = SpinFrames(
         made_from="video", frames=tuple(frames), width=320, height=240, gaps=(30.0,) * 12,
-        reason=None, seconds=0,
+        reason=None,
     )  # fmt: skip
     without, _ = run(FRONT_QUARTER, SEAT)
     still = run.store.get(keys.promo(VEHICLE))

@@ -1,6 +1,7 @@
 """The 360 set as it is published: from a video or from photos, steady, and made once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.imaging.types import Floats
 from okla_assets.tables import LicensePlates, SpinFrames
 from tests import clips
-from tests.fakes import VEHICLE, FakePlates, Pipeline, yellow
+from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key, yellow
 from tests.pictures import jpeg
 
 AROUND = [float(a) for a in range(0, 360, 10)]
@@ -161,3 +165,19 @@ def test_options_reach_every_frame(turning: Pipeline, tmp_path: Path) -> None:
     assert (spin.width, spin.height) == (400, 225)
     floor = [picture[-20:].mean() for picture in pictures(turning)]
     assert max(floor) - min(floor) < 1  # nothing falls on it
+
+
+def test_the_scene_of_the_option_is_behind_photos_and_frames(
+    turning: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def night(width: int, height: int, horizon: float) -> Floats:
+        return np.full((height, width, 3), 20, np.float32)
+
+    monkeypatch.setitem(SCENES, "white_studio", replace(WHITE_STUDIO, paint=night, wheel_line=0.7))
+    film(turning, tmp_path, AROUND)
+    (photo,) = turning.run().listing.photos
+    finished = codec.decode_trusted(turning.store.get(finished_key(photo)))
+    frames = pictures(turning)
+    assert all(picture[:20, :20].max() < 30 for picture in (finished, *frames))
+    grounds = [ground / len(frames[0]) for _, ground in car_boxes(frames)]
+    assert np.mean(grounds) == pytest.approx(0.7, abs=0.02)

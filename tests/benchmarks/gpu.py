@@ -280,9 +280,11 @@ class Pipeline:
 
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
-        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.imaging.photo import codec, enhance, quality
         from okla_assets.imaging.studio import studio
+        from okla_assets.imaging.studio.placement import extent, place
+        from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+        from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
         from okla_assets.steps.plate_masking import Masking, masked_copy
         from resources.models.fused_matte import crop_of
@@ -317,8 +319,8 @@ class Pipeline:
             alpha = studio.as_alpha(codec.decode_gray(stored))
             photo = enhance.enhance(photo, alpha)
         with stage("studio"):
-            placement = studio.place(studio.extent(alpha), SIZE[0], 4 / 3)
-            picture = studio.compose(photo, alpha, placement, 0.75)
+            placement = place(extent(alpha), SIZE[0], 4 / 3, WHITE_STUDIO)
+            picture = studio.compose(photo, alpha, placement, WHITE_STUDIO, 0.75)
         with stage("leak search"):
             look_for_plates(self._plates, picture, scene.box)
             shown = SearchRegion(scene.quads, [scene.box])

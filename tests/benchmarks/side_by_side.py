@@ -32,6 +32,8 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     from okla_assets.imaging.matte import cutout
     from okla_assets.imaging.photo import codec, enhance, quality
     from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.studio.placement import extent, place
+    from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
     from okla_assets.options import StudioOptions
     from resources.models import onnx
     from resources.profiles import resources_for
@@ -59,7 +61,7 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     options = StudioOptions()
 
     def finish(data: bytes) -> bytes:
-        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
+        from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
 
         photo = decoder.decode(data, WORKING_SIDE).rgb
         quality.perceptual_hash(photo)
@@ -77,8 +79,8 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         quality.quality(photo, width, height, box)
         alpha = studio.as_alpha(codec.decode_gray(stored))
         better = enhance.enhance(photo, alpha)
-        placement = studio.place(studio.extent(alpha), options.max_width, 4 / 3)
-        picture = studio.compose(better, alpha, placement, options.shadow_opacity)
+        placement = place(extent(alpha), options.max_width, 4 / 3, WHITE_STUDIO)
+        picture = studio.compose(better, alpha, placement, WHITE_STUDIO, options.shadow_opacity)
         codec.encode_jpeg(codec.fit_within(picture, 400), 82)
         return codec.encode_jpeg(picture, options.output_quality)
 

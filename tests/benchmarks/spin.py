@@ -95,6 +95,8 @@ def steadiness(store: LocalMediaStore) -> tuple[float, float]:
     """
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.studio.placement import extent
+    from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
     from okla_assets.imaging.turn import spin
 
     def table(name: str) -> bytes:
@@ -108,12 +110,16 @@ def steadiness(store: LocalMediaStore) -> tuple[float, float]:
     ]
     aspect = made.width / made.height
     canvas = spin.steady(
-        [spin.stand_of(a) for a in alphas], [f.azimuth_deg for f in made.frames], 1280, aspect
+        [spin.stand_of(a) for a in alphas],
+        [f.azimuth_deg for f in made.frames],
+        1280,
+        aspect,
+        WHITE_STUDIO,
     )
     boxes = []
     for alpha, move in zip(alphas, canvas.moves, strict=True):
         moved = spin.moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)
-        box = studio.extent(np.asarray(moved, np.float32))
+        box = extent(np.asarray(moved, np.float32))
         boxes.append(((box.x0 + box.x1) / 2, box.y1))
     places = np.array(boxes)
     off = np.abs(places - (np.roll(places, 1, axis=0) + np.roll(places, -1, axis=0)) / 2)

@@ -21,12 +21,12 @@ from okla_assets.cli.process import (
 )
 from okla_assets.options import merge_options, save_options
 from okla_assets.runtime.instance import MALLOC, open_instance
+from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
 from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
-from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from sensors.uploads import uploads
 from tests import clips, pictures
 from tests.fakes import (

@@ -13,6 +13,8 @@ from okla_assets.imaging import hotspots
 from okla_assets.imaging.hotspots import LocatedCloseUp
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 
 Rgb = npt.NDArray[np.uint8]
 Alpha = npt.NDArray[np.float32]
@@ -175,8 +177,8 @@ def test_two_places_on_one_view_make_all_views_worthless() -> None:
 
 def test_a_point_is_carried_to_the_frame_made_of_the_photo() -> None:
     picture, alpha = vehicle()
-    placement = studio.place(studio.extent(alpha), 960, 4 / 3)
-    frame = studio.compose(picture, alpha, placement, 0.7)
+    placement = place(extent(alpha), 960, 4 / 3, WHITE_STUDIO)
+    frame = studio.compose(picture, alpha, placement, WHITE_STUDIO, 0.7)
     photo = hotspots.view_features(picture, alpha)
     point = hotspots.carry(0.4, 0.5, photo, hotspots.frame_features(frame))
     assert point is not None

@@ -15,6 +15,7 @@ from okla_assets.imaging.promo import text as words
 from okla_assets.imaging.promo.frames import Frame, Layer, Stage, from_rgb, layer
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Look, Shows, Timeline
+from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.types import Rgba
 
 Colour = tuple[int, int, int]
@@ -114,10 +115,11 @@ def stage(
     size: tuple[int, int],
     load: Callable[[str], npt.NDArray[np.uint8]],
     spin: Sequence[tuple[str, float]],
+    scene: Scene,
 ) -> Stage:
-    """All that `promo_frames.frames` needs."""
+    """All that `frames.frames` needs; `scene` is that of the spin's pictures."""
     written = layers(timeline, given, fonts, style, size)
-    return Stage(size, load, spin, card(size, style), colour(style.card_edge), written)
+    return Stage(size, load, spin, scene, card(size, style), colour(style.card_edge), written)
 
 
 def layers(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging.promo import moves as moves
 from okla_assets.imaging.promo.timeline import Picture, Shot, Timeline
+from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.types import Rgb
 
 Plane = npt.NDArray[np.uint8]
@@ -439,6 +440,7 @@ def _grid(width: int, height: int) -> tuple[Flow, Flow]:
 class Stage:
     """What the frames are made from: pictures by key, the turn (keys and gaps), card and layers.
 
+    `scene` is the studio scene of the turn's pictures.
     `card` is the background of the opening and closing card, `edge` the colour that dips go
     through, `layers` what is drawn over the shot of that position.
     """
@@ -446,6 +448,7 @@ class Stage:
     size: tuple[int, int]
     load: Callable[[str], Rgb]
     spin: Sequence[tuple[str, float]]
+    scene: Scene
     card: Frame
     edge: tuple[int, int, int]
     layers: Sequence[Sequence[Layer]]
@@ -526,7 +529,7 @@ def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
     """The turn, once around; what lies beyond its pictures goes on as their border is."""
     assert shot.move is not None
     turn = SpinSequence(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
-    car = Picture("spin", "exterior", car=moves.SPIN_PLACE, plain=True)
+    car = Picture("spin", "exterior", car=moves.spin_place(stage.scene), plain=True)
     way = moves.path(car, shot.move, turn.size, stage.size, False)
 
     def paint(index: int) -> Frame:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.promo.timeline import Framing, Move, Picture
-from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.scene import Scene
 
 MARGIN = 0.035
 """Share of the frame, on each side, that a whole vehicle keeps free."""
@@ -31,23 +31,26 @@ SLACK = 0.02
 """A detector's box is a little off the matte's: this share of the picture is added around."""
 
 
-def studio_place(width: float, height: float, aspect: float) -> tuple[float, float, float, float]:
-    """Where `studio.place` puts a vehicle of this width and height on a picture of this aspect.
+def studio_place(
+    width: float, height: float, aspect: float, scene: Scene
+) -> tuple[float, float, float, float]:
+    """Where `placement.place` puts a vehicle of this width and height on a picture of this aspect.
 
     As shares of the picture (x, y, w, h), a little generous.
     """
-    per_pixel = min(studio.VEHICLE_HEIGHT / aspect / height, studio.WIDEST / width)
+    per_pixel = scene.scale(width, height, aspect)
     w, h = width * per_pixel, height * per_pixel * aspect
-    return (0.5 - w / 2 - SLACK, studio.WHEEL_LINE - h - SLACK, w + 2 * SLACK, h + 2 * SLACK)
+    return (0.5 - w / 2 - SLACK, scene.wheel_line - h - SLACK, w + 2 * SLACK, h + 2 * SLACK)
 
 
-SPIN_PLACE = (
-    0.5 - studio.WIDEST / 2,
-    studio.WHEEL_LINE - studio.VEHICLE_HEIGHT - 0.08,
-    studio.WIDEST,
-    studio.VEHICLE_HEIGHT + 0.13,
-)
-"""The same for a turn, whose vehicle grows and shrinks a little as its ends come near."""
+def spin_place(scene: Scene) -> tuple[float, float, float, float]:
+    """The same for a spin, whose vehicle changes its size a little as its ends come near."""
+    return (
+        0.5 - scene.widest / 2,
+        scene.wheel_line - scene.vehicle_height - 0.08,
+        scene.widest,
+        scene.vehicle_height + 0.13,
+    )
 
 
 @dataclass(frozen=True)

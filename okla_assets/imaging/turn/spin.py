@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import MOST_UPSCALE, SMALLEST_WIDTH, Placement
+from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
 from okla_assets.imaging.types import Alpha, Rgb
 
@@ -70,7 +72,7 @@ class Steady:
 
 
 def stand_of(alpha: Alpha) -> Stand:
-    """Where the solid part of a matte stands, as `studio.extent` but between the pixels.
+    """Where the solid part of a matte stands, as `placement.extent` but between the pixels.
 
     Raises ValueError on an empty matte.
     """
@@ -138,6 +140,7 @@ def steady(
     azimuths: Sequence[float],
     max_width: int,
     aspect: float,
+    scene: Scene,
     smooth: bool = True,
 ) -> Steady:
     """One canvas for the whole turn, and each picture's place on it.
@@ -153,17 +156,17 @@ def steady(
     if smooth:
         unit = np.exp(_smoothed(np.log(unit), DISTANCE_SIGMA))
         depth = _smoothed(depth, GROUND_SIGMA)
-    # In units of the canvas width, as in studio.place:
+    # In units of the canvas width, as in `Scene.scale`:
     size = min(
-        studio.VEHICLE_HEIGHT / aspect / float(np.median(heights / unit)),
-        studio.WIDEST / float((widths / unit).max()),
-        (studio.WHEEL_LINE - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
+        scene.vehicle_height / aspect / float(np.median(heights / unit)),
+        scene.widest / float((widths / unit).max()),
+        (scene.wheel_line - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
     )
-    largest = studio.MOST_UPSCALE / float((size / unit).max())
-    width = min(WIDEST_CANVAS, max_width, max(studio.SMALLEST_WIDTH, round(largest)))
+    largest = MOST_UPSCALE / float((size / unit).max())
+    width = min(WIDEST_CANVAS, max_width, max(SMALLEST_WIDTH, round(largest)))
     width -= width % 2
     height = round(width / aspect)
-    ground = studio.WHEEL_LINE * height + size * width * DEPTH_SHARE * (depth - depth.mean())
+    ground = scene.wheel_line * height + size * width * DEPTH_SHARE * (depth - depth.mean())
     moves = []
     for stand, its_unit, its_ground in zip(stands, unit, ground, strict=True):
         scale = size * width / float(its_unit)
@@ -209,15 +212,16 @@ def finish(
     alpha: Alpha,
     canvas: Steady,
     position: int,
+    scene: Scene,
     shadow_opacity: float | None,
 ) -> Rgb:
     """The picture's vehicle in the studio, at its place in the turn."""
     move = canvas.moves[position]
     moved = moved_to(picture, move, canvas.width, canvas.height, cv2.INTER_CUBIC)
     matte = moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)
-    as_is = studio.Placement(canvas.width, canvas.height, 1.0, 0, 0)
+    as_is = Placement(canvas.width, canvas.height, 1.0, 0, 0)
     return studio.compose(
-        np.asarray(moved, np.uint8), np.asarray(matte, np.float32), as_is, shadow_opacity
+        np.asarray(moved, np.uint8), np.asarray(matte, np.float32), as_is, scene, shadow_opacity
     )
 
 

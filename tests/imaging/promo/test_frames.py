@@ -12,6 +12,7 @@ from okla_assets.imaging.promo import frames as fr
 from okla_assets.imaging.promo.moves import Window, path
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Picture, load_template, plan
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 
 SIZE = (320, 180)
 TEMPLATE = load_template()
@@ -140,7 +141,14 @@ def test_a_whole_clip_is_drawn_without_a_jump() -> None:
     timeline = plan(TEMPLATE, shown, 10, SIZE, has_spin=True)
     turn = [("spin", 10.0)] * 12
     stage = cards.stage(
-        timeline, cards.Words(), Fonts(()), TEMPLATE.look, SIZE, pictures.__getitem__, turn
+        timeline,
+        cards.Words(),
+        Fonts(()),
+        TEMPLATE.look,
+        SIZE,
+        pictures.__getitem__,
+        turn,
+        WHITE_STUDIO,
     )
     drawn = [frame.copy() for frame in fr.frames(timeline, stage)]
     assert len(drawn) == timeline.frames

@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from tests.imaging.scenes import PAINT, STREET, car_alpha, photo_of
 
-WIDTH, HEIGHT = 1600, 1200
-ASPECT = 4 / 3
+WIDTH, ASPECT = 1600, 4 / 3
 
 
 def finished(scale: float = 1.0, shift: int = 0, opacity: float | None = 0.75) -> np.ndarray:
     alpha = car_alpha() if scale == 1 else _scaled(scale)
     alpha = np.roll(alpha, shift, axis=1)
-    placement = studio.place(studio.extent(alpha), WIDTH, ASPECT)
-    return studio.compose(photo_of(alpha), alpha, placement, opacity)
+    placement = place(extent(alpha), WIDTH, ASPECT, WHITE_STUDIO)
+    return studio.compose(photo_of(alpha), alpha, placement, WHITE_STUDIO, opacity)
 
 
 def _scaled(scale: float) -> np.ndarray:
@@ -34,22 +35,10 @@ def test_scale_wheel_line_and_middle_are_the_same_across_a_set(scale: float, shi
     picture = finished(scale, shift)
     height, width = picture.shape[:2]
     top, bottom, left, right = paint_rows_and_columns(picture)
-    assert bottom / height == pytest.approx(studio.WHEEL_LINE, abs=0.005)
+    assert bottom / height == pytest.approx(WHITE_STUDIO.wheel_line, abs=0.005)
     assert (left + right) / 2 / width == pytest.approx(0.5, abs=0.003)
-    expected = min(studio.VEHICLE_HEIGHT, studio.WIDEST * ASPECT * 200 / 500)
+    expected = min(WHITE_STUDIO.vehicle_height, WHITE_STUDIO.widest * ASPECT * 200 / 500)
     assert (bottom - top) / height == pytest.approx(expected, abs=0.007)
-
-
-def test_a_long_vehicle_is_made_to_fit() -> None:
-    placement = studio.place(studio.Extent(0, 100, 1999, 299), WIDTH, ASPECT)
-    assert placement.scale * 2000 == pytest.approx(studio.WIDEST * placement.width, rel=0.01)
-
-
-def test_a_small_photo_is_not_blown_up() -> None:
-    placement = studio.place(studio.Extent(50, 50, 349, 199), WIDTH, ASPECT)
-    assert placement.scale <= studio.MOST_UPSCALE + 0.01
-    assert studio.SMALLEST_WIDTH <= placement.width < WIDTH
-    assert placement.width / placement.height == pytest.approx(ASPECT, rel=0.01)
 
 
 def test_nothing_of_the_old_street_is_left() -> None:
@@ -71,25 +60,3 @@ def test_the_shadow_darkens_the_floor_under_the_car_and_nothing_far_from_it() ->
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert (finished() == finished()).all()
-
-
-def test_the_scene_has_no_bands_and_is_light() -> None:
-    scene = studio.white_studio(WIDTH, HEIGHT)
-    assert scene.min() > 190
-    assert scene.max() <= 256
-    rows = np.rint(scene[:, WIDTH // 2, 1])
-    assert np.abs(np.diff(rows)).max() <= 3  # no step where wall meets floor
-    wall = np.rint(scene[100:500, :200, 1])
-    assert len(np.unique(wall[200])) > 1  # noise breaks flat runs
-
-
-def test_an_empty_matte_has_no_extent() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        studio.extent(np.zeros((10, 10), np.float32))
-
-
-def test_an_antenna_does_not_change_the_scale() -> None:
-    alpha = car_alpha()
-    with_antenna = alpha.copy()
-    with_antenna[120:220, 400:402] = 1
-    assert studio.extent(with_antenna) == studio.extent(alpha)

@@ -1,0 +1,86 @@
+"""Where a vehicle's photo goes on the canvas of a studio scene.
+
+Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.types import Alpha, Rgb
+
+# Photos smaller than the canvas are not enlarged beyond this: the canvas shrinks instead, down to
+# what a gallery can still show.
+MOST_UPSCALE = 1.5
+SMALLEST_WIDTH = 480
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Canvas size, the factor on the photo's pixels, and where the photo's origin lands."""
+
+    width: int
+    height: int
+    scale: float
+    left: int
+    top: int
+
+    def box_of(self, photo: Rgb) -> tuple[float, float, float, float]:
+        """Where the whole photo lies on the canvas: x, y, w, h in shares of the canvas's size."""
+        height, width = photo.shape[:2]
+        return (
+            round(self.left / self.width, 5),
+            round(self.top / self.height, 5),
+            round(width * self.scale / self.width, 5),
+            round(height * self.scale / self.height, 5),
+        )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The solid part of a matte: first and last column and row (inclusive, pixels)."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        return self.x1 - self.x0 + 1
+
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0 + 1
+
+
+def extent(alpha: Alpha) -> Extent:
+    """Where the matte is solid; a stray pixel or an antenna's tip does not count.
+
+    Raises ValueError on an empty matte.
+    """
+    solid = alpha > 0.5
+    columns, rows = solid.sum(axis=0), solid.sum(axis=1)
+    if not columns.any():
+        raise ValueError("the matte is empty")
+    xs = np.flatnonzero(columns >= max(2, 0.01 * columns.max()))
+    ys = np.flatnonzero(rows >= max(2, 0.015 * rows.max()))
+    return Extent(int(xs[0]), int(ys[0]), int(xs[-1]), int(ys[-1]))
+
+
+def place(vehicle: Extent, max_width: int, aspect: float, scene: Scene) -> Placement:
+    """Where a photo goes so that its vehicle has the set's height and stands on the wheel line.
+
+    `aspect` is the canvas's width by its height.
+    """
+    per_pixel = scene.scale(vehicle.width, vehicle.height, aspect)
+    width = min(max_width, max(SMALLEST_WIDTH, round(MOST_UPSCALE / per_pixel)))
+    width -= width % 2
+    height = round(width / aspect)
+    scale = per_pixel * width
+    centre = (vehicle.x0 + vehicle.x1 + 1) / 2 * scale
+    bottom = (vehicle.y1 + 1) * scale
+    return Placement(
+        width, height, scale, round(width / 2 - centre), round(scene.wheel_line * height - bottom)
+    )
