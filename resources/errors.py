@@ -11,15 +11,3 @@ class TransientError(Exception):
 
 class BrokenSetup(Exception):
     """The installation cannot work until a person acts: stop; the message says what to do."""
-
-
-class PhotoFailed(BadInput):
-    """One photo of a batch cannot be worked on; the others can, asked again without it.
-
-    `index` is its place in the batch that was asked for, `reason` one sentence.
-    """
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"photo {index + 1} of the batch cannot be worked on: {reason}")
-        self.index = index
-        self.reason = reason

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resources import weights as catalogue
-from resources.errors import BrokenSetup, PhotoFailed
+from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
 from resources.weights import PickleRefused, WeightsMissing
 
@@ -296,10 +296,10 @@ def in_batches(
     With `fill` a short batch is filled up with its last item: a compiled network takes a minute for
     each size that it has not seen.
 
-    A batch too large for the device's memory is halved, and what was learned holds for the rest of
-    the call; a single item too large raises `BrokenSetup` with what `describe` says of it. Where a
-    batch fails otherwise its items are run one by one, and the first that fails alone raises
-    `PhotoFailed`, so that one bad photo is known by name and the others can be asked again.
+    A batch too large for the device's memory is halved, and the smaller size holds for the rest of
+    the call; a single item too large raises `MemoryError` with what `describe` says of it. Any
+    other error is raised as it is: whoever has the photos asks about each alone and so finds the
+    one that is at fault.
     """
     torch = need("torch")
     results: list[ResultT] = []
@@ -309,42 +309,18 @@ def in_batches(
         filling = [batch[-1]] * (size - len(batch)) if fill else []
         try:
             results += run([*batch, *filling])[: len(batch)]
-        except torch.cuda.OutOfMemoryError as error:
-            if size == 1 or (len(batch) == 1 and not fill):
-                raise BrokenSetup(
-                    f"the device has too little memory for one photo ({describe(batch[0])}): "
-                    "close what else uses it, or choose a smaller model"
-                ) from error
-            size = max(1, (size if fill else len(batch)) // 2)
-        except PhotoFailed as failed:
-            raise PhotoFailed(len(results) + failed.index, failed.reason) from failed
-        except getattr(torch, "AcceleratorError", ()):
-            raise  # the device itself is lost to this process: no photo is to blame
-        except (ValueError, RuntimeError) as error:
-            if len(batch) == 1:
-                index = len(results)
-                raise PhotoFailed(index, f"{describe(batch[0])}: {error}") from error
-            results += _one_by_one(batch, len(results), run, describe)
-        else:
             continue
-        # Outside the handlers: the error's traceback holds the tensors of the failed try.
+        except torch.cuda.OutOfMemoryError:
+            tried = size if fill else len(batch)
+        # Outside the handler: the error's traceback holds the tensors of the failed try.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    return results
-
-
-def _one_by_one(
-    batch: Sequence[ItemT],
-    first: int,
-    run: Callable[[Sequence[ItemT]], Sequence[ResultT]],
-    describe: Callable[[ItemT], str],
-) -> list[ResultT]:
-    results: list[ResultT] = []
-    for item in batch:
-        try:
-            results += in_batches([item], 1, run, describe)
-        except PhotoFailed as failed:
-            raise PhotoFailed(first + len(results), failed.reason) from failed
+        if tried == 1:
+            raise MemoryError(
+                f"the device has too little memory for one photo ({describe(batch[0])}): "
+                "close what else uses it, or choose a smaller model"
+            )
+        size = tried // 2
     return results
 
 
