@@ -1,12 +1,12 @@
-"""The three kinds of error of this project; whoever catches one knows from its kind what to do."""
+"""The project's two kinds of error; whoever catches one knows from its kind what to do.
+
+What may work later, such as a store that does not answer, is a built-in `ConnectionError`: it is
+raised only after the client's own retries.
+"""
 
 
 class BadInput(Exception):
     """What the user gave cannot be used: it is refused by name and everything else goes on."""
-
-
-class TransientError(Exception):
-    """Something outside failed and may well work next time: the step is worth a retry."""
 
 
 class BrokenSetup(Exception):

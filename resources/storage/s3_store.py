@@ -66,20 +66,18 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A bucket, or the part of it under `prefix`.
 
     `endpoint_url` is empty for AWS. `public_url` is where a browser finds the bucket's root, say a
-    CDN; empty means the bucket's own address. `path_style` is chosen by the endpoint unless set.
+    CDN; empty means the bucket's own address.
     """
 
     bucket: str
     prefix: str = ""
     endpoint_url: str = ""
-    region: str = ""
     public_url: str = ""
-    path_style: bool | None = None
     max_attempts: int = 5
 
     @property
-    def place(self) -> str:
-        """The store in a person's words."""
+    def location(self) -> str:
+        """Its address, for messages and `store_for`."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
@@ -203,8 +201,9 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _address(self) -> str:
         endpoint = str(self._client().meta.endpoint_url)
-        by_path = self.path_style or (self.path_style is None and self.endpoint_url != "")
-        if by_path or "." in self.bucket:  # no certificate covers a dot in the host's first part
+        if (
+            self.endpoint_url or "." in self.bucket
+        ):  # no certificate covers a dot in the host's first part
             return f"{endpoint}/{self.bucket}"
         scheme, _, host = endpoint.partition("://")
         return f"{scheme}://{self.bucket}.{host}"
@@ -212,15 +211,13 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _client(self) -> Any:
         from resources.storage.s3_client import client_for
 
-        return client_for(
-            self.endpoint_url, self.region, self.path_style, self.max_attempts, self.place
-        )
+        return client_for(self.endpoint_url, self.max_attempts, self.location)
 
     @contextmanager
     def _errors_named(self, key: str) -> Iterator[None]:
         from resources.storage.s3_client import errors_named
 
-        with errors_named(self.place, key):
+        with errors_named(self.location, key):
             yield
 
     def _full(self, key: str) -> str:
@@ -250,7 +247,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             check_key(key)
         except BadKey:
-            say_left_alone(f"{self.place}/{key}")
+            say_left_alone(f"{self.location}/{key}")
             return False
         return True
 

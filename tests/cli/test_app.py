@@ -234,7 +234,7 @@ def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_started(
     said = okla(*arguments, "--out", "s3://no-such-bucket")
     assert said.code == 1
     assert said.err.strip() == (
-        "error: there is no bucket at s3://no-such-bucket: create it, or correct the media place"
+        "error: there is no bucket at s3://no-such-bucket: create it, or correct the media location"
     )
     assert said.out == ""
     assert not (tmp_path / "media").exists()
