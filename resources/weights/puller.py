@@ -47,14 +47,12 @@ class PullFailed(BrokenSetup):
         self.offline = offline
 
 
-def ensure(
-    names: Sequence[str], progress: Progress = quiet, *, allow_pickle: bool = False
-) -> dict[str, Path]:
+def ensure(names: Sequence[str], progress: Progress = quiet) -> dict[str, Path]:
     """Download what is missing or damaged among `names`, and give the paths of all.
 
     Raises what `pull` raises.
     """
-    return pull(names, progress, allow_pickle=allow_pickle)
+    return pull(names, progress)
 
 
 def pull(
@@ -62,8 +60,6 @@ def pull(
     progress: Progress = quiet,
     force: bool = False,
     source: str | None = None,
-    *,
-    allow_pickle: bool = False,
 ) -> dict[str, Path]:
     """Fetch weights that are not there (with `force` all of `names`) and give their paths.
 
@@ -75,14 +71,14 @@ def pull(
     """
     weights = [find(name) for name in dict.fromkeys(names)]
     given = None if source is None else (_given(source),)
-    job = _Job(progress, force, allow_pickle, {w.name: given or w.sources for w in weights})
+    job = _Job(progress, force, {w.name: given or w.sources for w in weights})
     for weight in weights:
-        refuse_pickle(weight.filename, allow_pickle)
+        refuse_pickle(weight.filename)
         for place in job.sources[weight.name]:
             if place.member or (
                 Path(place.archive).expanduser().is_file() and not is_archive(place.archive)
             ):
-                refuse_pickle(place.member or place.archive, allow_pickle)
+                refuse_pickle(place.member or place.archive)
     groups: dict[str, list[Weight]] = {}
     for weight in weights:
         if job.needs(weight):
@@ -99,16 +95,14 @@ def pull(
 
 @dataclass
 class _Job:
-    """One call of `pull`: what was asked for, and what has been found out on the way."""
+    """One call of `pull` and its state."""
 
     progress: Progress
     force: bool
-    allow_pickle: bool
     sources: Mapping[str, tuple[Source, ...]]
     failed: dict[str, list[str]] = field(default_factory=dict)
-    # Clients that found nobody to talk to, so that nine weights do not wait nine times.
+    # Clients whose registry did not answer, so that nine weights do not wait nine times.
     unreachable: set[str] = field(default_factory=set)
-
     refused: bool = False
 
     def needs(self, weight: Weight) -> bool:
@@ -208,7 +202,7 @@ def _take(
         )
     if weight.sha256 is not None and got != weight.sha256:
         raise SourceError(f"refused: {member} has SHA-256 {got}, expected {weight.sha256}")
-    if not job.allow_pickle and _looks_like_pickle(part):
+    if _looks_like_pickle(part):
         raise SourceError(f"refused: {member} is a pickle or a zip archive, whatever its name says")
     files = {weight.filename: (part, got)}
     for number, path in enumerate(_companions(weight, archive, member)):
