@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.labels import LabelError, LabelledPhoto, read_labels
 from okla_assets.training.samples import FindBox, Report, read_shot
 from resources.errors import BadInput
@@ -22,7 +23,6 @@ from resources.models.clip_views import (
     packaged_prompts,
     probabilities_at,
 )
-from resources.models.view_heads import Floats
 
 FEWEST = 50
 """Labelled photos from which a task's temperature is fitted."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.samples import AngleTargets, Ints, Samples
 from resources.models.view_heads import (
     ANGLES,
@@ -23,7 +24,6 @@ from resources.models.view_heads import (
     SIDES,
     AngleHead,
     CategoryHead,
-    Floats,
     ViewHeads,
     sigmoid,
     silu,

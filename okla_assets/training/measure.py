@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.labels import LabelledPhoto
 from okla_assets.training.samples import CleanLooks, Ints, angle_targets
 from resources.models import tiny_vit
@@ -16,7 +17,6 @@ from resources.models.view_heads import (
     CATEGORIES,
     SIDES,
     AngleHead,
-    Floats,
     Pose,
     ViewHeads,
     decide,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from okla_assets.training.augment import (
     Gray,
     Shot,
@@ -24,7 +24,7 @@ from okla_assets.training.augment import (
 )
 from okla_assets.training.labels import LabelError, LabelledPhoto
 from resources.models import tiny_vit
-from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES, Floats
+from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -93,8 +93,8 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
                     process.wait()
                 if process.returncode:
                     errors.seek(0)
-                    said = errors.read()[-2000:].decode(errors="replace").strip()
-                    raise BrokenSetup(f"ffmpeg could not write the promo video: {said}")
+                    message = errors.read()[-2000:].decode(errors="replace").strip()
+                    raise BrokenSetup(f"ffmpeg could not write the promo video: {message}")
 
     def _arguments(
         self, size: tuple[int, int], music: Music | None, sound: Path | None
@@ -142,17 +142,16 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def loudness(self, samples: "npt.NDArray[np.float32]") -> float:
         """Integrated loudness in LUFS (EBU R 128), as ffmpeg's ebur128 measures it."""
-        command = [_ffmpeg(), "-nostdin", "-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000"]
+        command = [_ffmpeg(), "-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000"]
         command += ["-ac", "2", "-i", "pipe:0", "-af", "ebur128=framelog=quiet", "-f", "null", "-"]
         done = subprocess.run(
-            [c for c in command if c != "-nostdin"],
-            input=samples.astype("<f4").tobytes(), capture_output=True, check=False,
+            command, input=samples.astype("<f4").tobytes(), capture_output=True, check=False,
             timeout=MUSIC_SECONDS,
         )  # fmt: skip
-        said = done.stderr.decode(errors="replace")
-        found = re.findall(r"I:\s+(-?[\d.]+|-inf|nan) LUFS", said)
+        output = done.stderr.decode(errors="replace")
+        found = re.findall(r"I:\s+(-?[\d.]+|-inf|nan) LUFS", output)
         if done.returncode or not found:
-            raise BrokenSetup(f"ffmpeg could not measure loudness: {said[-500:]}")
+            raise BrokenSetup(f"ffmpeg could not measure loudness: {output[-500:]}")
         value = float(found[-1])
         return value if value == value else float("-inf")
 

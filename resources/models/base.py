@@ -15,11 +15,10 @@ from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Si
 
 @dataclass(frozen=True)
 class Detection:
-    """One vehicle found on a photo: box in pixels, score in [0, 1], COCO class name."""
+    """One vehicle found on a photo: box in pixels, score in [0, 1]."""
 
     box: Box
     score: float
-    label: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,6 @@ class View:
     angle: Angle | None = None
     angle_confidence: float | None = None
     side: Side | None = None
-    side_confidence: float | None = None
     azimuth_deg: float | None = None
 
 

@@ -18,7 +18,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.errors import BadInput
 from resources.models.base import ModelInfo, View
 from resources.models.tiny_vit import TinyVitViewClassifier
@@ -41,7 +41,6 @@ from resources.models.view_heads import (
     ANGLES,
     CATEGORIES,
     SIDES,
-    Floats,
     PoseProbabilities,
     softmax,
 )

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
@@ -81,7 +80,7 @@ def crop_of(photo: Rgb, box: Box) -> Crop:
     return Crop(pixels, (x - x0, y - y0, w, h), x0, y0, height, width)
 
 
-def fused(crop: Crop, logits: npt.NDArray[np.float32], saliency: Alpha) -> Matte:
+def fused(crop: Crop, logits: Floats, saliency: Alpha) -> Matte:
     """The matte of a photo from both networks' answers (H, W) on its crop."""
     from okla_assets.imaging.matte import cutout
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import Detection, ModelInfo
 from resources.models.sam2_onnx import MEAN, STD
 from resources.models.torch_models import (
@@ -88,24 +87,18 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _found(
         self,
         photo: Rgb,
-        probabilities: npt.NDArray[np.float32],
-        boxes: npt.NDArray[np.float32],
+        probabilities: Floats,
+        boxes: Floats,
         spans: Sequence[tuple[int, int]],
     ) -> list[Detection]:
         """`probabilities` (N, tokens); `boxes` (N, 4): centre and size in shares of the photo."""
         height, width = photo.shape[:2]
-        by_word = np.stack(
-            [probabilities[:, first:last].max(axis=1) for first, last in spans], axis=1
-        )
-        score, best = by_word.max(axis=1), by_word.argmax(axis=1)
+        score = np.max([probabilities[:, a:b].max(axis=1) for a, b in spans], axis=0)
         keep = score >= self.min_score
         cx, cy, w, h = boxes[keep].T
         placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
         placed = placed * np.array([width, height, width, height], np.float32)
-        labels = [self.words[i] for i in best[keep]]
-        return vehicles_in(
-            placed, score[keep], labels, self.min_score, self.nms_iou, (height, width)
-        )
+        return vehicles_in(placed, score[keep], self.min_score, self.nms_iou, (height, width))
 
 
 def _squashed(photo: Rgb, side: int) -> Rgb:

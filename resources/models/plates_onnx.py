@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
@@ -192,7 +192,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
         return sorted([*closer, *others], key=lambda c: -c.score)
 
 
-def as_quad(corners: npt.NDArray[np.float32]) -> Quad:
+def as_quad(corners: Floats) -> Quad:
     """Corners (4, 2) as plain numbers, rounded to a tenth of a pixel."""
     a, b, c, d = ((round(float(x), 1), round(float(y), 1)) for x, y in corners)
     return a, b, c, d
@@ -216,19 +216,19 @@ def _found(photo: Rgb, candidates: Sequence[Candidate]) -> list[PlateFound]:
     return found
 
 
-def _boxes(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _boxes(rows: Floats) -> Floats:
     """(4, N) of centre x, y, width, height as (N, 4) of x, y, width, height."""
     cx, cy, w, h = rows
     return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
 
 
-def _placed(box: npt.NDArray[np.float32], scale: float, left: float, top: float) -> Box:
+def _placed(box: Floats, scale: float, left: float, top: float) -> Box:
     """A box of the letterboxed picture, on the picture."""
     x, y, w, h = (float(v) for v in box)
     return (x - left) / scale, (y - top) / scale, w / scale, h / scale
 
 
-def _surest(boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> set[int]:
+def _surest(boxes: Floats, scores: Floats) -> set[int]:
     """Index of the best box of each place: drawing the outline of every box costs too much."""
     from okla_assets.imaging.plates import SAME_PLACE, iou
 
@@ -246,10 +246,10 @@ OUTLINE_WIDTH = 160  # pixels that the mask of a plate is drawn in: its own 10 t
 
 
 def _outline(
-    box: npt.NDArray[np.float32],
-    coefficients: npt.NDArray[np.float32],
+    box: Floats,
+    coefficients: Floats,
     prototypes: npt.NDArray[np.float16],
-) -> npt.NDArray[np.float32] | None:
+) -> Floats | None:
     """The plate's quad in pixels of the letterboxed picture, from its mask inside its box."""
     import cv2
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
@@ -48,7 +47,7 @@ LINE_HEIGHT = 48
 LONGEST_LINE = 640
 
 
-def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
+def _line_pixels(strip: Rgb) -> Floats:
     """The strip at the reader's height, as 1x3x48xW in [-1, 1], BGR as it was trained."""
     import cv2
 
@@ -59,7 +58,7 @@ def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _greedy(probabilities: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
+def _greedy(probabilities: Floats, alphabet: Sequence[str]) -> tuple[str, float]:
     """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
     best = probabilities.argmax(axis=1)
     kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
@@ -74,7 +74,7 @@ class _Turn:
         self._alphas: dict[int, Alpha] = {}
         self._salient: dict[int, Alpha] = {}
         self._grey: dict[int, npt.NDArray[np.uint8]] = {}
-        self._distance: dict[int, npt.NDArray[np.float32]] = {}
+        self._distance: dict[int, Floats] = {}
         self._looked: set[int] = set()
         self.agreement: dict[int, float] = {}
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.fused_matte import Crop, crop_of, fused
 from resources.models.onnx import usable_cores
@@ -40,7 +39,7 @@ from resources.models.u2net_onnx import U2NetOnnx
 KINDS = ("sam2", "sam2_video")  # the hub's SAM 2.1 checkpoints call themselves by the second
 CLIP = 32.0  # of the logits that go back in as a prompt
 
-Logits = npt.NDArray[np.float32]
+Logits = Floats
 
 
 class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -17,7 +17,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import ModelInfo, View
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
@@ -32,8 +32,6 @@ from resources.models.view_probabilities import ViewProbabilities
 
 if TYPE_CHECKING:
     import onnxruntime
-
-Floats = npt.NDArray[np.float32]
 
 WEIGHT = "tiny_vit_5m_patch"
 SIDE_PX = 224

@@ -18,10 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Angle, Category, Side
+from okla_assets.imaging.types import Angle, Category, Floats, Side
 from resources.errors import BrokenSetup
-
-Floats = npt.NDArray[np.float32]
 
 CATEGORIES: Final[tuple[Category, ...]] = ("exterior", "interior", "misc")
 ANGLES: Final[tuple[Angle, ...]] = ("front", "front-quarter", "side", "rear-quarter", "rear")
@@ -140,7 +138,6 @@ class Pose:
     angle: Angle
     angle_confidence: float
     side: Side | None
-    side_confidence: float | None
     azimuth_deg: float
 
 
@@ -173,15 +170,12 @@ def _pose(azimuth: Floats, angle: Floats, side: Floats) -> Pose:
             side[0 if left else 1] >= _SURE_OF_SIDE
         )
         named: Side | None = SIDES[0 if left else 1] if clear else None
-        confidence = float(side[0 if left else 1]) if clear else None
     else:
-        left = best_side == 0
-        named, confidence = SIDES[best_side], float(side[best_side])
+        left, named = best_side == 0, SIDES[best_side]
     return Pose(
         angle=ANGLES[best],
         angle_confidence=float(angle[best]),
         side=named,
-        side_confidence=confidence,
         azimuth_deg=(turned if left else 360.0 - turned) % 360.0,
     )
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import View
 from resources.models.view_heads import (
     ANGLES,
@@ -17,7 +17,6 @@ from resources.models.view_heads import (
     BINS,
     BINS_OF_SIDE,
     CATEGORIES,
-    Floats,
     PoseProbabilities,
     decide,
 )
@@ -43,7 +42,6 @@ class ViewProbabilities:
             angle=pose.angle,
             angle_confidence=pose.angle_confidence,
             side=pose.side,
-            side_confidence=pose.side_confidence,
             azimuth_deg=pose.azimuth_deg,
         )
 

@@ -14,7 +14,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo, View
 from resources.models.clip_views import boxed_square
@@ -35,7 +35,6 @@ from resources.models.view_heads import (
     ANGLES,
     CATEGORIES,
     SIDES,
-    Floats,
     PoseProbabilities,
     softmax,
 )

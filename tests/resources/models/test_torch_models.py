@@ -96,9 +96,12 @@ def staged(
     def finish(number: int, view: View) -> tuple[Viewed, dict[str, bytes]]:
         return Viewed(number=number, seconds=0, category=view.category), {}
 
+    def prepare(number: int) -> tuple[Rgb, Box | None]:
+        return photos[number - 1]
+
     jobs = [
-        Staged(n, f"{n}.jpg", digest_of(n), lambda pair=pair: pair, partial(finish, n))
-        for n, pair in enumerate(photos, 1)
+        Staged(n, f"{n}.jpg", digest_of(n), partial(prepare, n), partial(finish, n))
+        for n in range(1, len(photos) + 1)
     ]
     cache = StepCache(store, VEHICLE, "views", Viewed)
     return run_staged("Viewing", jobs, ask, [model], cache, Quiet())
