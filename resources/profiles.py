@@ -24,7 +24,6 @@ class Profile(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def profile_names() -> tuple[str, ...]:
-    """The profiles there are."""
     return tuple(PROFILES)
 
 

@@ -21,7 +21,6 @@ class LogProgress(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Progress as log lines of the run, one a step."""
 
     def step(self, title: str, total: int) -> None:
-        """Logs the step's title and size."""
         dg.get_dagster_logger("okla").info(f"{title}: {total} photos")
 
     def advance(self, what: str) -> None:

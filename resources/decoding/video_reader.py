@@ -106,7 +106,6 @@ class _VideoWorker(WorkerProcess):
 
     @property
     def moments(self) -> tuple[MomentInfo, ...]:
-        """Its sharp moments, in order."""
         return self._moments
 
     def read(self, path: Path, limits: "VideoLimits", seconds: float) -> None:

@@ -64,13 +64,11 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
     def probabilities(
         self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
     ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         temperature = self._asked().temperature
         return [_probabilities(logits, temperature) for logits in self.logits(photos, boxes)]
 
@@ -82,12 +80,10 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights, prompts and settings."""
         where = resolve_device(self.device, self.dtype)
         return f"clip-views:{self._checkpoint().digest}:{self._asked().digest}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("views"),)
 
     def _checkpoint(self) -> Checkpoint:
@@ -149,7 +145,6 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         both = zip(
             self.clip.probabilities(photos, boxes),
             self.heads.probabilities(photos, boxes),
@@ -158,12 +153,10 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [_mean(clip, heads, self.clip_share).view() for clip, heads in both]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         both = f"{self.clip.fingerprint()}:{self.heads.fingerprint()}"
         return f"mean-views:{self.clip_share}:{both}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.clip.models() + self.heads.models()
 
 
@@ -303,7 +296,6 @@ class _Clip:
             return np.asarray(torch.nn.functional.normalize(seen, dim=-1).cpu().numpy())
 
     def logits(self, task: str, features: Floats) -> Floats:
-        """(N, classes)."""
         scale = float(self._model.logit_scale.detach().exp())
         return np.asarray(scale * features @ self._classes[task].T, np.float32)
 

@@ -22,15 +22,12 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         return [self._segment(p, b) for p, b in zip(photos, boxes, strict=True)]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"fused:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.sam2.models() + self.saliency.models()
 
     def _segment(self, photo: Rgb, box: Box) -> Matte:

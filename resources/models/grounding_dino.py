@@ -39,17 +39,14 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 4
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         return in_batches(photos, self.batch, self._detect, size_of)
 
     def fingerprint(self) -> str:
-        """Identifies weights, words and settings."""
         settings = f"{self.words}:{self.side}:{self.min_score}:{self.nms_iou}"
         where = resolve_device(self.device, "float32")
         return f"grounding-dino:{self._checkpoint().digest}:{settings}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("vehicle detector"),)
 
     def _checkpoint(self) -> Checkpoint:

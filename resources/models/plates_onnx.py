@@ -60,18 +60,15 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
         return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 
@@ -100,18 +97,15 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
         return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 
@@ -130,7 +124,6 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         pairs = list(zip(photos, vehicles, strict=True))
         if self.batch == 1 or len(pairs) < 2:
             return [self._detect(photo, boxes) for photo, boxes in pairs]
@@ -138,11 +131,9 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             return list(pool.map(self._detect, *zip(*pairs, strict=True)))
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"fused-plates:{self.outlines.fingerprint()}:{self.boxes.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.outlines.models() + self.boxes.models()
 
     def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:

@@ -24,7 +24,6 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 1
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
-        """Text and mean confidence of its characters, of each strip."""
         session = load_session(self.weights, self.threads, self.runs_on)
         listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
         alphabet = ["", *listed, " "]
@@ -35,11 +34,9 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         return read
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 

@@ -31,7 +31,6 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a frame, in the order of the turn, steady from frame to frame."""
         from okla_assets.imaging.turn import propagation
 
         work = _Turn(self.sam2, self.saliency, frames, boxes)
@@ -49,11 +48,9 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
         return work.mattes()
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"carried:{METHOD}:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.sam2.models() + self.saliency.models()
 
 
@@ -110,7 +107,6 @@ class _Turn:
         )
 
     def grids(self) -> list[Alpha]:
-        """Every frame's alpha as a grid."""
         from okla_assets.imaging.turn import propagation
 
         return [propagation.as_grid(self._alphas[i]) for i in range(len(self._frames))]

@@ -47,18 +47,15 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 4
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         cuts = list(zip(photos, boxes, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, "float32")
         own = f"{file_digest(self._path())}:{self.architecture}:{where}"
         return f"sam2-meta:{own}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         path = self._path()
         own = ModelInfo("segmentation", path.name, file_digest(path), "Apache-2.0")
         return (own, *self.saliency.models())

@@ -49,11 +49,9 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"sam2:{weights.digest(self.encoder)}:{weights.digest(self.decoder)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.encoder), catalogue_model(self.decoder))
 
     def _encode(self, crop: Rgb) -> dict[str, Floats]:

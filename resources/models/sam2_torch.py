@@ -59,7 +59,6 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 8
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         cuts = list(zip(photos, boxes, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
@@ -94,13 +93,11 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, self.dtype)
         edge = self.saliency.fingerprint() if self.fusion else "alone"
         return f"sam2-torch:{self._checkpoint().digest}:{where}:{edge}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         own = (self._checkpoint().info("segmentation"),)
         return own + self.saliency.models() if self.fusion else own
 

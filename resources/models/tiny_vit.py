@@ -54,7 +54,6 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
@@ -62,7 +61,6 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     def probabilities(
         self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
     ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [
@@ -71,13 +69,11 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def fingerprint(self) -> str:
-        """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
         own = f"tiny-vit-views:{weight_digest(self.weights)}:{heads.digest}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses: the network and the heads."""
         path = self._heads_path()
         heads = ModelInfo("view heads", path.name, load_heads(path).digest, "AGPL-3.0-or-later")
         return (catalogue_model(self.weights), heads)

@@ -56,7 +56,6 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
     def probabilities(
@@ -73,12 +72,10 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, self.dtype)
         return f"vit-views:{self._checkpoint().digest}:{self.mean}:{self.std}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("views"),)
 
     def _checkpoint(self) -> Checkpoint:

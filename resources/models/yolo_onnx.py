@@ -26,7 +26,6 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         session = load_session(self.weights, self.threads, self.runs_on)
         found = []
         for photo in photos:
@@ -36,12 +35,10 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         return found
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
     def _detections(

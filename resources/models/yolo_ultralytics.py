@@ -63,11 +63,9 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 16
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         return in_batches(photos, self.batch, self._detect, size_of, fill=self.compiled)
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"{self.side}:{self.min_score}:{self.nms_iou}:{sorted(self.classes.items())}"
         if self._is_pickle():
             return (
@@ -76,7 +74,6 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         return f"yolo-onnx:{weight_digest(self.weights)}:{own}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         role = "vehicle detector"
         if not self._is_pickle():
             return (catalogue_model(self.weights, role),)

@@ -51,7 +51,6 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
     url: str = ""
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages."""
         answer = self._ask(
             "receive_message",
             MaxNumberOfMessages=_MOST_AT_ONCE,

@@ -110,24 +110,20 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def folder(self) -> Path:
-        """The store's folder."""
         return Path(self.root or os.environ.get("OKLA_MEDIA_DIR") or "okla-media")
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         folder = prefix.rpartition("/")[0]
         if folder:
             check_key(folder)
         yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix, after)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names of the direct sub-folders of `prefix`, in order."""
         folder = self._path(prefix.rstrip("/"))
         if folder.is_dir():
             yield from sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".")
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; raises `FileNotFoundError` naming the key."""
         try:
             return self._path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -135,22 +131,18 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
-        """The object's own file."""
         path = self._path(key)
         if not path.is_file():
             raise FileNotFoundError(f"{key} is not in the media store {self.folder}")
         yield path
 
     def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
-        """Writes or replaces the object, atomically; returns the ETag of these bytes."""
         return self._write(key, lambda temp: temp.write_bytes(data))
 
     def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
-        """Copies a file in, atomically."""
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's facts, or None where there is no such object."""
         try:
             found = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -47,7 +47,6 @@ class AnyS3(S3Resource):
     """
 
     def get_client(self) -> Any:
-        """A client; thread-safe."""
         # boto3 1.36 and newer add checksums that older stores refuse or store as part of the body.
         checksums = "when_required" if self.endpoint_url else "when_supported"
         config = Config(

@@ -81,7 +81,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
         start = {"StartAfter": self._full(after)} if after else {}
@@ -92,7 +91,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                     yield _info(key, found["Size"], found["ETag"], found["LastModified"])
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names of the direct sub-folders of `prefix`, in order."""
         check_key(prefix.rstrip("/"))
         names = [
             self._own(found["Prefix"])[:-1].rpartition("/")[2]
@@ -103,7 +101,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         yield from sorted(name for name in names if name and self._is_ours(name))
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; raises `FileNotFoundError` naming the key."""
         return self._read(key, lambda body: bytes(body.read()))
 
     @contextmanager
@@ -161,7 +158,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's facts, or None where there is no such object."""
         where = self._where(key)
         try:
             with self._errors_named(key):
@@ -285,7 +281,6 @@ def _info(key: str, size: int, etag: str, modified: datetime, digest: str = "") 
 
 
 def _facts(key: str, content_type: str | None, digest: str) -> dict[str, Any]:
-    """Headers of an object."""
     suffix = Path(key).suffix[1:].lower()
     return {
         "ContentType": content_type or CONTENT_TYPES.get(suffix, "application/octet-stream"),

@@ -20,7 +20,6 @@ class TableIOManager(dg.IOManager):
         self._kept: dict[str, bytes] = {}
 
     def handle_output(self, context: dg.OutputContext, obj: BaseModel) -> None:
-        """Writes the table."""
         key, data = _key(context), obj.model_dump_json(indent=1).encode()
         self._store.put(key, data)
         self._kept[key] = data
@@ -47,5 +46,4 @@ def _key(context: Any) -> str:
 
 @dg.io_manager(required_resource_keys={"store"})
 def table_io_manager(context: dg.InitResourceContext) -> TableIOManager:
-    """The IO manager on the run's media store."""
     return TableIOManager(context.resources.store)

@@ -57,7 +57,6 @@ class Source:
 
     @property
     def kind(self) -> Kind:
-        """Which client fetches it."""
         return self._parts[0]
 
     @property
