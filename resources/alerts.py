@@ -60,7 +60,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
             for scheme in ("http://", "https://"):
                 session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retries))
             try:
-                # A POST is not sent on to where nobody asked it to go.
+                # A redirect would send the alert to an address that is not configured.
                 answer = session.post(
                     url, body, headers=headers, timeout=self.timeout_seconds, allow_redirects=False
                 )

@@ -1,8 +1,7 @@
-"""Category, angle and side by CLIP, asked in words: no training photos needed.
+"""Category, angle and side by CLIP, zero-shot: no training photos needed.
 
-Radford et al. 2021, zero-shot with prompt ensembles. CLIP hardly knows left from right; every
-vehicle is therefore asked about twice, as it is and in the mirror, and `MeanViews` lets the trained
-heads speak too.
+Radford et al. 2021, with prompt ensembles. CLIP hardly separates left from right; every vehicle is
+therefore classified twice, as it is and mirrored, and `MeanViews` averages with the trained heads.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [_probabilities(logits, temperature) for logits in self.logits(photos, boxes)]
 
     def logits(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ClipLogits]:
-        """What CLIP says of each photo before any temperature."""
+        """CLIP's logits of each photo, before any temperature."""
         pairs = list(zip(photos, boxes, strict=True))
         return in_batches(
             pairs, self.batch, self._logits, lambda pair: size_of(pair[0]), fill=self.compiled
@@ -218,30 +217,13 @@ def load_prompts(path: Path) -> Prompts:
 
 
 def probabilities_at(logits: Floats, temperature: float) -> Floats:
-    """Probabilities (N, classes) of logits (N, classes), or (N, looks, classes): their mean."""
+    """Probabilities (N, classes) of logits (N, classes), or (N, views, classes): their mean."""
     probabilities = softmax(np.asarray(logits / np.float32(temperature), np.float32))
     return (
         probabilities
         if probabilities.ndim == 2
         else np.asarray(probabilities.mean(axis=1), np.float32)
     )
-
-
-def nll(logits: Floats, labels: Sequence[int], temperature: float) -> float:
-    """Mean negative log-likelihood of the true classes, in nats."""
-    probabilities = probabilities_at(logits, temperature)[np.arange(len(labels)), list(labels)]
-    return -float(np.log(probabilities.clip(1e-12, 1)).mean())
-
-
-def fitted_temperature(logits: Floats, labels: Sequence[int]) -> float:
-    """The temperature under which logits (N, classes) or (N, looks, classes) fit the true classes
-    best.
-
-    Guo et al. 2017, "On Calibration of Modern Neural Networks": the least negative log-likelihood,
-    searched over .05 to 20 in steps of 2 %.
-    """
-    candidates = np.exp(np.arange(np.log(0.05), np.log(20.0), 0.02))
-    return float(min(candidates, key=lambda t: nll(logits, labels, t)))
 
 
 def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
@@ -269,7 +251,7 @@ def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
 
 
 class _Clip:
-    """The loaded network, and what the prompts' classes look like to it."""
+    """The loaded network, and its text features of the prompts' classes."""
 
     def __init__(self, source: Checkpoint, where: Device, prompts: Prompts) -> None:
         self._source, self._where, self._prompts = source, where, prompts

@@ -1,4 +1,4 @@
-"""The default matte: SAM 2 says which pixels are the vehicle, U2-Net where its edge runs."""
+"""The default matte: SAM 2 decides which pixels are the vehicle, U2-Net where its edge runs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
 class Crop:
     """The boxed vehicle with some of its surroundings, cut out of its photo.
 
-    `box` is the vehicle's, in pixels of the crop; `left` and `top` say where on the photo of
-    `height` x `width` the crop lies.
+    `box` is the vehicle's, in pixels of the crop; `left` and `top` are its corner on the
+    photo of `height` x `width`.
     """
 
     pixels: Rgb

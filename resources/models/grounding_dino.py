@@ -1,4 +1,4 @@
-"""Grounding DINO (Liu et al. 2023): a detector asked in words, for what COCO has no class for."""
+"""Grounding DINO (Liu et al. 2023): an open-vocabulary detector, for what COCO has no class for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from resources.models.yolo_onnx import vehicles_in
 
 
 class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Finds what `words` name; photos go through it squashed to `side`, a batch in one shape."""
+    """Detects what `words` name; photos go through it squashed to `side`, a batch in one shape."""
 
     weights: str = "IDEA-Research/grounding-dino-tiny"
     words: list[str] = Field(default_factory=lambda: ["car", "bus", "truck"])
@@ -54,10 +54,10 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         torch = need("torch")
-        # float32: in bfloat16 its deformable attention samples beside what it looks for.
+        # float32: in bfloat16 its deformable attention samples the wrong positions.
         source, where = self._checkpoint(), resolve_device(self.device, "float32")
         model = from_folder("GroundingDinoForObjectDetection", source, where)
-        tokens, spans = self._asked(source)
+        tokens, spans = self._prompt(source)
         squashed = np.stack([_squashed(photo, self.side) for photo in photos])
         with torch.inference_mode():
             pixels = normalised(to_device(squashed, where), MEAN.tolist(), STD.tolist())
@@ -73,13 +73,13 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
             for photo, o, b in zip(photos, probabilities, boxes, strict=True)
         ]
 
-    def _asked(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
-        """The question as tokens, and which of them are each word's."""
+    def _prompt(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+        """The prompt's tokens, and the range of each word among them."""
         tokenizer = tokenizer_of(source)
-        asked = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
+        prompt = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
         end = tokenizer.convert_tokens_to_ids(".")
-        stops = [i for i, token in enumerate(asked["input_ids"][0].tolist()) if token == end]
-        return dict(asked), list(zip([1, *(s + 1 for s in stops[:-1])], stops, strict=True))
+        stops = [i for i, token in enumerate(prompt["input_ids"][0].tolist()) if token == end]
+        return dict(prompt), list(zip([1, *(s + 1 for s in stops[:-1])], stops, strict=True))
 
     def _found(
         self,

@@ -29,7 +29,7 @@ from resources.models.onnx_operators import (
 from resources.models.torch_models import need
 
 MOST_SHAPES = 16
-"""Input shapes that are kept prepared; a network with more of them runs unprepared."""
+"""Input shapes that stay prepared; a network with more of them runs unprepared."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class _Plan:
 
 
 def _freed(steps: Sequence[_Step], outputs: Sequence[str]) -> list[_Step]:
-    """The steps, each with the tensors that nobody needs after it."""
+    """The steps, each with the tensors that are not needed after it."""
     needed, freed = set(outputs), []
     for step in reversed(steps):
         used = {i.name for i in step.inputs if isinstance(i, _Name)}

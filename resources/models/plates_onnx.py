@@ -1,4 +1,4 @@
-"""Licence plates on ONNX Runtime: two networks, fused by place.
+"""Licence plates on ONNX Runtime: two networks, fused by location.
 
 No network finds every plate: platedet (YOLOv8s-seg) is good at tilted and small ones and draws an
 outline, plate-fast (YOLOv8n) at frontal and dark ones. Together they miss none of the annotated
@@ -38,7 +38,7 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
-        """All boxes of the picture, no NMS; the surest of each place with its outline."""
+        """All boxes of the picture, no NMS; the best of each location with its outline."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
@@ -111,7 +111,7 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Both networks on the photo, plate-fast again on the main vehicle where they doubt, and
-    platedet again on the enlarged places: that confirms them and draws their outlines exactly.
+    platedet again on the enlarged candidates, which confirms them and outlines them exactly.
 
     `batch` photos are worked on at once, a thread each: on a GPU most of the time is not the
     networks'. On a CPU these take all cores by themselves.
@@ -220,7 +220,7 @@ def _placed(box: Floats, scale: float, left: float, top: float) -> Box:
 
 
 def _surest(boxes: Floats, scores: Floats) -> set[int]:
-    """Index of the best box of each place: drawing the outline of every box costs too much."""
+    """Index of the best box of each location: drawing the outline of every box costs too much."""
     from okla_assets.imaging.plates import SAME_PLACE, iou
 
     free = np.ones(len(boxes), bool)
@@ -256,7 +256,7 @@ def _outline(
     zoom = max(1, int(np.ceil(OUTLINE_WIDTH / max(float(w), 4.0))))
     large = cv2.resize(logits, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     mask = 1 / (1 + np.exp(-large.clip(-20, 20)))
-    # The network is trained on masks cut to their boxes; what it says outside means nothing.
+    # The network is trained on masks cut to their boxes; its output outside is meaningless.
     inside = np.zeros(mask.shape, np.float32)
     left, top = max(0, round((x - x0) * zoom)), max(0, round((y - y0) * zoom))
     right, bottom = round((x + w - x0) * zoom), round((y + h - y0) * zoom)

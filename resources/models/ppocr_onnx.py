@@ -15,7 +15,7 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     """PP-OCR's recogniser of single lines (Baidu, PaddleOCR).
 
-    `batch` says of how many photos the strips may come in one call; they are read one by one.
+    `batch` is the number of photos whose strips may come in one call; they are read one by one.
     """
 
     weights: str = "ppocr_rec"

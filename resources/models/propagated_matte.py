@@ -21,10 +21,10 @@ METHOD = 2  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """SAM 2's silhouettes carried from key frames, U2-Net's edge.
+    """SAM 2's silhouettes propagated from key frames, U2-Net's edge.
 
-    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 looks at it too; one
-    that contradicts them even then is given agreement 0.
+    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 segments it too; one
+    that contradicts them even then gets agreement 0.
     """
 
     sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
@@ -36,13 +36,13 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
         work = _Turn(self.sam2, self.saliency, frames, boxes)
         exact = propagation.key_frames(len(frames))
         for i in exact:
-            work.look(i)
+            work.segment(i)
         for i in sorted(set(range(len(frames))) - set(exact)):
-            work.carry(i, exact)
+            work.propagate(i, exact)
             if work.agreement[i] < propagation.LEAST_AGREEMENT:
-                work.look(i)
+                work.segment(i)
         for i in propagation.jumps(work.grids()):
-            work.look(i)
+            work.segment(i)
         for i in propagation.jumps(work.grids()):
             work.agreement[i] = 0.0
         return work.mattes()
@@ -55,7 +55,7 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class _Turn:
-    """What is known of each frame so far: the alpha of its crop, and how far two opinions agree."""
+    """What is known of each frame so far: the alpha of its crop, and the networks' agreement."""
 
     def __init__(
         self, sam2: Sam2Onnx, saliency: U2NetOnnx, frames: Sequence[Rgb], boxes: Sequence[Box]
@@ -72,17 +72,17 @@ class _Turn:
         self._salient: dict[int, Alpha] = {}
         self._grey: dict[int, npt.NDArray[np.uint8]] = {}
         self._distance: dict[int, Floats] = {}
-        self._looked: set[int] = set()
+        self._segmented: set[int] = set()
         self.agreement: dict[int, float] = {}
 
-    def look(self, i: int) -> None:
-        """The full recipe on one frame; once."""
+    def segment(self, i: int) -> None:
+        """The full method on one frame, once."""
         from okla_assets.imaging.matte import cutout
         from okla_assets.imaging.turn import propagation
 
-        if i in self._looked:
+        if i in self._segmented:
             return
-        self._looked.add(i)
+        self._segmented.add(i)
         crop, (left, top, _, _) = self._crop(i), self._crops[i]
         x, y, w, h = self._boxes[i]
         logits = self._sam2.logits(crop, (x - left, y - top, w, h))
@@ -90,7 +90,7 @@ class _Turn:
         self._alphas[i] = alpha
         self._distance[i] = propagation.signed_distance(propagation.as_grid(alpha) > 0.5)
 
-    def carry(self, i: int, exact: Sequence[int]) -> None:
+    def propagate(self, i: int, exact: Sequence[int]) -> None:
         """The matte of one frame between two of the `exact` ones."""
         from okla_assets.imaging.turn import propagation
 

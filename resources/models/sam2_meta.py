@@ -1,4 +1,4 @@
-"""SAM 2 by the `sam2` package, for whoever has its checkpoints and not transformers'.
+"""SAM 2 by the `sam2` package, for owners of its checkpoints rather than transformers'.
 
 The package on PyPI is a re-upload by others than Meta; it is an extra of its own because its
 requirements break Dagster's (see pyproject.toml). Its checkpoints are pickles, which it opens with

@@ -1,7 +1,7 @@
 """SAM 2 and 2.1 on PyTorch (`transformers`), any size, batched: the gpu profile's matte.
 
-The image encoder is nearly all of the work and runs in the place's numbers (bfloat16 on a GPU). The
-prompt and mask decoder stay in float32: bfloat16 places the corners of a box only to 4 of 1024
+The image encoder is nearly all of the work and runs in the device's dtype (bfloat16 on a GPU). The
+prompt and mask decoder stay in float32: bfloat16 resolves the corners of a box only to 4 of 1024
 pixels, and costs nothing noticeable to avoid.
 """
 
@@ -63,7 +63,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a frame, each by the full recipe; one that contradicts its neighbours is given
+        """One matte a frame, each by the full method; one that contradicts its neighbours gets
         agreement 0."""
         from okla_assets.imaging.turn import propagation
 
@@ -158,7 +158,7 @@ class _Sam2:
             return list(refined[:, 0].cpu().numpy())
 
     def _features(self, pictures: Any) -> list[Any]:
-        """What `Sam2Model.get_image_embeddings` gives, the encoder alone in other numbers."""
+        """What `Sam2Model.get_image_embeddings` gives, the encoder alone in another dtype."""
         pixels = normalised(pictures, MEAN.tolist(), STD.tolist())
         dtype = next(self._encoder.parameters()).dtype
         fine, middle, coarse = self._encoder(pixels.to(dtype)).fpn_hidden_states
@@ -179,7 +179,7 @@ class _Sam2:
 
 
 def squashed(crop: Rgb) -> Rgb:
-    """The crop at SAM 2's input size, its aspect ratio given up."""
+    """The crop at SAM 2's input size, its aspect ratio not kept."""
     import cv2
 
     return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -38,7 +38,7 @@ ONE_BATCH = 8  # frames that go to the device together
 class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Tracks the vehicle through the turn, then draws its edge by U2-Net on each frame.
 
-    A frame that contradicts its neighbours is given agreement 0.
+    A frame that contradicts its neighbours gets agreement 0.
     """
 
     weights: str = "sam2.1_hiera_large"

@@ -2,9 +2,9 @@
 
 TinyViT-5M (Wu et al. 2022, distilled on ImageNet-22k; MIT upstream) is used frozen: a 7x7 grid of
 320 features. The category is read from their mean over the whole photo; the angle from the grid
-itself over the boxed vehicle, since a mean cannot tell left from right. Every vehicle is looked at
-twice, as it is and in the mirror, and the probabilities averaged: it costs one pass and
-saves most flips.
+itself over the boxed vehicle, since a mean cannot separate left from right. Every vehicle is
+classified twice, as it is and mirrored, and the probabilities averaged: it costs one pass and saves
+most flips.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _view(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
 ) -> View:
-    # The pose costs two passes, so it is asked for only where it will be told.
+    # The pose costs two passes, so it is computed only where it is part of the result.
     whole = _probabilities(session, heads, photo, None)
     view = whole.view()
     if view.category != "exterior" or box is None:
@@ -119,7 +119,7 @@ def mirror_averaged(heads: ViewHeads, grids: Floats) -> PoseProbabilities:
 
 
 def squash(photo: Rgb) -> Rgb:
-    """The whole photo at 224x224, aspect ratio given up. RGB uint8 in and out."""
+    """The whole photo at 224x224, aspect ratio not kept. RGB uint8 in and out."""
     import cv2
 
     shrinks = photo.shape[0] * photo.shape[1] > SIDE_PX * SIDE_PX

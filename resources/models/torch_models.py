@@ -1,7 +1,7 @@
 """Warm PyTorch models, shared by everything in the process, and how batches are fed to them.
 
-Weights are read from folders that transformers opens, safetensors only. A model is kept by what it
-was loaded from and where it runs, as the ONNX sessions are. Nothing here downloads.
+Weights are read from folders that transformers opens, safetensors only. A model is cached by its
+weights and device, as the ONNX sessions are. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def need(module: str, install: str = INSTALL) -> ModuleType:
 
 @dataclass(frozen=True)
 class Device:
-    """Where a network runs, in which numbers, and whether torch.compile prepares it."""
+    """Where a network runs, in which dtype, and whether torch.compile prepares it."""
 
     device: str
     dtype: str
@@ -192,7 +192,7 @@ def _fetched(hub_id: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, kept while its size and time of change stay the same."""
+    """SHA-256 of a file, cached while its size and time of change stay the same."""
     status = path.stat()
     return _file_digest(path, status.st_size, status.st_mtime_ns)
 
@@ -204,7 +204,7 @@ def _file_digest(path: Path, _size: int, _modified_ns: int) -> str:
 
 
 def load(kind: str, digest: str, where: Device, make: Callable[[], Any]) -> Any:
-    """The warm model `make` builds, kept by weights and place; `kind` tells two uses apart."""
+    """The warm model that `make` builds, cached by use (`kind`), weights and device."""
     key = (kind, digest, where)
     if (model := _models.get(key)) is not None:
         return model
@@ -227,7 +227,7 @@ def of_transformers(name: str) -> Any:
 
 
 def from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
-    """A transformers model on its device, in its numbers, warm; never with a weight made up.
+    """A transformers model on its device, in float32, warm; never with a random weight.
 
     Raises `BrokenSetup` where the folder does not hold every weight of the model.
     """
@@ -258,7 +258,7 @@ def _from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
 
 def tokenizer_of(source: Checkpoint) -> Any:
     """The tokenizer that lies with the weights. Raises `BrokenSetup` where there is none."""
-    # Asked for, because transformers makes an empty one of nothing and reads every word as unknown.
+    # Checked, because transformers makes an empty one of nothing and reads every word as unknown.
     names = {path.name for path in source.folder.iterdir()}
     if not ({"tokenizer.json"} <= names or {"vocab.json", "merges.txt"} <= names):
         raise BrokenSetup(
@@ -274,7 +274,7 @@ def tokenizer_of(source: Checkpoint) -> Any:
 
 
 def as_numbers(module: Any, where: Device) -> Any:
-    """A module in the place's numbers, compiled where asked for."""
+    """A module in the device's dtype, compiled where that is configured."""
     torch = need("torch")
     module = module.to(getattr(torch, where.dtype))
     return torch.compile(module) if where.compiled else module
@@ -297,9 +297,9 @@ def in_batches(
     each size that it has not seen.
 
     A batch too large for the device's memory is halved, and the smaller size holds for the rest of
-    the call; a single item too large raises `MemoryError` with what `describe` says of it. Any
-    other error is raised as it is: whoever has the photos asks about each alone and so finds the
-    one that is at fault.
+    the call; a single item too large raises `MemoryError` with what `describe` returns for it.
+    Any other error is raised as it is: the steps' loop then tries each photo alone and so finds the
+    one at fault.
     """
     torch = need("torch")
     results: list[ResultT] = []
@@ -325,5 +325,4 @@ def in_batches(
 
 
 def size_of(picture: npt.NDArray[np.uint8]) -> str:
-    """A picture's size as a person says it."""
     return f"{picture.shape[1]}x{picture.shape[0]} pixels"

@@ -1,6 +1,6 @@
 """The small heads on top of the TinyViT features: numpy forward pass and safetensors files.
 
-Two kinds. `AngleHead` reads the 7x7 grid of the boxed vehicle: one projection shared by all places,
+Two kinds. `AngleHead` reads the 7x7 grid of the boxed vehicle: one projection shared by all cells,
 one hidden layer, three outputs. `CategoryHead` is a logistic regression on the whole photo. A file
 holds one category head and an ensemble of angle heads, whose probabilities are averaged.
 """
@@ -42,7 +42,7 @@ _BIN_CENTRES: Final = np.arange(BINS) * BIN_DEG
 # its axis "front" and from 20 off its flank "side", so the ranges overlap.
 AZIMUTHS: Final = ((0.0, 22.5), (10.0, 80.0), (67.5, 112.5), (100.0, 170.0), (157.5, 180.0))
 _CLEARLY_TURNED: Final = 10.0
-_SURE_OF_SIDE: Final = 0.9
+_MIN_SIDE_PROBABILITY: Final = 0.9
 
 
 class BadHeads(BrokenSetup):
@@ -76,7 +76,7 @@ class PoseProbabilities:
 class AngleHead:
     """Grid of features -> probabilities; standardisation and temperatures are in the weights.
 
-    `project` (320, k) is shared by the 49 places; `hidden` (49 k, h); `out` (h, 23).
+    `project` (320, k) is shared by the 49 cells; `hidden` (49 k, h); `out` (h, 23).
     """
 
     project: Floats
@@ -93,8 +93,8 @@ class AngleHead:
     def logits(self, grids: Floats) -> Floats:
         """Raw outputs (N, 23): azimuth bins, angles, sides."""
         count = grids.shape[0]
-        places = grids.reshape(count, -1, self.project.shape[0])
-        projected = silu(places @ self.project + self.project_bias)
+        cells = grids.reshape(count, -1, self.project.shape[0])
+        projected = silu(cells @ self.project + self.project_bias)
         hidden = silu(projected.reshape(count, -1) @ self.hidden + self.hidden_bias)
         return np.asarray(hidden @ self.out + self.out_bias, np.float32)
 
@@ -132,8 +132,8 @@ class ViewHeads:
 
 @dataclass(frozen=True)
 class Pose:
-    """How one vehicle stands. Azimuth 0 is its front, 90 its left side; the side is None where the
-    vehicle is seen straight from the front or the rear."""
+    """Orientation of one vehicle. Azimuth 0 is its front, 90 its left side; the side is None where
+    the vehicle is seen straight from the front or the rear."""
 
     angle: Angle
     angle_confidence: float
@@ -167,7 +167,7 @@ def _pose(azimuth: Floats, angle: Floats, side: Floats) -> Pose:
     if on_axis:
         left = degrees >= 0
         clear = _CLEARLY_TURNED <= turned <= 180.0 - _CLEARLY_TURNED and (
-            side[0 if left else 1] >= _SURE_OF_SIDE
+            side[0 if left else 1] >= _MIN_SIDE_PROBABILITY
         )
         named: Side | None = SIDES[0 if left else 1] if clear else None
     else:
@@ -213,7 +213,7 @@ def save_heads(heads: ViewHeads, path: Path) -> ViewHeads:
 
 
 def load_heads(path: Path) -> ViewHeads:
-    """The heads of a file, kept while the file stays the same.
+    """The heads of a file, cached while the file stays the same.
 
     Raises `BadHeads` where the file is missing, is no safetensors file, or fits other features.
     """

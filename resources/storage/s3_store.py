@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from resources.storage.media_store import BadKey, ObjectInfo, check_key, say_left_alone
+from resources.storage.media_store import BadKey, ObjectInfo, check_key, warn_unusable
 
 T = TypeVar("T")
 
@@ -129,8 +129,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             if size <= PART_BYTES:
                 return self._put(key, file, content_type, digest)
             self._put_parts(key, file, content_type, digest)
-        # What the parts have become only the store can tell. Where another writer was there in the
-        # meantime, the ETag is one that no object has: nobody takes the other's bytes for these.
+        # Only the store knows the ETag of the parts. Where another writer has replaced them, the
+        # result is an ETag that no object has, so that its bytes are not taken for these.
         info = self.stat(key)
         ours = info is not None and info.digest == f"{DIGEST}:{digest}"
         return info.etag if info is not None and ours else f"replaced-{digest}"
@@ -179,7 +179,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             with self._errors_named(key):
                 self._client().delete_object(**where)
-        except FileNotFoundError:  # AWS says nothing, others may
+        except FileNotFoundError:  # AWS does not raise it, others do
             return
 
     def url(self, key: str) -> str:
@@ -227,8 +227,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {"Bucket": self.bucket, "Key": self._full(key)}
 
     def _pages(self, prefix: str, **how: str) -> Iterator[Any]:
-        asked = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
-        pages = iter(self._client().get_paginator("list_objects_v2").paginate(**asked))
+        request = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
+        pages = iter(self._client().get_paginator("list_objects_v2").paginate(**request))
         while True:
             with self._errors_named(prefix):
                 page = next(pages, None)
@@ -243,12 +243,12 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             check_key(key)
         except BadKey:
-            say_left_alone(f"{self.location}/{key}")
+            warn_unusable(f"{self.location}/{key}")
             return False
         return True
 
     def _read(self, key: str, take: Callable[[Any], T]) -> T:
-        """What `take` makes of the body, which it may be given again when a download breaks off."""
+        """`take(body)`, called again with a new body when a download breaks off."""
         from resources.storage.s3_client import BROKEN_STREAM
 
         where = self._where(key)

@@ -1,6 +1,6 @@
-"""Pretrained weights: a catalogue, a fetcher, and the folder they are kept in.
+"""Pretrained weights: a catalogue, a fetcher, and the folder they are stored in.
 
-`weight_path` is what a model asks; it never downloads. `ensure` and `pull` fetch.
+`weight_path` is what models call; it never downloads. `ensure` and `pull` fetch.
 """
 
 from resources.weights.entries import catalogue, find, names_for

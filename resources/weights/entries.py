@@ -74,7 +74,7 @@ class Source:
 class Weight:
     """One file of pretrained numbers.
 
-    `sha256` and `size_bytes` are None where nobody has verified them yet: recorded on the first
+    `sha256` and `size_bytes` are None where they are not verified yet: recorded on the first
     pull, checked after. `filename` is relative to the models folder. `companions` are the
     patterns of small configuration files that must lie beside it (hub repositories only).
     `used_by` names the profiles that load it by default.

@@ -25,7 +25,7 @@ from resources.weights.entries import SAFE_SUFFIXES, Weight, find
 
 Status = Literal["present", "missing", "damaged"]
 
-# Seconds after which nobody can still be writing some hundred bytes.
+# Seconds after which no process can still be writing some hundred bytes.
 _RECORD_TAKES = 60.0
 
 # For folders that cannot be written, where no record can be left: path -> size, mtime_ns, digest.
@@ -46,7 +46,7 @@ class PickleRefused(BrokenSetup):
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the record says of one file."""
+    """One file in a record."""
 
     sha256: str
     size: int
@@ -75,7 +75,7 @@ def models_dir() -> Path:
 
 
 def weight_path(name: str) -> Path:
-    """The stored file of a weight, sound as far as its record tells. Never downloads.
+    """The stored file of a weight, sound according to its record. Never downloads.
 
     Raises `WeightsMissing`, `WeightsDamaged`, `PickleRefused`, or `BadInput` for an unknown name.
     """

@@ -87,8 +87,8 @@ def test_a_section_changes_one_role(config: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[detektor]\nmodel = "x"', r"\[detektor\]: there is no such role; there is: detector"),
-        ('[detector]\nmodel = "yolo"', r"\[detector\]: model: there is no 'yolo'; there is: yolo_"),
+        ('[detektor]\nmodel = "x"', r"\[detektor\]: there is no such role; there are: detector"),
+        ('[detector]\nmodel = "yolo"', r"\[detector\]: model: no 'yolo'; there are: yolo_"),
         ("[detector]\nweight = 1", r"\[detector\]: yolo_onnx: has no field 'weight'; it has: wei"),
         ("[detector]\nmin_score = 'x'", r"\[detector\]: min_score: .* valid number"),
         (

@@ -17,7 +17,6 @@ from resources.models.clip_views import (
     ClipViews,
     MeanViews,
     boxed_square,
-    fitted_temperature,
     load_prompts,
     packaged_prompts,
 )
@@ -100,15 +99,6 @@ def test_prompts_that_cannot_be_used_are_named(
         load_prompts(tmp_path / "mine.toml")
 
 
-def test_the_temperature_under_which_labels_were_drawn_is_found_again() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 6, (4000, 3)).astype(np.float32)
-    labels = [int(rng.choice(3, p=p / p.sum())) for p in softmax(logits / 2.5).astype(float)]
-    assert fitted_temperature(logits, labels) == pytest.approx(2.5, rel=0.1)
-    two_looks = np.stack([logits, logits], axis=1)
-    assert fitted_temperature(two_looks, labels) == pytest.approx(2.5, rel=0.1)
-
-
 def labelled(folder: Path, count: int) -> Path:
     """A table of so many photos of noise, labelled by chance; every other one has an angle."""
     rng = np.random.default_rng(0)
@@ -145,10 +135,10 @@ def test_clip_is_calibrated_on_labelled_photos(tmp_path: Path) -> None:
     assert calibrate_clip([tmp_path / "labels.csv"], again, out) == list(fits.values())
 
 
-def test_too_few_labels_are_said(tmp_path: Path) -> None:
+def test_too_few_labels_are_refused(tmp_path: Path) -> None:
     torch_or_skip("transformers")
     clip = ClipViews(weights=str(write_clip(tmp_path / "clip")), device="cpu")
-    with pytest.raises(LabelError, match="of 10 photos 10 tell their category, 5 tell their angle"):
+    with pytest.raises(LabelError, match="of 10 photos 10 have a label for category, 5 have"):
         calibrate_clip([labelled(tmp_path, 10)], clip, tmp_path / "mine.toml")
     assert not (tmp_path / "mine.toml").exists()
 
