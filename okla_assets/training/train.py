@@ -20,7 +20,7 @@ from resources.models.view_heads import FILE_NAME, save_heads
 
 @dataclass(frozen=True)
 class Trained:
-    """The heads file written, what it was trained on, and the method's scores on held-out vehicles."""
+    """The heads file, what it was trained on, and the method's scores on held-out vehicles."""
 
     heads: Path
     digest: str

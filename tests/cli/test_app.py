@@ -177,7 +177,7 @@ def test_a_step_that_fails_is_told_in_a_line(
         (["process", "FOLDER", "--aspect", "2:1"], "aspect"),
         (["process", "FOLDER", "--shadow-opacity", "-0.1"], "shadow_opacity"),
         (["process", "FOLDER", "--output-format", "gif"], "output_format"),
-        (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is no place for media"),
+        (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is not a media location"),
         (["process", "FOLDER", "--profile", "moon"], "there is no profile 'moon'"),
         (["process"], "Missing argument"),
         (["up", "--profile", "moon"], "there is no profile 'moon'"),
