@@ -68,7 +68,7 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def probabilities(
         self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
     ) -> list[ViewProbabilities]:
-        temperature = self._asked().temperature
+        temperature = self._load_prompts().temperature
         return [_probabilities(logits, temperature) for logits in self.logits(photos, boxes)]
 
     def logits(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ClipLogits]:
@@ -80,7 +80,7 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         where = resolve_device(self.device, self.dtype)
-        return f"clip-views:{self._checkpoint().digest}:{self._asked().digest}:{where}"
+        return f"clip-views:{self._checkpoint().digest}:{self._load_prompts().digest}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._checkpoint().info("views"),)
@@ -88,14 +88,14 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _checkpoint(self) -> Checkpoint:
         return checkpoint(self.weights, ("clip",))
 
-    def _asked(self) -> Prompts:
+    def _load_prompts(self) -> Prompts:
         return load_prompts(Path(self.prompts).expanduser() if self.prompts else packaged_prompts())
 
     def _logits(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ClipLogits]:
         network = _Clip(
             self._checkpoint(),
             resolve_device(self.device, self.dtype, self.compiled),
-            self._asked(),
+            self._load_prompts(),
         )
         pictures = [boxed_square(photo, None, network.side) for photo, _ in pairs]
         crops = [boxed_square(p, box, network.side) for p, box in pairs if box is not None]

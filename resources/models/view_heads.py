@@ -110,11 +110,6 @@ class CategoryHead:
         """Probabilities (N, 3), in the order of `CATEGORIES`, for mean features (N, 320)."""
         return softmax(np.asarray(means @ self.weight + self.bias, np.float32))
 
-    def best(self, mean: Floats) -> tuple[Category, float]:
-        """The likeliest category of one photo (320,) and its probability."""
-        probabilities = self.probabilities(mean[None])[0]
-        return CATEGORIES[int(probabilities.argmax())], float(probabilities.max())
-
 
 @dataclass(frozen=True)
 class ViewHeads:

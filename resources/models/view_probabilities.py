@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from okla_assets.imaging.types import Box, Floats, Rgb
+from okla_assets.imaging.types import Floats
 from resources.models.base import View
 from resources.models.view_heads import (
     ANGLES,
@@ -24,7 +22,8 @@ from resources.models.view_heads import (
 
 @dataclass(frozen=True)
 class ViewProbabilities:
-    """One photo's: category (3,) in the order of `CATEGORIES`, and the pose where it has a box."""
+    """One photo's: category (3,) in the order of `CATEGORIES`; and where it has a box the pose,
+    whatever the category."""
 
     category: Floats
     pose: PoseProbabilities | None
@@ -44,17 +43,6 @@ class ViewProbabilities:
             side=pose.side,
             azimuth_deg=pose.azimuth_deg,
         )
-
-
-@runtime_checkable
-class ProbabilisticViews(Protocol):
-    """A classifier whose probabilities can be had."""
-
-    def probabilities(
-        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
-    ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
-        ...
 
 
 def pose_probabilities(angle: Floats, side: Floats) -> PoseProbabilities:

@@ -75,11 +75,6 @@ def _client(_pid: int, endpoint_url: str, max_attempts: int) -> Any:
     return AnyS3(endpoint_url=endpoint_url or None, max_attempts=max_attempts).get_client()
 
 
-def forget_clients() -> None:
-    """The next request makes its client anew, with the credentials of that moment."""
-    _client.cache_clear()
-
-
 BROKEN_STREAM = (
     broken.ReadTimeoutError,
     broken.ResponseStreamingError,

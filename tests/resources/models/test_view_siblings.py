@@ -23,7 +23,6 @@ from resources.models.clip_views import (
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, decide, softmax
 from resources.models.view_probabilities import (
-    ProbabilisticViews,
     ViewProbabilities,
     pose_probabilities,
 )
@@ -45,8 +44,6 @@ def one_hot(names: tuple[str, ...], name: str, sure: float = 0.9) -> np.ndarray:
 def test_they_fill_their_role() -> None:
     for model in (ClipViews(), MeanViews(), VitViews(weights="folder")):
         assert isinstance(model, ViewClassifier)
-    for source in (ClipViews(), TinyVitViewClassifier(), VitViews(weights="folder")):
-        assert isinstance(source, ProbabilisticViews)
 
 
 @pytest.mark.parametrize("angle", ANGLES)
