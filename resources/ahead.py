@@ -1,4 +1,4 @@
-"""Work done ahead by threads, so that whoever needs its results next does not wait for them."""
+"""Work done ahead in threads, so that its results are ready when they are needed."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 8
-"""Requests to a store at a time: whoever waits for one takes no core."""
+"""Requests to a store at a time: a thread that waits for one takes no core."""
 
 
 def work_ahead(
@@ -18,9 +18,9 @@ def work_ahead(
 ) -> Generator[tuple[T, Future[R]], None, None]:
     """Each item, in order, with the future of `work(item)`.
 
-    At most `most` items are begun and not yet handed over, which bounds memory. What `work` raises
+    At most `most` items are started and not yet yielded, which bounds memory. What `work` raises
     is raised by that item's own future; the others go on. `items` are drawn in the caller's
-    thread. Once the caller stops (close the generator), nothing new is begun, and what has begun
+    thread. Once the caller closes the generator, nothing new is started, and what has started
     is waited for: no thread is left that could still write.
     """
     waiting: deque[tuple[T, Future[R]]] = deque()
@@ -39,6 +39,6 @@ def work_ahead(
 def mapped(
     items: Iterable[T], work: Callable[[T], R], name: str, threads: int = AT_ONCE
 ) -> list[R]:
-    """`work(item)` of each item, in order, by so many threads; raises what it raises."""
+    """`work(item)` of each item, in order, computed in `threads` threads."""
     with closing(work_ahead(items, work, threads, threads, name)) as ahead:
         return [future.result() for _, future in ahead]

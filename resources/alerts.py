@@ -1,19 +1,17 @@
-"""Telling somebody that a vehicle failed: a POST to a webhook, or where none is set a log line."""
+"""Alerts about failed vehicles: a POST to a webhook, or where none is set a log line."""
 
-import http.client
 import json
+import logging
 import os
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from logging import Logger
 
 import dagster as dg
 
-PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-"""Answers beside the 500s that may be others next time."""
+RETRIED = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600))
+"""Answers that may be others next time."""
 
 
 class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -28,7 +26,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     wait_seconds: float = 0.3
 
     def send(self, text: str, facts: Mapping[str, str | None], log: Logger) -> bool:
-        """Whether the alert was taken. Never raises for what the other end does: it is logged.
+        """Whether the webhook accepted the alert. A webhook that fails is logged, never raised.
 
         `text` is the sentence that Slack, Mattermost and their like show.
         """
@@ -39,24 +37,10 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not url.startswith(("http://", "https://")):
             log.error("OKLA_ALERT_WEBHOOK_URL is no http:// or https:// address: no alert was sent")
             return False
-        body = json.dumps({"text": text, **facts}).encode()
-        problem = ""
-        for attempt in range(self.tries):
-            if attempt:
-                time.sleep(self.wait_seconds * attempt)
-            try:
-                self._post(url, body)
-            except urllib.error.HTTPError as error:
-                problem = f"it answered {error.code}"
-                error.close()
-                if error.code < HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in PASSING:
-                    break
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                problem = f"{type(error).__name__}"  # its words may hold the address, a secret
-            else:
-                return True
-        log.error(f"the alert was not taken by the webhook: {problem}")
-        return False
+        problem = self._post(url, json.dumps({"text": text, **facts}).encode())
+        if problem:
+            log.error(f"the webhook did not accept the alert: {problem}")
+        return not problem
 
     def run_failed(
         self, run: dg.DagsterRun, vehicle: str | None, step: str, error: str, log: Logger
@@ -73,9 +57,44 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         }
         return self.send(f"{about} failed at {step}: {error}", facts, log)
 
-    def _post(self, url: str, body: bytes) -> None:
-        request = urllib.request.Request(
-            url, body, {"Content-Type": "application/json", "User-Agent": "okla-media"}
+    def _post(self, url: str, body: bytes) -> str:
+        """What went wrong, without the address, which is a secret; empty where nothing did."""
+        import requests
+        from urllib3 import Retry
+
+        retries = Retry(
+            self.tries - 1,
+            status_forcelist=RETRIED,
+            allowed_methods=None,
+            backoff_factor=self.wait_seconds,
+            raise_on_status=False,
+            respect_retry_after_header=False,
         )
-        with urllib.request.urlopen(request, timeout=self.timeout_seconds) as answer:
-            answer.read(1024)
+        headers = {"Content-Type": "application/json", "User-Agent": "okla-media"}
+        with _unlogged(url), requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retries))
+            try:
+                # A redirect would send the alert to an address that is not configured.
+                answer = session.post(
+                    url, body, headers=headers, timeout=self.timeout_seconds, allow_redirects=False
+                )
+            except (requests.RequestException, ValueError) as error:
+                return type(error).__name__
+        return "" if answer.status_code < 300 else f"it answered {answer.status_code}"
+
+
+@contextmanager
+def _unlogged(url: str) -> Iterator[None]:
+    """Keeps the address's path, a secret, out of what urllib3 logs of each retry."""
+    path = url.partition("://")[2].partition("/")[2]
+
+    def is_safe(record: logging.LogRecord) -> bool:
+        return not path or path not in record.getMessage()
+
+    with ExitStack() as stack:
+        for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+            log = logging.getLogger(name)
+            log.addFilter(is_safe)
+            stack.callback(log.removeFilter, is_safe)
+        yield

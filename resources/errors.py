@@ -1,25 +1,13 @@
-"""The three kinds of error of this project; whoever catches one knows from its kind what to do."""
+"""The project's two kinds of error; whoever catches one knows from its kind what to do.
+
+What may work later, such as a store that does not answer, is a built-in `ConnectionError`: it is
+raised only after the client's own retries.
+"""
 
 
 class BadInput(Exception):
     """What the user gave cannot be used: it is refused by name and everything else goes on."""
 
 
-class TransientError(Exception):
-    """Something outside failed and may well work next time: the step is worth a retry."""
-
-
 class BrokenSetup(Exception):
     """The installation cannot work until a person acts: stop; the message says what to do."""
-
-
-class PhotoFailed(BadInput):
-    """One photo of a batch cannot be worked on; the others can, asked again without it.
-
-    `index` is its place in the batch that was asked for, `reason` one sentence.
-    """
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"photo {index + 1} of the batch cannot be worked on: {reason}")
-        self.index = index
-        self.reason = reason

@@ -1,8 +1,8 @@
 """Which fonts there are for words on pictures: those that come as packages, then the system's.
 
 `manimgx-fonts` carries Noto Sans for twenty scripts, `manimgx-fonts-cjk` (extra `cjk`) Chinese,
-Japanese and Korean; both under the SIL Open Font License 1.1. What they lack is looked for with
-fontconfig.
+Japanese and Korean; both under the SIL Open Font License 1.1. What is missing there is looked up
+with fontconfig.
 """
 
 import shutil
@@ -65,7 +65,7 @@ def _packaged(cjk_face: int) -> "tuple[Face, ...]":
 
 
 def _cjk_face(text: str) -> int:
-    """One code point is drawn differently in Japan, Korea and China: the other letters tell."""
+    """One code point is drawn differently in Japan, Korea and China: the other letters decide."""
     if any("\u3040" <= c <= "\u30ff" for c in text):
         return CJK_FACES["japanese"]
     if any("\uac00" <= c <= "\ud7af" for c in text):

@@ -94,7 +94,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "detector": ("yolo_ultralytics", {}),
         "segmenter": ("sam2_torch", _SAM2),
         "turn_segmenter": ("sam2_torch", _SAM2),
-        # CLIP alone hardly tells left from right.
+        # CLIP alone hardly separates left from right.
         "views": ("mean_views", {"heads": _ON_GPU}),
         "plate_detector": ("fused_plates", {"outlines": _ON_GPU, "boxes": _ON_GPU, "batch": 8}),
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
@@ -127,14 +127,14 @@ def check_extras(profile: str) -> None:
 def weights_for(profile: str) -> tuple[str, ...]:
     """The weights of the catalogue that the profile's models load, in the catalogue's order.
 
-    Files, folders and hub ids that the owner's file names are theirs to bring.
+    Files, folders and hub ids named in the owner's file are not among them.
     """
     named = {name for model in models_for(profile).values() for name in _named(model)}
     return tuple(entry.name for entry in weights.catalogue() if entry.name in named)
 
 
 def _named(model: BaseModel) -> Iterator[str]:
-    """Every string in a model's fields: the names of weights are among them."""
+    """Every string in a model's fields, the names of weights among them."""
     for field in type(model).model_fields:
         value = getattr(model, field)
         if isinstance(value, str):
@@ -147,7 +147,7 @@ def _named(model: BaseModel) -> Iterator[str]:
 def _choices(
     own: Mapping[str, tuple[str, Mapping[str, Any]]],
 ) -> dict[str, tuple[str, Mapping[str, Any], str]]:
-    """Name and fields of each role's model, and where they are said."""
+    """Name and fields of each role's model, and where they are configured."""
     chosen = {role: (name, fields, role) for role, (name, fields) in own.items()}
     path = os.environ.get(CONFIG)
     if not path:
@@ -155,7 +155,7 @@ def _choices(
     for role, section in _sections(Path(path).expanduser()).items():
         where = f"{path}: [{role}]"
         if role not in chosen:
-            raise BadInput(f"{where}: there is no such role; there is: {', '.join(chosen)}")
+            raise BadInput(f"{where}: there is no such role; there are: {', '.join(chosen)}")
         if not isinstance(section, dict):
             raise BadInput(f"{where}: must be a section with a model and its fields")
         name, fields, _ = chosen[role]
@@ -167,7 +167,7 @@ def _choices(
 
 
 def _over(fields: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields with fresh ones over them, tables merged."""
+    """`fields` updated by `fresh`, nested tables merged."""
     merged = dict(fields)
     for key, value in fresh.items():
         had = merged.get(key)
@@ -182,14 +182,14 @@ def _sections(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadInput(f"{CONFIG} names {path}, which cannot be read: {error}") from error
     except ValueError as error:
-        raise BadInput(f"{path}: is no TOML: {error}") from error
+        raise BadInput(f"{path}: is not TOML: {error}") from error
 
 
 def _made(role: str, name: str, fields: Mapping[str, Any], where: str) -> Any:
-    siblings = MODELS_BY_ROLE[role]
-    if name not in siblings:
-        raise BadInput(f"{where}: model: there is no {name!r}; there is: {', '.join(siblings)}")
-    kind: Any = siblings[name]
+    known = MODELS_BY_ROLE[role]
+    if name not in known:
+        raise BadInput(f"{where}: model: there is no {name!r}; there are: {', '.join(known)}")
+    kind: Any = known[name]
     _check_names(kind, fields, f"{where}: {name}")
     try:
         return kind(**fields)

@@ -19,7 +19,6 @@ ROLES = (*MODELS_BY_ROLE, "promo_encoder")
 
 
 def profile_names() -> tuple[str, ...]:
-    """The profiles there are."""
     return tuple(PROFILES)
 
 
@@ -27,7 +26,7 @@ def check_profile(profile: str) -> None:
     """Raises BadInput for a profile that does not exist, or for a config file that cannot be used;
     BrokenSetup where packages that it needs are not installed."""
     if profile not in profile_names():
-        raise BadInput(f"there is no profile {profile!r}; there is: {', '.join(profile_names())}")
+        raise BadInput(f"there is no profile {profile!r}; there are: {', '.join(profile_names())}")
     check_extras(profile)
     models_for(profile)
 

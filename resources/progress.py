@@ -1,4 +1,4 @@
-"""Where steps tell a watching person what they are doing."""
+"""How steps report their progress to a person."""
 
 from typing import Protocol
 
@@ -18,21 +18,20 @@ class Progress(Protocol):
 
 
 class LogProgress(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Progress as log lines of the run, one a step."""
+    """Progress as log lines of the run, one a step: a line a photo would bury the run's events."""
 
     def step(self, title: str, total: int) -> None:
-        """Logs the step's title and size."""
         dg.get_dagster_logger("okla").info(f"{title}: {total} photos")
 
     def advance(self, what: str) -> None:
-        """Says nothing: a line a photo would bury the run's own events."""
+        pass
 
 
 class Unwatched:
-    """Progress of one vehicle among many: whoever runs them says when each is done."""
+    """No progress of one vehicle among many: whoever runs them reports each when it is done."""
 
     def step(self, title: str, total: int) -> None:
-        """Says nothing."""
+        pass
 
     def advance(self, what: str) -> None:
-        """Says nothing."""
+        pass

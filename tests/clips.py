@@ -58,7 +58,7 @@ class TurningViews(FakeViews):
             View("misc", 0.8)
             if box is None
             else View(
-                "exterior", 0.95, "side", 0.9, "left", 0.9,
+                "exterior", 0.95, "side", 0.9, "left",
                 float(2 * (photo[4:36, 4:36].mean() - 40) % 360),
             )
             for photo, box in zip(photos, boxes, strict=True)

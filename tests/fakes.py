@@ -286,7 +286,7 @@ def _blob(photo: Rgb) -> list[Detection]:
     ys, xs = np.nonzero(saturated)
     x, y = float(xs.min()), float(ys.min())
     box = (x, y, float(xs.max()) - x + 1, float(ys.max()) - y + 1)
-    return [Detection(box, 0.9, "car")]
+    return [Detection(box, 0.9)]
 
 
 def _ellipse(photo: Rgb, box: Box) -> Matte:
@@ -302,9 +302,7 @@ def _view(photo: Rgb, box: Box | None) -> View:
     if box is None:
         return View("interior" if photo.mean() < 100 else "misc", 0.8)
     left = box[0] + box[2] / 2 < photo.shape[1] / 2
-    return View(
-        "exterior", 0.95, "side", 0.9, "left" if left else "right", 0.9, 90.0 if left else 270.0
-    )
+    return View("exterior", 0.95, "side", 0.9, "left" if left else "right", 90.0 if left else 270.0)
 
 
 def yellow(photo: Rgb) -> npt.NDArray[np.bool_]:

@@ -195,7 +195,7 @@ def forget_clients() -> None:
     """The next request reads the credentials anew; making a client takes a quarter of a second."""
     from resources.storage import s3_client
 
-    s3_client.forget_clients()
+    s3_client._client.cache_clear()
 
 
 def free_port() -> int:

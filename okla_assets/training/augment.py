@@ -1,7 +1,7 @@
-"""Augmented looks at a photo, so that a studio set teaches the car and not the studio.
+"""Augmented samples of a photo, so that a studio set teaches the car and not the studio.
 
-Vehicles with a mask are pasted on other scenes and repainted; all looks are recoloured, blurred,
-compressed, cut and mirrored now and then. Every look is 224x224 RGB uint8.
+Vehicles with a mask are pasted on other scenes and repainted; all samples are recoloured, blurred,
+compressed, cut and mirrored now and then. Every sample is 224x224 RGB uint8.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from resources.models import tiny_vit
 
 Gray = npt.NDArray[np.uint8]
 
-_SAMPLE_PX = 320  # longest side while a look is degraded, a little above the network's 224
+_SAMPLE_PX = 320  # longest side while a sample is degraded, a little above the network's 224
 _CATEGORY_COPIES: dict[Category, int] = {"exterior": 3, "interior": 8, "misc": 8}
 _STUDIO_CATEGORY_SHARE, _STUDIO_PART_SHARE = 0.35, 0.12
 
@@ -35,48 +35,48 @@ class Shot:
 
     @property
     def is_boxed(self) -> bool:
-        """Whether the box says more than "somewhere on the photo"."""
+        """Whether the vehicle's box is known."""
         return self.box != whole_box(self.picture)
 
 
-def angle_look(shot: Shot, scenes: list[Rgb], rng: np.random.Generator) -> tuple[Rgb, bool]:
-    """One look at the boxed vehicle, and whether it is mirrored."""
+def angle_sample(shot: Shot, scenes: list[Rgb], rng: np.random.Generator) -> tuple[Rgb, bool]:
+    """One sample of the boxed vehicle, and whether it is mirrored."""
     picture, box = shot.picture, shot.box
     if shot.mask is not None:
         picture, box = _paste(picture, shot.mask, scenes, rng)
     elif rng.random() < 0.8:
         picture = _recolour(picture, rng)
-    picture, (x, y, w, h) = _unsteady(picture, box, rng)
+    picture, (x, y, w, h) = _jitter(picture, box, rng)
     m = tiny_vit.MARGIN
     crop = _cut(picture, x - m * w, y - m * h, x + w + m * w, y + h + m * h)
-    look = tiny_vit.squash(_hide_patch(_degrade(shrink(crop, _SAMPLE_PX), rng), rng))
+    sample = tiny_vit.squash(_hide_patch(_degrade(shrink(crop, _SAMPLE_PX), rng), rng))
     mirrored = bool(rng.integers(2))
-    return (mirror(look) if mirrored else look), mirrored
+    return (mirror(sample) if mirrored else sample), mirrored
 
 
-def category_looks(
+def category_samples(
     shot: Shot, category: Category, scenes: list[Rgb], rng: np.random.Generator
 ) -> Iterator[tuple[Rgb, Category]]:
-    """Looks at the whole photo; and at parts of exteriors, which are details: `misc`."""
+    """Samples of the whole photo; and of parts of exteriors, which are details: `misc`."""
     picture, box = shot.picture, shot.box
     if category != "exterior":
         for _ in range(_CATEGORY_COPIES[category]):
-            yield _category_look(_window(picture, 0.6, rng), rng), category
+            yield _category_sample(_window(picture, 0.6, rng), rng), category
     elif shot.mask is not None:
         if rng.random() < _STUDIO_CATEGORY_SHARE:
             pasted = _paste(picture, shot.mask, scenes, rng)[0] if rng.random() < 0.3 else picture
-            yield _category_look(pasted, rng), category
+            yield _category_sample(pasted, rng), category
         if rng.random() < _STUDIO_PART_SHARE:
-            yield _category_look(_part(picture, box, rng), rng), "misc"
+            yield _category_sample(_part(picture, box, rng), rng), "misc"
     elif shot.is_boxed:
         for _ in range(_CATEGORY_COPIES[category]):
             view = _window_around(picture, box, rng) if rng.random() < 0.7 else picture
-            yield _category_look(view, rng), category
+            yield _category_sample(view, rng), category
         for _ in range(2):
-            yield _category_look(_part(picture, box, rng), rng), "misc"
+            yield _category_sample(_part(picture, box, rng), rng), "misc"
     else:
         for _ in range(_CATEGORY_COPIES[category]):
-            yield _category_look(_window(picture, 0.8, rng), rng), category
+            yield _category_sample(_window(picture, 0.8, rng), rng), category
 
 
 def whole_box(picture: Rgb) -> Box:
@@ -109,10 +109,10 @@ def shrink(picture: Rgb, longest: int) -> Rgb:
     return _u8(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
-def _category_look(picture: Rgb, rng: np.random.Generator) -> Rgb:
+def _category_sample(picture: Rgb, rng: np.random.Generator) -> Rgb:
     coloured = picture if rng.random() < 0.2 else _recolour(picture, rng, 0.7)
-    look = tiny_vit.squash(_degrade(shrink(coloured, _SAMPLE_PX), rng))
-    return mirror(look) if rng.integers(2) else look
+    sample = tiny_vit.squash(_degrade(shrink(coloured, _SAMPLE_PX), rng))
+    return mirror(sample) if rng.integers(2) else sample
 
 
 def _window(picture: Rgb, least: float, rng: np.random.Generator) -> Rgb:
@@ -246,8 +246,8 @@ def _degrade(picture: Rgb, rng: np.random.Generator) -> Rgb:
     return picture
 
 
-def _unsteady(picture: Rgb, box: Box, rng: np.random.Generator) -> tuple[Rgb, Box]:
-    """A box a little off, as a detector's is; now and then the photo cuts the vehicle on a side."""
+def _jitter(picture: Rgb, box: Box, rng: np.random.Generator) -> tuple[Rgb, Box]:
+    """A jittered box, as a detector's is; now and then one side of the vehicle is cropped off."""
     x, y, w, h = box
     off = rng.normal(0, 0.02, 4)
     x0, y0, x1, y1 = x + off[0] * w, y + off[1] * h, x + w + off[2] * w, y + h + off[3] * h
@@ -272,7 +272,7 @@ def _unsteady(picture: Rgb, box: Box, rng: np.random.Generator) -> tuple[Rgb, Bo
 
 
 def _hide_patch(picture: Rgb, rng: np.random.Generator) -> Rgb:
-    """Now and then a plain rectangle, for dealer badges and watermarks."""
+    """Random erasing: now and then a plain rectangle, for dealer badges and watermarks."""
     if rng.random() >= 0.15:
         return picture
     height, width = picture.shape[:2]
@@ -293,5 +293,5 @@ def _cut(picture: Rgb, left: float, top: float, right: float, bottom: float) -> 
 
 
 def _u8(picture: object) -> Rgb:
-    """What cv2 gave back, whose stubs leave the type open."""
+    """An array of cv2, whose stubs leave the type open."""
     return np.asarray(picture, np.uint8)

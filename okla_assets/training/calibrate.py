@@ -9,23 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.labels import LabelError, LabelledPhoto, read_labels
 from okla_assets.training.samples import FindBox, Report, read_shot
+from okla_assets.training.temperature import FEWEST, fitted_temperature, nll
 from resources.errors import BadInput
 from resources.models.clip_views import (
     TASKS,
     ClipLogits,
     ClipViews,
-    fitted_temperature,
     load_prompts,
-    nll,
     packaged_prompts,
     probabilities_at,
 )
-from resources.models.view_heads import Floats
 
-FEWEST = 50
-"""Labelled photos from which a task's temperature is fitted."""
 READ_AT_ONCE = 32
 
 _TEMPERATURES = re.compile(r"^\[temperature\]\s*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
@@ -33,8 +30,8 @@ _TEMPERATURES = re.compile(r"^\[temperature\]\s*\n.*?(?=^\[|\Z)", re.MULTILINE |
 
 @dataclass(frozen=True)
 class Calibrated:
-    """One task: on how many photos, how many of them right, and how far CLIP was from the truth
-    (mean negative log-likelihood in nats) at its own temperature and at the fitted one.
+    """One task: its labelled photos, how many of them CLIP classified right, and its mean negative
+    log-likelihood in nats at temperature 1 and at the fitted one.
 
     Where fewer than `FEWEST` photos are labelled, or all alike, the temperature stays 1.
     """
@@ -57,7 +54,7 @@ def calibrate_clip(
 ) -> list[Calibrated]:
     """Fits the temperatures and writes them into `out` beside the prompts that `clip` asks with.
 
-    A temperature changes how sure CLIP is and never what it takes for likeliest. Raises
+    A temperature changes CLIP's confidence and never its likeliest class. Raises
     `LabelError` for a table that cannot be used or has too few labels, `BadInput` where `out`
     cannot be written.
     """
@@ -72,8 +69,8 @@ def calibrate_clip(
     if all(fit.photos < FEWEST for fit in fits):
         raise LabelError(
             f"no temperature can be fitted: of {len(photos)} photos "
-            + ", ".join(f"{fit.photos} tell their {fit.task}" for fit in fits)
-            + f"; it takes {FEWEST}"
+            + ", ".join(f"{fit.photos} have a label for {fit.task}" for fit in fits)
+            + f"; {FEWEST} are needed"
         )
     _write(clip, fits, out)
     return fits
@@ -82,12 +79,12 @@ def calibrate_clip(
 def _fit(task: str, photos: Sequence[LabelledPhoto], found: Sequence[ClipLogits]) -> Calibrated:
     known: list[tuple[Floats, int]] = []
     for photo, logits in zip(photos, found, strict=True):
-        label, said = getattr(photo, task), getattr(logits, task)
-        if label is not None and said is not None:
-            known.append((said, TASKS[task].index(label)))
+        label, answer = getattr(photo, task), getattr(logits, task)
+        if label is not None and answer is not None:
+            known.append((answer, TASKS[task].index(label)))
     if not known:
         return Calibrated(task, 0, 0, 1.0, 0.0, 0.0)
-    values = np.stack([said for said, _ in known])
+    values = np.stack([answer for answer, _ in known])
     truth = [label for _, label in known]
     enough = len(known) >= FEWEST and len(set(truth)) > 1
     temperature = fitted_temperature(values, truth) if enough else 1.0

@@ -1,4 +1,4 @@
-"""Fits the view heads to the features of labelled looks.
+"""Fits the view heads to the features of labelled samples.
 
 No torch and no sklearn: both heads are small enough for numpy.
 """
@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.samples import AngleTargets, Ints, Samples
 from resources.models.view_heads import (
     ANGLES,
@@ -23,7 +24,6 @@ from resources.models.view_heads import (
     SIDES,
     AngleHead,
     CategoryHead,
-    Floats,
     ViewHeads,
     sigmoid,
     silu,
@@ -59,7 +59,7 @@ def fit_angle_head(
 ) -> AngleHead:
     """Trains one head on feature grids (N, 7, 7, 320) with AdamW and dropout.
 
-    `steps` batches of 128; without it 15 rounds of all looks, and never fewer than 600 batches.
+    `steps` batches of 128; without it 15 epochs, and never fewer than 600 batches.
     """
     rng = np.random.default_rng(seed)
     mean, deviation = _channel_statistics(grids)
@@ -81,7 +81,7 @@ def fit_angle_head(
 
 
 def _channel_statistics(grids: npt.NDArray[np.float16]) -> tuple[Floats, Floats]:
-    """Mean and deviation a channel: one for all places, so that they fold into the projection."""
+    """Mean and deviation a channel, over all cells, so that they fold into the projection."""
     flat = grids.reshape(-1, grids.shape[-1])
     mean = flat.mean(axis=0, dtype=np.float64)
     square = np.zeros_like(mean)
@@ -134,7 +134,7 @@ def _gradients(
 def _loss_gradient(logits: Floats, targets: AngleTargets) -> Floats:
     """Gradient of the mean weighted cross-entropies of the three outputs, at the logits (N, 23).
 
-    Where the side is known and the azimuth is not, the azimuth is only asked to be on that side.
+    Where the side is known and the azimuth is not, the azimuth only has to lie on that side.
     """
     azimuth, angle, side = (softmax(part) for part in split_outputs(logits))
     has_azimuth = targets.azimuth.sum(axis=1, keepdims=True) > 0
@@ -157,8 +157,8 @@ def _silu_slope(x: Floats) -> Floats:
 
 def _dropout(rng: np.random.Generator, shape: tuple[int, ...], rate: float) -> Floats:
     # Bytes are drawn four times as fast as floats, and drawing is a third of the training time.
-    kept = rng.integers(0, 256, shape, dtype=np.uint8) >= round(256 * rate)
-    return np.multiply(kept, 1 / (1 - rate), dtype=np.float32)
+    keep = rng.integers(0, 256, shape, dtype=np.uint8) >= round(256 * rate)
+    return np.multiply(keep, 1 / (1 - rate), dtype=np.float32)
 
 
 def _one_cycle(done: float) -> float:

@@ -1,4 +1,4 @@
-"""Held-out figures of trained heads, and the temperatures that make their probabilities honest."""
+"""Held-out figures of trained heads, and the temperatures that calibrate their probabilities."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from okla_assets.imaging.types import Floats
 from okla_assets.training.labels import LabelledPhoto
-from okla_assets.training.samples import CleanLooks, Ints, angle_targets
+from okla_assets.training.samples import CleanSamples, Ints, angle_targets
+from okla_assets.training.temperature import FEWEST, fitted_temperature
 from resources.models import tiny_vit
 from resources.models.view_heads import (
     ANGLES,
@@ -16,16 +18,14 @@ from resources.models.view_heads import (
     CATEGORIES,
     SIDES,
     AngleHead,
-    Floats,
     Pose,
     ViewHeads,
     decide,
-    softmax,
     split_outputs,
 )
 
-_TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
-_FEWEST_FOR_TEMPERATURE = 50
+LEAST, MOST = 0.6, 3.0
+"""Bounds of a temperature: few held-out photos would otherwise make the heads far too certain."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Score:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How heads trained on the other vehicles did on the held-out ones, one clean look a photo.
+    """Scores on the held-out vehicles of heads trained on the others, one clean sample a photo.
 
     `side` counts left against right; `azimuth_error_deg` is the median, None without labels.
     """
@@ -69,13 +69,13 @@ class Temperatures:
         return replace(head, out=head.out / by, out_bias=head.out_bias / by)
 
 
-def measure(heads: ViewHeads, clean: CleanLooks) -> HeldOut:
+def measure(heads: ViewHeads, clean: CleanSamples) -> HeldOut:
     """Scores heads that have not seen the vehicles of `clean`."""
     photos = clean.photos
     probabilities = tiny_vit.mirror_averaged(heads, clean.grids)
     categories = [CATEGORIES[n] for n in heads.category.probabilities(clean.means).argmax(axis=1)]
     poses = decide(probabilities)
-    # The side is scored as the head says it, also where `decide` keeps quiet about it.
+    # The side is scored as the head predicts it, also where `decide` gives none.
     sides = [SIDES[n] for n in probabilities.side.argmax(axis=1)]
     return HeldOut(
         vehicles=len({photo.vehicle for photo in photos}),
@@ -86,7 +86,7 @@ def measure(heads: ViewHeads, clean: CleanLooks) -> HeldOut:
     )
 
 
-def find_temperatures(heads: ViewHeads, clean: CleanLooks) -> Temperatures:
+def find_temperatures(heads: ViewHeads, clean: CleanSamples) -> Temperatures:
     """Those that fit the held-out photos best."""
     truth = angle_targets(clean.photos, [False] * len(clean.photos))
     logits = np.mean([head.logits(clean.grids[::2]) for head in heads.angles], axis=0)
@@ -109,13 +109,8 @@ def _azimuth_error(photos: list[LabelledPhoto], poses: list[Pose]) -> float | No
 
 
 def _temperature(logits: Floats, truth: Ints) -> float:
-    """The temperature under which the true classes are likeliest; 1 where few are known."""
+    """1 where few classes are known."""
     known = np.flatnonzero(truth >= 0)
-    if len(known) < _FEWEST_FOR_TEMPERATURE:
+    if len(known) < FEWEST:
         return 1.0
-
-    def nll(temperature: float) -> float:
-        probabilities = softmax(np.asarray(logits[known] / temperature, np.float32))
-        return float(-np.log(probabilities[np.arange(len(known)), truth[known]] + 1e-9).mean())
-
-    return min(_TEMPERATURES, key=nll)
+    return fitted_temperature(logits[known], truth[known].tolist(), LEAST, MOST)

@@ -1,4 +1,4 @@
-"""Labelled photos through the network: the features of all looks, with what they show."""
+"""Labelled photos through the network: the features of all samples, with their labels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from okla_assets.training.augment import (
     Gray,
     Shot,
-    angle_look,
-    category_looks,
+    angle_sample,
+    category_samples,
     mask_box,
     mirror,
     shrink,
@@ -24,7 +24,7 @@ from okla_assets.training.augment import (
 )
 from okla_assets.training.labels import LabelError, LabelledPhoto
 from resources.models import tiny_vit
-from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES, Floats
+from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -47,8 +47,8 @@ _AZIMUTH_SPREAD = 13.0
 
 @dataclass(frozen=True)
 class AngleTargets:
-    """What N looks show. `azimuth` (N, 16) soft bins, rows of zeros where unknown; `angle` and
-    `side` (N,) indices, -1 where unknown; `weight` (N,) of each look in the loss."""
+    """Labels of N samples. `azimuth` (N, 16) soft bins, rows of zeros where unknown; `angle` and
+    `side` (N,) indices, -1 where unknown; `weight` (N,) of each sample in the loss."""
 
     azimuth: Floats
     angle: Ints
@@ -56,7 +56,7 @@ class AngleTargets:
     weight: Floats
 
     def rows(self, chosen: Ints | Bools) -> AngleTargets:
-        """The targets of some of the looks."""
+        """The targets of some of the samples."""
         return AngleTargets(
             self.azimuth[chosen], self.angle[chosen], self.side[chosen], self.weight[chosen]
         )
@@ -64,7 +64,7 @@ class AngleTargets:
 
 @dataclass(frozen=True)
 class AngleSamples:
-    """Looks at vehicles: `grids` (N, 7, 7, 320); `owner` (N,) is the photo each was taken of."""
+    """Samples of vehicles: `grids` (N, 7, 7, 320); `owner` (N,) is the photo each was taken of."""
 
     grids: Halves
     targets: AngleTargets
@@ -73,7 +73,7 @@ class AngleSamples:
 
 @dataclass(frozen=True)
 class CategorySamples:
-    """Looks at whole photos and at parts: `means` (N, 320), `category` and `owner` (N,)."""
+    """Samples of whole photos and of parts: `means` (N, 320), `category` and `owner` (N,)."""
 
     means: Floats
     category: Ints
@@ -81,7 +81,7 @@ class CategorySamples:
 
 
 @dataclass(frozen=True)
-class CleanLooks:
+class CleanSamples:
     """The held-out photos as they are: `means` (N, 320) of each, and `grids` (2N, 7, 7, 320) of its
     crop followed by the crop's mirror image."""
 
@@ -96,10 +96,10 @@ class Samples:
 
     angles: AngleSamples
     categories: CategorySamples
-    clean: CleanLooks
+    clean: CleanSamples
 
     def without(self, held: Bools) -> Samples:
-        """Only the looks at photos that are not held out."""
+        """Only the samples of photos that are not held out."""
         angles, categories = self.angles, self.categories
         seen, known = ~held[angles.owner], ~held[categories.owner]
         return Samples(
@@ -119,7 +119,7 @@ def collect_samples(
     rng: np.random.Generator,
     report: Report,
 ) -> Samples:
-    """Augmented looks at every photo, and clean ones at those that are `held` (N,) out."""
+    """Augmented samples of every photo, and clean ones of those that are `held` (N,) out."""
     scenes = _scenes(photos, rng)
     grids, clean_grids = _Features(session), _Features(session)
     means, clean_means = (_Features(session, tiny_vit.mean_features) for _ in range(2))
@@ -134,13 +134,13 @@ def collect_samples(
         shot = read_shot(photo, find_box)
         if photo.angle is not None:
             for _ in range(real_copies if shot.mask is None else _STUDIO_COPIES):
-                look, flipped = angle_look(shot, scenes, rng)
-                grids.add(look)
+                sample, flipped = angle_sample(shot, scenes, rng)
+                grids.add(sample)
                 angle_owner.append(number)
                 mirrored.append(flipped)
         if photo.category is not None:
-            for look, shown in category_looks(shot, photo.category, scenes, rng):
-                means.add(look)
+            for sample, shown in category_samples(shot, photo.category, scenes, rng):
+                means.add(sample)
                 category_owner.append(number)
                 category.append(CATEGORIES.index(shown))
         if held[number]:
@@ -159,7 +159,7 @@ def collect_samples(
             np.array(category, np.int64),
             np.array(category_owner, np.int64),
         ),
-        CleanLooks(
+        CleanSamples(
             [photo for photo, out in zip(photos, held, strict=True) if out],
             clean_means.features().astype(np.float32),
             clean_grids.features().astype(np.float32),
@@ -168,7 +168,7 @@ def collect_samples(
 
 
 def angle_targets(photos: list[LabelledPhoto], mirrored: list[bool]) -> AngleTargets:
-    """The targets of one look a photo, as it is or mirrored."""
+    """The labels of one sample a photo, as it is or mirrored."""
     azimuth = np.zeros((len(photos), BINS), np.float32)
     angle, side = np.full(len(photos), -1, np.int64), np.full(len(photos), -1, np.int64)
     weight = np.ones(len(photos), np.float32)
@@ -191,8 +191,8 @@ def _soft_bins(azimuth_deg: float) -> Floats:
 
 
 class _Features:
-    """Passes pictures through the network in batches; keeps the grids, or what `reduce` makes of
-    them, as float16 to save memory."""
+    """Passes pictures through the network in batches; stores the grids, or `reduce(grids)`, as
+    float16 to save memory."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ def _scenes(photos: list[LabelledPhoto], rng: np.random.Generator) -> list[Rgb]:
 
 
 def read_shot(photo: LabelledPhoto, find_box: FindBox | None) -> Shot:
-    """The photo, its vehicle where the table's box says, else the mask, else `find_box`, else all.
+    """The photo, its vehicle by the table's box, else the mask, else `find_box`, else all.
 
     Raises `LabelError`, naming the row, for a photo, mask or box that cannot be used.
     """

@@ -1,4 +1,4 @@
-"""The whole training: labels, looks, features, figures, heads file."""
+"""The whole training: labels, samples, features, figures, heads file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from resources.models.view_heads import FILE_NAME, save_heads
 
 @dataclass(frozen=True)
 class Trained:
-    """The heads file written, what it was trained on, and how well the same recipe did held out."""
+    """The heads file, what it was trained on, and the method's scores on held-out vehicles."""
 
     heads: Path
     digest: str
@@ -46,8 +46,8 @@ def train_views(
 
     An exterior's vehicle is taken from the table's box, else its mask, else `find_box`, else the
     whole picture. `ensemble` angle heads are trained, each with `steps` batches (None: enough). The
-    same tables, seed and machine give the same file. Nearly all of the time is the network's: some
-    3-5 augmented looks a photo, each about 0.04 s on one core. `progress` gets the step's name and
+    same tables, seed and machine give the same file. Nearly all of the time is the network's: 3-5
+    augmented samples a photo, each about 0.04 s on one core. `progress` gets the step's name and
     the share of it done, in [0, 1].
 
     Raises `LabelError` for an unusable table or too few vehicles, `WeightsMissing` without TinyViT.

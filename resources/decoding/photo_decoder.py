@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Turns uploaded bytes into an upright sRGB photo, or says why not.
+    """Turns uploaded bytes into an upright sRGB photo, or refuses them with a reason.
 
     A file beyond `max_bytes`, `max_pixels`, `memory_mb` or `timeout_seconds` is refused. A worker
     that does not even start raises BrokenSetup.
@@ -69,7 +69,7 @@ class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Decodes in order and ahead, so that the next photo is ready while a model has this one.
 
         Each item is a key and a function that fetches the file; at most AHEAD are in flight. A
-        refusal is returned in the photo's place; what fetching raises is raised.
+        refusal is returned instead of the photo; what fetching raises is raised.
         """
 
         def one(fetch: Callable[[], bytes]) -> "DecodedPhoto | Refused":

@@ -1,7 +1,7 @@
 """ffmpeg for the promo: frames in, an MP4 that every browser plays out; and the music's samples.
 
-The program comes with the package `imageio-ffmpeg`. It runs as its own process, so that a strange
-music file can take down nothing of ours, and so that encoding goes on while frames are drawn.
+The program comes with the package `imageio-ffmpeg`. It runs as its own process, so that a broken
+music file cannot crash this one, and so that encoding goes on while frames are drawn.
 """
 
 import re
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MUSIC_SECONDS = 60
 """How long reading a music file may take."""
 PEAK = 0.84
-"""Limit of the music's samples (-1.5 dB): AAC overshoots a little."""
+"""Peak of the music's samples (-1.5 dB): AAC overshoots a little."""
 MOST_BYTES = 200 * 2**20
 PIPE_BYTES = 2**20
 X264 = "mbtree=1:rc-lookahead=10:cpu-independent=1"
@@ -32,12 +32,12 @@ X264 = "mbtree=1:rc-lookahead=10:cpu-independent=1"
 superfast give veryfast's size and quality at three fifths of its seconds. cpu-independent: without
 it x264 takes other short cuts on other processors."""
 LONGEST_SECONDS = 60
-"""No more than this is read of a piece of music."""
+"""Of a music file, at most this is read."""
 
 
 @dataclass(frozen=True)
 class Music:
-    """Samples as they will be heard but for their level, and the gain that brings them there."""
+    """Samples (N, 2) at 48 kHz in [-1, 1], and the gain that brings them to their loudness."""
 
     samples: "npt.NDArray[np.float32]"
     gain_db: float
@@ -57,7 +57,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 4
 
     def fingerprint(self) -> str:
-        """Everything that decides the bytes beside the frames."""
+        """Identifies everything that decides the file but the frames."""
         from importlib.metadata import version
 
         settings = (self.short_side, self.fps, self.crf, self.preset, self.threads)
@@ -93,8 +93,8 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
                     process.wait()
                 if process.returncode:
                     errors.seek(0)
-                    said = errors.read()[-2000:].decode(errors="replace").strip()
-                    raise BrokenSetup(f"ffmpeg could not write the promo video: {said}")
+                    message = errors.read()[-2000:].decode(errors="replace").strip()
+                    raise BrokenSetup(f"ffmpeg could not write the promo video: {message}")
 
     def _arguments(
         self, size: tuple[int, int], music: Music | None, sound: Path | None
@@ -142,17 +142,16 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def loudness(self, samples: "npt.NDArray[np.float32]") -> float:
         """Integrated loudness in LUFS (EBU R 128), as ffmpeg's ebur128 measures it."""
-        command = [_ffmpeg(), "-nostdin", "-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000"]
+        command = [_ffmpeg(), "-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000"]
         command += ["-ac", "2", "-i", "pipe:0", "-af", "ebur128=framelog=quiet", "-f", "null", "-"]
         done = subprocess.run(
-            [c for c in command if c != "-nostdin"],
-            input=samples.astype("<f4").tobytes(), capture_output=True, check=False,
+            command, input=samples.astype("<f4").tobytes(), capture_output=True, check=False,
             timeout=MUSIC_SECONDS,
         )  # fmt: skip
-        said = done.stderr.decode(errors="replace")
-        found = re.findall(r"I:\s+(-?[\d.]+|-inf|nan) LUFS", said)
+        output = done.stderr.decode(errors="replace")
+        found = re.findall(r"I:\s+(-?[\d.]+|-inf|nan) LUFS", output)
         if done.returncode or not found:
-            raise BrokenSetup(f"ffmpeg could not measure loudness: {said[-500:]}")
+            raise BrokenSetup(f"ffmpeg could not measure loudness: {output[-500:]}")
         value = float(found[-1])
         return value if value == value else float("-inf")
 
@@ -188,7 +187,7 @@ def _widen(pipe: IO[bytes]) -> None:
 
 
 def _feed(pipe: IO[bytes], frames: "Iterator[npt.NDArray[np.uint8]]") -> None:
-    """Writes the frames; where ffmpeg has ended early its own message says why."""
+    """Writes the frames; where ffmpeg has ended early, its own message is raised."""
     try:
         with pipe:
             for frame in frames:

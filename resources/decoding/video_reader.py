@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MomentInfo:
-    """One kept moment: seconds from the video's first frame, and sharpness (higher is sharper)."""
+    """One selected moment: seconds from the video's first frame; a higher sharpness is sharper."""
 
     time: float
     sharpness: float
@@ -52,7 +52,7 @@ class OpenVideo(Protocol):
 
 
 class VideoReader(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Turns an uploaded video into sharp moments, or says why not.
+    """Turns an uploaded video into sharp moments, or refuses it with a reason.
 
     A file beyond `max_bytes`, `max_pixels` a picture, `longest` or `timeout_seconds` is refused.
     """
@@ -66,7 +66,6 @@ class VideoReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 2
 
     def limits(self, side: int) -> "VideoLimits":
-        """What `imaging.video` is told."""
         from okla_assets.imaging.turn.video import VideoLimits
 
         return VideoLimits(side, self.max_pixels, self.shortest, self.longest, self.threads)
@@ -106,7 +105,6 @@ class _VideoWorker(WorkerProcess):
 
     @property
     def moments(self) -> tuple[MomentInfo, ...]:
-        """Its sharp moments, in order."""
         return self._moments
 
     def read(self, path: Path, limits: "VideoLimits", seconds: float) -> None:

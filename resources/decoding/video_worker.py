@@ -21,7 +21,7 @@ from resources.decoding.decode_worker import (
 
 def serve(function: str, memory_mb: int) -> None:
     """Answers requests on stdin until it is closed, which the parent's end does by itself."""
-    answers = open_answers()  # held while an error is told: its end is ours to the parent
+    answers = open_answers()  # stays open until the process ends, which the parent sees by it
     read_moments = named(function)
 
     import cv2

@@ -1,4 +1,4 @@
-"""A process of our own in which strangers' bytes are decoded, and the pipes to it.
+"""A child process in which untrusted bytes are decoded, and the pipes to it.
 
 Decoders of pictures and videos are large native libraries: one can hang, crash or ask for all the
 memory. So they run in a worker process, which is killed when its time is up. It is a plain
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """A started `python -m module arguments` that has said that it is ready.
+    """A started `python -m module arguments` that has reported that it is ready.
 
     `requests` and `answers` are its pipes. Raises BrokenSetup, calling it `what`, where it is not
     ready within `start_seconds`.
@@ -75,7 +75,7 @@ class WorkerProcess:
 
 
 class Deadline:
-    """Kills a process when the time is up; `passed` tells."""
+    """Kills a process when the time is up; `passed` is then True."""
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self.passed = False

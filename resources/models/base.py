@@ -15,19 +15,18 @@ from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Si
 
 @dataclass(frozen=True)
 class Detection:
-    """One vehicle found on a photo: box in pixels, score in [0, 1], COCO class name."""
+    """One vehicle found on a photo: box in pixels, score in [0, 1]."""
 
     box: Box
     score: float
-    label: str
 
 
 @dataclass(frozen=True)
 class Matte:
     """The cut-out of one vehicle.
 
-    `alpha` has the photo's size. `agreement` in [0, 1] says how far two independent networks agree
-    on the silhouette; None where only one was asked.
+    `alpha` has the photo's size. `agreement` in [0, 1] is that of two independent networks on the
+    silhouette; None where only one was used.
     """
 
     alpha: Alpha
@@ -43,17 +42,16 @@ class View:
     angle: Angle | None = None
     angle_confidence: float | None = None
     side: Side | None = None
-    side_confidence: float | None = None
     azimuth_deg: float | None = None
 
 
 @dataclass(frozen=True)
 class PlateFound:
-    """One place that may be a plate.
+    """One candidate for a licence plate.
 
-    `quad` follows the plate, from its own top left corner clockwise; `box` is all that any network
-    saw of it. `score` in [0, 1] says that it is a plate, `agreement` what the least convinced
-    network gives it (the score itself where there is only one network).
+    `quad` follows the plate, from its own top left corner clockwise; `box` encloses what all
+    networks detected of it. `score` in [0, 1] is the probability of a plate, `agreement` the lowest
+    score that a network gave it (the score itself where there is only one network).
     """
 
     quad: Quad
@@ -73,108 +71,73 @@ class ModelInfo:
 
 
 @runtime_checkable
-class VehicleDetector(Protocol):
+class Model(Protocol):
+    """What every role has in common."""
+
+    def fingerprint(self) -> str:
+        """Identifies weights and settings: two equal fingerprints give equal results."""
+        ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The weights that it loads, for the listing."""
+        ...
+
+
+@runtime_checkable
+class VehicleDetector(Model, Protocol):
     """Finds cars, buses and trucks."""
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         """All vehicles on each photo, best score first."""
         ...
 
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        ...
-
 
 @runtime_checkable
-class Segmenter(Protocol):
+class Segmenter(Model, Protocol):
     """Cuts one boxed vehicle out of its photo."""
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """One matte a photo, for the vehicle in its box."""
         ...
 
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        ...
-
 
 @runtime_checkable
-class TurnSegmenter(Protocol):
+class TurnSegmenter(Model, Protocol):
     """Cuts one vehicle out of the frames of a turn around it."""
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
         """One matte a frame, in the order of the turn, steady from frame to frame."""
         ...
 
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
-        ...
-
 
 @runtime_checkable
-class ViewClassifier(Protocol):
-    """Names category, angle, side and azimuth."""
+class ViewClassifier(Model, Protocol):
+    """Classifies category, angle, side and azimuth."""
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; `boxes` holds the main vehicle's box or None."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
+        """One view a photo; `boxes` holds each one's main vehicle, or None."""
         ...
 
 
 @runtime_checkable
-class PlateDetector(Protocol):
-    """Finds licence plates. It answers generously; `imaging.plates.accept_plate` decides."""
+class PlateDetector(Model, Protocol):
+    """Detects licence plates with high recall; `imaging.plates.accept_plate` decides."""
 
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
         """All candidates on each photo, best first.
 
-        `vehicles` holds each photo's vehicle boxes, the main one first; a detector may look again
-        at its crop.
+        `vehicles` holds each photo's vehicle boxes, the main one first, whose crop a detector may
+        search again.
         """
-        ...
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         ...
 
 
 @runtime_checkable
-class TextReader(Protocol):
+class TextReader(Model, Protocol):
     """Reads one line of text."""
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
         """Text and mean confidence of its characters, of each strip."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Identifies weights and settings: two equal fingerprints give equal results."""
-        ...
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         ...

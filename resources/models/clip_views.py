@@ -1,8 +1,7 @@
-"""Category, angle and side by CLIP, asked in words: no training photos needed.
+"""Category, angle and side by CLIP, zero-shot: no training photos needed.
 
-Radford et al. 2021, zero-shot with prompt ensembles. CLIP hardly knows left from right; every
-vehicle is therefore asked about twice, as it is and in the mirror, and `MeanViews` lets the trained
-heads speak too.
+Radford et al. 2021, with prompt ensembles. CLIP hardly separates left from right; every vehicle is
+therefore classified twice, as it is and mirrored, and `MeanViews` averages with the trained heads.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.errors import BadInput
 from resources.models.base import ModelInfo, View
 from resources.models.tiny_vit import TinyVitViewClassifier
@@ -41,7 +40,6 @@ from resources.models.view_heads import (
     ANGLES,
     CATEGORIES,
     SIDES,
-    Floats,
     PoseProbabilities,
     softmax,
 )
@@ -65,43 +63,39 @@ class ClipViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
     def probabilities(
         self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
     ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
-        temperature = self._asked().temperature
+        temperature = self._load_prompts().temperature
         return [_probabilities(logits, temperature) for logits in self.logits(photos, boxes)]
 
     def logits(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[ClipLogits]:
-        """What CLIP says of each photo before any temperature."""
+        """CLIP's logits of each photo, before any temperature."""
         pairs = list(zip(photos, boxes, strict=True))
         return in_batches(
             pairs, self.batch, self._logits, lambda pair: size_of(pair[0]), fill=self.compiled
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights, prompts and settings."""
         where = resolve_device(self.device, self.dtype)
-        return f"clip-views:{self._checkpoint().digest}:{self._asked().digest}:{where}"
+        return f"clip-views:{self._checkpoint().digest}:{self._load_prompts().digest}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("views"),)
 
     def _checkpoint(self) -> Checkpoint:
         return checkpoint(self.weights, ("clip",))
 
-    def _asked(self) -> Prompts:
+    def _load_prompts(self) -> Prompts:
         return load_prompts(Path(self.prompts).expanduser() if self.prompts else packaged_prompts())
 
     def _logits(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ClipLogits]:
         network = _Clip(
             self._checkpoint(),
             resolve_device(self.device, self.dtype, self.compiled),
-            self._asked(),
+            self._load_prompts(),
         )
         pictures = [boxed_square(photo, None, network.side) for photo, _ in pairs]
         crops = [boxed_square(p, box, network.side) for p, box in pairs if box is not None]
@@ -150,7 +144,6 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         both = zip(
             self.clip.probabilities(photos, boxes),
             self.heads.probabilities(photos, boxes),
@@ -159,12 +152,10 @@ class MeanViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [_mean(clip, heads, self.clip_share).view() for clip, heads in both]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         both = f"{self.clip.fingerprint()}:{self.heads.fingerprint()}"
         return f"mean-views:{self.clip_share}:{both}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.clip.models() + self.heads.models()
 
 
@@ -226,30 +217,13 @@ def load_prompts(path: Path) -> Prompts:
 
 
 def probabilities_at(logits: Floats, temperature: float) -> Floats:
-    """Probabilities (N, classes) of logits (N, classes), or (N, looks, classes): their mean."""
+    """Probabilities (N, classes) of logits (N, classes), or (N, views, classes): their mean."""
     probabilities = softmax(np.asarray(logits / np.float32(temperature), np.float32))
     return (
         probabilities
         if probabilities.ndim == 2
         else np.asarray(probabilities.mean(axis=1), np.float32)
     )
-
-
-def nll(logits: Floats, labels: Sequence[int], temperature: float) -> float:
-    """Mean negative log-likelihood of the true classes, in nats."""
-    probabilities = probabilities_at(logits, temperature)[np.arange(len(labels)), list(labels)]
-    return -float(np.log(probabilities.clip(1e-12, 1)).mean())
-
-
-def fitted_temperature(logits: Floats, labels: Sequence[int]) -> float:
-    """The temperature under which logits (N, classes) or (N, looks, classes) fit the true classes
-    best.
-
-    Guo et al. 2017, "On Calibration of Modern Neural Networks": the least negative log-likelihood,
-    searched over .05 to 20 in steps of 2 %.
-    """
-    candidates = np.exp(np.arange(np.log(0.05), np.log(20.0), 0.02))
-    return float(min(candidates, key=lambda t: nll(logits, labels, t)))
 
 
 def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
@@ -277,7 +251,7 @@ def boxed_square(photo: Rgb, box: Box | None, side: int) -> Rgb:
 
 
 class _Clip:
-    """The loaded network, and what the prompts' classes look like to it."""
+    """The loaded network, and its text features of the prompts' classes."""
 
     def __init__(self, source: Checkpoint, where: Device, prompts: Prompts) -> None:
         self._source, self._where, self._prompts = source, where, prompts
@@ -304,7 +278,6 @@ class _Clip:
             return np.asarray(torch.nn.functional.normalize(seen, dim=-1).cpu().numpy())
 
     def logits(self, task: str, features: Floats) -> Floats:
-        """(N, classes)."""
         scale = float(self._model.logit_scale.detach().exp())
         return np.asarray(scale * features @ self._classes[task].T, np.float32)
 

@@ -1,4 +1,4 @@
-"""The default matte: SAM 2 says which pixels are the vehicle, U2-Net where its edge runs."""
+"""The default matte: SAM 2 decides which pixels are the vehicle, U2-Net where its edge runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
@@ -23,15 +22,12 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         return [self._segment(p, b) for p, b in zip(photos, boxes, strict=True)]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"fused:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.sam2.models() + self.saliency.models()
 
     def _segment(self, photo: Rgb, box: Box) -> Matte:
@@ -44,8 +40,8 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
 class Crop:
     """The boxed vehicle with some of its surroundings, cut out of its photo.
 
-    `box` is the vehicle's, in pixels of the crop; `left` and `top` say where on the photo of
-    `height` x `width` the crop lies.
+    `box` is the vehicle's, in pixels of the crop; `left` and `top` are its corner on the
+    photo of `height` x `width`.
     """
 
     pixels: Rgb
@@ -81,7 +77,7 @@ def crop_of(photo: Rgb, box: Box) -> Crop:
     return Crop(pixels, (x - x0, y - y0, w, h), x0, y0, height, width)
 
 
-def fused(crop: Crop, logits: npt.NDArray[np.float32], saliency: Alpha) -> Matte:
+def fused(crop: Crop, logits: Floats, saliency: Alpha) -> Matte:
     """The matte of a photo from both networks' answers (H, W) on its crop."""
     from okla_assets.imaging.matte import cutout
 

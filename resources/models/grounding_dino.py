@@ -1,4 +1,4 @@
-"""Grounding DINO (Liu et al. 2023): a detector asked in words, for what COCO has no class for."""
+"""Grounding DINO (Liu et al. 2023): an open-vocabulary detector, for what COCO has no class for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import Detection, ModelInfo
 from resources.models.sam2_onnx import MEAN, STD
 from resources.models.torch_models import (
@@ -29,7 +28,7 @@ from resources.models.yolo_onnx import vehicles_in
 
 
 class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Finds what `words` name; photos go through it squashed to `side`, a batch in one shape."""
+    """Detects what `words` name; photos go through it squashed to `side`, a batch in one shape."""
 
     weights: str = "IDEA-Research/grounding-dino-tiny"
     words: list[str] = Field(default_factory=lambda: ["car", "bus", "truck"])
@@ -40,17 +39,14 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 4
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         return in_batches(photos, self.batch, self._detect, size_of)
 
     def fingerprint(self) -> str:
-        """Identifies weights, words and settings."""
         settings = f"{self.words}:{self.side}:{self.min_score}:{self.nms_iou}"
         where = resolve_device(self.device, "float32")
         return f"grounding-dino:{self._checkpoint().digest}:{settings}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("vehicle detector"),)
 
     def _checkpoint(self) -> Checkpoint:
@@ -58,10 +54,10 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         torch = need("torch")
-        # float32: in bfloat16 its deformable attention samples beside what it looks for.
+        # float32: in bfloat16 its deformable attention samples the wrong positions.
         source, where = self._checkpoint(), resolve_device(self.device, "float32")
         model = from_folder("GroundingDinoForObjectDetection", source, where)
-        tokens, spans = self._asked(source)
+        tokens, spans = self._prompt(source)
         squashed = np.stack([_squashed(photo, self.side) for photo in photos])
         with torch.inference_mode():
             pixels = normalised(to_device(squashed, where), MEAN.tolist(), STD.tolist())
@@ -77,35 +73,29 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
             for photo, o, b in zip(photos, probabilities, boxes, strict=True)
         ]
 
-    def _asked(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
-        """The question as tokens, and which of them are each word's."""
+    def _prompt(self, source: Checkpoint) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+        """The prompt's tokens, and the range of each word among them."""
         tokenizer = tokenizer_of(source)
-        asked = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
+        prompt = tokenizer(" ".join(f"{word.lower()}." for word in self.words), return_tensors="pt")
         end = tokenizer.convert_tokens_to_ids(".")
-        stops = [i for i, token in enumerate(asked["input_ids"][0].tolist()) if token == end]
-        return dict(asked), list(zip([1, *(s + 1 for s in stops[:-1])], stops, strict=True))
+        stops = [i for i, token in enumerate(prompt["input_ids"][0].tolist()) if token == end]
+        return dict(prompt), list(zip([1, *(s + 1 for s in stops[:-1])], stops, strict=True))
 
     def _found(
         self,
         photo: Rgb,
-        probabilities: npt.NDArray[np.float32],
-        boxes: npt.NDArray[np.float32],
+        probabilities: Floats,
+        boxes: Floats,
         spans: Sequence[tuple[int, int]],
     ) -> list[Detection]:
         """`probabilities` (N, tokens); `boxes` (N, 4): centre and size in shares of the photo."""
         height, width = photo.shape[:2]
-        by_word = np.stack(
-            [probabilities[:, first:last].max(axis=1) for first, last in spans], axis=1
-        )
-        score, best = by_word.max(axis=1), by_word.argmax(axis=1)
+        score = np.max([probabilities[:, a:b].max(axis=1) for a, b in spans], axis=0)
         keep = score >= self.min_score
         cx, cy, w, h = boxes[keep].T
         placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
         placed = placed * np.array([width, height, width, height], np.float32)
-        labels = [self.words[i] for i in best[keep]]
-        return vehicles_in(
-            placed, score[keep], labels, self.min_score, self.nms_iou, (height, width)
-        )
+        return vehicles_in(placed, score[keep], self.min_score, self.nms_iou, (height, width))
 
 
 def _squashed(photo: Rgb, side: int) -> Rgb:

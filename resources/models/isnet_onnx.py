@@ -38,9 +38,7 @@ class IsNetOnnx(U2NetOnnx):
         return np.asarray(full.clip(0, 1), np.float32)
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"isnet:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights, "saliency matte"),)

@@ -1,4 +1,4 @@
-"""Licence plates on ONNX Runtime: two networks, fused by place.
+"""Licence plates on ONNX Runtime: two networks, fused by location.
 
 No network finds every plate: platedet (YOLOv8s-seg) is good at tilted and small ones and draws an
 outline, plate-fast (YOLOv8n) at frontal and dark ones. Together they miss none of the annotated
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.yolo_onnx import INPUT_SIDE, letterbox
@@ -38,7 +38,7 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
-        """All boxes of the picture, no NMS; the surest of each place with its outline."""
+        """All boxes of the picture, no NMS; the best of each location with its outline."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
@@ -60,18 +60,15 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
         return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 
@@ -100,24 +97,21 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         from okla_assets.imaging.plates import cluster
 
         return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 
 class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Both networks on the photo, plate-fast again on the main vehicle where they doubt, and
-    platedet again on the enlarged places: that confirms them and draws their outlines exactly.
+    platedet again on the enlarged candidates, which confirms them and outlines them exactly.
 
     `batch` photos are worked on at once, a thread each: on a GPU most of the time is not the
     networks'. On a CPU these take all cores by themselves.
@@ -130,7 +124,6 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     def detect(
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
-        """All candidates on each photo, best first."""
         pairs = list(zip(photos, vehicles, strict=True))
         if self.batch == 1 or len(pairs) < 2:
             return [self._detect(photo, boxes) for photo, boxes in pairs]
@@ -138,11 +131,9 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             return list(pool.map(self._detect, *zip(*pairs, strict=True)))
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"fused-plates:{self.outlines.fingerprint()}:{self.boxes.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.outlines.models() + self.boxes.models()
 
     def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
@@ -192,7 +183,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
         return sorted([*closer, *others], key=lambda c: -c.score)
 
 
-def as_quad(corners: npt.NDArray[np.float32]) -> Quad:
+def as_quad(corners: Floats) -> Quad:
     """Corners (4, 2) as plain numbers, rounded to a tenth of a pixel."""
     a, b, c, d = ((round(float(x), 1), round(float(y), 1)) for x, y in corners)
     return a, b, c, d
@@ -216,20 +207,20 @@ def _found(photo: Rgb, candidates: Sequence[Candidate]) -> list[PlateFound]:
     return found
 
 
-def _boxes(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _boxes(rows: Floats) -> Floats:
     """(4, N) of centre x, y, width, height as (N, 4) of x, y, width, height."""
     cx, cy, w, h = rows
     return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
 
 
-def _placed(box: npt.NDArray[np.float32], scale: float, left: float, top: float) -> Box:
+def _placed(box: Floats, scale: float, left: float, top: float) -> Box:
     """A box of the letterboxed picture, on the picture."""
     x, y, w, h = (float(v) for v in box)
     return (x - left) / scale, (y - top) / scale, w / scale, h / scale
 
 
-def _surest(boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> set[int]:
-    """Index of the best box of each place: drawing the outline of every box costs too much."""
+def _surest(boxes: Floats, scores: Floats) -> set[int]:
+    """Index of the best box of each location: drawing the outline of every box costs too much."""
     from okla_assets.imaging.plates import SAME_PLACE, iou
 
     free = np.ones(len(boxes), bool)
@@ -246,10 +237,10 @@ OUTLINE_WIDTH = 160  # pixels that the mask of a plate is drawn in: its own 10 t
 
 
 def _outline(
-    box: npt.NDArray[np.float32],
-    coefficients: npt.NDArray[np.float32],
+    box: Floats,
+    coefficients: Floats,
     prototypes: npt.NDArray[np.float16],
-) -> npt.NDArray[np.float32] | None:
+) -> Floats | None:
     """The plate's quad in pixels of the letterboxed picture, from its mask inside its box."""
     import cv2
 
@@ -265,7 +256,7 @@ def _outline(
     zoom = max(1, int(np.ceil(OUTLINE_WIDTH / max(float(w), 4.0))))
     large = cv2.resize(logits, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     mask = 1 / (1 + np.exp(-large.clip(-20, 20)))
-    # The network is trained on masks cut to their boxes; what it says outside means nothing.
+    # The network is trained on masks cut to their boxes; its output outside is meaningless.
     inside = np.zeros(mask.shape, np.float32)
     left, top = max(0, round((x - x0) * zoom)), max(0, round((y - y0) * zoom))
     right, bottom = round((x + w - x0) * zoom), round((y + h - y0) * zoom)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
@@ -16,7 +15,7 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     """PP-OCR's recogniser of single lines (Baidu, PaddleOCR).
 
-    `batch` says of how many photos the strips may come in one call; they are read one by one.
+    `batch` is the number of photos whose strips may come in one call; they are read one by one.
     """
 
     weights: str = "ppocr_rec"
@@ -25,7 +24,6 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 1
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
-        """Text and mean confidence of its characters, of each strip."""
         session = load_session(self.weights, self.threads, self.runs_on)
         listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
         alphabet = ["", *listed, " "]
@@ -36,11 +34,9 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         return read
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
 
@@ -48,7 +44,7 @@ LINE_HEIGHT = 48
 LONGEST_LINE = 640
 
 
-def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
+def _line_pixels(strip: Rgb) -> Floats:
     """The strip at the reader's height, as 1x3x48xW in [-1, 1], BGR as it was trained."""
     import cv2
 
@@ -59,7 +55,7 @@ def _line_pixels(strip: Rgb) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _greedy(probabilities: npt.NDArray[np.float32], alphabet: Sequence[str]) -> tuple[str, float]:
+def _greedy(probabilities: Floats, alphabet: Sequence[str]) -> tuple[str, float]:
     """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
     best = probabilities.argmax(axis=1)
     kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
@@ -21,44 +21,41 @@ METHOD = 2  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """SAM 2's silhouettes carried from key frames, U2-Net's edge.
+    """SAM 2's silhouettes propagated from key frames, U2-Net's edge.
 
-    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 looks at it too; one
-    that contradicts them even then is given agreement 0.
+    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 segments it too; one
+    that contradicts them even then gets agreement 0.
     """
 
     sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a frame, in the order of the turn, steady from frame to frame."""
         from okla_assets.imaging.turn import propagation
 
         work = _Turn(self.sam2, self.saliency, frames, boxes)
         exact = propagation.key_frames(len(frames))
         for i in exact:
-            work.look(i)
+            work.segment(i)
         for i in sorted(set(range(len(frames))) - set(exact)):
-            work.carry(i, exact)
+            work.propagate(i, exact)
             if work.agreement[i] < propagation.LEAST_AGREEMENT:
-                work.look(i)
+                work.segment(i)
         for i in propagation.jumps(work.grids()):
-            work.look(i)
+            work.segment(i)
         for i in propagation.jumps(work.grids()):
             work.agreement[i] = 0.0
         return work.mattes()
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"carried:{METHOD}:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return self.sam2.models() + self.saliency.models()
 
 
 class _Turn:
-    """What is known of each frame so far: the alpha of its crop, and how far two opinions agree."""
+    """What is known of each frame so far: the alpha of its crop, and the networks' agreement."""
 
     def __init__(
         self, sam2: Sam2Onnx, saliency: U2NetOnnx, frames: Sequence[Rgb], boxes: Sequence[Box]
@@ -74,18 +71,18 @@ class _Turn:
         self._alphas: dict[int, Alpha] = {}
         self._salient: dict[int, Alpha] = {}
         self._grey: dict[int, npt.NDArray[np.uint8]] = {}
-        self._distance: dict[int, npt.NDArray[np.float32]] = {}
-        self._looked: set[int] = set()
+        self._distance: dict[int, Floats] = {}
+        self._segmented: set[int] = set()
         self.agreement: dict[int, float] = {}
 
-    def look(self, i: int) -> None:
-        """The full recipe on one frame; once."""
+    def segment(self, i: int) -> None:
+        """The full method on one frame, once."""
         from okla_assets.imaging.matte import cutout
         from okla_assets.imaging.turn import propagation
 
-        if i in self._looked:
+        if i in self._segmented:
             return
-        self._looked.add(i)
+        self._segmented.add(i)
         crop, (left, top, _, _) = self._crop(i), self._crops[i]
         x, y, w, h = self._boxes[i]
         logits = self._sam2.logits(crop, (x - left, y - top, w, h))
@@ -93,7 +90,7 @@ class _Turn:
         self._alphas[i] = alpha
         self._distance[i] = propagation.signed_distance(propagation.as_grid(alpha) > 0.5)
 
-    def carry(self, i: int, exact: Sequence[int]) -> None:
+    def propagate(self, i: int, exact: Sequence[int]) -> None:
         """The matte of one frame between two of the `exact` ones."""
         from okla_assets.imaging.turn import propagation
 
@@ -110,7 +107,6 @@ class _Turn:
         )
 
     def grids(self) -> list[Alpha]:
-        """Every frame's alpha as a grid."""
         from okla_assets.imaging.turn import propagation
 
         return [propagation.as_grid(self._alphas[i]) for i in range(len(self._frames))]

@@ -1,4 +1,4 @@
-"""SAM 2 by the `sam2` package, for whoever has its checkpoints and not transformers'.
+"""SAM 2 by the `sam2` package, for owners of its checkpoints rather than transformers'.
 
 The package on PyPI is a re-upload by others than Meta; it is an extra of its own because its
 requirements break Dagster's (see pyproject.toml). Its checkpoints are pickles, which it opens with
@@ -47,18 +47,15 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 4
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         cuts = list(zip(photos, boxes, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, "float32")
         own = f"{file_digest(self._path())}:{self.architecture}:{where}"
         return f"sam2-meta:{own}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         path = self._path()
         own = ModelInfo("segmentation", path.name, file_digest(path), "Apache-2.0")
         return (own, *self.saliency.models())

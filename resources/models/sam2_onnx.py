@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import Matte, ModelInfo
 from resources.models.onnx import catalogue_model, load_session
 
 SIDE = 1024
-OUTSIDE = -20.0  # logit beyond the crop: surely not the vehicle
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -26,7 +24,7 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     decoder: str = "sam2_hiera_tiny_decoder"
     threads: int = 0
 
-    def logits(self, crop: Rgb, box: Box) -> npt.NDArray[np.float32]:
+    def logits(self, crop: Rgb, box: Box) -> Floats:
         """Mask logits float32 (H, W) of the vehicle in `box` of the crop; > 0 is inside."""
         import cv2
 
@@ -51,14 +49,12 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"sam2:{weights.digest(self.encoder)}:{weights.digest(self.decoder)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.encoder), catalogue_model(self.decoder))
 
-    def _encode(self, crop: Rgb) -> dict[str, npt.NDArray[np.float32]]:
+    def _encode(self, crop: Rgb) -> dict[str, Floats]:
         session = load_session(self.encoder, self.threads)
         outputs = session.run(None, {"image": normalised(crop, SIDE)})
         names = [output.name for output in session.get_outputs()]
@@ -66,10 +62,10 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _decode(
         self,
-        features: dict[str, npt.NDArray[np.float32]],
-        corners: npt.NDArray[np.float32],
-        mask: npt.NDArray[np.float32] | None,
-    ) -> npt.NDArray[np.float32]:
+        features: dict[str, Floats],
+        corners: Floats,
+        mask: Floats | None,
+    ) -> Floats:
         """The 256x256 logits of the best of the decoder's three answers."""
         session = load_session(self.decoder, self.threads)
         masks, scores = session.run(
@@ -87,7 +83,7 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         return np.asarray(masks[0][int(np.asarray(scores)[0].argmax())], np.float32)
 
 
-def normalised(picture: Rgb, side: int) -> npt.NDArray[np.float32]:
+def normalised(picture: Rgb, side: int) -> Floats:
     """Squashed to a square and ImageNet-normalised: float32 1x3xSxS."""
     import cv2
 

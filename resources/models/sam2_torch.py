@@ -1,7 +1,7 @@
 """SAM 2 and 2.1 on PyTorch (`transformers`), any size, batched: the gpu profile's matte.
 
-The image encoder is nearly all of the work and runs in the place's numbers (bfloat16 on a GPU). The
-prompt and mask decoder stay in float32: bfloat16 places the corners of a box only to 4 of 1024
+The image encoder is nearly all of the work and runs in the device's dtype (bfloat16 on a GPU). The
+prompt and mask decoder stay in float32: bfloat16 resolves the corners of a box only to 4 of 1024
 pixels, and costs nothing noticeable to avoid.
 """
 
@@ -13,10 +13,9 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo
 from resources.models.fused_matte import Crop, crop_of, fused
 from resources.models.onnx import usable_cores
@@ -40,7 +39,7 @@ from resources.models.u2net_onnx import U2NetOnnx
 KINDS = ("sam2", "sam2_video")  # the hub's SAM 2.1 checkpoints call themselves by the second
 CLIP = 32.0  # of the logits that go back in as a prompt
 
-Logits = npt.NDArray[np.float32]
+Logits = Floats
 
 
 class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -60,12 +59,11 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 8
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
         cuts = list(zip(photos, boxes, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a frame, each by the full recipe; one that contradicts its neighbours is given
+        """One matte a frame, each by the full method; one that contradicts its neighbours gets
         agreement 0."""
         from okla_assets.imaging.turn import propagation
 
@@ -95,13 +93,11 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, self.dtype)
         edge = self.saliency.fingerprint() if self.fusion else "alone"
         return f"sam2-torch:{self._checkpoint().digest}:{where}:{edge}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         own = (self._checkpoint().info("segmentation"),)
         return own + self.saliency.models() if self.fusion else own
 
@@ -162,7 +158,7 @@ class _Sam2:
             return list(refined[:, 0].cpu().numpy())
 
     def _features(self, pictures: Any) -> list[Any]:
-        """What `Sam2Model.get_image_embeddings` gives, the encoder alone in other numbers."""
+        """What `Sam2Model.get_image_embeddings` gives, the encoder alone in another dtype."""
         pixels = normalised(pictures, MEAN.tolist(), STD.tolist())
         dtype = next(self._encoder.parameters()).dtype
         fine, middle, coarse = self._encoder(pixels.to(dtype)).fpn_hidden_states
@@ -183,7 +179,7 @@ class _Sam2:
 
 
 def squashed(crop: Rgb) -> Rgb:
-    """The crop at SAM 2's input size, its aspect ratio given up."""
+    """The crop at SAM 2's input size, its aspect ratio not kept."""
     import cv2
 
     return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)

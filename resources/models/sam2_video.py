@@ -38,7 +38,7 @@ ONE_BATCH = 8  # frames that go to the device together
 class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Tracks the vehicle through the turn, then draws its edge by U2-Net on each frame.
 
-    A frame that contradicts its neighbours is given agreement 0.
+    A frame that contradicts its neighbours gets agreement 0.
     """
 
     weights: str = "sam2.1_hiera_large"
@@ -46,7 +46,6 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
     device: str = "auto"
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a frame, in the order of the turn, steady from frame to frame."""
         from okla_assets.imaging.turn import propagation
 
         mattes, grids = [], []
@@ -87,12 +86,10 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
             return [np.asarray(answer.pred_masks[0, 0].float().cpu().numpy()) for answer in answers]
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, "float32")
         return f"sam2-video:{self._checkpoint().digest}:{where}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("segmentation"), *self.saliency.models())
 
     def _checkpoint(self) -> Checkpoint:

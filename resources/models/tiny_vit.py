@@ -2,9 +2,9 @@
 
 TinyViT-5M (Wu et al. 2022, distilled on ImageNet-22k; MIT upstream) is used frozen: a 7x7 grid of
 320 features. The category is read from their mean over the whole photo; the angle from the grid
-itself over the boxed vehicle, since a mean cannot tell left from right. Every vehicle is looked at
-twice, as it is and in the mirror, and the probabilities averaged: it costs one pass and
-saves most flips.
+itself over the boxed vehicle, since a mean cannot separate left from right. Every vehicle is
+classified twice, as it is and mirrored, and the probabilities averaged: it costs one pass and saves
+most flips.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import ModelInfo, View
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
@@ -32,8 +32,6 @@ from resources.models.view_probabilities import ViewProbabilities
 
 if TYPE_CHECKING:
     import onnxruntime
-
-Floats = npt.NDArray[np.float32]
 
 WEIGHT = "tiny_vit_5m_patch"
 SIDE_PX = 224
@@ -56,7 +54,6 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [_view(session, heads, photo, box) for photo, box in zip(photos, boxes, strict=True)]
@@ -64,7 +61,6 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     def probabilities(
         self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
     ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
         session = load_session(self.weights, self.threads, self.runs_on)
         heads = load_heads(self._heads_path())
         return [
@@ -73,13 +69,11 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def fingerprint(self) -> str:
-        """Identifies weights, heads and settings."""
         heads = load_heads(self._heads_path())
         own = f"tiny-vit-views:{weight_digest(self.weights)}:{heads.digest}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses: the network and the heads."""
         path = self._heads_path()
         heads = ModelInfo("view heads", path.name, load_heads(path).digest, "AGPL-3.0-or-later")
         return (catalogue_model(self.weights), heads)
@@ -91,7 +85,7 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _view(
     session: onnxruntime.InferenceSession, heads: ViewHeads, photo: Rgb, box: Box | None
 ) -> View:
-    # The pose costs two passes, so it is asked for only where it will be told.
+    # The pose costs two passes, so it is computed only where it is part of the result.
     whole = _probabilities(session, heads, photo, None)
     view = whole.view()
     if view.category != "exterior" or box is None:
@@ -125,7 +119,7 @@ def mirror_averaged(heads: ViewHeads, grids: Floats) -> PoseProbabilities:
 
 
 def squash(photo: Rgb) -> Rgb:
-    """The whole photo at 224x224, aspect ratio given up. RGB uint8 in and out."""
+    """The whole photo at 224x224, aspect ratio not kept. RGB uint8 in and out."""
     import cv2
 
     shrinks = photo.shape[0] * photo.shape[1] > SIDE_PX * SIDE_PX

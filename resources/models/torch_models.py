@@ -1,7 +1,7 @@
 """Warm PyTorch models, shared by everything in the process, and how batches are fed to them.
 
-Weights are read from folders that transformers opens, safetensors only. A model is kept by what it
-was loaded from and where it runs, as the ONNX sessions are. Nothing here downloads.
+Weights are read from folders that transformers opens, safetensors only. A model is cached by its
+weights and device, as the ONNX sessions are. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resources import weights as catalogue
-from resources.errors import BrokenSetup, PhotoFailed
+from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
 from resources.weights import PickleRefused, WeightsMissing
 
@@ -53,7 +53,7 @@ def need(module: str, install: str = INSTALL) -> ModuleType:
 
 @dataclass(frozen=True)
 class Device:
-    """Where a network runs, in which numbers, and whether torch.compile prepares it."""
+    """Where a network runs, in which dtype, and whether torch.compile prepares it."""
 
     device: str
     dtype: str
@@ -192,7 +192,7 @@ def _fetched(hub_id: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, kept while its size and time of change stay the same."""
+    """SHA-256 of a file, cached while its size and time of change stay the same."""
     status = path.stat()
     return _file_digest(path, status.st_size, status.st_mtime_ns)
 
@@ -204,7 +204,7 @@ def _file_digest(path: Path, _size: int, _modified_ns: int) -> str:
 
 
 def load(kind: str, digest: str, where: Device, make: Callable[[], Any]) -> Any:
-    """The warm model `make` builds, kept by weights and place; `kind` tells two uses apart."""
+    """The warm model that `make` builds, cached by use (`kind`), weights and device."""
     key = (kind, digest, where)
     if (model := _models.get(key)) is not None:
         return model
@@ -227,7 +227,7 @@ def of_transformers(name: str) -> Any:
 
 
 def from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
-    """A transformers model on its device, in its numbers, warm; never with a weight made up.
+    """A transformers model on its device, in float32, warm; never with a random weight.
 
     Raises `BrokenSetup` where the folder does not hold every weight of the model.
     """
@@ -258,7 +258,7 @@ def _from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:
 
 def tokenizer_of(source: Checkpoint) -> Any:
     """The tokenizer that lies with the weights. Raises `BrokenSetup` where there is none."""
-    # Asked for, because transformers makes an empty one of nothing and reads every word as unknown.
+    # Checked, because transformers makes an empty one of nothing and reads every word as unknown.
     names = {path.name for path in source.folder.iterdir()}
     if not ({"tokenizer.json"} <= names or {"vocab.json", "merges.txt"} <= names):
         raise BrokenSetup(
@@ -274,7 +274,7 @@ def tokenizer_of(source: Checkpoint) -> Any:
 
 
 def as_numbers(module: Any, where: Device) -> Any:
-    """A module in the place's numbers, compiled where asked for."""
+    """A module in the device's dtype, compiled where that is configured."""
     torch = need("torch")
     module = module.to(getattr(torch, where.dtype))
     return torch.compile(module) if where.compiled else module
@@ -296,10 +296,10 @@ def in_batches(
     With `fill` a short batch is filled up with its last item: a compiled network takes a minute for
     each size that it has not seen.
 
-    A batch too large for the device's memory is halved, and what was learned holds for the rest of
-    the call; a single item too large raises `BrokenSetup` with what `describe` says of it. Where a
-    batch fails otherwise its items are run one by one, and the first that fails alone raises
-    `PhotoFailed`, so that one bad photo is known by name and the others can be asked again.
+    A batch too large for the device's memory is halved, and the smaller size holds for the rest of
+    the call; a single item too large raises `MemoryError` with what `describe` returns for it.
+    Any other error is raised as it is: the steps' loop then tries each photo alone and so finds the
+    one at fault.
     """
     torch = need("torch")
     results: list[ResultT] = []
@@ -309,45 +309,20 @@ def in_batches(
         filling = [batch[-1]] * (size - len(batch)) if fill else []
         try:
             results += run([*batch, *filling])[: len(batch)]
-        except torch.cuda.OutOfMemoryError as error:
-            if size == 1 or (len(batch) == 1 and not fill):
-                raise BrokenSetup(
-                    f"the device has too little memory for one photo ({describe(batch[0])}): "
-                    "close what else uses it, or choose a smaller model"
-                ) from error
-            size = max(1, (size if fill else len(batch)) // 2)
-        except PhotoFailed as failed:
-            raise PhotoFailed(len(results) + failed.index, failed.reason) from failed
-        except getattr(torch, "AcceleratorError", ()):
-            raise  # the device itself is lost to this process: no photo is to blame
-        except (ValueError, RuntimeError) as error:
-            if len(batch) == 1:
-                index = len(results)
-                raise PhotoFailed(index, f"{describe(batch[0])}: {error}") from error
-            results += _one_by_one(batch, len(results), run, describe)
-        else:
             continue
-        # Outside the handlers: the error's traceback holds the tensors of the failed try.
+        except torch.cuda.OutOfMemoryError:
+            tried = size if fill else len(batch)
+        # Outside the handler: the error's traceback holds the tensors of the failed try.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    return results
-
-
-def _one_by_one(
-    batch: Sequence[ItemT],
-    first: int,
-    run: Callable[[Sequence[ItemT]], Sequence[ResultT]],
-    describe: Callable[[ItemT], str],
-) -> list[ResultT]:
-    results: list[ResultT] = []
-    for item in batch:
-        try:
-            results += in_batches([item], 1, run, describe)
-        except PhotoFailed as failed:
-            raise PhotoFailed(first + len(results), failed.reason) from failed
+        if tried == 1:
+            raise MemoryError(
+                f"the device has too little memory for one photo ({describe(batch[0])}): "
+                "close what else uses it, or choose a smaller model"
+            )
+        size = tried // 2
     return results
 
 
 def size_of(picture: npt.NDArray[np.uint8]) -> str:
-    """A picture's size as a person says it."""
     return f"{picture.shape[1]}x{picture.shape[0]} pixels"

@@ -58,9 +58,7 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         return mattes
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         return f"u2net:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights, "saliency matte"),)

@@ -1,6 +1,6 @@
 """The small heads on top of the TinyViT features: numpy forward pass and safetensors files.
 
-Two kinds. `AngleHead` reads the 7x7 grid of the boxed vehicle: one projection shared by all places,
+Two kinds. `AngleHead` reads the 7x7 grid of the boxed vehicle: one projection shared by all cells,
 one hidden layer, three outputs. `CategoryHead` is a logistic regression on the whole photo. A file
 holds one category head and an ensemble of angle heads, whose probabilities are averaged.
 """
@@ -18,10 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Angle, Category, Side
+from okla_assets.imaging.types import Angle, Category, Floats, Side
 from resources.errors import BrokenSetup
-
-Floats = npt.NDArray[np.float32]
 
 CATEGORIES: Final[tuple[Category, ...]] = ("exterior", "interior", "misc")
 ANGLES: Final[tuple[Angle, ...]] = ("front", "front-quarter", "side", "rear-quarter", "rear")
@@ -44,7 +42,7 @@ _BIN_CENTRES: Final = np.arange(BINS) * BIN_DEG
 # its axis "front" and from 20 off its flank "side", so the ranges overlap.
 AZIMUTHS: Final = ((0.0, 22.5), (10.0, 80.0), (67.5, 112.5), (100.0, 170.0), (157.5, 180.0))
 _CLEARLY_TURNED: Final = 10.0
-_SURE_OF_SIDE: Final = 0.9
+_MIN_SIDE_PROBABILITY: Final = 0.9
 
 
 class BadHeads(BrokenSetup):
@@ -78,7 +76,7 @@ class PoseProbabilities:
 class AngleHead:
     """Grid of features -> probabilities; standardisation and temperatures are in the weights.
 
-    `project` (320, k) is shared by the 49 places; `hidden` (49 k, h); `out` (h, 23).
+    `project` (320, k) is shared by the 49 cells; `hidden` (49 k, h); `out` (h, 23).
     """
 
     project: Floats
@@ -95,8 +93,8 @@ class AngleHead:
     def logits(self, grids: Floats) -> Floats:
         """Raw outputs (N, 23): azimuth bins, angles, sides."""
         count = grids.shape[0]
-        places = grids.reshape(count, -1, self.project.shape[0])
-        projected = silu(places @ self.project + self.project_bias)
+        cells = grids.reshape(count, -1, self.project.shape[0])
+        projected = silu(cells @ self.project + self.project_bias)
         hidden = silu(projected.reshape(count, -1) @ self.hidden + self.hidden_bias)
         return np.asarray(hidden @ self.out + self.out_bias, np.float32)
 
@@ -111,11 +109,6 @@ class CategoryHead:
     def probabilities(self, means: Floats) -> Floats:
         """Probabilities (N, 3), in the order of `CATEGORIES`, for mean features (N, 320)."""
         return softmax(np.asarray(means @ self.weight + self.bias, np.float32))
-
-    def best(self, mean: Floats) -> tuple[Category, float]:
-        """The likeliest category of one photo (320,) and its probability."""
-        probabilities = self.probabilities(mean[None])[0]
-        return CATEGORIES[int(probabilities.argmax())], float(probabilities.max())
 
 
 @dataclass(frozen=True)
@@ -134,13 +127,12 @@ class ViewHeads:
 
 @dataclass(frozen=True)
 class Pose:
-    """How one vehicle stands. Azimuth 0 is its front, 90 its left side; the side is None where the
-    vehicle is seen straight from the front or the rear."""
+    """Orientation of one vehicle. Azimuth 0 is its front, 90 its left side; the side is None where
+    the vehicle is seen straight from the front or the rear."""
 
     angle: Angle
     angle_confidence: float
     side: Side | None
-    side_confidence: float | None
     azimuth_deg: float
 
 
@@ -170,18 +162,15 @@ def _pose(azimuth: Floats, angle: Floats, side: Floats) -> Pose:
     if on_axis:
         left = degrees >= 0
         clear = _CLEARLY_TURNED <= turned <= 180.0 - _CLEARLY_TURNED and (
-            side[0 if left else 1] >= _SURE_OF_SIDE
+            side[0 if left else 1] >= _MIN_SIDE_PROBABILITY
         )
         named: Side | None = SIDES[0 if left else 1] if clear else None
-        confidence = float(side[0 if left else 1]) if clear else None
     else:
-        left = best_side == 0
-        named, confidence = SIDES[best_side], float(side[best_side])
+        left, named = best_side == 0, SIDES[best_side]
     return Pose(
         angle=ANGLES[best],
         angle_confidence=float(angle[best]),
         side=named,
-        side_confidence=confidence,
         azimuth_deg=(turned if left else 360.0 - turned) % 360.0,
     )
 
@@ -219,7 +208,7 @@ def save_heads(heads: ViewHeads, path: Path) -> ViewHeads:
 
 
 def load_heads(path: Path) -> ViewHeads:
-    """The heads of a file, kept while the file stays the same.
+    """The heads of a file, cached while the file stays the same.
 
     Raises `BadHeads` where the file is missing, is no safetensors file, or fits other features.
     """

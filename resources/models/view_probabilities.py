@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Floats
 from resources.models.base import View
 from resources.models.view_heads import (
     ANGLES,
@@ -17,7 +15,6 @@ from resources.models.view_heads import (
     BINS,
     BINS_OF_SIDE,
     CATEGORIES,
-    Floats,
     PoseProbabilities,
     decide,
 )
@@ -25,7 +22,8 @@ from resources.models.view_heads import (
 
 @dataclass(frozen=True)
 class ViewProbabilities:
-    """One photo's: category (3,) in the order of `CATEGORIES`, and the pose where it has a box."""
+    """One photo's: category (3,) in the order of `CATEGORIES`; and where it has a box the pose,
+    whatever the category."""
 
     category: Floats
     pose: PoseProbabilities | None
@@ -43,20 +41,8 @@ class ViewProbabilities:
             angle=pose.angle,
             angle_confidence=pose.angle_confidence,
             side=pose.side,
-            side_confidence=pose.side_confidence,
             azimuth_deg=pose.azimuth_deg,
         )
-
-
-@runtime_checkable
-class ProbabilisticViews(Protocol):
-    """A classifier whose probabilities can be had."""
-
-    def probabilities(
-        self, photos: Sequence[Rgb], boxes: Sequence[Box | None]
-    ) -> list[ViewProbabilities]:
-        """Probabilities of each photo; a pose wherever there is a box, whatever the category."""
-        ...
 
 
 def pose_probabilities(angle: Floats, side: Floats) -> PoseProbabilities:

@@ -1,7 +1,8 @@
 """Category, angle and side by a ViT that the owner fine-tuned, read from its folder.
 
-The labels of its config.json (`id2label`) say what it knows: `interior`, `misc`, `exterior`, an
-angle (`front`, `side`, ...) or an angle and a side (`front-quarter left`); an angle says exterior.
+The labels of its config.json (`id2label`) define its classes: `interior`, `misc`, `exterior`, an
+angle (`front`, `side`, ...) or an angle and a side (`front-quarter left`); an angle implies
+exterior.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo, View
 from resources.models.clip_views import boxed_square
@@ -35,7 +36,6 @@ from resources.models.view_heads import (
     ANGLES,
     CATEGORIES,
     SIDES,
-    Floats,
     PoseProbabilities,
     softmax,
 )
@@ -57,7 +57,6 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 32
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
-        """One view a photo; angle, side and azimuth only for an exterior with a box."""
         return [probabilities.view() for probabilities in self.probabilities(photos, boxes)]
 
     def probabilities(
@@ -74,12 +73,10 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         where = resolve_device(self.device, self.dtype)
         return f"vit-views:{self._checkpoint().digest}:{self.mean}:{self.std}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (self._checkpoint().info("views"),)
 
     def _checkpoint(self) -> Checkpoint:
@@ -115,18 +112,18 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def meanings_of(labels: Any, where: str) -> list[Meaning]:
-    """What each label says: category, angle, side. One that says nothing is a `BrokenSetup`."""
+    """Each label as category, angle, side. Raises `BrokenSetup` for one that cannot be read."""
     if not isinstance(labels, Mapping) or not labels:
         raise BrokenSetup(f"{where}: its config.json has no id2label, so its labels mean nothing")
     return [_meaning(str(labels[number]), where) for number in sorted(labels, key=int)]
 
 
 def _meaning(label: str, where: str) -> Meaning:
-    said = "-".join(re.findall(r"[a-z]+", label.lower())).removeprefix("exterior-")
-    if said in CATEGORIES:
-        return said, None, None
-    side = next((s for s in SIDES if said.endswith(f"-{s}")), None)
-    angle = said.removesuffix(f"-{side}")
+    words = "-".join(re.findall(r"[a-z]+", label.lower())).removeprefix("exterior-")
+    if words in CATEGORIES:
+        return words, None, None
+    side = next((s for s in SIDES if words.endswith(f"-{s}")), None)
+    angle = words.removesuffix(f"-{side}")
     if angle not in ANGLES:
         raise BrokenSetup(
             f"{where}: the label {label!r} is neither a category ({', '.join(CATEGORIES)}) nor an "

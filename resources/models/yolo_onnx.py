@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import Detection, ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
@@ -27,7 +26,6 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         session = load_session(self.weights, self.threads, self.runs_on)
         found = []
         for photo in photos:
@@ -37,37 +35,30 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         return found
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         return (catalogue_model(self.weights),)
 
     def _detections(
         self,
-        output: npt.NDArray[np.float32],
+        output: Floats,
         scale: float,
         left: float,
         top: float,
         shape: tuple[int, ...],
     ) -> list[Detection]:
-        classes = list(VEHICLE_CLASSES)
-        scores = output[[4 + c for c in classes]]
-        best = scores.argmax(axis=0)
-        score = scores.max(axis=0)
+        score = output[[4 + number for number in VEHICLE_CLASSES]].max(axis=0)
         keep = score >= self.min_score
         cx, cy, w, h = output[:4, keep] / scale
         boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-        labels = [VEHICLE_CLASSES[classes[i]] for i in best[keep]]
-        return vehicles_in(boxes, score[keep], labels, self.min_score, self.nms_iou, shape)
+        return vehicles_in(boxes, score[keep], self.min_score, self.nms_iou, shape)
 
 
 def vehicles_in(
-    boxes: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    labels: Sequence[str],
+    boxes: Floats,
+    scores: Floats,
     min_score: float,
     nms_iou: float,
     shape: tuple[int, ...],
@@ -87,11 +78,11 @@ def vehicles_in(
         x, y, w, h = boxes[i]
         x0, y0 = max(0.0, float(x)), max(0.0, float(y))
         x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), labels[i]))
+        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i])))
     return found
 
 
-def letterbox(photo: Rgb, side: int) -> tuple[npt.NDArray[np.float32], float, float, float]:
+def letterbox(photo: Rgb, side: int) -> tuple[Floats, float, float, float]:
     """The photo fitted into a square on grey 114, as 1x3xSxS in [0, 1]; with scale, left, top."""
     import cv2
 

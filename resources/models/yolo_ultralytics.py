@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
@@ -35,8 +34,6 @@ from resources.models.torch_models import (
 )
 from resources.models.yolo_onnx import VEHICLE_CLASSES, letterbox, vehicles_in
 from resources.weights import WeightsMissing
-
-Floats = npt.NDArray[np.float32]
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 """Ultralytics' own switches, read when it is imported: else it reports each run to its makers and
@@ -66,11 +63,9 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 16
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
         return in_batches(photos, self.batch, self._detect, size_of, fill=self.compiled)
 
     def fingerprint(self) -> str:
-        """Identifies weights and settings."""
         own = f"{self.side}:{self.min_score}:{self.nms_iou}:{sorted(self.classes.items())}"
         if self._is_pickle():
             return (
@@ -79,7 +74,6 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         return f"yolo-onnx:{weight_digest(self.weights)}:{own}{engine_mark(self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The weights it uses."""
         role = "vehicle detector"
         if not self._is_pickle():
             return (catalogue_model(self.weights, role),)
@@ -106,14 +100,11 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             name = session.get_inputs()[0].name
             # Exports have their batch of 1 inside.
             outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
-        classes = {int(number): name for number, name in self.classes.items()}
         found = []
         for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
-            boxes, scores, labels = self._candidates(output, classes)
+            boxes, scores = self._candidates(output)
             boxes = (boxes - np.array([left, top, 0, 0], np.float32)) / np.float32(scale)
-            found.append(
-                vehicles_in(boxes, scores, labels, self.min_score, self.nms_iou, photo.shape[:2])
-            )
+            found.append(vehicles_in(boxes, scores, self.min_score, self.nms_iou, photo.shape[:2]))
         return found
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
@@ -127,33 +118,28 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             output = output[0] if isinstance(output, (tuple, list)) else output
             return list(output.float().cpu().numpy())
 
-    def _candidates(
-        self, output: Floats, classes: Mapping[int, str]
-    ) -> tuple[Floats, Floats, list[str]]:
-        """Boxes (x, y, w, h) of the letterboxed picture, their scores, and what they are.
+    def _candidates(self, output: Floats) -> tuple[Floats, Floats]:
+        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, and their scores (N,).
 
-        A network gives (4 + classes, places): centre, size and a score a class; or, where it
-        chooses by itself (26), (boxes, 6): two corners, score and class.
+        A network gives (4 + classes, anchors): centre, size and a score per class; or, where NMS
+        is inside (26), (boxes, 6): two corners, score and class.
         """
+        numbers = [int(number) for number in self.classes]
         rows = np.asarray(output, np.float32)
         if rows.ndim == 2 and rows.shape[1] == 6:
-            number = rows[:, 5].astype(int)
-            kept = rows[np.isin(number, list(classes)) & (rows[:, 4] >= self.min_score)]
-            boxes = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
-            return boxes, kept[:, 4], [classes[int(n)] for n in kept[:, 5]]
-        last = max(classes)
+            wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= self.min_score)
+            kept = rows[wanted]
+            return np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1), kept[:, 4]
+        last = max(numbers)
         if rows.ndim != 2 or rows.shape[0] <= 4 + last:
             raise BrokenSetup(
                 f"{self.weights}: its output {rows.shape} has no class {last}; set classes to the "
                 'network\'s own numbers, for one of cars alone {"0" = "car"}'
             )
-        numbers = list(classes)
-        scores = rows[[4 + number for number in numbers]]
-        best, score = scores.argmax(axis=0), scores.max(axis=0)
+        score = rows[[4 + number for number in numbers]].max(axis=0)
         keep = score >= self.min_score
         cx, cy, w, h = rows[:4, keep]
-        boxes = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
-        return boxes, score[keep], [classes[numbers[i]] for i in best[keep]]
+        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep]
 
 
 def _network(path: Path, where: Device) -> Any:

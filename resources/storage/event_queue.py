@@ -1,4 +1,4 @@
-"""The queue in which a bucket says what changed: Amazon SQS, or a server that speaks like it."""
+"""The queue of a bucket's change events: Amazon SQS, or a server that is compatible with it."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _MOST_AT_ONCE = 10  # of a receive or delete: SQS's own limit
 
 
 def queue_url() -> str:
-    """The queue's URL, or nothing where the pipeline has none."""
+    """The queue's URL; empty where the pipeline has none."""
     return os.environ.get(QUEUE_ENV, "")
 
 
@@ -34,7 +34,7 @@ class Message:
 
 @runtime_checkable
 class EventQueue(Protocol):
-    """What the sensor asks of a queue."""
+    """What the sensor needs of a queue."""
 
     def receive(self) -> Sequence[Message]:
         """Some messages, hidden from others for HIDDEN_SECONDS; none where it is empty."""
@@ -51,7 +51,6 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
     url: str = ""
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages."""
         answer = self._ask(
             "receive_message",
             MaxNumberOfMessages=_MOST_AT_ONCE,
@@ -99,7 +98,7 @@ def _region(url: str) -> str | None:
 
 @cache
 def _client(region: str | None, endpoint: str) -> Any:
-    """Once a process: making one costs more than a tick. The endpoint only tells two apart."""
+    """Once a process: making one costs more than a tick. The endpoint is part of the key only."""
     import boto3
 
     return boto3.session.Session().client("sqs", region_name=region)

@@ -54,12 +54,12 @@ class BadKey(ValueError):
 
 @runtime_checkable
 class MediaStore(Protocol):
-    """What the pipeline asks of storage; the local folder and S3 are siblings behind it."""
+    """What the pipeline needs of storage; the local folder and S3 are siblings behind it."""
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key starts with `prefix` and is greater than `after`, in key order.
 
-        Read as far as asked for: who stops early has not listed the whole bucket.
+        Lazy: a caller who stops early has not listed the whole bucket.
         """
         ...
 
@@ -110,24 +110,20 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def folder(self) -> Path:
-        """The store's folder."""
         return Path(self.root or os.environ.get("OKLA_MEDIA_DIR") or "okla-media")
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         folder = prefix.rpartition("/")[0]
         if folder:
             check_key(folder)
         yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix, after)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names of the direct sub-folders of `prefix`, in order."""
         folder = self._path(prefix.rstrip("/"))
         if folder.is_dir():
             yield from sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".")
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; raises `FileNotFoundError` naming the key."""
         try:
             return self._path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -135,22 +131,18 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
-        """The object's own file."""
         path = self._path(key)
         if not path.is_file():
             raise FileNotFoundError(f"{key} is not in the media store {self.folder}")
         yield path
 
     def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
-        """Writes or replaces the object, atomically; returns the ETag of these bytes."""
         return self._write(key, lambda temp: temp.write_bytes(data))
 
     def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
-        """Copies a file in, atomically."""
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's facts, or None where there is no such object."""
         try:
             found = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -212,7 +204,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             fill(temp)
             _date_after(temp, path)
-            etag = _info(key, temp.stat()).etag  # in its place it may be another's by then
+            etag = _info(key, temp.stat()).etag  # after the move it may be another writer's
             path.parent.mkdir(parents=True, exist_ok=True)
             temp.replace(path)
             return etag
@@ -245,7 +237,7 @@ def _alive(pid: int) -> bool:
 
 
 def check_key(key: str) -> None:
-    """Raises BadKey for a key that no store keeps."""
+    """Raises BadKey for a key that no store accepts."""
     parts = key.split("/")
     if _UNUSABLE.search(key) or any(not p or p.startswith(".") for p in parts):
         raise BadKey(f"{key!r} is not a usable storage key")
@@ -254,20 +246,20 @@ def check_key(key: str) -> None:
 def _usable(entry: os.DirEntry[str]) -> bool:
     if not _UNUSABLE.search(entry.name):
         return True
-    say_left_alone(entry.path)
+    warn_unusable(entry.path)
     return False
 
 
 @lru_cache
-def say_left_alone(path: str) -> None:
-    """Warns of a file that no key can name; once a process, for the sensor lists all the time."""
+def warn_unusable(path: str) -> None:
+    """Warns of a file that no key can name; once a process, because the sensor lists often."""
     log.warning("%r is left alone: rename it without backslashes and in UTF-8", path)
 
 
 def _date_after(temp: Path, path: Path) -> None:
     """Makes the mtime, and so the ETag, differ from that of the file which is about to go.
 
-    Many file systems date by a clock of some milliseconds: two quick writes would look the same.
+    Many file systems have timestamps of some milliseconds: two quick writes would look the same.
     """
     try:
         before = path.stat().st_mtime_ns

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 
-from resources.errors import BrokenSetup, TransientError
+from resources.errors import BrokenSetup
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -34,7 +34,7 @@ _BAD_CREDENTIALS = frozenset(
         "TokenRefreshRequired",
     }
 )
-_PASSING = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
+_THROTTLED = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to a key of the store's owner"
 )
@@ -43,57 +43,36 @@ CREDENTIALS = (
 class AnyS3(S3Resource):
     """dagster-aws's S3 resource, also for stores that are not AWS.
 
-    Retries with exponential backoff what may pass: no connection, time-outs, throttling, 5xx.
+    The client retries with exponential backoff: no connection, time-outs, throttling, 5xx.
     """
 
-    path_style: bool | None = None
-
     def get_client(self) -> Any:
-        """A client; thread-safe."""
-        style = {None: "auto", True: "path", False: "virtual"}[self.path_style]
         # boto3 1.36 and newer add checksums that older stores refuse or store as part of the body.
         checksums = "when_required" if self.endpoint_url else "when_supported"
         config = Config(
             retries={"mode": "standard", "total_max_attempts": self.max_attempts},
-            s3={"addressing_style": style},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=MOST_CONNECTIONS,
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,
         )
-        return boto3.session.Session(profile_name=self.profile_name).client(
-            "s3", region_name=self.region_name, endpoint_url=self.endpoint_url, config=config
-        )
+        return boto3.session.Session().client("s3", endpoint_url=self.endpoint_url, config=config)
 
 
 _making = threading.Lock()
 
 
-def client_for(
-    endpoint_url: str, region: str, path_style: bool | None, max_attempts: int, place: str
-) -> Any:
-    """The process's client with these settings; credentials come by AWS's ordinary chain."""
-    with _making, errors_named(place):
+def client_for(endpoint_url: str, max_attempts: int, location: str) -> Any:
+    """The process's client with these settings; region and credentials by AWS's ordinary chain."""
+    with _making, errors_named(location):
         # By process: a pool of connections must not be shared with a fork.
-        return _client(os.getpid(), endpoint_url, region, path_style, max_attempts)
+        return _client(os.getpid(), endpoint_url, max_attempts)
 
 
 @lru_cache
-def _client(
-    _pid: int, endpoint_url: str, region: str, path_style: bool | None, max_attempts: int
-) -> Any:
-    return AnyS3(
-        endpoint_url=endpoint_url or None,
-        region_name=region or None,
-        path_style=path_style,
-        max_attempts=max_attempts,
-    ).get_client()
-
-
-def forget_clients() -> None:
-    """The next request makes its client anew, with the credentials of that moment."""
-    _client.cache_clear()
+def _client(_pid: int, endpoint_url: str, max_attempts: int) -> Any:
+    return AnyS3(endpoint_url=endpoint_url or None, max_attempts=max_attempts).get_client()
 
 
 BROKEN_STREAM = (
@@ -105,41 +84,46 @@ BROKEN_STREAM = (
 
 
 @contextmanager
-def errors_named(place: str, key: str = "") -> Iterator[None]:
-    """Turns what botocore raises into this project's errors, about `key` in `place`."""
+def errors_named(location: str, key: str = "") -> Iterator[None]:
+    """Turns what botocore raises into an error that says what to do about `key` in `location`.
+
+    `ConnectionError` is raised for what may work later, after the client's own retries.
+    """
     try:
         yield
     except ClientError as error:
-        raise _of_answer(error, place, key) from error
+        raise _of_answer(error, location, key) from error
     except BotoCoreError as error:
-        raise _of_no_answer(error, place) from error
+        raise _of_no_answer(error, location) from error
 
 
-def _of_answer(error: ClientError, place: str, key: str) -> Exception:
-    """What the store answered, as an error that says what to do."""
+def _of_answer(error: ClientError, location: str, key: str) -> Exception:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code == "NoSuchBucket":
-        return BrokenSetup(f"there is no bucket at {place}: create it, or correct the media place")
+        return BrokenSetup(
+            f"there is no bucket at {location}: create it, or correct the media location"
+        )
     if code in _MISSING:
-        return FileNotFoundError(f"{key} is not in the media store {place}")
+        return FileNotFoundError(f"{key} is not in the media store {location}")
     if code == "RequestTimeTooSkewed":
-        return BrokenSetup(f"{place} refuses requests dated by this machine: set its clock right")
+        return BrokenSetup(
+            f"{location} refuses requests dated by this machine: set its clock right"
+        )
     if code in _BAD_CREDENTIALS or status == 401:
-        return BrokenSetup(f"{place} refuses the credentials ({code}): {CREDENTIALS}")
+        return BrokenSetup(f"{location} refuses the credentials ({code}): {CREDENTIALS}")
     if status == 403:
         return BrokenSetup(
-            f"{place} refuses access ({code}): {CREDENTIALS}, and allow it to list the bucket and "
-            "to get, put and delete its objects"
+            f"{location} refuses access ({code}): {CREDENTIALS}, and allow it to list the bucket "
+            "and to get, put and delete its objects"
         )
-    if code in _PASSING or status >= 500 or status == 429:
-        return TransientError(f"{place} does not answer as it should just now ({code}): {message}")
-    return BrokenSetup(f"{place} refuses the request ({code or status}): {message}")
+    if code in _THROTTLED or status >= 500 or status == 429:
+        return ConnectionError(f"{location} cannot serve the request now ({code}): {message}")
+    return BrokenSetup(f"{location} refuses the request ({code or status}): {message}")
 
 
-def _of_no_answer(error: BotoCoreError, place: str) -> Exception:
-    """What went wrong before or instead of an answer."""
+def _of_no_answer(error: BotoCoreError, location: str) -> Exception:
     if isinstance(
         error,
         broken.NoCredentialsError
@@ -148,7 +132,7 @@ def _of_no_answer(error: BotoCoreError, place: str) -> Exception:
         | broken.TokenRetrievalError
         | broken.ProfileNotFound,
     ):
-        return BrokenSetup(f"no credentials for {place} ({error}): {CREDENTIALS}")
+        return BrokenSetup(f"no credentials for {location} ({error}): {CREDENTIALS}")
     if isinstance(
         error,
         broken.EndpointConnectionError
@@ -157,8 +141,8 @@ def _of_no_answer(error: BotoCoreError, place: str) -> Exception:
         | broken.SSLError,
     ):
         return BrokenSetup(
-            f"{place} cannot be reached ({error}): check the network and OKLA_S3_ENDPOINT_URL"
+            f"{location} cannot be reached ({error}): check the network and OKLA_S3_ENDPOINT_URL"
         )
     if isinstance(error, broken.HTTPClientError | broken.IncompleteReadError):
-        return TransientError(f"the connection to {place} broke off: {error}")
-    return BrokenSetup(f"{place} cannot be used: {error}")
+        return ConnectionError(f"the connection to {location} broke off: {error}")
+    return BrokenSetup(f"{location} cannot be used: {error}")

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from resources.storage.media_store import BadKey, ObjectInfo, check_key, say_left_alone
+from resources.storage.media_store import BadKey, ObjectInfo, check_key, warn_unusable
 
 T = TypeVar("T")
 
@@ -66,24 +66,21 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A bucket, or the part of it under `prefix`.
 
     `endpoint_url` is empty for AWS. `public_url` is where a browser finds the bucket's root, say a
-    CDN; empty means the bucket's own address. `path_style` is chosen by the endpoint unless set.
+    CDN; empty means the bucket's own address.
     """
 
     bucket: str
     prefix: str = ""
     endpoint_url: str = ""
-    region: str = ""
     public_url: str = ""
-    path_style: bool | None = None
     max_attempts: int = 5
 
     @property
-    def place(self) -> str:
-        """The store in a person's words."""
+    def location(self) -> str:
+        """Its address, for messages and `store_for`."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order."""
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
         start = {"StartAfter": self._full(after)} if after else {}
@@ -94,7 +91,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                     yield _info(key, found["Size"], found["ETag"], found["LastModified"])
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names of the direct sub-folders of `prefix`, in order."""
         check_key(prefix.rstrip("/"))
         names = [
             self._own(found["Prefix"])[:-1].rpartition("/")[2]
@@ -105,7 +101,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         yield from sorted(name for name in names if name and self._is_ours(name))
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; raises `FileNotFoundError` naming the key."""
         return self._read(key, lambda body: bytes(body.read()))
 
     @contextmanager
@@ -134,8 +129,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             if size <= PART_BYTES:
                 return self._put(key, file, content_type, digest)
             self._put_parts(key, file, content_type, digest)
-        # What the parts have become only the store can tell. Where another writer was there in the
-        # meantime, the ETag is one that no object has: nobody takes the other's bytes for these.
+        # Only the store knows the ETag of the parts. Where another writer has replaced them, the
+        # result is an ETag that no object has, so that its bytes are not taken for these.
         info = self.stat(key)
         ours = info is not None and info.digest == f"{DIGEST}:{digest}"
         return info.etag if info is not None and ours else f"replaced-{digest}"
@@ -163,7 +158,6 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's facts, or None where there is no such object."""
         where = self._where(key)
         try:
             with self._errors_named(key):
@@ -185,7 +179,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             with self._errors_named(key):
                 self._client().delete_object(**where)
-        except FileNotFoundError:  # AWS says nothing, others may
+        except FileNotFoundError:  # AWS does not raise it, others do
             return
 
     def url(self, key: str) -> str:
@@ -203,8 +197,9 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _address(self) -> str:
         endpoint = str(self._client().meta.endpoint_url)
-        by_path = self.path_style or (self.path_style is None and self.endpoint_url != "")
-        if by_path or "." in self.bucket:  # no certificate covers a dot in the host's first part
+        if (
+            self.endpoint_url or "." in self.bucket
+        ):  # no certificate covers a dot in the host's first part
             return f"{endpoint}/{self.bucket}"
         scheme, _, host = endpoint.partition("://")
         return f"{scheme}://{self.bucket}.{host}"
@@ -212,15 +207,13 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _client(self) -> Any:
         from resources.storage.s3_client import client_for
 
-        return client_for(
-            self.endpoint_url, self.region, self.path_style, self.max_attempts, self.place
-        )
+        return client_for(self.endpoint_url, self.max_attempts, self.location)
 
     @contextmanager
     def _errors_named(self, key: str) -> Iterator[None]:
         from resources.storage.s3_client import errors_named
 
-        with errors_named(self.place, key):
+        with errors_named(self.location, key):
             yield
 
     def _full(self, key: str) -> str:
@@ -234,8 +227,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {"Bucket": self.bucket, "Key": self._full(key)}
 
     def _pages(self, prefix: str, **how: str) -> Iterator[Any]:
-        asked = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
-        pages = iter(self._client().get_paginator("list_objects_v2").paginate(**asked))
+        request = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
+        pages = iter(self._client().get_paginator("list_objects_v2").paginate(**request))
         while True:
             with self._errors_named(prefix):
                 page = next(pages, None)
@@ -250,12 +243,12 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             check_key(key)
         except BadKey:
-            say_left_alone(f"{self.place}/{key}")
+            warn_unusable(f"{self.location}/{key}")
             return False
         return True
 
     def _read(self, key: str, take: Callable[[Any], T]) -> T:
-        """What `take` makes of the body, which it may be given again when a download breaks off."""
+        """`take(body)`, called again with a new body when a download breaks off."""
         from resources.storage.s3_client import BROKEN_STREAM
 
         where = self._where(key)
@@ -288,7 +281,6 @@ def _info(key: str, size: int, etag: str, modified: datetime, digest: str = "") 
 
 
 def _facts(key: str, content_type: str | None, digest: str) -> dict[str, Any]:
-    """Headers of an object."""
     suffix = Path(key).suffix[1:].lower()
     return {
         "ContentType": content_type or CONTENT_TYPES.get(suffix, "application/octet-stream"),

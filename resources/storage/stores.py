@@ -1,4 +1,4 @@
-"""Which store a place means: `s3://BUCKET[/PREFIX]`, else a folder on this machine."""
+"""The store at a location: `s3://BUCKET[/PREFIX]`, else a folder on this machine."""
 
 import os
 import re
@@ -23,37 +23,35 @@ class Bucket:
     prefix: str
 
 
-def bucket_of(place: str) -> Bucket | None:
-    """The bucket that a place means; None for a folder.
-
-    Raises BadInput for one that looks like an address but is none.
-    """
-    if not _SCHEME.match(place):
+def bucket_of(location: str) -> Bucket | None:
+    """The bucket that a location names; None for a folder. Raises BadInput for a malformed one."""
+    if not _SCHEME.match(location):
         return None
-    name, _, prefix = place.removeprefix("s3://").rstrip("/").partition("/")
+    name, _, prefix = location.removeprefix("s3://").rstrip("/").partition("/")
     parts = prefix.split("/") if prefix else []
     if (
-        not place.startswith("s3://")
+        not location.startswith("s3://")
         or not _BUCKET.fullmatch(name)
         or any(not part or part.startswith(".") or "\\" in part for part in parts)
     ):
         raise BadInput(
-            f"{place!r} is no place for media; give s3://BUCKET, s3://BUCKET/PREFIX or a folder"
+            f"{location!r} is not a media location; "
+            "give s3://BUCKET, s3://BUCKET/PREFIX or a folder"
         )
     return Bucket(name, prefix)
 
 
-def store_for(place: str) -> "MediaStore":
-    """The store at a place; an empty one means OKLA_MEDIA_DIR, or `okla-media` here.
+def store_for(location: str) -> "MediaStore":
+    """The store at a location; an empty one means OKLA_MEDIA_DIR, or `okla-media` here.
 
     A bucket's address is read from the environment. Connects to nothing. Raises BadInput.
     """
     from resources.storage.media_store import LocalMediaStore
 
-    place = place or os.environ.get("OKLA_MEDIA_DIR") or ""
-    bucket = bucket_of(place)
+    location = location or os.environ.get("OKLA_MEDIA_DIR") or ""
+    bucket = bucket_of(location)
     if bucket is None:
-        return LocalMediaStore(root=place)
+        return LocalMediaStore(root=location)
     from resources.storage.s3_store import S3MediaStore
 
     return S3MediaStore(
@@ -65,20 +63,20 @@ def store_for(place: str) -> "MediaStore":
 
 
 def location_of(store: "MediaStore") -> str:
-    """Of what `store_for` makes the same store again, from any working directory."""
+    """The location from which `store_for` makes the same store, in any working directory."""
     from resources.storage.media_store import LocalMediaStore
     from resources.storage.s3_store import S3MediaStore
 
     if isinstance(store, S3MediaStore):
-        return store.place
+        return store.location
     if isinstance(store, LocalMediaStore):
         return str(store.folder.resolve())
-    raise TypeError(f"{type(store).__name__} has no place")
+    raise TypeError(f"{type(store).__name__} has no location")
 
 
-def absolute(place: str) -> str:
-    """The same place, from any working directory."""
-    return place if bucket_of(place) else str(Path(place).resolve())
+def absolute(location: str) -> str:
+    """The same location, from any working directory."""
+    return location if bucket_of(location) else str(Path(location).resolve())
 
 
 def _address(*variables: str) -> str:

@@ -12,27 +12,26 @@ from resources.storage.media_store import MediaStore
 class TableIOManager(dg.IOManager):
     """Stores an asset's pydantic table at `work/{vehicle}/tables/{asset}.json`.
 
-    Lives as long as a run, and keeps the tables of it: most are asked for by several assets.
+    Lives as long as a run and caches its tables: most are read by several assets.
     """
 
     def __init__(self, store: MediaStore) -> None:
         self._store = store
-        self._kept: dict[str, bytes] = {}
+        self._cache: dict[str, bytes] = {}
 
     def handle_output(self, context: dg.OutputContext, obj: BaseModel) -> None:
-        """Writes the table."""
         key, data = _key(context), obj.model_dump_json(indent=1).encode()
         self._store.put(key, data)
-        self._kept[key] = data
+        self._cache[key] = data
 
     def load_input(self, context: dg.InputContext) -> BaseModel:
         """Reads the upstream table as the type the asset asks for."""
         table: type[BaseModel] = context.dagster_type.typing_type
         key = _key(context)
         try:
-            if key not in self._kept:
-                self._kept[key] = self._store.get(key)
-            return table.model_validate_json(self._kept[key])
+            if key not in self._cache:
+                self._cache[key] = self._store.get(key)
+            return table.model_validate_json(self._cache[key])
         except FileNotFoundError as error:
             upstream = context.asset_key.to_user_string()
             raise FileNotFoundError(
@@ -47,5 +46,4 @@ def _key(context: Any) -> str:
 
 @dg.io_manager(required_resource_keys={"store"})
 def table_io_manager(context: dg.InitResourceContext) -> TableIOManager:
-    """The IO manager on the run's media store."""
     return TableIOManager(context.resources.store)

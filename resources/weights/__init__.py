@@ -1,15 +1,13 @@
-"""Pretrained weights: a catalogue, a fetcher, and the folder they are kept in.
+"""Pretrained weights: a catalogue, a fetcher, and the folder they are stored in.
 
-`weight_path` is what a model asks; it never downloads. `ensure` and `pull` fetch.
+`weight_path` is what models call; it never downloads. `ensure` and `pull` fetch.
 """
 
-from resources.weights.entries import Source, Weight, catalogue, find, names_for
-from resources.weights.progress import Progress, quiet, rich_progress
-from resources.weights.puller import PullFailed, ensure, pull
+from resources.weights.entries import catalogue, find, names_for
+from resources.weights.progress import rich_progress
+from resources.weights.puller import ensure, pull
 from resources.weights.store import (
     PickleRefused,
-    Status,
-    WeightsDamaged,
     WeightsMissing,
     digest,
     models_dir,
@@ -19,12 +17,6 @@ from resources.weights.store import (
 
 __all__ = [
     "PickleRefused",
-    "Progress",
-    "PullFailed",
-    "Source",
-    "Status",
-    "Weight",
-    "WeightsDamaged",
     "WeightsMissing",
     "catalogue",
     "digest",
@@ -33,7 +25,6 @@ __all__ = [
     "models_dir",
     "names_for",
     "pull",
-    "quiet",
     "rich_progress",
     "status",
     "weight_path",

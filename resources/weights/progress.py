@@ -1,4 +1,4 @@
-"""How a pull tells whoever waits for it what it is doing."""
+"""How a pull reports its progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: int | None = None, total: int | None = None) -> None:
         """Show `stage`, one short line, and how far it is.
 
-        `done` counts bytes, None for a mere message; `total` is None where nobody knows.
+        `done` counts bytes, None for a mere message; `total` is None where it is unknown.
         """
 
 

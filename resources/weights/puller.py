@@ -37,7 +37,7 @@ _CHUNK = 1 << 20
 
 
 class PullFailed(BrokenSetup):
-    """Weights could not be had from any source; the message lists each and what happened.
+    """No source delivered the weights; the message lists each source and what happened.
 
     `offline`: no source could be reached at all.
     """
@@ -47,14 +47,12 @@ class PullFailed(BrokenSetup):
         self.offline = offline
 
 
-def ensure(
-    names: Sequence[str], progress: Progress = quiet, *, allow_pickle: bool = False
-) -> dict[str, Path]:
+def ensure(names: Sequence[str], progress: Progress = quiet) -> dict[str, Path]:
     """Download what is missing or damaged among `names`, and give the paths of all.
 
     Raises what `pull` raises.
     """
-    return pull(names, progress, allow_pickle=allow_pickle)
+    return pull(names, progress)
 
 
 def pull(
@@ -62,8 +60,6 @@ def pull(
     progress: Progress = quiet,
     force: bool = False,
     source: str | None = None,
-    *,
-    allow_pickle: bool = False,
 ) -> dict[str, Path]:
     """Fetch weights that are not there (with `force` all of `names`) and give their paths.
 
@@ -75,14 +71,14 @@ def pull(
     """
     weights = [find(name) for name in dict.fromkeys(names)]
     given = None if source is None else (_given(source),)
-    job = _Job(progress, force, allow_pickle, {w.name: given or w.sources for w in weights})
+    job = _Job(progress, force, {w.name: given or w.sources for w in weights})
     for weight in weights:
-        refuse_pickle(weight.filename, allow_pickle)
-        for place in job.sources[weight.name]:
-            if place.member or (
-                Path(place.archive).expanduser().is_file() and not is_archive(place.archive)
+        refuse_pickle(weight.filename)
+        for origin in job.sources[weight.name]:
+            if origin.member or (
+                Path(origin.archive).expanduser().is_file() and not is_archive(origin.archive)
             ):
-                refuse_pickle(place.member or place.archive, allow_pickle)
+                refuse_pickle(origin.member or origin.archive)
     groups: dict[str, list[Weight]] = {}
     for weight in weights:
         if job.needs(weight):
@@ -99,16 +95,14 @@ def pull(
 
 @dataclass
 class _Job:
-    """One call of `pull`: what was asked for, and what has been found out on the way."""
+    """One call of `pull` and its state."""
 
     progress: Progress
     force: bool
-    allow_pickle: bool
     sources: Mapping[str, tuple[Source, ...]]
     failed: dict[str, list[str]] = field(default_factory=dict)
-    # Clients that found nobody to talk to, so that nine weights do not wait nine times.
+    # Clients whose registry did not answer, so that nine weights do not wait nine times.
     unreachable: set[str] = field(default_factory=set)
-
     refused: bool = False
 
     def needs(self, weight: Weight) -> bool:
@@ -129,12 +123,12 @@ def _pull_group(weights: Sequence[Weight], job: _Job) -> None:
         for rank in range(max(len(job.sources[name]) for name in left)):
             batches: dict[str, dict[str, Source]] = {}
             for name in left:
-                for place in job.sources[name][rank : rank + 1]:
-                    batches.setdefault(f"{place.kind}:{place.archive}", {})[name] = place
-            for number, places in enumerate(batches.values()):
+                for source in job.sources[name][rank : rank + 1]:
+                    batches.setdefault(f"{source.kind}:{source.archive}", {})[name] = source
+            for number, wanted in enumerate(batches.values()):
                 got = _from_archive(
-                    {name: left[name] for name in places},
-                    places,
+                    {name: left[name] for name in wanted},
+                    wanted,
                     temporary / f"{rank}-{number}",
                     job,
                 )
@@ -143,10 +137,10 @@ def _pull_group(weights: Sequence[Weight], job: _Job) -> None:
 
 
 def _from_archive(
-    weights: Mapping[str, Weight], places: Mapping[str, Source], where: Path, job: _Job
+    weights: Mapping[str, Weight], wanted: Mapping[str, Source], where: Path, job: _Job
 ) -> set[str]:
     """Fetch one archive and store the weights it holds; why not goes to `job.failed`."""
-    first = next(iter(places.values()))
+    first = next(iter(wanted.values()))
     stored: set[str] = set()
     failures: dict[str, str] = {}
     try:
@@ -154,39 +148,39 @@ def _from_archive(
             first,
             where,
             job.progress,
-            members=[place.member for place in places.values()],
+            members=[source.member for source in wanted.values()],
             companions=[pattern for weight in weights.values() for pattern in weight.companions],
             tries=1 if first.kind in job.unreachable else len(RETRY_WAITS) + 1,
         )
-        accepted = {name: _accepted(weights[name], place) for name, place in places.items()}
+        accepted = {name: _accepted(weights[name], source) for name, source in wanted.items()}
         with contextlib.closing(open_members(archive, accepted)) as members:
             for name, member, stream in members:
                 try:
                     files = _take(weights[name], archive, member, stream, where, job)
-                    put(weights[name], files, f"{origin}#{places[name].member or member}")
+                    put(weights[name], files, f"{origin}#{wanted[name].member or member}")
                     job.progress(f"{name} is stored")
                     stored.add(name)
                 except SourceError as error:
                     failures[name] = str(error)
-        job.refused |= len(stored) < len(places)
+        job.refused |= len(stored) < len(wanted)
     except SourceError as error:
         if error.transient:
             job.unreachable.add(first.kind)
         else:
             job.refused = True
-        failures = {name: str(error) for name in places} | failures
-    for name in places.keys() - stored:
-        reason = failures.get(name, f"it holds no file {places[name].member or name}")
-        job.failed[name].append(f"{places[name].spec}: {reason}")
-        job.progress(f"{name}: {places[name].spec}: {reason}")
+        failures = {name: str(error) for name in wanted} | failures
+    for name in wanted.keys() - stored:
+        reason = failures.get(name, f"it holds no file {wanted[name].member or name}")
+        job.failed[name].append(f"{wanted[name].spec}: {reason}")
+        job.progress(f"{name}: {wanted[name].spec}: {reason}")
     shutil.rmtree(where, ignore_errors=True)
     return stored
 
 
-def _accepted(weight: Weight, place: Source) -> tuple[str, ...]:
+def _accepted(weight: Weight, source: Source) -> tuple[str, ...]:
     """Names under which a source may hold the weight, likeliest first."""
-    if place.member:
-        return (place.member,)
+    if source.member:
+        return (source.member,)
     known = [source.member for source in weight.sources if source.member]
     return tuple(dict.fromkeys([weight.filename, Path(weight.filename).name, *known]))
 
@@ -208,7 +202,7 @@ def _take(
         )
     if weight.sha256 is not None and got != weight.sha256:
         raise SourceError(f"refused: {member} has SHA-256 {got}, expected {weight.sha256}")
-    if not job.allow_pickle and _looks_like_pickle(part):
+    if _looks_like_pickle(part):
         raise SourceError(f"refused: {member} is a pickle or a zip archive, whatever its name says")
     files = {weight.filename: (part, got)}
     for number, path in enumerate(_companions(weight, archive, member)):
@@ -242,11 +236,11 @@ def _copy(
     return part, sha256.hexdigest()
 
 
-def _companions(weight: Weight, place: Path, member: str) -> list[Path]:
+def _companions(weight: Weight, archive: Path, member: str) -> list[Path]:
     """The configuration files beside a weight that was found in a folder."""
-    if is_archive(place.name):
+    if is_archive(archive.name):
         return []
-    folder = (place / member if place.is_dir() else place).parent
+    folder = (archive / member if archive.is_dir() else archive).parent
     found = {path for pattern in weight.companions for path in folder.glob(pattern)}
     return sorted(path for path in found if path.is_file())
 

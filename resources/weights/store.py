@@ -25,7 +25,7 @@ from resources.weights.entries import SAFE_SUFFIXES, Weight, find
 
 Status = Literal["present", "missing", "damaged"]
 
-# Seconds after which nobody can still be writing some hundred bytes.
+# Seconds after which no process can still be writing some hundred bytes.
 _RECORD_TAKES = 60.0
 
 # For folders that cannot be written, where no record can be left: path -> size, mtime_ns, digest.
@@ -41,12 +41,12 @@ class WeightsDamaged(BrokenSetup):
 
 
 class PickleRefused(BrokenSetup):
-    """A format that may run code while it is loaded was not asked for explicitly."""
+    """A format that may run code while it is loaded."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the record says of one file."""
+    """One file in a record."""
 
     sha256: str
     size: int
@@ -74,13 +74,13 @@ def models_dir() -> Path:
     return Path(base) / "okla" / "models"
 
 
-def weight_path(name: str, *, allow_pickle: bool = False) -> Path:
-    """The stored file of a weight, sound as far as its record tells. Never downloads.
+def weight_path(name: str) -> Path:
+    """The stored file of a weight, sound according to its record. Never downloads.
 
     Raises `WeightsMissing`, `WeightsDamaged`, `PickleRefused`, or `BadInput` for an unknown name.
     """
     weight = find(name)
-    refuse_pickle(weight.filename, allow_pickle)
+    refuse_pickle(weight.filename)
     path = models_dir() / weight.filename
     state, why = inspect(weight)
     if state == "missing":
@@ -122,13 +122,12 @@ def pull_command(*names: str) -> str:
     return f"okla models pull {' '.join(names)}"
 
 
-def refuse_pickle(filename: str, allow_pickle: bool) -> None:
+def refuse_pickle(filename: str) -> None:
     """Raise `PickleRefused` unless the format of `filename` can hold nothing but numbers."""
-    if not allow_pickle and not filename.lower().endswith(SAFE_SUFFIXES):
+    if not filename.lower().endswith(SAFE_SUFFIXES):
         raise PickleRefused(
             f"{filename} is refused: only {', '.join(SAFE_SUFFIXES)} files are loaded, because a "
-            "pickle (.pt, .pth, .pkl) can run any code while it is opened. Convert it, or allow "
-            "pickles explicitly if you trust whoever made it"
+            "pickle (.pt, .pth, .pkl) can run any code while it is opened. Convert it"
         )
 
 

@@ -410,7 +410,7 @@ class Assets:
 
         self._models["detector"].detect(photos)
         scenes_ = [self.scene_of(photo) for photo in photos]
-        return [[Detection(scene.box, 0.9, "car")] if scene else [] for scene in scenes_]
+        return [[Detection(scene.box, 0.9)] if scene else [] for scene in scenes_]
 
     def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Any]:
         """The true matte, by the profile's own code."""
@@ -439,7 +439,7 @@ class Assets:
         from resources.models.base import View
 
         self._models["views"].classify(photos, boxes)
-        return [View("exterior", 0.97, "side", 0.9, "left", 0.9, 90.0) for _ in photos]
+        return [View("exterior", 0.97, "side", 0.9, "left", 90.0) for _ in photos]
 
     def plates(self, photo: Rgb, vehicles: Sequence[Box]) -> list[Any]:
         """The true plates of a photo, none of a finished picture."""

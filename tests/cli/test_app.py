@@ -177,7 +177,7 @@ def test_a_step_that_fails_is_told_in_a_line(
         (["process", "FOLDER", "--aspect", "2:1"], "aspect"),
         (["process", "FOLDER", "--shadow-opacity", "-0.1"], "shadow_opacity"),
         (["process", "FOLDER", "--output-format", "gif"], "output_format"),
-        (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is no place for media"),
+        (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is not a media location"),
         (["process", "FOLDER", "--profile", "moon"], "there is no profile 'moon'"),
         (["process"], "Missing argument"),
         (["up", "--profile", "moon"], "there is no profile 'moon'"),
@@ -234,7 +234,7 @@ def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_started(
     said = okla(*arguments, "--out", "s3://no-such-bucket")
     assert said.code == 1
     assert said.err.strip() == (
-        "error: there is no bucket at s3://no-such-bucket: create it, or correct the media place"
+        "error: there is no bucket at s3://no-such-bucket: create it, or correct the media location"
     )
     assert said.out == ""
     assert not (tmp_path / "media").exists()

@@ -87,8 +87,8 @@ def test_a_section_changes_one_role(config: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[detektor]\nmodel = "x"', r"\[detektor\]: there is no such role; there is: detector"),
-        ('[detector]\nmodel = "yolo"', r"\[detector\]: model: there is no 'yolo'; there is: yolo_"),
+        ('[detektor]\nmodel = "x"', r"\[detektor\]: there is no such role; there are: detector"),
+        ('[detector]\nmodel = "yolo"', r"\[detector\]: model: there is no 'yolo'; there are: yolo"),
         ("[detector]\nweight = 1", r"\[detector\]: yolo_onnx: has no field 'weight'; it has: wei"),
         ("[detector]\nmin_score = 'x'", r"\[detector\]: min_score: .* valid number"),
         (
@@ -97,7 +97,7 @@ def test_a_section_changes_one_role(config: Path) -> None:
         ),
         ('[views]\nmodel = "vit_views"', r"\[views\]: weights: Input should be a valid string"),
         ("detector = 3", r"\[detector\]: must be a section"),
-        ("[detector", "is no TOML"),
+        ("[detector", "is not TOML"),
     ],
 )
 def test_what_cannot_be_used_is_named_by_section_and_field(

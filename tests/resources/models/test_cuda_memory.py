@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging.types import Box, Rgb
-from resources.errors import BrokenSetup
 from resources.models.sam2_torch import Sam2Torch
 from tests import networks
 from tests.torch_here import torch_or_skip
@@ -91,7 +90,7 @@ def test_not_even_one_fits_is_said_and_passes(cuda: Any, large: Path) -> None:
     together = logits(large, 1)
     with (
         only(cuda, 0),
-        pytest.raises(BrokenSetup, match=r"too little memory for one photo .640x480 pixels"),
+        pytest.raises(MemoryError, match=r"too little memory for one photo .640x480 pixels"),
     ):
         logits(large, COUNT)
     np.testing.assert_array_equal(logits(large, 1), together)

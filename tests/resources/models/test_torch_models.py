@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from resources.errors import BrokenSetup, PhotoFailed
+from okla_assets.contract import PhotoRow
+from okla_assets.imaging.types import Box, Rgb
+from okla_assets.steps.per_photo import Done
+from okla_assets.steps.stages import Staged, run_staged
+from okla_assets.steps.step_cache import StepCache, digest_of
+from resources.errors import BrokenSetup
 from resources.models import torch_models
-from resources.models.clip_views import ClipViews
+from resources.models.base import View
+from resources.models.clip_views import ClipLogits, ClipViews
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
 from resources.models.sam2_meta import Sam2Meta
@@ -18,8 +25,10 @@ from resources.models.sam2_video import Sam2VideoTorch
 from resources.models.torch_models import checkpoint, in_batches, need, resolve_device
 from resources.models.vit_views import VitViews
 from resources.models.yolo_ultralytics import YoloUltralytics
+from resources.storage.media_store import LocalMediaStore
 from resources.weights import PickleRefused, WeightsMissing
-from tests.networks import SAM2_SMALLEST, write_sam2
+from tests.fakes import VEHICLE, Quiet
+from tests.networks import SAM2_SMALLEST, write_clip, write_sam2
 from tests.torch_here import torch_or_skip
 
 PICTURE = np.zeros((90, 120, 3), np.uint8)
@@ -58,7 +67,7 @@ def test_a_compiled_network_sees_one_size_until_memory_is_short() -> None:
     assert in_batches([7], 8, run, str, fill=True) == [70]
     assert [len(batch) for batch in tried] == [8, 4, 2]
     most = 0
-    with pytest.raises(BrokenSetup, match=r"one photo .7.:"):
+    with pytest.raises(MemoryError, match=r"one photo .7.:"):
         in_batches([7], 8, run, str, fill=True)
 
 
@@ -68,40 +77,78 @@ def test_a_photo_too_large_alone_is_named_by_its_size() -> None:
     def run(batch: Sequence[str]) -> list[str]:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(BrokenSetup, match=r"too little memory for one photo .9000x6000 pixels"):
+    with pytest.raises(MemoryError, match=r"too little memory for one photo .9000x6000 pixels"):
         in_batches(["9000x6000 pixels"] * 4, 4, run, str)
 
 
-def test_a_poisoned_photo_is_found_and_the_others_can_be_asked_again() -> None:
-    torch_or_skip()
-    asked: list[list[str]] = []
-
-    def run(batch: Sequence[str]) -> list[str]:
-        asked.append(list(batch))
-        if "bad" in batch:
-            raise ValueError("it has no pixels")
-        return [item.upper() for item in batch]
-
-    photos = ["a", "b", "c", "d", "bad", "e"]
-    with pytest.raises(PhotoFailed, match=r"photo 5 of the batch.*it has no pixels") as failed:
-        in_batches(photos, 3, run, str)
-    assert failed.value.index == 4
-    assert asked[2:] == [["d"], ["bad"]]
-    del photos[failed.value.index]
-    assert in_batches(photos, 3, run, str) == ["A", "B", "C", "D", "E"]
+class Viewed(PhotoRow):
+    category: str
 
 
-def test_the_index_holds_through_batches_within_batches() -> None:
-    torch_or_skip()
+def staged(
+    store: LocalMediaStore,
+    model: ClipViews,
+    photos: Sequence[tuple[Rgb, Box | None]],
+    ask: Callable[[Sequence[tuple[Rgb, Box | None]]], Sequence[View]],
+) -> Done[Viewed]:
+    """The photos through the loop of the steps."""
 
-    def inner(batch: Sequence[int]) -> list[int]:
-        if 5 in batch:
-            raise RuntimeError("broken")
-        return list(batch)
+    def finish(number: int, view: View) -> tuple[Viewed, dict[str, bytes]]:
+        return Viewed(number=number, seconds=0, category=view.category), {}
 
-    with pytest.raises(PhotoFailed) as failed:
-        in_batches(range(8), 4, lambda batch: in_batches(batch, 2, inner, str), str)
-    assert failed.value.index == 5
+    def prepare(number: int) -> tuple[Rgb, Box | None]:
+        return photos[number - 1]
+
+    jobs = [
+        Staged(n, f"{n}.jpg", digest_of(n), partial(prepare, n), partial(finish, n))
+        for n in range(1, len(photos) + 1)
+    ]
+    cache = StepCache(store, VEHICLE, "views", Viewed)
+    return run_staged("Viewing", jobs, ask, [model], cache, Quiet())
+
+
+def test_a_bad_photo_costs_a_torch_model_only_that_photo(
+    tmp_path: Path, store: LocalMediaStore
+) -> None:
+    torch_or_skip("transformers")
+    clip = ClipViews(weights=str(write_clip(tmp_path / "clip")), device="cpu", batch=3)
+    photos: list[tuple[Rgb, Box | None]] = [(PICTURE + n, BOX) for n in range(5)]
+    photos[1] = (PICTURE, (900.0, 900.0, 5.0, 5.0))
+    photos[4] = (PICTURE[:0], None)
+
+    def ask(pairs: Sequence[tuple[Rgb, Box | None]]) -> list[View]:
+        return clip.classify([photo for photo, _ in pairs], [box for _, box in pairs])
+
+    done = staged(store, clip, photos, ask)
+    assert [row.number for row in done.rows] == [1, 3, 4]
+    assert [failed.number for failed in done.failed] == [2, 5]
+    assert "lies outside the photo of 120x90 pixels" in done.failed[0].detail
+
+
+def test_a_photo_too_large_for_the_device_costs_only_itself(
+    tmp_path: Path, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = torch_or_skip("transformers")
+    clip = ClipViews(weights=str(write_clip(tmp_path / "clip")), device="cpu", batch=4)
+    fits = ClipViews._logits
+
+    def too_large(self: ClipViews, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ClipLogits]:
+        if any(photo.shape[1] > 120 for photo, _ in pairs):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return fits(self, pairs)
+
+    monkeypatch.setattr(ClipViews, "_logits", too_large)
+    photos: list[tuple[Rgb, Box | None]] = [(PICTURE + n, BOX) for n in range(4)]
+    photos[2] = (np.zeros((600, 900, 3), np.uint8), BOX)
+
+    def ask(pairs: Sequence[tuple[Rgb, Box | None]]) -> list[View]:
+        return clip.classify([photo for photo, _ in pairs], [box for _, box in pairs])
+
+    done = staged(store, clip, photos, ask)
+    assert [row.number for row in done.rows] == [1, 2, 4]
+    (failed,) = done.failed
+    assert failed.number == 3
+    assert "too little memory for one photo (900x600 pixels)" in failed.detail
 
 
 def test_what_is_not_installed_is_named_with_the_command_that_installs_it() -> None:

@@ -11,20 +11,18 @@ from PIL import Image
 
 from okla_assets.imaging.types import Rgb
 from okla_assets.training import LabelError, calibrate_clip
-from resources.errors import BadInput, BrokenSetup, PhotoFailed
+from resources.errors import BadInput, BrokenSetup
 from resources.models.base import ViewClassifier
 from resources.models.clip_views import (
     ClipViews,
     MeanViews,
     boxed_square,
-    fitted_temperature,
     load_prompts,
     packaged_prompts,
 )
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.view_heads import ANGLES, CATEGORIES, SIDES, decide, softmax
 from resources.models.view_probabilities import (
-    ProbabilisticViews,
     ViewProbabilities,
     pose_probabilities,
 )
@@ -46,8 +44,6 @@ def one_hot(names: tuple[str, ...], name: str, sure: float = 0.9) -> np.ndarray:
 def test_they_fill_their_role() -> None:
     for model in (ClipViews(), MeanViews(), VitViews(weights="folder")):
         assert isinstance(model, ViewClassifier)
-    for source in (ClipViews(), TinyVitViewClassifier(), VitViews(weights="folder")):
-        assert isinstance(source, ProbabilisticViews)
 
 
 @pytest.mark.parametrize("angle", ANGLES)
@@ -100,15 +96,6 @@ def test_prompts_that_cannot_be_used_are_named(
         load_prompts(tmp_path / "mine.toml")
 
 
-def test_the_temperature_under_which_labels_were_drawn_is_found_again() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 6, (4000, 3)).astype(np.float32)
-    labels = [int(rng.choice(3, p=p / p.sum())) for p in softmax(logits / 2.5).astype(float)]
-    assert fitted_temperature(logits, labels) == pytest.approx(2.5, rel=0.1)
-    two_looks = np.stack([logits, logits], axis=1)
-    assert fitted_temperature(two_looks, labels) == pytest.approx(2.5, rel=0.1)
-
-
 def labelled(folder: Path, count: int) -> Path:
     """A table of so many photos of noise, labelled by chance; every other one has an angle."""
     rng = np.random.default_rng(0)
@@ -145,10 +132,10 @@ def test_clip_is_calibrated_on_labelled_photos(tmp_path: Path) -> None:
     assert calibrate_clip([tmp_path / "labels.csv"], again, out) == list(fits.values())
 
 
-def test_too_few_labels_are_said(tmp_path: Path) -> None:
+def test_too_few_labels_are_refused(tmp_path: Path) -> None:
     torch_or_skip("transformers")
     clip = ClipViews(weights=str(write_clip(tmp_path / "clip")), device="cpu")
-    with pytest.raises(LabelError, match="of 10 photos 10 tell their category, 5 tell their angle"):
+    with pytest.raises(LabelError, match="of 10 photos 10 have a label for category, 5 have"):
         calibrate_clip([labelled(tmp_path, 10)], clip, tmp_path / "mine.toml")
     assert not (tmp_path / "mine.toml").exists()
 
@@ -179,9 +166,8 @@ def test_clip_is_asked_about_the_photo_its_vehicle_and_its_mirror(tmp_path: Path
         assert probabilities.category.sum() == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_allclose(third.pose.side, first.pose.side[:, ::-1], atol=1e-4)
     np.testing.assert_allclose(third.pose.angle, first.pose.angle, atol=1e-4)
-    with pytest.raises(PhotoFailed) as failed:
+    with pytest.raises(ValueError, match="lies outside the photo"):
         clip.classify([photo, other], [None, (900.0, 900.0, 5.0, 5.0)])
-    assert failed.value.index == 1
 
 
 def test_what_clip_says_follows_the_prompts(tmp_path: Path) -> None:
