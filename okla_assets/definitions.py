@@ -1,6 +1,5 @@
 """Everything Dagster is told. The only module that knows all the others."""
 
-import os
 from typing import Any
 
 import dagster as dg
@@ -23,7 +22,8 @@ from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.recipe import ROLES, pipeline_fingerprint
 from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
-from resources.profiles import DEFAULT_PROFILE, resources_for
+from resources.profiles import resources_for
+from resources.settings import settings
 from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
 from sensors.schedules import nightly_backfill
@@ -76,4 +76,4 @@ def runner_of(definitions: dg.Definitions) -> VehicleRunner:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What the code server loads; OKLA_PROFILE chooses the models."""
-    return build_definitions(os.environ.get("OKLA_PROFILE") or DEFAULT_PROFILE)
+    return build_definitions(settings().profile)

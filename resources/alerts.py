@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +10,8 @@ from http import HTTPStatus
 from logging import Logger
 
 import dagster as dg
+
+from resources.settings import settings
 
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers beside the 500s that may be others next time."""
@@ -33,7 +34,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         `text` is the sentence that Slack, Mattermost and their like show.
         """
         log.error(text)
-        url = self.url or os.environ.get("OKLA_ALERT_WEBHOOK_URL", "")
+        url = self.url or settings().alert_webhook_url
         if not url:
             return False
         if not url.startswith(("http://", "https://")):

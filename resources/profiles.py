@@ -1,7 +1,5 @@
 """A profile is a set of model resources; asset code is the same under each."""
 
-import os
-
 import dagster as dg
 
 from resources.decoding.photo_decoder import PhotoDecoder
@@ -13,8 +11,6 @@ from resources.progress import LogProgress
 from resources.storage.event_queue import SqsEventQueue
 from resources.storage.stores import store_for
 from resources.storage.table_io import table_io_manager
-
-DEFAULT_PROFILE = "local"
 
 
 class Profile(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -51,7 +47,7 @@ def resources_for(profile: str) -> dict[str, object]:
     check_profile(profile)
     return {
         "profile": Profile(name=profile),
-        "store": store_for(os.environ.get("OKLA_MEDIA_DIR", "")),
+        "store": store_for(""),
         "event_queue": SqsEventQueue(),
         "io_manager": table_io_manager,
         "progress": LogProgress(),

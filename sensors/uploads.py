@@ -12,7 +12,6 @@ when Dagster has a run for exactly its files, not when one was asked for: a daem
 between asks again, under the same run key.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,15 +24,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
 from okla_assets.vehicle_runs import run_tags, vehicle_media, vehicles
-from resources.errors import BrokenSetup
-from resources.storage.event_queue import queue_url
+from resources.settings import settings
 from resources.storage.media_store import MediaStore
 from sensors.raw_folders import RawFolder, raw_folder, run_key_of, stretches, without_own_music
 from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
 
 __all__ = ["RUN_KEY_TAG", "run_key_of", "uploads"]
 
-QUIET_SECONDS = 10.0
 RECONCILE_SECONDS = 600.0
 """Between two rounds of listing raw/ where events say what changed: an event may get lost."""
 
@@ -148,8 +145,10 @@ def uploads(
 ) -> dg.SensorResult | dg.SkipReason:
     """Requests a run for each vehicle folder under raw/ that is complete and new or changed."""
     now = datetime.now(UTC)
-    quiet = _seconds("OKLA_QUIET_SECONDS", QUIET_SECONDS)
-    rest = _seconds("OKLA_RECONCILE_SECONDS", RECONCILE_SECONDS if queue_url() else 0.0)
+    chosen = settings()
+    rest = chosen.reconcile_seconds
+    if rest is None:
+        rest = RECONCILE_SECONDS if chosen.sqs_queue_url else 0.0
     position = _position(context.cursor)
     memory = UploadMemory(context.instance)
     waiting = memory.waiting()
@@ -164,7 +163,7 @@ def uploads(
     listed = {folder.vehicle for folder, _ in scan.folders}
     turns = _in_turn(waiting, position.looked)
     looks = {v: raw_folder(v, store.list(keys.raw_folder(v))) for v in turns if v not in listed}
-    tick = Tick(context.instance, store, now, quiet, memory.known([*looks, *listed]))
+    tick = Tick(context.instance, store, now, chosen.quiet_seconds, memory.known([*looks, *listed]))
     tick.sentences += scan.sentences
 
     settled = [v for v, folder in looks.items() if folder is None or tick.settles(folder)]
@@ -274,14 +273,3 @@ def _position(cursor: str | None) -> Position:
     except ValidationError:
         return Position()
     return position if position.version == Position().version else Position()
-
-
-def _seconds(name: str, default: float) -> float:
-    text = os.environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise BrokenSetup(f"{name} must be a number of seconds, and is {text!r}")
-    return seconds

@@ -358,7 +358,6 @@ def _process(
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.cli import process as work
-    from okla_assets.steps.costs import prices
     from resources.profiles import weights_of
     from resources.storage.media_store import LocalMediaStore
     from resources.storage.stores import store_for
@@ -367,7 +366,6 @@ def _process(
     store = store_for(out)
     # What the command itself gets wrong is told before anything is copied or fetched.
     wanted = weights_of(profile)
-    prices()
     options = work.merged_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     work.save_options(vehicle, store, options)

@@ -36,7 +36,6 @@ from okla_assets.vehicle_runs import run_tags
 from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
-NIGHTLY_LIMIT = 200
 BATCH = 20
 """Vehicles a run: enough for warm models to count, few enough that an upload never waits long."""
 LOOKED_AT = 2000

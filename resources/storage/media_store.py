@@ -24,6 +24,8 @@ from typing import Protocol, runtime_checkable
 
 import dagster as dg
 
+from resources.settings import settings
+
 TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
 
@@ -111,7 +113,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def folder(self) -> Path:
         """The store's folder."""
-        return Path(self.root or os.environ.get("OKLA_MEDIA_DIR") or "okla-media")
+        return Path(self.root or settings().media_dir)
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key starts with `prefix` and is greater than `after`, in key order."""

@@ -1,6 +1,5 @@
 """Which store a place means: `s3://BUCKET[/PREFIX]`, else a folder on this machine."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +45,13 @@ def bucket_of(place: str) -> Bucket | None:
 def store_for(place: str) -> "MediaStore":
     """The store at a place; an empty one means OKLA_MEDIA_DIR, or `okla-media` here.
 
-    A bucket's address is read from the environment. Connects to nothing. Raises BadInput.
+    A bucket's address is a setting. Connects to nothing. Raises BadInput for a wrong place.
     """
+    from resources.settings import settings
     from resources.storage.media_store import LocalMediaStore
 
-    place = place or os.environ.get("OKLA_MEDIA_DIR") or ""
+    chosen = settings()
+    place = place or chosen.media_dir
     bucket = bucket_of(place)
     if bucket is None:
         return LocalMediaStore(root=place)
@@ -59,8 +60,8 @@ def store_for(place: str) -> "MediaStore":
     return S3MediaStore(
         bucket=bucket.name,
         prefix=bucket.prefix,
-        endpoint_url=_address("OKLA_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        public_url=_address("OKLA_S3_PUBLIC_URL"),
+        endpoint_url=chosen.s3_endpoint_url,
+        public_url=chosen.s3_public_url,
     )
 
 
@@ -79,12 +80,3 @@ def location_of(store: "MediaStore") -> str:
 def absolute(place: str) -> str:
     """The same place, from any working directory."""
     return place if bucket_of(place) else str(Path(place).resolve())
-
-
-def _address(*variables: str) -> str:
-    for name in variables:
-        if url := os.environ.get(name):
-            if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
-                raise BadInput(f"{name} is {url!r}; give an address such as https://host")
-            return url.rstrip("/")
-    return ""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from resources.errors import BrokenSetup
+from resources.settings import settings
 from resources.weights.entries import SAFE_SUFFIXES, Weight, find
 
 Status = Literal["present", "missing", "damaged"]
@@ -63,7 +64,7 @@ class Record:
 
 def models_dir() -> Path:
     """`OKLA_MODELS_DIR`, else the user's cache folder. Read at every call; it need not exist."""
-    if chosen := os.environ.get("OKLA_MODELS_DIR"):
+    if chosen := settings().models_dir:
         return Path(chosen).expanduser().absolute()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
