@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 
 vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 """One partition is one vehicle; photos are rows of its tables, never partitions."""
@@ -22,7 +22,7 @@ def vehicle_of(context: dg.AssetExecutionContext) -> keys.VehicleId:
 
 def run_tags(source: str) -> dict[str, str]:
     """Tags of a run that `source`, one of PRIORITIES, asks for."""
-    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
+    return {SOURCE_TAG: source, dagster_tags.PRIORITY: str(PRIORITIES[source])}
 
 
 vehicle_media = dg.define_asset_job(

@@ -22,7 +22,7 @@ from itertools import takewhile
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.vehicle_runs import run_tags, vehicle_media, vehicles
 from resources.settings import settings
 from resources.storage.media_store import MediaStore
@@ -44,8 +44,6 @@ MOST_SENTENCES = 20  # about files that nobody will look at
 RUN_KEY_TAG = "okla/run_key"
 """Tag of the files that a run is for, also on runs that `okla process` makes."""
 
-_PARTITION_TAG = "dagster/partition"
-_SENSOR_TAG = "dagster/sensor_name"
 _RUNS_LOOKED_AT = 50  # the newest of a vehicle
 
 
@@ -232,12 +230,14 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
     deleted again) need another run all the same, so the key also names the run that it follows.
     """
     runs = instance.get_runs(
-        dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
+        dg.RunsFilter(tags={dagster_tags.PARTITION: folder.vehicle}), limit=_RUNS_LOOKED_AT
     )
     made = (run for run in runs if RUN_KEY_TAG in run.tags)
     last = list(takewhile(lambda run: run.tags[RUN_KEY_TAG] == folder.run_key, made))
     # A run of ours that failed is for a person to look at; the same files would fail again.
-    if any(run.status is dg.DagsterRunStatus.SUCCESS or _SENSOR_TAG in run.tags for run in last):
+    if any(
+        run.status is dg.DagsterRunStatus.SUCCESS or dagster_tags.SENSOR in run.tags for run in last
+    ):
         return Standing.DONE, ""
     if any(not run.is_finished for run in last):
         return Standing.BUSY, ""

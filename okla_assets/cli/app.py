@@ -392,7 +392,7 @@ def _process(
 
 def _ensure_weights(profile: str) -> None:
     """Fetches what our definitions need; definitions of the user's own see to theirs."""
-    from okla_assets.cli.process import OUR_DEFINITIONS, definitions_module
+    from okla_assets.runtime.processes import OUR_DEFINITIONS, definitions_module
     from resources.profiles import weights_of
     from resources.weights import ensure, rich_progress
 

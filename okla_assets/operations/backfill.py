@@ -18,7 +18,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.contract import Listing
 from okla_assets.operations.archive import is_archived
 from okla_assets.operations.run_index import (
@@ -326,7 +326,7 @@ def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
 
 @dg.job(
     # A retry would make all its vehicles again; each has its own run to be retried.
-    tags={"dagster/max_retries": "0"},
+    tags={dagster_tags.MAX_RETRIES: "0"},
 )
 def refresh_vehicles() -> None:
     """A batch of vehicles made again in one process, so that models are loaded once."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from okla_assets import keys
 from okla_assets.assets.raw_photos import read_options
 from okla_assets.contract import Cost, Listing, PipelineInfo
+from okla_assets.vehicle_runs import SOURCE_TAG
 from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
@@ -73,7 +74,7 @@ def tell(
             "run_id": run.run_id,
             "step": problem.step,
             "error": problem.error,
-            "source": run.tags.get("okla/source"),
+            "source": run.tags.get(SOURCE_TAG),
         },
         log,
     )
