@@ -4,7 +4,7 @@ import os
 import sys
 
 from okla_assets.cli.app import main
-from okla_assets.runtime.instance import MALLOC
+from okla_assets.runtime.processes import MALLOC
 
 
 def start() -> None:

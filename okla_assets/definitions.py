@@ -1,7 +1,5 @@
 """Everything Dagster loads. The only module that knows all the others."""
 
-import os
-
 import dagster as dg
 
 from okla_assets.assets import checks
@@ -21,7 +19,8 @@ from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.pipeline import Pipeline
 from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
-from resources.profiles import DEFAULT_PROFILE, ROLES, resources_for
+from resources.profiles import ROLES, resources_for
+from resources.settings import settings
 from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
 from sensors.schedules import nightly_backfill
@@ -78,4 +77,4 @@ def runner_of(definitions: dg.Definitions) -> VehicleRunner:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What the code server loads; OKLA_PROFILE chooses the models."""
-    return build_definitions(os.environ.get("OKLA_PROFILE") or DEFAULT_PROFILE)
+    return build_definitions(settings().profile)

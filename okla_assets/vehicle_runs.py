@@ -66,7 +66,7 @@ def run_key_of(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo]) -> str:
 
 def run_tags(source: Source) -> dict[str, str]:
     """Tags of any run that `source` asks for."""
-    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
+    return {SOURCE_TAG: source, dagster_tags.PRIORITY: str(PRIORITIES[source])}
 
 
 def vehicle_of(context: dg.AssetExecutionContext) -> keys.VehicleId:

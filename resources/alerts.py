@@ -2,13 +2,14 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from logging import Logger
 
 import dagster as dg
+
+from resources.settings import settings
 
 RETRIED = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600))
 """Answers that may be others next time."""
@@ -31,7 +32,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         `text` is the sentence that Slack, Mattermost and their like show.
         """
         log.error(text)
-        url = self.url or os.environ.get("OKLA_ALERT_WEBHOOK_URL", "")
+        url = self.url or settings().alert_webhook_url
         if not url:
             return False
         if not url.startswith(("http://", "https://")):

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -39,6 +38,7 @@ from resources.models.u2net_onnx import U2NetOnnx
 from resources.models.vit_views import VitViews
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import YoloUltralytics
+from resources.settings import settings
 
 CONFIG = "OKLA_CONFIG"
 
@@ -149,7 +149,7 @@ def _choices(
 ) -> dict[str, tuple[str, Mapping[str, Any], str]]:
     """Name and fields of each role's model, and where they are configured."""
     chosen = {role: (name, fields, role) for role, (name, fields) in own.items()}
-    path = os.environ.get(CONFIG)
+    path = settings().config
     if not path:
         return chosen
     for role, section in _sections(Path(path).expanduser()).items():

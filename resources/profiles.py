@@ -1,7 +1,5 @@
 """A profile is a set of model resources; asset code is the same under each."""
 
-import os
-
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import VideoReader
@@ -11,8 +9,6 @@ from resources.progress import LogProgress
 from resources.storage.event_queue import SqsEventQueue
 from resources.storage.stores import store_for
 from resources.storage.table_io import table_io_manager
-
-DEFAULT_PROFILE = "local"
 
 ROLES = (*MODELS_BY_ROLE, "promo_encoder")
 """Keys of the resources that decide what comes out."""
@@ -44,7 +40,7 @@ def resources_for(profile: str) -> dict[str, object]:
     """
     check_profile(profile)
     return {
-        "store": store_for(os.environ.get("OKLA_MEDIA_DIR", "")),
+        "store": store_for(""),
         "event_queue": SqsEventQueue(),
         "io_manager": table_io_manager,
         "progress": LogProgress(),

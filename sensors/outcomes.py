@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from okla_assets import dagster_tags
 from okla_assets.code_links import code_link
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
@@ -34,7 +35,7 @@ def outcomes(
     run = context.dagster_run
     vehicle = vehicle_of_run(run) if run.job_name in OURS else None
     problem = problem_of(context.instance, run.run_id)
-    passing = problem.interrupted or run.tags.get("dagster/will_retry") == "true"
+    passing = problem.interrupted or run.tags.get(dagster_tags.WILL_RETRY) == "true"
     if run.job_name not in OURS or passing:
         return
     if vehicle is not None:

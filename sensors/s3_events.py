@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from okla_assets import keys
 from okla_assets.code_links import code_link
-from resources.storage.event_queue import QUEUE_ENV, EventQueue, Message, queue_url
+from resources.settings import settings
+from resources.storage.event_queue import QUEUE_ENV, EventQueue, Message
 from resources.storage.media_store import MediaStore
 from sensors.upload_memory import MOST_WAITING, UploadMemory
 
@@ -92,7 +93,7 @@ def s3_events(
     event_queue: dg.ResourceParam[EventQueue],
 ) -> dg.SkipReason:
     """Hands the vehicles that the bucket's events name to the sensor `uploads`; runs nothing."""
-    if not queue_url():
+    if not settings().sqs_queue_url:
         return dg.SkipReason(f"{QUEUE_ENV} is not set: `uploads` finds new files by listing")
     memory = UploadMemory(context.instance)
     waiting = len(memory.waiting())

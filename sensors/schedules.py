@@ -1,6 +1,5 @@
 """What happens by the clock: the nightly backfill."""
 
-import os
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,23 +7,21 @@ import dagster as dg
 from okla_assets.code_links import code_link
 from okla_assets.operations.backfill import (
     BATCH,
-    NIGHTLY_LIMIT,
     due,
     refresh_vehicles,
     run_config_for,
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.vehicle_runs import run_tags
-from resources.errors import BadInput
+from resources.errors import BrokenSetup
+from resources.settings import settings
 from resources.storage.media_store import MediaStore
-
-CRON = "0 2 * * *"
 
 
 def nightly_backfill() -> dg.ScheduleDefinition:
-    """The schedule, by OKLA_BACKFILL_CRON and OKLA_BACKFILL_TIMEZONE (UTC where not set)."""
-    cron = os.environ.get("OKLA_BACKFILL_CRON") or CRON
-    timezone = os.environ.get("OKLA_BACKFILL_TIMEZONE") or "UTC"
+    """The schedule at the time that the settings say; BrokenSetup where it is no time."""
+    chosen = settings()
+    cron, timezone = chosen.backfill_cron, chosen.backfill_timezone
     try:
         return dg.schedule(
             job=refresh_vehicles,
@@ -35,18 +32,10 @@ def nightly_backfill() -> dg.ScheduleDefinition:
             default_status=dg.DefaultScheduleStatus.RUNNING,
         )(_request)
     except dg.DagsterInvalidDefinitionError as error:
-        raise BadInput(
+        raise BrokenSetup(
             f"OKLA_BACKFILL_CRON={cron!r} or OKLA_BACKFILL_TIMEZONE={timezone!r} cannot be used; "
-            f"give five fields such as {CRON!r} and a name such as 'America/Santo_Domingo': {error}"
+            f"give five fields as '0 2 * * *' and a name as 'America/Santo_Domingo': {error}"
         ) from None
-
-
-def nightly_limit() -> int:
-    """Vehicles a night at most, by OKLA_BACKFILL_LIMIT."""
-    given = os.environ.get("OKLA_BACKFILL_LIMIT") or str(NIGHTLY_LIMIT)
-    if not given.isdecimal():
-        raise BadInput(f"OKLA_BACKFILL_LIMIT={given!r} is no number of vehicles")
-    return int(given)
 
 
 def _request(
@@ -59,7 +48,8 @@ def _request(
     The oldest first, in runs of BATCH vehicles: between two of them uploads go first.
     """
     night = context.scheduled_execution_time
-    found = due(context.instance, store, runner.fingerprint(), nightly_limit(), night.date())
+    limit = settings().backfill_limit
+    found = due(context.instance, store, runner.fingerprint(), limit, night.date())
     if not found:
         yield dg.SkipReason("every vehicle is whole and made by the present code and weights")
     for start in range(0, len(found), BATCH):

@@ -12,7 +12,6 @@ when Dagster has a run for exactly its files, not when one was asked for: a daem
 between asks again, under the same run key.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,16 +22,14 @@ from itertools import takewhile
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.vehicle_runs import RUN_KEY_TAG, vehicle_media, vehicles
-from resources.errors import BrokenSetup
-from resources.storage.event_queue import queue_url
+from resources.settings import settings
 from resources.storage.media_store import MediaStore
 from sensors.raw_folders import RawFolder, raw_folder, stretches, without_own_music
 from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
 
-QUIET_SECONDS = 10.0
 RECONCILE_SECONDS = 600.0
 """Between two rounds of listing raw/ where events say what changed: an event may get lost."""
 
@@ -43,8 +40,6 @@ MOST_LOOKS = 100  # folders of vehicles that wait
 MOST_QUESTIONS = 200  # vehicles about whose runs Dagster is asked
 MOST_SENTENCES = 20  # about files that nobody will look at
 
-_PARTITION_TAG = "dagster/partition"
-_SENSOR_TAG = "dagster/sensor_name"
 _RUNS_LOOKED_AT = 50  # the newest of a vehicle
 
 
@@ -145,8 +140,10 @@ def uploads(
 ) -> dg.SensorResult | dg.SkipReason:
     """Requests a run for each vehicle folder under raw/ that is complete and new or changed."""
     now = datetime.now(UTC)
-    quiet = _seconds("OKLA_QUIET_SECONDS", QUIET_SECONDS)
-    rest = _seconds("OKLA_RECONCILE_SECONDS", RECONCILE_SECONDS if queue_url() else 0.0)
+    chosen = settings()
+    rest = chosen.reconcile_seconds
+    if rest is None:
+        rest = RECONCILE_SECONDS if chosen.sqs_queue_url else 0.0
     position = _position(context.cursor)
     memory = UploadMemory(context.instance)
     waiting = memory.waiting()
@@ -161,7 +158,7 @@ def uploads(
     listed = {folder.vehicle for folder, _ in scan.folders}
     turns = _in_turn(waiting, position.looked)
     looks = {v: raw_folder(v, store.list(keys.raw_folder(v))) for v in turns if v not in listed}
-    tick = Tick(context.instance, store, now, quiet, memory.known([*looks, *listed]))
+    tick = Tick(context.instance, store, now, chosen.quiet_seconds, memory.known([*looks, *listed]))
     tick.sentences += scan.sentences
 
     settled = [v for v, folder in looks.items() if folder is None or tick.settles(folder)]
@@ -230,14 +227,16 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
     deleted again) need another run all the same, so the key also names the run that it follows.
     """
     runs = instance.get_runs(
-        dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
+        dg.RunsFilter(tags={dagster_tags.PARTITION: folder.vehicle}), limit=_RUNS_LOOKED_AT
     )
     if any(RUN_KEY_TAG not in run.tags and not run.is_finished for run in runs):
         return Standing.BUSY, ""  # started by hand: it says itself which files it is for
     made = (run for run in runs if RUN_KEY_TAG in run.tags)
     last = list(takewhile(lambda run: run.tags[RUN_KEY_TAG] == folder.run_key, made))
     # A run of ours that failed is for a person to look at; the same files would fail again.
-    if any(run.status is dg.DagsterRunStatus.SUCCESS or _SENSOR_TAG in run.tags for run in last):
+    if any(
+        run.status is dg.DagsterRunStatus.SUCCESS or dagster_tags.SENSOR in run.tags for run in last
+    ):
         return Standing.DONE, ""
     if any(not run.is_finished for run in last):
         return Standing.BUSY, ""
@@ -273,14 +272,3 @@ def _position(cursor: str | None) -> Position:
     except ValidationError:
         return Position()
     return position if position.version == Position().version else Position()
-
-
-def _seconds(name: str, default: float) -> float:
-    text = os.environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise BrokenSetup(f"{name} must be a number of seconds, and is {text!r}")
-    return seconds

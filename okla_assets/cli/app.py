@@ -359,7 +359,6 @@ def _process(
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.cli import process as work
     from okla_assets.options import merge_options, save_options
-    from okla_assets.steps.costs import prices
     from resources.profiles import weights_of
     from resources.storage.media_store import LocalMediaStore
     from resources.storage.stores import store_for
@@ -368,7 +367,6 @@ def _process(
     store = store_for(out)
     # What the command itself gets wrong is told before anything is copied or fetched.
     wanted = weights_of(profile)
-    prices()
     options = merge_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
     save_options(vehicle, store, options)
@@ -395,7 +393,7 @@ def _process(
 
 def _ensure_weights(profile: str) -> None:
     """Fetches what our definitions need; definitions of the user's own see to theirs."""
-    from okla_assets.cli.process import OUR_DEFINITIONS, definitions_module
+    from okla_assets.runtime.processes import OUR_DEFINITIONS, definitions_module
     from resources.profiles import weights_of
     from resources.weights import ensure, rich_progress
 

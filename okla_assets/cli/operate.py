@@ -81,8 +81,8 @@ def backfill(
     from resources.errors import BadInput
     from resources.profiles import weights_of
     from resources.progress import Unwatched
+    from resources.settings import settings
     from resources.weights import ensure, rich_progress
-    from sensors.schedules import nightly_limit
 
     if vehicles and everything:
         raise BadInput("give vehicles or --all, not both")
@@ -98,7 +98,7 @@ def backfill(
         elif everything:
             found = backfill.every(instance, store, limit)
         else:
-            most = nightly_limit() if limit is None else limit
+            most = settings().backfill_limit if limit is None else limit
             tonight = datetime.now(UTC).date()
             found = backfill.due(instance, store, runner.fingerprint(), most, tonight)
         for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in found}:

@@ -2,7 +2,6 @@
 
 import filecmp
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +9,11 @@ from pathlib import Path
 
 from okla_assets import keys
 from okla_assets.contract import Listing
-from okla_assets.runtime.instance import MALLOC, close_dead_runs, dagster_home, open_instance
+from okla_assets.runtime.instance import close_dead_runs, open_instance
 from resources.errors import BadInput
 from resources.progress import Progress
 from resources.storage.media_store import LocalMediaStore, MediaStore
-from resources.storage.stores import absolute, location_of
-
-DEFINITIONS = "OKLA_DEFINITIONS"
-"""Environment variable: a module with Dagster definitions of your own instead of ours."""
-
-OUR_DEFINITIONS = "okla_assets.definitions"
+from resources.storage.stores import location_of
 
 
 @dataclass(frozen=True)
@@ -110,21 +104,3 @@ def _same(path: Path, store: MediaStore, key: str) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == digest
-
-
-def definitions_module() -> str:
-    """What Dagster's servers load: our definitions, or a module of the user's own."""
-    return os.environ.get(DEFINITIONS) or OUR_DEFINITIONS
-
-
-def dagster_environment(out: str | Path, profile: str) -> dict[str, str]:
-    """The environment in which a Dagster process finds the same media, models and runs."""
-    return (
-        MALLOC
-        | os.environ
-        | {
-            "OKLA_MEDIA_DIR": absolute(str(out)),
-            "OKLA_PROFILE": profile,
-            "DAGSTER_HOME": str(dagster_home(out)),
-        }
-    )

@@ -11,9 +11,6 @@ Rgb = npt.NDArray[np.uint8]
 Rgba = npt.NDArray[np.uint8]
 """A picture with transparency, (H, W, 4), straight alpha."""
 
-Floats = npt.NDArray[np.float32]
-"""Numbers of any shape: features, logits, probabilities."""
-
 Alpha = npt.NDArray[np.float32]
 """A matte, (H, W), 0 background to 1 vehicle."""
 

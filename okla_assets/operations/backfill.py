@@ -18,7 +18,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.contract import Listing
 from okla_assets.operations.archive import is_archived
@@ -37,7 +37,6 @@ from okla_assets.vehicle_runs import Source
 from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
-NIGHTLY_LIMIT = 200
 BATCH = 20
 """Vehicles a run: enough for warm models to count, few enough that an upload never waits long."""
 LOOKED_AT = 2000
@@ -329,7 +328,7 @@ def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
 @dg.job(
     metadata=code_link(__file__),
     # A retry would make all its vehicles again; each has its own run to be retried.
-    tags={"dagster/max_retries": "0"},
+    tags={dagster_tags.MAX_RETRIES: "0"},
 )
 def refresh_vehicles() -> None:
     """A batch of vehicles made again in one process, so that models are loaded once."""

@@ -1,17 +1,15 @@
-"""What Dagster knows of vehicles and their runs, asked so that 100 000 vehicles are no matter.
+"""What Dagster has recorded of vehicles and their runs, for 100 000 vehicles and more.
 
-Each function is one query or one a page. The index of an asset's partitions is Dagster's own and
-not public; the release is pinned.
+Each function is one query, or one a page. The index of an asset's partitions is not public: the
+release of Dagster is pinned, and `tests/runtime/test_dagster_private.py` checks the signatures.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.vehicle_runs import LISTING, vehicles
 
 PAGE = 1000
@@ -38,7 +36,7 @@ def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
 
 def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
     """The vehicle that a run is about; None for a batch's own run."""
-    return _vehicle(run.tags.get(PARTITION_NAME_TAG, ""))
+    return _vehicle(run.tags.get(dagster_tags.PARTITION, ""))
 
 
 def _vehicle(name: str) -> keys.VehicleId | None:
@@ -51,7 +49,7 @@ def _vehicle(name: str) -> keys.VehicleId | None:
 
 def of_vehicles(wanted: Sequence[str], **filters: object) -> dg.RunsFilter:
     """The filter for runs of these vehicles."""
-    return dg.RunsFilter(tags={PARTITION_NAME_TAG: list(wanted)}, **filters)  # type: ignore[arg-type]
+    return dg.RunsFilter(tags={dagster_tags.PARTITION: list(wanted)}, **filters)  # type: ignore[arg-type]
 
 
 def busy(
@@ -95,7 +93,7 @@ def listing_versions(instance: dg.DagsterInstance, page: Sequence[str]) -> Mappi
     found = instance.event_log_storage.get_latest_tags_by_partition(
         LISTING,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
-        [DATA_VERSION_TAG],
+        [dagster_tags.DATA_VERSION],
         asset_partitions=list(page),
     )
     return {vehicle: next(iter(tags.values())) for vehicle, tags in found.items()}

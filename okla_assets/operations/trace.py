@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import ValidationError
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.contract import Listing, ListingPhoto, PipelineInfo
 from okla_assets.options import StudioOptions
 from okla_assets.tables import RawPhotos
@@ -19,7 +19,6 @@ from okla_assets.vehicle_runs import LISTING, SOURCE_TAG
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
-CODE_VERSION_TAG, DATA_VERSION_TAG = "dagster/code_version", "dagster/data_version"
 CLOCK = timedelta(seconds=1)
 """By how much the store's clock may be ahead of Dagster's; runs of a vehicle lie further apart."""
 
@@ -241,8 +240,8 @@ def _made(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> Made | Non
         run_id=record.run_id,
         at=datetime.fromtimestamp(record.timestamp, UTC),
         asset=materialization.asset_key.to_user_string(),
-        code_version=tags.get(CODE_VERSION_TAG),
-        data_version=tags.get(DATA_VERSION_TAG),
+        code_version=tags.get(dagster_tags.CODE_VERSION),
+        data_version=tags.get(dagster_tags.DATA_VERSION),
         source=None if run is None else run.tags.get(SOURCE_TAG),
     )
 
@@ -253,6 +252,6 @@ def _steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
     for record in found.records:
         materialization = record.asset_materialization
         if materialization is not None and materialization.asset_key is not None:
-            version = (materialization.tags or {}).get(CODE_VERSION_TAG)
+            version = (materialization.tags or {}).get(dagster_tags.CODE_VERSION)
             versions[materialization.asset_key.to_user_string()] = version or ""
     return versions

@@ -1,4 +1,4 @@
-"""Celery between `okla up` and its workers: one application, known to both sides alike.
+"""Celery between `okla up` and its workers: the application that both sides share.
 
 Each worker is a process with one GPU that takes one vehicle at a time and keeps its models loaded.
 """

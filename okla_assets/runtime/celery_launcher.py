@@ -1,7 +1,7 @@
 """Dagster's run launcher for Celery, made safe for workers that may be killed at any moment.
 
-dagster-celery's own retries a run that a person terminated, and believes a run for ever whose task
-was delivered twice.
+dagster-celery's own retries a run that a person terminated, and counts a run whose task was
+delivered twice as running for ever.
 """
 
 import warnings
@@ -11,13 +11,17 @@ from typing import Any, Self
 import dagster as dg
 from celery.result import AsyncResult
 from dagster import Field, StringSource
-from dagster._config import UserConfigSchema
-from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from okla_assets.runtime.celery_app import QUEUE, SETTINGS, result_backend
+from okla_assets.runtime.dagster_private import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    LaunchRunContext,
+    UserConfigSchema,
+    WorkerStatus,
+)
 
 # dagster-celery 0.29.27 makes the same task anew for each run, of which celery 5.7 warns.
 warnings.filterwarnings("ignore", message="Task name 'execute_job'")
@@ -30,7 +34,7 @@ class WarmWorkerLauncher(CeleryRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """The broker, and the database that has Dagster's records too."""
+        """The broker, and the database of Dagster's records, in which Celery's results go too."""
         return {
             "broker": StringSource,
             "postgres_url": StringSource,
@@ -41,7 +45,6 @@ class WarmWorkerLauncher(CeleryRunLauncher):
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
-        """What dagster.yaml makes."""
         return cls(
             default_queue=config_value["default_queue"],
             broker=config_value["broker"],
@@ -51,7 +54,7 @@ class WarmWorkerLauncher(CeleryRunLauncher):
         )
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Puts the run into its queue; a retry does not keep the task of the run that died."""
+        """Queues the run; a retry must not inherit the task of the run that died."""
         run_id = context.dagster_run.run_id
         self._instance.add_run_tags(run_id, {DAGSTER_CELERY_TASK_ID_TAG: ""})
         super().launch_run(context)

@@ -1,6 +1,6 @@
-"""What `okla worker` has Celery load: `celery -A okla_assets.runtime.celery_worker`.
+"""The application of `okla worker`: `celery -A okla_assets.runtime.celery_worker`.
 
-Celery wants it at import, so this is the one module that reads the environment there.
+Celery needs it at import, so this is the one module that reads the environment there.
 """
 
 import multiprocessing

@@ -6,9 +6,13 @@ Records are files that change all the time: those of a bucket stay on this machi
 import json
 import os
 import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from glob import escape
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resources.errors import BrokenSetup
 from resources.storage.stores import bucket_of
@@ -17,97 +21,121 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_FOLDER = ".dagster"
-MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2"}
-"""How glibc keeps memory, where it is what does. Large allocations lie in 2 MB pages, if the kernel
-leaves that to us: SAM 2 is 10 % faster. Two arenas instead of eight a core: threads that pass
-pictures on would each keep what was freed in theirs, 210 of 3,370 MB for 8 photos of 12 MP.
-
-Read by glibc when a process starts (2.35 and newer), so it can only be handed down.
-"""
 
 PROCESS_TAG = "okla/process"
 """Tag of the process that makes a run."""
 
 POSTGRES_URL = "OKLA_POSTGRES_URL"
-"""Environment variable of the database that keeps Dagster's records instead of SQLite."""
-
-POSTGRES_STORAGE = f"""\
-storage:
-  custom:
-    module: okla_assets.runtime.records_postgres
-    class: PooledPostgres
-    config:
-      postgres_url:
-        env: {POSTGRES_URL}
-"""
-
 BROKER_URL = "OKLA_BROKER_URL"
-"""Environment variable of the RabbitMQ that hands runs to workers (`okla worker`)."""
 
-CELERY_OVERRIDES = {
-    # Runs that wait for a worker count as starting.
-    "start_timeout_seconds: 120": "start_timeout_seconds: 900",
-    "dequeue_interval_seconds: 2": "dequeue_interval_seconds: 1",
-    "module: okla_assets.runtime.run_launcher": "module: okla_assets.runtime.celery_launcher",
-    "class: WatchedRunLauncher": f"""class: WarmWorkerLauncher
-  config:
-    broker:
-      env: {BROKER_URL}
-    postgres_url:
-      env: {POSTGRES_URL}""",
+Config = Mapping[str, Any]
+
+POSTGRES_STORAGE: Config = {
+    "storage": {
+        "custom": {
+            "module": "okla_assets.runtime.records_postgres",
+            "class": "PooledPostgres",
+            "config": {"postgres_url": {"env": POSTGRES_URL}},
+        }
+    }
 }
-"""What of dagster.yaml is different where workers make the runs."""
 
-SQLITE_EVENT_LOG = """\
-event_log_storage:
-  module: okla_assets.runtime.records_sqlite
-  class: PooledSqliteEventLog
-  config:
-"""
+CELERY_OVERRIDES: Config = {
+    "run_launcher": {
+        "module": "okla_assets.runtime.celery_launcher",
+        "class": "WarmWorkerLauncher",
+        "config": {"broker": {"env": BROKER_URL}, "postgres_url": {"env": POSTGRES_URL}},
+    },
+    "run_coordinator": {"config": {"dequeue_interval_seconds": 1}},
+    # Runs that wait for a worker count as starting.
+    "run_monitoring": {"start_timeout_seconds": 900},
+}
+"""What differs from dagster.yaml where workers make the runs."""
 
 
-def dagster_home(place: str | Path) -> Path:
+def dagster_home(media: str | Path) -> Path:
     """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it.
 
     For a bucket it is a folder of the bucket's in the working directory's `okla-media/.dagster`.
     With a Postgres URL it is a folder of its own, so that neither of the two configurations ever
-    takes the other's place under a running process.
+    replaces the other under a running process.
     """
+    from resources.settings import settings
+
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given)
-    bucket = bucket_of(str(place))
+    bucket = bucket_of(str(media))
     if bucket is None:
-        home = Path(place, HOME_FOLDER).resolve()
+        home = Path(media, HOME_FOLDER).resolve()
     else:
-        # One folder a place, for homes must not lie in each other; no bucket has a comma.
+        # One folder a prefix, for homes must not lie in each other; no bucket has a comma.
         name = ",".join(filter(None, (bucket.name, *bucket.prefix.split("/"))))
         home = Path("okla-media", HOME_FOLDER, name).resolve()
-    if os.environ.get(POSTGRES_URL):
+    if settings().postgres_url:
         home /= "postgres"
+    home = _without_wildcards(home)
     config = home / "dagster.yaml"
-    if not config.exists() or str(home) not in config.read_text(encoding="utf-8"):
+    if not config.exists() or _header(home) not in config.read_text(encoding="utf-8"):
         write_config(home)  # the first time, or in a folder that was moved
     return home
 
 
+def _without_wildcards(home: Path) -> Path:
+    """Dagster 1.13.27 looks for dagster.yaml by glob: where a path holds `[`, `*` or `?` it finds
+    none and silently uses its defaults. A link in the user's cache stands for such a home."""
+    from resources.weights.store import cache_folder
+
+    if escape(str(home)) == str(home):
+        return home
+    link = cache_folder() / "homes" / sha256(os.fsencode(home)).hexdigest()[:16]
+    if not link.is_symlink():
+        home.mkdir(parents=True, exist_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # another process was quicker
+            link.symlink_to(home, target_is_directory=True)
+    return link
+
+
+def _header(home: Path) -> str:
+    return f"# Written by okla for {json.dumps(str(home))}\n"
+
+
 def write_config(home: Path, runs: int = 1) -> None:
-    """Puts our dagster.yaml there, for so many runs at a time."""
-    text = packaged_config().read_text(encoding="utf-8")
-    changes = {"max_concurrent_runs: 1": f"max_concurrent_runs: {runs}"}
-    if os.environ.get(BROKER_URL):
-        changes |= CELERY_OVERRIDES
-    for ours, instead in changes.items():
-        text = text.replace(f"{ours}\n", f"{instead}\n")
-    text += f"\n# Written by okla for {home}\n"
-    if os.environ.get(POSTGRES_URL):
-        text += POSTGRES_STORAGE
+    """Writes the instance's configuration: our dagster.yaml with `runs` vehicles at a time, over
+    which go the settings of PostgreSQL and of the workers where the environment names them."""
+    import yaml
+
+    from resources.settings import settings
+
+    chosen = settings()
+    config = yaml.safe_load(packaged_config().read_text(encoding="utf-8"))
+    config = _merged(config, {"concurrency": {"runs": {"max_concurrent_runs": runs}}})
+    if chosen.broker_url:
+        config = _merged(config, CELERY_OVERRIDES)
+    if chosen.postgres_url:
+        config = _merged(config, POSTGRES_STORAGE)
     else:
         # Where Dagster's own SQLite event log would be, whose files these are too.
-        text += SQLITE_EVENT_LOG + f"    base_dir: {json.dumps(str(home / 'history' / 'runs'))}\n"
+        event_log = {
+            "module": "okla_assets.runtime.records_sqlite",
+            "class": "PooledSqliteEventLog",
+            "config": {"base_dir": str(home / "history" / "runs")},
+        }
+        config = _merged(config, {"event_log_storage": event_log})
     home.mkdir(parents=True, exist_ok=True)
     half = home / f"dagster.yaml.{os.getpid()}"
-    half.write_text(text, encoding="utf-8")
+    half.write_text(_header(home) + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     half.replace(home / "dagster.yaml")
+
+
+def _merged(config: Config, changes: Config) -> dict[str, Any]:
+    """Changes over a configuration, section by section."""
+    merged = dict(config)
+    for key, value in changes.items():
+        had = merged.get(key)
+        both = isinstance(had, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(had, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def packaged_config() -> Path:
@@ -118,12 +146,12 @@ def packaged_config() -> Path:
 
 
 def this_process() -> str:
-    """Names this process for `PROCESS_TAG`."""
+    """The name of this process, for `PROCESS_TAG`."""
     return name_of_process(os.getpid())
 
 
 def name_of_process(pid: int) -> str:
-    """Host, pid and start, since pids come again; a process that is gone started at 0."""
+    """Host, pid and start, since pids are reused; the start of a process that is gone is 0."""
     import psutil
 
     try:
@@ -134,7 +162,7 @@ def name_of_process(pid: int) -> str:
 
 
 def lives(name: str) -> bool:
-    """Whether a process named by `name_of_process` still runs, or runs where we cannot look."""
+    """Whether a process named by `name_of_process` still runs; on another host it is taken to."""
     import psutil
 
     host, pid, started = name.rsplit(":", 2)
@@ -142,7 +170,7 @@ def lives(name: str) -> bool:
         return True
     try:
         process = psutil.Process(int(pid))
-        # One that ended and that its parent has not asked about yet runs no more.
+        # One that ended and was not yet waited for runs no more.
         gone = process.status() == psutil.STATUS_ZOMBIE
         return not gone and abs(process.create_time() - float(started)) < 2
     except psutil.NoSuchProcess:
@@ -152,8 +180,8 @@ def lives(name: str) -> bool:
 def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> int:
     """Reports runs failed whose process is gone, and frees their pool slots; returns how many.
 
-    A killed process cannot say so. `only_processes` looks at runs that name their process; without
-    it, at every unfinished run, which is right only while no daemon runs on the instance.
+    A killed process cannot report that itself. `only_processes` looks at runs that name their
+    process; without it, at every unfinished run, which is right only while no daemon runs.
     """
     import dagster as dg
 
@@ -175,26 +203,29 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     return closed
 
 
-def open_instance(place: str | Path) -> "dg.DagsterInstance":
-    """The instance that `okla up` shows for the media at this place.
+def open_instance(media: str | Path) -> "dg.DagsterInstance":
+    """The instance that `okla up` shows for this media folder or bucket.
 
-    Makes its tables where they are missing.
-
-    Raises BrokenSetup where the database cannot be reached.
+    Makes tables that are missing. Raises BrokenSetup where the database cannot be reached.
     """
     import dagster as dg
 
-    home = dagster_home(place)
-    if url := os.environ.get(POSTGRES_URL):
+    from resources.settings import settings
+
+    home = dagster_home(media)
+    if url := settings().postgres_url:
         _check_postgres(url)
     return dg.DagsterInstance.from_config(str(home))
 
 
 def check_broker() -> None:
     """Raises BrokenSetup where workers are wanted and cannot be had."""
-    if not os.environ.get(BROKER_URL):
+    from resources.settings import settings
+
+    chosen = settings()
+    if not chosen.broker_url:
         return
-    if not os.environ.get(POSTGRES_URL):
+    if not chosen.postgres_url:
         raise BrokenSetup(f"{BROKER_URL} needs {POSTGRES_URL}: workers share that database")
     if find_spec("dagster_celery") is None:
         raise BrokenSetup(f"{BROKER_URL} needs Celery: pip install 'okla-media[scale]'")
@@ -218,9 +249,10 @@ def _check_postgres(url: str) -> None:
     try:
         engine.connect().close()
     except exc.OperationalError as error:
-        told = " ".join(str(error.orig).split())
+        reason = " ".join(str(error.orig).split())
         raise BrokenSetup(
-            f"the database of {POSTGRES_URL} ({database.render_as_string()}) cannot be used: {told}"
+            f"the database of {POSTGRES_URL} ({database.render_as_string()}) cannot be used: "
+            f"{reason}"
         ) from None
     finally:
         engine.dispose()

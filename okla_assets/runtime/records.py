@@ -1,17 +1,17 @@
 """Dagster's event log at a fraction of its cost; what SQLite and PostgreSQL have in common.
 
 A vehicle's run makes some 650 queries. Dagster opens a connection for each of them, and asks 260
-times whether the run's partition exists. Here connections are kept, and a partition that was just
-there is taken to be there for some seconds.
+times whether the run's partition exists. Here connections are pooled, and a partition that was
+found is taken to exist for some seconds more.
 """
 
 import time
 from typing import Any
 
-from dagster._core.storage.event_log import SqlEventLogStorage
+from okla_assets.runtime.dagster_private import SqlEventLogStorage
 
 PARTITION_TTL = 10.0
-"""Another process may delete a partition; ours learns of it this much later."""
+"""Seconds after which this process notices that another one has deleted a partition."""
 
 
 class RemembersPartitions(SqlEventLogStorage):
@@ -23,13 +23,13 @@ class RemembersPartitions(SqlEventLogStorage):
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
 
     def has_table(self, table_name: str) -> bool:
-        """Whether there is such a table; no table ever goes."""
+        """Whether there is such a table; tables are never dropped."""
         if table_name not in self._tables and super().has_table(table_name):  # type: ignore[safe-super]
             self._tables.add(table_name)
         return table_name in self._tables
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether there is, or some seconds ago was, such a partition."""
+        """Whether there is such a partition, or was one PARTITION_TTL ago."""
         partition = (partitions_def_name, partition_key)
         now = time.monotonic()
         if now - self._partitions.get(partition, -PARTITION_TTL) < PARTITION_TTL:
@@ -41,6 +41,5 @@ class RemembersPartitions(SqlEventLogStorage):
         return found
 
     def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
-        """Deletes it, here at once."""
         self._partitions.pop((partitions_def_name, partition_key), None)
         super().delete_dynamic_partition(partitions_def_name, partition_key)

@@ -1,9 +1,8 @@
-"""Dagster's records in PostgreSQL, over connections that are kept."""
+"""Dagster's records in PostgreSQL, over pooled connections."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import (
     create_pg_engine,
@@ -11,30 +10,31 @@ from dagster_postgres.utils import (
     pg_url_from_config,
 )
 
+from okla_assets.runtime.dagster_private import ConfigurableClassData
 from okla_assets.runtime.records import RemembersPartitions
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
-KEPT = 2
-"""Connections that a process holds open; threads that want more at once get more for that time."""
+POOL_SIZE = 2
+"""Connections that a process holds open; threads that need more at once get more for that time."""
 
 
 class PooledPostgresEventLog(RemembersPartitions, PostgresEventLogStorage):
-    """As Dagster's, but remembers partitions."""
+    """The event log as one of PooledPostgres's three storages."""
 
     def dispose(self) -> None:
         """Closes the connections that all three storages share.
 
-        Dagster opens an instance for each tick of a sensor: what it holds must not wait for the
-        garbage collector, or the database runs out of connections.
+        Dagster opens an instance for each tick of a sensor: closing must not wait for the garbage
+        collector, or the database runs out of connections.
         """
         super().dispose()
         self._engine.dispose()
 
 
 class PooledPostgres(DagsterPostgresStorage):
-    """As Dagster's, but all three storages share an engine that keeps connections."""
+    """As Dagster's, but all three storages share one engine with a pool of connections."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class PooledPostgres(DagsterPostgresStorage):
             postgres_url,
             token_provider,
             isolation_level="AUTOCOMMIT",
-            pool_size=KEPT,
+            pool_size=POOL_SIZE,
             max_overflow=-1,
-            pool_pre_ping=True,  # a database that was started again is met by a new connection
+            pool_pre_ping=True,  # connects again after the database was restarted
         )
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine
@@ -62,7 +62,6 @@ class PooledPostgres(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgres":
-        """What dagster.yaml makes."""
         return cls(
             postgres_url=pg_url_from_config(config_value),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),

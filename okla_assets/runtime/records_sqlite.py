@@ -1,4 +1,4 @@
-"""Dagster's event log in SQLite, with engines that are kept.
+"""Dagster's event log in SQLite, with engines that are used again.
 
 Dagster makes an engine for every query, so every statement is compiled again and every connection
 opened, checkpointed and closed. Each run has a database of its own, beside one for all: the files
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
+from okla_assets.runtime.dagster_private import (
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    ConfigurableClassData,
+    SqliteEventLogStorage,
+)
 from okla_assets.runtime.records import RemembersPartitions
 
 MOST_ENGINES = 8
@@ -26,7 +28,7 @@ MOST_ENGINES = 8
 
 
 class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
-    """As Dagster's, but keeps engines and remembers partitions."""
+    """As Dagster's, but uses engines again and remembers partitions."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
         self._engines: dict[str, Engine] = {}
@@ -36,7 +38,6 @@ class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
-        """What dagster.yaml makes."""
         return cls(inst_data=inst_data, **config_value)
 
     @contextmanager
@@ -50,7 +51,7 @@ class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
                 yield connection
 
     def _engine(self, shard: str) -> Engine:
-        """The shard's, made on first use; the one unused for longest makes room."""
+        """The shard's engine, made on first use in place of the least recently used."""
         engine = self._engines.pop(shard, None)
         if engine is None:
             engine = create_engine(
@@ -81,7 +82,6 @@ class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
         half.unlink()
 
     def dispose(self) -> None:
-        """Closes all connections."""
         for engine in self._engines.values():
             engine.dispose()
         self._engines.clear()
@@ -89,7 +89,7 @@ class PooledSqliteEventLog(RemembersPartitions, SqliteEventLogStorage):
 
 
 def _is_set_up(engine: Engine) -> bool:
-    """Whether a database that is there has its tables, of whatever release."""
+    """Whether the database has its tables, of whatever release."""
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
@@ -97,8 +97,8 @@ def _is_set_up(engine: Engine) -> bool:
 
 
 def _write_ahead(connection: object, _record: object) -> None:
-    """With a write-ahead log this is as safe against a killed process as FULL.
+    """With a write-ahead log NORMAL is as safe against a killed process as FULL.
 
-    What a power cut may take are the last events, never the file.
+    A power cut may lose the last events, never the file.
     """
     connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[attr-defined]

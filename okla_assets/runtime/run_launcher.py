@@ -1,4 +1,4 @@
-"""Dagster's own run launcher, with an eye on the process of each run.
+"""Dagster's own run launcher, which also watches the process of each run.
 
 Dagster's notices a killed run only while the code server that started it lives and reaches the
 database. Here a run carries the name of its process, and run monitoring asks whether it lives.
@@ -9,30 +9,28 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import (
+
+from okla_assets.runtime.dagster_private import (
     CheckRunHealthResult,
-    DefaultRunLauncher,
+    ConfigurableClassData,
+    DagsterUserCodeUnreachableError,
     LaunchRunContext,
     WorkerStatus,
 )
-from dagster._serdes import ConfigurableClassData
-
 from okla_assets.runtime.instance import PROCESS_TAG, lives, name_of_process, this_process
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(dg.DefaultRunLauncher):
     """Starts runs as processes of the code server, and knows when one of them is gone."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
-        """What dagster.yaml makes."""
         return cls(inst_data=inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Starts the run, which is this process's affair until it has one of its own."""
+        """Starts the run, whose process counts as this one until its own has reported itself."""
         run_id = context.dagster_run.run_id
         # A retry inherits the tags of the run that died, this one among them.
         self._instance.add_run_tags(run_id, {PROCESS_TAG: this_process()})
@@ -55,16 +53,15 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """It does."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """FAILED when the run's process is gone; a run without a process tag is not ours."""
+        """FAILED when the run's process is gone; a run without a process tag counts as running."""
         owner = run.tags.get(PROCESS_TAG)
         if owner is None or lives(owner):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if not self._code_server_answers(run):
-            # Dagster tries once to retry a run, and the code server is needed for it.
+            # Dagster retries a failed run at once or never, and needs the code server for it.
             return CheckRunHealthResult(WorkerStatus.RUNNING, "waiting for the code server")
         return CheckRunHealthResult(WorkerStatus.FAILED, "the process of this run is gone")
 

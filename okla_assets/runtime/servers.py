@@ -1,9 +1,9 @@
-"""`okla up`: Dagster's three servers on this machine, watched over and stopped as one.
+"""`okla up`: Dagster's three servers on this machine, started, watched and stopped together.
 
-The servers are those of a production installation (`dagster dev` would start the same code twice
-over): a code server, a webserver and a daemon. One that dies is started again. A run in progress
-belongs to the code server and ends with it, which loses nothing: it goes on in a new one, when
-`okla up` was stopped at its next start.
+The servers are those of a production installation (`dagster dev` would start the same code twice):
+a code server, a webserver and a daemon. One that dies is started again. A run in progress is a
+child of the code server and ends with it, which loses nothing: it is retried, or where `okla up`
+was stopped, resumed at its next start.
 """
 
 import os
@@ -19,21 +19,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from shutil import which
 
 from filelock import FileLock, Timeout
 
 from okla_assets import keys
-from okla_assets.cli.process import dagster_environment, definitions_module
 from okla_assets.runtime.instance import (
-    BROKER_URL,
     check_broker,
     close_dead_runs,
     dagster_home,
     open_instance,
     write_config,
 )
+from okla_assets.runtime.processes import dagster_environment, definitions_module
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
+from resources.settings import settings
 from resources.storage.stores import bucket_of, store_for
 
 HOST = "127.0.0.1"
@@ -65,7 +66,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Starts it; what is left of an earlier start ends first."""
+        """Starts it, after killing what is left of an earlier start."""
         self.kill()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
@@ -77,23 +78,21 @@ class Server:
         )
 
     def ended(self) -> int | None:
-        """Its exit status, or None while it runs."""
+        """The exit status, or None while it runs."""
         return self.process.poll() if self.process else 0
 
     def ask_to_end(self) -> None:
-        """Sends a TERM."""
         if self.process is not None:
             self.process.terminate()
 
     def end(self) -> None:
-        """Waits for what was asked to end, and ends whatever of its group is still there."""
+        """Waits up to STOPPING_SECONDS, then kills what is left of its group."""
         if self.process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOPPING_SECONDS)
             self.kill()
 
     def kill(self) -> None:
-        """Ends it and all that it started."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -101,7 +100,7 @@ class Server:
 
 
 def _dies_with_us() -> Callable[[], object] | None:
-    """What a server does before it starts, so that it gets a TERM when we are killed; on Linux."""
+    """On Linux, has a server receive TERM when this process is killed."""
     if sys.platform != "linux":
         return None
     import ctypes
@@ -111,13 +110,13 @@ def _dies_with_us() -> Callable[[], object] | None:
 
 
 def run(out: str, profile: str, port: int, runs: int, gpu_slots: int | None, say: Say) -> None:
-    """Everything `okla up` does, until a signal says stop.
+    """Everything `okla up` does, until INT or TERM.
 
-    Raises BadInput where another one does it, BrokenSetup where the servers cannot start.
+    Raises BadInput where another `okla up` runs, BrokenSetup where the servers cannot start.
     """
     check_port(port)
     if bucket_of(out):
-        list(store_for(out).folders(keys.RAW))  # a bucket that cannot be used is told at once
+        list(store_for(out).folders(keys.RAW))  # raises now where the bucket cannot be used
     else:
         Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
     with _alone(dagster_home(out)):
@@ -154,11 +153,13 @@ def check_port(port: int) -> None:
 
 
 def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
-    """Writes the configuration, makes the tables, and closes runs that nobody works on.
+    """Writes the configuration, makes the tables, and closes runs whose process is gone.
 
-    All before the first server starts: two of them that make the tables at once would break one.
+    All before the first server starts: two that make the tables at once would break one.
     `gpu_slots` is how many steps may hold a GPU at a time; None leaves the database's limit, which
-    is none at first. Returns how many runs were closed.
+    is none at first. Not `concurrency.pools.default_limit` of dagster.yaml: a limit in the database
+    wins over it, a DAGSTER_HOME of the user's own would not have it, and a worker on another
+    machine, whose file does not have it, would delete it. Returns how many runs were closed.
     """
     check_broker()
     if not os.environ.get("DAGSTER_HOME"):
@@ -170,7 +171,7 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
 
 
 def serve(out: str, profile: str, port: int, say: Say) -> None:
-    """Runs the servers until a signal says stop. Raises BrokenSetup where they cannot start."""
+    """Runs the servers until INT or TERM. Raises BrokenSetup where they cannot start."""
     stop = threading.Event()
     with _stopped_by(stop), tempfile.TemporaryDirectory(prefix="okla-") as folder:
         code, others = _servers(out, profile, port, Path(folder))
@@ -185,7 +186,7 @@ def serve(out: str, profile: str, port: int, say: Say) -> None:
                 say(f"Dagster's UI: http://{HOST}:{port}  (no login: this machine only)")
             _watch((code, *others), answers, out, stop, say)
         finally:
-            # The daemon first: it must not take the killed run for one to start again now.
+            # The daemon first: it must not retry the run that is killed now.
             for server in others:
                 server.ask_to_end()
             for server in others:
@@ -197,7 +198,7 @@ def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, l
     """The code server, and the webserver and the daemon that ask it."""
     environment = dagster_environment(out, profile)
     workspace = folder / "workspace.yaml"
-    # A socket in a folder of ours: nobody else on this machine can run code through it.
+    # A socket in a private folder: nobody else on this machine can run code through it.
     workspace.write_text(
         f"load_from: [{{grpc_server: {{socket: {folder / SOCKET}, location_name: okla}}}}]\n"
     )
@@ -206,11 +207,19 @@ def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, l
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", str(port)]
     webserver += ["--dagster-log-level", "warning"]
-    daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    daemon = [_program("dagster-daemon"), "run", "-w", str(workspace), "--log-level", "warning"]
     return Server("code server", code, environment), [
         Server("webserver", webserver, environment),
         Server(DAEMON, daemon, environment),
     ]
+
+
+def _program(name: str) -> str:
+    """A program of Dagster's that `python -m` cannot run: beside Python, else on the PATH."""
+    found = which(name, path=Path(sys.executable).parent) or which(name)
+    if found is None:
+        raise BrokenSetup(f"{name} is not on the PATH; Dagster's installation brings it")
+    return found
 
 
 def _watch(
@@ -220,9 +229,9 @@ def _watch(
     stop: threading.Event,
     say: Say,
 ) -> None:
-    """Starts a server again that ended, after a pause that grows while it keeps ending.
+    """Restarts a server that ended, after a pause that doubles while it keeps ending.
 
-    The daemon waits for the code server: what it cannot retry at once it never retries.
+    The daemon waits for the code server: a run that it cannot retry at once is never retried.
     """
     while not stop.wait(WATCH_SECONDS):
         for server in servers:
@@ -242,8 +251,8 @@ def _watch(
 
 
 def _workers_have_runs() -> bool:
-    """Whether runs go on without us, so that none is dead because we were."""
-    return bool(os.environ.get(BROKER_URL))
+    """Whether runs are made by workers, and so do not end with `okla up`."""
+    return bool(settings().broker_url)
 
 
 def _close_dead_runs(out: str, say: Say) -> None:
@@ -251,18 +260,18 @@ def _close_dead_runs(out: str, say: Say) -> None:
         with open_instance(out) as instance:
             close_dead_runs(instance, only_processes=_workers_have_runs())
     except BrokenSetup as error:
-        say(str(error))  # the database is away; run monitoring will see to it when it is back
+        say(str(error))  # the database is down; run monitoring closes them when it is back
 
 
 def _wait(ready: Callable[[], bool], server: Server, stop: threading.Event) -> None:
-    """Until it is ready or a signal came."""
+    """Returns when the server is ready or a signal came."""
     until = time.monotonic() + STARTING_SECONDS
     while not ready() and not stop.wait(WATCH_SECONDS / 5):
         if (status := server.ended()) is not None or time.monotonic() > until:
             raise BrokenSetup(
                 f"Dagster's {server.name} did not start "
                 + ("in time" if status is None else f"(it ended with {status})")
-                + "; its own words are above"
+                + "; its output is above"
             )
 
 

@@ -1,17 +1,19 @@
-"""`okla worker`: a process with one GPU that makes one vehicle after the other, its models warm."""
+"""`okla worker`: a process with one GPU that makes one vehicle after the other and keeps its models
+loaded."""
 
 import os
 import sys
 from typing import NoReturn
 
-from okla_assets.cli.process import dagster_environment
 from okla_assets.runtime.instance import BROKER_URL, check_broker, open_instance
+from okla_assets.runtime.processes import dagster_environment
 from resources.errors import BrokenSetup
+from resources.settings import settings
 
 
 def check_setup(out: str) -> None:
-    """Raises BrokenSetup where a worker could not work; makes Dagster's tables where missing."""
-    if not os.environ.get(BROKER_URL):
+    """Raises BrokenSetup where a worker could not work; makes Dagster's tables if missing."""
+    if not settings().broker_url:
         raise BrokenSetup(f"a worker needs {BROKER_URL}, the same as `okla up` has")
     check_broker()
     with open_instance(out):
@@ -22,7 +24,7 @@ def command(queue: str, name: str) -> list[str]:
     """Celery's worker: one child, which can be killed and terminated without losing the parent.
 
     The pool must be prefork (a solo one cannot be terminated and sends no heartbeats), and the
-    parent must not touch CUDA, so nothing of ours is loaded there but the application.
+    parent must not touch CUDA, so it loads nothing but the application.
     """
     worker = [sys.executable, "-m", "celery", "-A", "okla_assets.runtime.celery_worker", "worker"]
     worker += ["-P", "prefork", "-c", "1", "-Q", queue, "-n", f"{name}@%h"]
@@ -30,7 +32,7 @@ def command(queue: str, name: str) -> list[str]:
 
 
 def become_worker(out: str, profile: str, queue: str, gpu: int | None, name: str) -> NoReturn:
-    """Puts the worker in this process's place, where a supervisor's signals reach it."""
+    """Replaces this process by the worker, so that a supervisor's signals reach it."""
     environment = dagster_environment(out, profile)
     if gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = str(gpu)

@@ -4,7 +4,6 @@ Every second that a step took is counted once: as the GPU's where a model was at
 as the CPU's. They are kept in the rows, so that what is reused keeps what it cost to make.
 """
 
-import os
 import sys
 import threading
 import time
@@ -13,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from okla_assets.contract import Cost
-from resources.errors import BrokenSetup
-
-CPU_HOUR, GPU_HOUR = "OKLA_PRICE_CPU_HOUR", "OKLA_PRICE_GPU_HOUR"
+from resources.settings import settings
 
 
 class Meter:
@@ -86,21 +83,9 @@ class Prices:
 
 
 def prices() -> Prices:
-    """The prices that the environment sets; BrokenSetup where one is no price."""
-    return Prices(_price(CPU_HOUR), _price(GPU_HOUR))
-
-
-def _price(name: str) -> float | None:
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        price = float(text)
-    except ValueError:
-        price = -1.0
-    if not 0 <= price < float("inf"):
-        raise BrokenSetup(f"{name} is {text!r}; give the price of an hour in dollars, as 0.45")
-    return price
+    """The prices that the settings give."""
+    chosen = settings()
+    return Prices(chosen.price_cpu_hour, chosen.price_gpu_hour)
 
 
 def cost_of(by_step: Mapping[str, float], gpu_seconds: float, price: Prices) -> Cost:

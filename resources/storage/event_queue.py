@@ -10,17 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import dagster as dg
 
 from resources.errors import BrokenSetup
+from resources.settings import settings
 
 QUEUE_ENV = "OKLA_SQS_QUEUE_URL"
 HIDDEN_SECONDS = 120
 """A message that was received and not deleted comes again after this: a sensor tick is shorter."""
 _WAIT_SECONDS = 1  # with 0, SQS asks only some of its servers and may find none of ten messages
 _MOST_AT_ONCE = 10  # of a receive or delete: SQS's own limit
-
-
-def queue_url() -> str:
-    """The queue's URL; empty where the pipeline has none."""
-    return os.environ.get(QUEUE_ENV, "")
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-        url = self.url or queue_url()
+        url = self.url or settings().sqs_queue_url
         try:
             client = _client(_region(url), os.environ.get("AWS_ENDPOINT_URL", ""))
             answer: dict[str, Any] = getattr(client, operation)(QueueUrl=url, **parameters)

@@ -24,6 +24,8 @@ from typing import Protocol, runtime_checkable
 
 import dagster as dg
 
+from resources.settings import settings
+
 TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
 
@@ -110,7 +112,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def folder(self) -> Path:
-        return Path(self.root or os.environ.get("OKLA_MEDIA_DIR") or "okla-media")
+        return Path(self.root or settings().media_dir)
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]

@@ -1,6 +1,5 @@
 """The store at a location: `s3://BUCKET[/PREFIX]`, else a folder on this machine."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +43,13 @@ def bucket_of(location: str) -> Bucket | None:
 def store_for(location: str) -> "MediaStore":
     """The store at a location; an empty one means OKLA_MEDIA_DIR, or `okla-media` here.
 
-    A bucket's address is read from the environment. Connects to nothing. Raises BadInput.
+    A bucket's address is a setting. Connects to nothing. Raises BadInput for a wrong place.
     """
+    from resources.settings import settings
     from resources.storage.media_store import LocalMediaStore
 
-    location = location or os.environ.get("OKLA_MEDIA_DIR") or ""
+    chosen = settings()
+    location = location or chosen.media_dir
     bucket = bucket_of(location)
     if bucket is None:
         return LocalMediaStore(root=location)
@@ -57,8 +58,8 @@ def store_for(location: str) -> "MediaStore":
     return S3MediaStore(
         bucket=bucket.name,
         prefix=bucket.prefix,
-        endpoint_url=_address("OKLA_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        public_url=_address("OKLA_S3_PUBLIC_URL"),
+        endpoint_url=chosen.s3_endpoint_url,
+        public_url=chosen.s3_public_url,
     )
 
 
@@ -77,12 +78,3 @@ def location_of(store: "MediaStore") -> str:
 def absolute(location: str) -> str:
     """The same location, from any working directory."""
     return location if bucket_of(location) else str(Path(location).resolve())
-
-
-def _address(*variables: str) -> str:
-    for name in variables:
-        if url := os.environ.get(name):
-            if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
-                raise BadInput(f"{name} is {url!r}; give an address such as https://host")
-            return url.rstrip("/")
-    return ""

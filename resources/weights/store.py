@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from resources.errors import BrokenSetup
+from resources.settings import settings
 from resources.weights.entries import SAFE_SUFFIXES, Weight, find
 
 Status = Literal["present", "missing", "damaged"]
@@ -62,16 +63,21 @@ class Record:
 
 
 def models_dir() -> Path:
-    """`OKLA_MODELS_DIR`, else the user's cache folder. Read at every call; it need not exist."""
-    if chosen := os.environ.get("OKLA_MODELS_DIR"):
+    """`OKLA_MODELS_DIR`, else in the user's cache folder. Read at every call; it need not exist."""
+    if chosen := settings().models_dir:
         return Path(chosen).expanduser().absolute()
+    return cache_folder() / "models"
+
+
+def cache_folder() -> Path:
+    """Ours in the user's cache folder, by the custom of the system; it need not exist."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "okla" / "models"
+    return Path(base) / "okla"
 
 
 def weight_path(name: str) -> Path:

@@ -30,7 +30,7 @@ from okla_assets import keys
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.types import Rgb
-from okla_assets.runtime.instance import MALLOC
+from okla_assets.runtime.processes import MALLOC
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.storage.media_store import LocalMediaStore

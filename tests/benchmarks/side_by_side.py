@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from okla_assets.runtime.instance import MALLOC
+from okla_assets.runtime.processes import MALLOC
 
 CANDIDATES = ("ours", "rembg", "naive")
 Finish = Callable[[bytes], bytes]

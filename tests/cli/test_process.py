@@ -15,17 +15,15 @@ from PIL import Image
 
 from okla_assets import definitions, keys
 from okla_assets.cli.process import (
-    dagster_environment,
     import_folder,
     run_vehicle,
 )
 from okla_assets.options import merge_options, save_options
-from okla_assets.runtime.instance import MALLOC, open_instance
+from okla_assets.runtime.instance import open_instance
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
 from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
-from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
 from sensors.uploads import uploads
 from tests import clips, pictures
@@ -497,29 +495,6 @@ def test_options_add_up_and_the_command_wins(folder: Path, store: LocalMediaStor
     merge_and_save(folder, store, {"output_quality": 70})
     assert before is not None
     assert store.stat(keys.options(VEHICLE)) == after
-
-
-def test_what_the_user_set_for_glibc_is_handed_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    assert dagster_environment(tmp_path, "local").items() >= MALLOC.items()
-    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
-    own = dagster_environment(tmp_path, "local")
-    assert own["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2"
-    assert own["OKLA_MEDIA_DIR"] == str(tmp_path)
-
-
-def test_dagsters_processes_find_the_bucket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    environment = dagster_environment("s3://okla-media/cars", "local")
-    assert environment["OKLA_MEDIA_DIR"] == "s3://okla-media/cars"
-    monkeypatch.setenv("OKLA_MEDIA_DIR", environment["OKLA_MEDIA_DIR"])
-    store = resources_for("local")["store"]
-    assert isinstance(store, S3MediaStore)
-    assert (store.bucket, store.prefix) == ("okla-media", "cars")
 
 
 def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:

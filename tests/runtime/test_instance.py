@@ -20,6 +20,8 @@ from okla_assets.runtime.instance import (
     this_process,
     write_config,
 )
+from okla_assets.runtime.records_sqlite import PooledSqliteEventLog
+from okla_assets.runtime.run_launcher import WatchedRunLauncher
 from resources.errors import BrokenSetup
 from tests.conftest import REPOSITORY
 
@@ -118,6 +120,30 @@ def test_a_media_folder_that_was_moved_keeps_its_records(home: Path, tmp_path: P
         assert instance.get_run_by_id(run_id) is not None
     records = configured(moved / ".dagster")["event_log_storage"]["config"]["base_dir"]
     assert records.startswith(str(moved.resolve()))
+
+
+@pytest.mark.parametrize("name", ["a [x] *?", "'a' \"b\" %d: # é", "{env: HOME}", "a\nb"])
+def test_a_path_may_hold_any_character(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    media = tmp_path / name / "media"
+    with open_instance(media) as instance:
+        assert isinstance(instance.event_log_storage, PooledSqliteEventLog)
+        assert isinstance(instance.run_launcher, WatchedRunLauncher)
+        assert not instance.telemetry_enabled
+        assert Path(instance.root_directory).resolve() == (media / ".dagster").resolve()
+        run_id = started_run(instance, None)
+    with open_instance(media) as instance:
+        assert instance.get_run_by_id(run_id) is not None
+    assert list((media / ".dagster" / "history").iterdir())
+
+
+def test_a_configuration_is_written_once(home: Path) -> None:
+    config = dagster_home(home) / "dagster.yaml"
+    config.write_text(config.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    assert dagster_home(home) == config.parent
+    assert "# mine" in config.read_text(encoding="utf-8")
 
 
 def test_so_many_runs_at_a_time(home: Path) -> None:

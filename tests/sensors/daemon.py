@@ -17,9 +17,12 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from okla_assets import keys
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of, vehicle_media, vehicles
+from resources.settings import Settings
 from resources.storage.media_store import MediaStore, ObjectInfo
 from sensors.upload_memory import UploadMemory
-from sensors.uploads import QUIET_SECONDS, uploads
+from sensors.uploads import uploads
+
+QUIET_SECONDS: float = Settings.model_fields["quiet_seconds"].default
 
 
 @dataclass

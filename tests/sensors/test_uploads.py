@@ -16,10 +16,10 @@ from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from sensors import uploads as sensor
 from sensors.raw_folders import RawFolder
 from sensors.upload_memory import UploadMemory
-from sensors.uploads import MOST_REQUESTS, QUIET_SECONDS
+from sensors.uploads import MOST_REQUESTS
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline
-from tests.sensors.daemon import Daemon
+from tests.sensors.daemon import QUIET_SECONDS, Daemon
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from okla_assets.contract import PhotoRow
+from okla_assets.digests import digest_of
 from okla_assets.imaging.types import Box, Rgb
-from okla_assets.steps.per_photo import Done
-from okla_assets.steps.stages import Staged, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.batches import Done, PhotoWork, run_batches
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
 from resources.models import torch_models
 from resources.models.base import View
@@ -94,17 +94,17 @@ def staged(
     """The photos through the loop of the steps."""
 
     def finish(number: int, view: View) -> tuple[Viewed, dict[str, bytes]]:
-        return Viewed(number=number, seconds=0, category=view.category), {}
+        return Viewed(number=number, category=view.category), {}
 
     def prepare(number: int) -> tuple[Rgb, Box | None]:
         return photos[number - 1]
 
     jobs = [
-        Staged(n, f"{n}.jpg", digest_of(n), partial(prepare, n), partial(finish, n))
+        PhotoWork(n, f"{n}.jpg", digest_of(n), partial(prepare, n), partial(finish, n))
         for n in range(1, len(photos) + 1)
     ]
     cache = StepCache(store, VEHICLE, "views", Viewed)
-    return run_staged("Viewing", jobs, ask, [model], cache, Quiet())
+    return run_batches("Viewing", jobs, ask, [model], cache, Quiet())
 
 
 def test_a_bad_photo_costs_a_torch_model_only_that_photo(

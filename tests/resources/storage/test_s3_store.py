@@ -98,7 +98,7 @@ def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert store.endpoint_url == "https://own.example.com"
     assert store.url("processed/a b+c.jpg") == "https://cdn.example.com/v/processed/a%20b%2Bc.jpg"
     monkeypatch.setenv("OKLA_S3_ENDPOINT_URL", "own.example.com")
-    with pytest.raises(BadInput, match=r"OKLA_S3_ENDPOINT_URL is 'own.example.com'"):
+    with pytest.raises(BrokenSetup, match=r"OKLA_S3_ENDPOINT_URL is 'own.example.com'"):
         store_for("s3://okla-media")
 
 

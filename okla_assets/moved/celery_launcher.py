@@ -1,0 +1,1 @@
+from okla_assets.runtime.celery_launcher import WarmWorkerLauncher as WarmWorkerLauncher

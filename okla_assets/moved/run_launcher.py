@@ -1,0 +1,1 @@
+from okla_assets.runtime.run_launcher import WatchedRunLauncher as WatchedRunLauncher
