@@ -9,14 +9,14 @@ import pytest
 from okla_assets import definitions
 from okla_assets.cli import app
 from okla_assets.cli import bench as work
-from okla_assets.cli.bench import Bench, Gpu, prices_of, summary
+from okla_assets.cli.bench import Gpu, Measured, parse_prices, summary
 from resources import weights
 from resources.errors import BadInput, BrokenSetup
 from resources.profiles import resources_for
 from tests import pictures
 from tests.fakes import FakeDetector, Quiet, fake_models
 
-MEASURED = Bench(
+MEASURED = Measured(
     profile="gpu", photos=36, first=31.0, rounds=(11.0, 9.0, 10.0), steps={"masks": 4.0},
     devices={"cpu": 6.0, "gpu": 4.0}, peak_mb=2100, gpu=Gpu("NVIDIA H100", 0.43),
 )  # fmt: skip
@@ -44,7 +44,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_every_round_makes_everything_anew(folder: Path, models: dict[str, object]) -> None:
-    found = work.bench(folder, "local", 2, Quiet())
+    found = work.measure(folder, "local", 2, Quiet())
     detector = models["detector"]
     assert isinstance(detector, FakeDetector)
     assert detector.asked == 3 * 2  # the warm-up and two rounds
@@ -65,11 +65,11 @@ def test_the_command_tells_a_person_and_a_program(
 ) -> None:
     asked = []
 
-    def measured(*args: object) -> Bench:
+    def measured(*args: object) -> Measured:
         asked.append(args[:3])
         return MEASURED
 
-    monkeypatch.setattr(work, "bench", measured)
+    monkeypatch.setattr(work, "measure", measured)
     told = run(monkeypatch, capsys, "bench", str(folder), "--price-hour", "3.6")
     assert "36 photos in" in told
     assert "masks" in told
@@ -102,7 +102,7 @@ def test_what_goes_wrong_is_told_by_step(
 
     monkeypatch.setattr(FakeDetector, "detect", missing)
     with pytest.raises(BrokenSetup, match=r"masks: .*the weights are missing"):
-        work.bench(folder, "local", 1, Quiet())
+        work.measure(folder, "local", 1, Quiet())
 
 
 def test_a_folder_without_a_usable_photo_is_refused(
@@ -110,7 +110,7 @@ def test_a_folder_without_a_usable_photo_is_refused(
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(BadInput, match="no photo that can be used"):
-        work.bench(tmp_path, "local", 1, Quiet())
+        work.measure(tmp_path, "local", 1, Quiet())
 
 
 def test_money_is_that_of_the_median_round() -> None:
@@ -132,13 +132,13 @@ def test_money_is_that_of_the_median_round() -> None:
     ("text", "prices"), [("0.1", (0.1,)), ("0.05-0.20", (0.05, 0.2)), ("0.2-0.05", (0.05, 0.2))]
 )
 def test_a_vendors_price_is_one_or_a_range(text: str, prices: tuple[float, ...]) -> None:
-    assert prices_of(text) == prices
+    assert parse_prices(text) == prices
 
 
 @pytest.mark.parametrize("text", ["", "free", "0", "-1", "0.1-0.2-0.3", "0-0.2"])
 def test_what_is_no_price_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="no price"):
-        prices_of(text)
+    with pytest.raises(BadInput, match="not a price"):
+        parse_prices(text)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,8 @@ import pytest
 from PIL import Image
 
 from okla_assets import definitions, keys
-from okla_assets.cli.process import (
-    dagster_environment,
-    import_folder,
-    run_vehicle,
-)
+from okla_assets.cli.process import dagster_environment, run_vehicle
+from okla_assets.operations.folder_import import import_folder
 from okla_assets.options import merge_options, save_options
 from okla_assets.runtime.instance import MALLOC, open_instance
 from resources.errors import BadInput
