@@ -1,7 +1,9 @@
 """`okla process` and `okla demo`: one folder of photos through the pipeline, in this process."""
 
+import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,7 @@ from okla_assets.cli.terminal import (
     stop,
     warn,
 )
+from resources.errors import BadInput
 from resources.storage.stores import absolute, location_of, store_for
 
 if TYPE_CHECKING:
@@ -53,6 +56,15 @@ def process(
     license_plate_mask_type: Annotated[
         str | None, typer.Option(help="fill, blur, logo or none.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="NAME=VALUE",
+            help="Any option of options.json, such as promo_title='Corolla 2019'; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Make the studio listing of one car from a folder of photos."""
     check_folder(folder)
@@ -73,6 +85,7 @@ def process(
         "license_plate_mask_type": license_plate_mask_type,
     }
     given = {name: value for name, value in flags.items() if value is not None}
+    given |= dict(map(parse_option, option or ()))
     _finish(_process(folder, vehicle, out, profile, given))
 
 
@@ -93,6 +106,38 @@ def demo(
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
     _finish(listing)
+
+
+def parse_option(text: str) -> tuple[str, object]:
+    """Name and value of `name=value`, where the value is JSON or, if the option takes it, text.
+
+    Raises BadInput for an unknown name and for a value that the option does not allow.
+    """
+    from pydantic import ValidationError
+
+    from okla_assets.options import StudioOptions
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"-o {text}: give the option as name=value")
+    if name not in StudioOptions.model_fields:
+        known = ", ".join(StudioOptions.model_fields)
+        raise BadInput(f"there is no option {name!r}; the options are {known}")
+    readings: list[object] = [value]
+    with suppress(ValueError):
+        readings.insert(0, json.loads(value))
+    reasons = []
+    for reading in readings:
+        try:
+            StudioOptions.model_validate({name: reading})
+        except ValidationError as error:
+            reasons += [e for e in error.errors(include_url=False) if e["type"] != "string_type"]
+        else:
+            return name, reading
+    reason = reasons[0]["msg"]
+    if reasons[0]["type"] == "tuple_type":
+        reason = 'give a JSON list, such as ["a", "b"]'
+    raise BadInput(f"option {name} cannot be {value}: {reason}")
 
 
 def check_folder(folder: Path) -> None:

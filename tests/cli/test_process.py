@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 from okla_assets import definitions, keys
+from okla_assets.cli import app, process
 from okla_assets.cli.process import dagster_environment, run_vehicle
+from okla_assets.cli.terminal import BAD_INPUT, FAILED
 from okla_assets.operations.folder_import import import_folder
-from okla_assets.options import merge_options, save_options
+from okla_assets.options import StudioOptions, merge_options, read_options, save_options
 from okla_assets.runtime.instance import MALLOC, open_instance
 from resources.errors import BadInput
 from resources.profiles import resources_for
@@ -521,6 +523,105 @@ def test_dagsters_processes_find_the_bucket(
 def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
     merge_and_save(folder, store, {})
     assert store.stat(keys.options(VEHICLE)) is None
+
+
+EACH_OPTION = {
+    "background_id": ("white_studio", "white_studio"),
+    "generate_shadow": ("false", False),
+    "shadow_opacity": ("0.5", 0.5),
+    "auto_enhance": ("no", False),
+    "output_format": ("webp", "webp"),
+    "output_quality": ("80", 80),
+    "max_width": ("640", 640),
+    "aspect": ("16:9", "16:9"),
+    "mask_license_plate": ("false", False),
+    "license_plate_mask_type": ("blur", "blur"),
+    "spin_frames": ("24", 24),
+    "auto_hotspots": ("false", False),
+    "hotspots": (
+        '[{"photo": "a.jpg", "on": "b.jpg", "x": 0.5, "y": 1}]',
+        [{"photo": "a.jpg", "on": "b.jpg", "x": 0.5, "y": 1.0}],
+    ),
+    "promo": ("false", False),
+    "promo_title": ("2019", "2019"),
+    "promo_price": ("null", "null"),
+    "promo_specs": ('["1.8 l", "automatic"]', ["1.8 l", "automatic"]),
+    "promo_contact": ('"quoted" = so', '"quoted" = so'),
+    "promo_music": ("7", "7"),
+}
+
+
+def process_options(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, store: LocalMediaStore, *arguments: str
+) -> int:
+    """Exit code of `okla process` up to where it would compute."""
+    monkeypatch.setattr(process, "run_vehicle", lambda *_: (None, "stopped by the test"))
+    monkeypatch.setattr(process, "fetch_weights", lambda _: None)
+    place = ["--vehicle-id", VEHICLE, "--out", str(store.folder)]
+    monkeypatch.setattr("sys.argv", ["okla", "process", str(folder), *place, *arguments])
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def test_every_option_can_be_set_by_name(
+    folder: Path, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.jpg").write_bytes(b"1")
+    assert EACH_OPTION.keys() == StudioOptions.model_fields.keys()
+    for name, (text, value) in EACH_OPTION.items():
+        store.delete(keys.options(VEHICLE))
+        assert process_options(monkeypatch, folder, store, "-o", f"{name}={text}") == FAILED
+        options, problems = read_options(VEHICLE, store)
+        assert options.model_dump(mode="json", exclude_defaults=True) == (
+            {} if name == "background_id" else {name: value}
+        )
+        assert problems == ()
+
+
+def test_options_by_name_go_over_flags_and_files(
+    folder: Path, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.jpg").write_bytes(b"1")
+    store.put(keys.options(VEHICLE), b'{"max_width": 400, "output_quality": 41, "aspect": "1:1"}')
+    (folder / "options.json").write_text('{"output_quality": 42, "spin_frames": 12}')
+    given = ["--option", "max_width=500", "-o", "spin_frames=8", "-o", "spin_frames=9"]
+    process_options(monkeypatch, folder, store, "--max-width", "600", *given)
+    assert json.loads(store.get(keys.options(VEHICLE))) == {
+        "max_width": 500,
+        "output_quality": 42,
+        "aspect": "1:1",
+        "spin_frames": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("max_width=wide", "option max_width cannot be wide: Input should be a valid integer"),
+        ("max_width=7", "option max_width cannot be 7: Input should be greater than or equal to 3"),
+        ("aspect=2:1", "option aspect cannot be 2:1: Input should be '4:3', '3:2', '16:9' or '1:1"),
+        ("promo_specs=fast", "option promo_specs cannot be fast: give a JSON list"),
+        (f"promo_price={9:041}", "String should have at most 40 characters"),
+        ("promo_music=../x.mp3", "option promo_music cannot be ../x.mp3: String should match"),
+        ("max_widht=7", "there is no option 'max_widht'; the options are background_id, gen"),
+        ("promo", "-o promo: give the option as name=value"),
+        ("=1", "there is no option ''"),
+    ],
+)
+def test_an_option_by_name_that_cannot_be_used_is_refused_in_a_sentence(
+    folder: Path,
+    store: LocalMediaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: str,
+    sentence: str,
+) -> None:
+    (folder / "a.jpg").write_bytes(b"1")
+    assert process_options(monkeypatch, folder, store, "-o", given) == BAD_INPUT
+    assert sentence in capsys.readouterr().err
+    assert list(store.list("")) == []
 
 
 @pytest.mark.parametrize(
