@@ -13,10 +13,12 @@ from okla_assets.cli.terminal import (
     FAILED,
     INTERRUPTED,
     STYLES,
+    Fresh,
     Json,
     Out,
     Profile,
     fetch_weights,
+    interrupted,
     out_console,
     print_error,
     print_json,
@@ -83,10 +85,11 @@ def _ensure_weights(profile: str) -> None:
 
 def backfill(
     vehicles: Annotated[
-        list[str] | None, typer.Argument(help="These, due or not; default: those that are due.")
+        list[str] | None,
+        typer.Argument(help="These, due or not; default: those that are due."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be made.")
+        bool, typer.Option("--dry-run", help="Only list what would be made.")
     ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many; default 200, or all with --all.")
@@ -94,12 +97,13 @@ def backfill(
     everything: Annotated[
         bool, typer.Option("--all", help="Every vehicle that has uploads, due or not.")
     ] = False,
+    fresh: Fresh = False,
     out: Out = "okla-media",
     profile: Profile = "local",
 ) -> None:
     """Make vehicles again that failed, lost files, or were made by older code or weights.
 
-    What is still right is reused. The schedule `nightly_backfill` does the same every night.
+    What is still valid is reused. The schedule `nightly_backfill` does the same every night.
     """
     from okla_assets.definitions import build_definitions, runner_of
     from okla_assets.operations import backfill
@@ -131,20 +135,22 @@ def backfill(
             _print_due(found)
             return
         fetch_weights(weights)
-        bad = 0
+        failed = 0
         try:
-            batch = backfill.refresh([one.vehicle for one in found], runner, store, instance)
+            batch = backfill.refresh(
+                [one.vehicle for one in found], runner, store, instance, fresh=fresh
+            )
             for position, one in enumerate(batch, 1):
-                bad += one.fate == "failed"
+                failed += one.outcome == "failed"
                 say(
-                    f"{position}/{len(found)} {one.vehicle}: {one.fate}: {one.said} "
+                    f"{position}/{len(found)} {one.vehicle}: {one.outcome}: {one.detail} "
                     f"({one.seconds:.0f} s)",
-                    STYLES.get(one.fate),
+                    STYLES.get(one.outcome),
                 )
         except (KeyboardInterrupt, backfill.Interrupted):
-            warn("interrupted; the same command goes on where it stopped")
+            warn(interrupted(fresh))
             raise typer.Exit(INTERRUPTED) from None
-    if bad:
+    if failed:
         raise typer.Exit(FAILED)
 
 

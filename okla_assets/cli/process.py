@@ -15,9 +15,11 @@ from okla_assets.cli.terminal import (
     FAILED,
     INTERRUPTED,
     STYLES,
+    Fresh,
     Out,
     Profile,
     fetch_weights,
+    interrupted,
     out_console,
     say,
     step_bars,
@@ -56,6 +58,7 @@ def process(
     license_plate_mask_type: Annotated[
         str | None, typer.Option(help="fill, blur, logo or none.")
     ] = None,
+    fresh: Fresh = False,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,7 +76,7 @@ def process(
         if vehicle_id is not None
         else _id_from_folder(folder.resolve().name)
     )
-    flags = {
+    flags: dict[str, object] = {
         "max_width": max_width,
         "aspect": aspect,
         "output_format": output_format,
@@ -86,7 +89,7 @@ def process(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     given |= dict(map(parse_option, option or ()))
-    _finish(_process(folder, vehicle, out, profile, given))
+    _finish(_process(folder, vehicle, out, profile, given, fresh))
 
 
 def demo(
@@ -154,7 +157,12 @@ def _id_from_folder(name: str) -> keys.VehicleId:
 
 
 def _process(
-    folder: Path, vehicle: keys.VehicleId, out: str, profile: str, given: Mapping[str, object]
+    folder: Path,
+    vehicle: keys.VehicleId,
+    out: str,
+    profile: str,
+    given: Mapping[str, object],
+    fresh: bool = False,
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.operations.folder_import import import_folder
@@ -178,9 +186,9 @@ def _process(
         warn(f"kept from an earlier upload: {names}", "dim")
     try:
         with step_bars() as progress:
-            listing, problem = run_vehicle(vehicle, store, profile, progress)
+            listing, problem = run_vehicle(vehicle, store, profile, progress, fresh)
     except KeyboardInterrupt:
-        stop("interrupted; the same command goes on where it stopped", INTERRUPTED)
+        stop(interrupted(fresh), INTERRUPTED)
     if listing is None:
         stop(problem, FAILED)
     _print_summary(listing)
@@ -190,18 +198,28 @@ def _process(
 
 
 def run_vehicle(
-    vehicle: keys.VehicleId, store: "MediaStore", profile: str, progress: "Progress"
+    vehicle: keys.VehicleId,
+    store: "MediaStore",
+    profile: str,
+    progress: "Progress",
+    fresh: bool = False,
 ) -> "tuple[Listing | None, str]":
     """Runs the vehicle's assets here and now; returns its listing, or None and what went wrong.
 
-    The run is recorded in the instance that `okla up` shows.
+    The run is recorded in the instance that `okla up` shows. `fresh` empties the step caches first.
     """
     from okla_assets.definitions import build_definitions, runner_of
+    from okla_assets.operations.archive import remove_work
+    from okla_assets.operations.run_index import busy
     from okla_assets.runtime.instance import close_dead_runs, open_instance
 
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
+        if fresh:
+            if busy(instance, [vehicle]):
+                raise BadInput(f"a run of {vehicle} waits or is in progress; cancel it first")
+            remove_work(vehicle, store)
         ran = runner_of(definitions).run(vehicle, store, instance, {})
     if ran.interrupted:
         raise KeyboardInterrupt

@@ -36,6 +36,8 @@ Profile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for a program, instead of tables.")]
 
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew, reuse nothing.")]
+
 
 def say(line: object, style: str | None = None) -> None:
     """Prints a line as it is: neither wrapped nor coloured by its words."""
@@ -54,6 +56,11 @@ def print_error(error: object) -> None:
 def stop(message: str, code: int = BAD_INPUT) -> NoReturn:
     print_error(message)
     raise typer.Exit(code)
+
+
+def interrupted(fresh: bool) -> str:
+    command = "the command without --fresh" if fresh else "the same command"
+    return f"interrupted; {command} goes on where it stopped"
 
 
 def print_json(facts: object) -> None:

@@ -37,6 +37,7 @@ from tests.fakes import (
     fake_models,
     finished_key,
 )
+from tests.runs_made import mark_run
 from tests.s3_servers import Front
 
 ASSETS = [
@@ -681,6 +682,60 @@ def test_a_run_is_recorded_and_not_repeated_by_the_sensor(
         assert run.tags[RUN_KEY_TAG] == run_key_of(VEHICLE, store.list(keys.raw_folder(VEHICLE)))
         context = dg.build_sensor_context(instance=instance, resources={"store": store})
         assert isinstance(uploads(context), dg.SkipReason)
+
+
+def test_fresh_computes_everything_anew_and_gives_the_same_files(
+    faked: dict[str, object], store: LocalMediaStore
+) -> None:
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", PHOTOS["1 cut.jpg"])
+    store.put(keys.options(VEHICLE), b'{"promo": false}')
+    detector = faked["detector"]
+    assert isinstance(detector, FakeDetector)
+
+    def run(fresh: bool) -> None:
+        _, problem = run_vehicle(VEHICLE, store, "local", Quiet(), fresh)
+        assert problem == ""
+
+    run(fresh=False)
+    asked, uploaded = detector.asked, contents(store, keys.RAW)
+    files = {folder: contents(store, folder) for folder in ("work/", "private/", "processed/")}
+    run(fresh=False)
+    assert detector.asked == asked
+    run(fresh=True)
+    assert detector.asked == 2 * asked
+    for folder in ("work/", "private/"):
+        again = contents(store, folder)
+        assert again.keys() == files[folder].keys()
+        for key, (_, info) in again.items():
+            assert info.modified > files[folder][key][1].modified, key
+    assert bytes_of(contents(store, "processed/"), leave_out_listing=True) == bytes_of(
+        files["processed/"], leave_out_listing=True
+    )
+    assert comparable(contents(store, "processed/")) == comparable(files["processed/"])
+    assert contents(store, keys.RAW) == uploaded
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_fresh_is_refused_while_a_run_of_the_vehicle_is_unfinished(
+    faked: dict[str, object],
+    folder: Path,
+    store: LocalMediaStore,
+    status: dg.DagsterRunStatus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "a.jpg").write_bytes(PHOTOS["1 cut.jpg"])
+    store.put(keys.table(VEHICLE, "masks"), b"{}")
+    with open_instance(store.folder) as instance:
+        mark_run(instance, VEHICLE, status)
+    monkeypatch.setattr(process, "fetch_weights", lambda _: None)
+    place = ["--vehicle-id", VEHICLE, "--out", str(store.folder)]
+    monkeypatch.setattr("sys.argv", ["okla", "process", str(folder), "--fresh", *place])
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert end.value.code == BAD_INPUT
+    assert f"a run of {VEHICLE} waits or is in progress" in capsys.readouterr().err
+    assert store.stat(keys.table(VEHICLE, "masks")) is not None
 
 
 def test_what_goes_wrong_is_told_by_asset(
