@@ -290,17 +290,17 @@ def _print_vehicle(one: "VehicleStatus") -> None:
 def _print_trace(found: "Trace") -> None:
     say(f"{found.key}: {found.what}")
     for source in found.sources:
-        facts = [f"sha256 {source.sha256}" if source.sha256 else "", source.now]
-        facts.insert(1, f"etag {source.etag}" if source.etag else "")
-        say(f"  made of {source.key}: {', '.join(filter(None, facts))}")
+        digests = [("sha256", source.sha256), ("etag", source.etag)]
+        facts = [f"{name} {digest}" for name, digest in digests if digest]
+        say(f"  made of {source.key}: {', '.join([*facts, source.now])}")
     say(f"written {found.written:%Y-%m-%d %H:%M:%S} UTC" if found.written else "not dated")
     _print_made("by run", found.made)
     if found.confirmed != found.made:
-        _print_made("last found right by run", found.confirmed)
+        _print_made("last confirmed by run", found.confirmed)
     for step, version in found.steps.items():
         say(f"  step {step}, version {version}")
     pipeline = found.pipeline
-    say(f"okla-media {pipeline.version}, profile {pipeline.profile}, recipe {pipeline.code}")
+    say(f"okla-media {pipeline.version}, profile {pipeline.profile}, pipeline {pipeline.code}")
     for model in pipeline.models:
         say(f"  {model.role}: {model.name}, sha256 {model.sha256}, {model.licence}")
     options = found.options.model_dump(mode="json", exclude_defaults=True)

@@ -181,8 +181,8 @@ def _process(
     fetch_weights(wanted)
     if imported.ignored:
         warn(f"ignored, no photo or video: {', '.join(imported.ignored)}", "dim")
-    if imported.kept:
-        names = ", ".join(key.rsplit("/", 1)[-1] for key in imported.kept)
+    if imported.earlier:
+        names = ", ".join(map(_file_name, imported.earlier))
         warn(f"kept from an earlier upload: {names}", "dim")
     try:
         with step_bars() as progress:

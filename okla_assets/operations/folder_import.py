@@ -14,16 +14,16 @@ from resources.storage.media_store import LocalMediaStore, MediaStore
 
 @dataclass(frozen=True)
 class Imported:
-    """What a folder brought in: uploads by key, and names that are no photo or video."""
+    """What an import did: keys of the folder's uploads, and names of files of other kinds."""
 
     uploaded: tuple[str, ...]
     ignored: tuple[str, ...]
-    kept: tuple[str, ...]
-    """Uploads of an earlier import whose file is no longer in the folder; they stay."""
+    earlier: tuple[str, ...]
+    """Keys of photos of an earlier import that are no longer in the folder; they stay."""
 
 
 def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> Imported:
-    """Copies a folder's photos and videos to raw/; a file that is there already is left alone.
+    """Copies a folder's photos and videos to raw/; files that are there already are skipped.
 
     Raises BadInput where the folder holds neither.
     """
@@ -36,7 +36,7 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> I
     uploaded: dict[str, Path] = {}
     ignored = []
     for path in _files(folder):
-        # A key holds no backslash, and JSON no name that is not UTF-8 (old zip archives).
+        # Keys have no backslash, and JSON no names that are not UTF-8 (from old zip archives).
         name = re.sub(r"[\\\ud800-\udfff]", "_", path.name)
         suffix = keys.suffix_of(name)
         if suffix in keys.PHOTO_SUFFIXES:
@@ -47,8 +47,8 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> I
             if name != keys.options(vehicle).rsplit("/", 1)[-1]:
                 ignored.append(name)
             continue
-        twin = uploaded.setdefault(key, path)
-        if twin is not path and not filecmp.cmp(twin, path, shallow=False):
+        first = uploaded.setdefault(key, path)
+        if first is not path and not filecmp.cmp(first, path, shallow=False):
             raise BadInput(f"{folder} holds two different files called {name}; rename one of them")
     if not uploaded:
         known = ", ".join(sorted(keys.PHOTO_SUFFIXES))
@@ -61,7 +61,7 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> I
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files of the folder and of its photos/ and video/, in order of name; hidden ones left out."""
+    """Files of the folder and of its photos/ and video/, sorted by name, without hidden ones."""
     for part in (folder, folder / "photos", folder / "video"):
         if part.is_dir():
             yield from sorted(
@@ -70,7 +70,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _same(path: Path, store: MediaStore, key: str) -> bool:
-    """Whether the store has these bytes, so far as it can tell without fetching them."""
+    """Whether the store has these bytes, as far as that can be told without a download."""
     info = store.stat(key)
     if info is None or info.size != path.stat().st_size:
         return False

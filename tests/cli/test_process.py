@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from okla_assets import definitions, keys
-from okla_assets.cli import app, process
+from okla_assets import keys
+from okla_assets.cli import process
 from okla_assets.cli.process import dagster_environment, run_vehicle
 from okla_assets.cli.terminal import BAD_INPUT, FAILED
 from okla_assets.operations.folder_import import import_folder
@@ -27,6 +28,7 @@ from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
 from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
 from tests import clips, pictures
+from tests.cli.conftest import Command
 from tests.fakes import (
     VEHICLE,
     FakeDetector,
@@ -34,7 +36,6 @@ from tests.fakes import (
     Pipeline,
     Quiet,
     contents,
-    fake_models,
     finished_key,
 )
 from tests.runs_made import mark_run
@@ -399,7 +400,7 @@ def test_importing_again_changes_nothing_but_what_changed(
     imported = import_folder(folder, VEHICLE, store)
     after = contents(store, "")
     a, b, c = (f"{keys.raw_photos(VEHICLE)}{name}.jpg" for name in "abc")
-    assert imported.kept == (c,)
+    assert imported.earlier == (c,)
     assert (after[a], after[c]) == (before[a], before[c])
     assert after[b][0] == b"2"
     assert run_key_of(VEHICLE, [i for _, i in before.values()]) != run_key_of(
@@ -552,28 +553,21 @@ EACH_OPTION = {
 }
 
 
+@pytest.fixture
 def process_options(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, store: LocalMediaStore, *arguments: str
-) -> int:
-    """Exit code of `okla process` up to where it would compute."""
-    monkeypatch.setattr(process, "run_vehicle", lambda *_: (None, "stopped by the test"))
-    monkeypatch.setattr(process, "fetch_weights", lambda _: None)
-    place = ["--vehicle-id", VEHICLE, "--out", str(store.folder)]
-    monkeypatch.setattr("sys.argv", ["okla", "process", str(folder), *place, *arguments])
-    with pytest.raises(SystemExit) as end:
-        app.main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
-def test_every_option_can_be_set_by_name(
-    folder: Path, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    command: Command, monkeypatch: pytest.MonkeyPatch, folder: Path, store: LocalMediaStore
+) -> Command:
+    """`okla process` of a folder with a photo, up to where it would compute."""
     (folder / "a.jpg").write_bytes(b"1")
+    monkeypatch.setattr(process, "run_vehicle", lambda *_: (None, "stopped by the test"))
+    return partial(command, "process", folder, "--vehicle-id", VEHICLE, "--out", store.folder)
+
+
+def test_every_option_can_be_set_by_name(process_options: Command, store: LocalMediaStore) -> None:
     assert EACH_OPTION.keys() == StudioOptions.model_fields.keys()
     for name, (text, value) in EACH_OPTION.items():
         store.delete(keys.options(VEHICLE))
-        assert process_options(monkeypatch, folder, store, "-o", f"{name}={text}") == FAILED
+        assert process_options("-o", f"{name}={text}").code == FAILED
         options, problems = read_options(VEHICLE, store)
         assert options.model_dump(mode="json", exclude_defaults=True) == (
             {} if name == "background_id" else {name: value}
@@ -582,13 +576,12 @@ def test_every_option_can_be_set_by_name(
 
 
 def test_options_by_name_go_over_flags_and_files(
-    folder: Path, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+    process_options: Command, folder: Path, store: LocalMediaStore
 ) -> None:
-    (folder / "a.jpg").write_bytes(b"1")
     store.put(keys.options(VEHICLE), b'{"max_width": 400, "output_quality": 41, "aspect": "1:1"}')
     (folder / "options.json").write_text('{"output_quality": 42, "spin_frames": 12}')
     given = ["--option", "max_width=500", "-o", "spin_frames=8", "-o", "spin_frames=9"]
-    process_options(monkeypatch, folder, store, "--max-width", "600", *given)
+    process_options("--max-width", "600", *given)
     assert json.loads(store.get(keys.options(VEHICLE))) == {
         "max_width": 500,
         "output_quality": 42,
@@ -612,16 +605,11 @@ def test_options_by_name_go_over_flags_and_files(
     ],
 )
 def test_an_option_by_name_that_cannot_be_used_is_refused_in_a_sentence(
-    folder: Path,
-    store: LocalMediaStore,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    given: str,
-    sentence: str,
+    process_options: Command, store: LocalMediaStore, given: str, sentence: str
 ) -> None:
-    (folder / "a.jpg").write_bytes(b"1")
-    assert process_options(monkeypatch, folder, store, "-o", given) == BAD_INPUT
-    assert sentence in capsys.readouterr().err
+    result = process_options("-o", given)
+    assert result.code == BAD_INPUT
+    assert sentence in result.err
     assert list(store.list("")) == []
 
 
@@ -658,10 +646,8 @@ def test_options_that_cannot_be_used_are_refused_in_a_sentence(
 
 
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def faked(models: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The local profile on fake models, and Dagster's records in the media folder."""
-    models = fake_models()
-    monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | models)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return models
 
@@ -718,27 +704,22 @@ def test_fresh_computes_everything_anew_and_gives_the_same_files(
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_fresh_is_refused_while_a_run_of_the_vehicle_is_unfinished(
     faked: dict[str, object],
+    command: Command,
     folder: Path,
     store: LocalMediaStore,
     status: dg.DagsterRunStatus,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder / "a.jpg").write_bytes(PHOTOS["1 cut.jpg"])
     store.put(keys.table(VEHICLE, "masks"), b"{}")
     with open_instance(store.folder) as instance:
         mark_run(instance, VEHICLE, status)
-    monkeypatch.setattr(process, "fetch_weights", lambda _: None)
-    place = ["--vehicle-id", VEHICLE, "--out", str(store.folder)]
-    monkeypatch.setattr("sys.argv", ["okla", "process", str(folder), "--fresh", *place])
-    with pytest.raises(SystemExit) as end:
-        app.main()
-    assert end.value.code == BAD_INPUT
-    assert f"a run of {VEHICLE} waits or is in progress" in capsys.readouterr().err
+    result = command("process", folder, "--fresh", "--vehicle-id", VEHICLE, "--out", store.folder)
+    assert result.code == BAD_INPUT
+    assert f"a run of {VEHICLE} waits or is in progress" in result.err
     assert store.stat(keys.table(VEHICLE, "masks")) is not None
 
 
-def test_what_goes_wrong_is_told_by_asset(
+def test_what_goes_wrong_is_reported_by_asset(
     faked: dict[str, object], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: FakeDetector, photos: object) -> None:
