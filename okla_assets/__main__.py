@@ -1,4 +1,4 @@
-"""`python -m okla_assets` and `okla`: models run in a process that keeps memory as they like it."""
+"""`python -m okla_assets` and `okla`: commands that run models start with glibc's malloc tuned."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from okla_assets.runtime.processes import MALLOC
 
 
 def start() -> None:
-    """Entry point. On Linux, commands that run models first start over with one more variable."""
+    """Entry point. glibc reads its settings at start, so such a command replaces its process."""
     wanted = sys.platform == "linux" and sys.argv[1:2] in (["process"], ["demo"], ["bench"])
     if wanted and not MALLOC.keys() <= os.environ.keys():
         os.execve(sys.executable, sys.orig_argv, os.environ | MALLOC)

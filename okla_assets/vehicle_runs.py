@@ -10,7 +10,7 @@ from typing import Literal
 
 import dagster as dg
 
-from okla_assets import keys
+from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.digests import digest_of
 from resources.storage.media_store import MediaStore, ObjectInfo

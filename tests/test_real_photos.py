@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets import keys
-from okla_assets.cli.process import import_folder, run_vehicle
+from okla_assets.cli.process import run_vehicle
 from okla_assets.contract import Listing
 from okla_assets.imaging.matte import cutout
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.operations.folder_import import import_folder
 from resources.models.fused_matte import FusedMatte
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.storage.media_store import LocalMediaStore

@@ -13,33 +13,78 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+from rich.table import Table
 
 from okla_assets import keys
-from okla_assets.cli.process import import_folder
-from okla_assets.contract import Listing
-from okla_assets.options import merge_options, save_options
+from okla_assets.cli.process import check_folder
+from okla_assets.cli.terminal import (
+    Json,
+    Profile,
+    fetch_weights,
+    out_console,
+    print_json,
+    say,
+    step_bars,
+)
 from resources.errors import BadInput, BrokenSetup
-from resources.progress import Progress
-from resources.storage.media_store import LocalMediaStore
+
+if TYPE_CHECKING:
+    from okla_assets.contract import Listing
+    from resources.progress import Progress
+    from resources.storage.media_store import LocalMediaStore
 
 VEHICLE = keys.parse_vehicle_id("bench")
 SMI = ("nvidia-smi", "--id=0", "--query-gpu=name,utilization.gpu", "--format=csv,noheader,nounits")
 
 
+def bench(
+    folder: Annotated[Path, typer.Argument(help="A folder with the photos of one car.")],
+    profile: Profile = "local",
+    rounds: Annotated[int, typer.Option(min=1, help="How many times the car is processed.")] = 3,
+    as_json: Json = False,
+    price_hour: Annotated[
+        float | None, typer.Option(min=0.0, help="What an hour of this machine costs, in dollars.")
+    ] = None,
+    vendor_price: Annotated[
+        str, typer.Option(help="A vendor's price per image in dollars: one, or from-to.")
+    ] = "0.05-0.20",
+) -> None:
+    """Measure this machine on a folder of photos: seconds by step, photos a second, and money."""
+    from resources.profiles import weights_of
+
+    check_folder(folder)
+    wanted = weights_of(profile)
+    vendor = parse_prices(vendor_price)
+    fetch_weights(wanted)
+    with step_bars() as progress:
+        measured = measure(folder, profile, rounds, progress)
+    if as_json:
+        print_json(measured.as_dict(price_hour, vendor))
+        return
+    table = Table("step", "seconds a vehicle", "ms a photo")
+    for step, seconds in measured.steps.items():
+        table.add_row(step, f"{seconds:.2f}", f"{1000 * seconds / measured.photos:.0f}")
+    out_console.print(table)
+    for line in summary(measured, price_hour, vendor):
+        say(line)
+
+
 @dataclass(frozen=True)
 class Gpu:
-    """What nvidia-smi says of the first GPU: its name, and the share of the rounds it was busy."""
+    """The first GPU as nvidia-smi reports it: its name, and the share of the time it was busy."""
 
     name: str
     busy: float
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Seconds a vehicle, by round and by step (medians over the rounds), and what follows.
+class Measured:
+    """Seconds per vehicle, by round and by step (medians over the rounds), and figures from them.
 
-    `first` is a round before these, in which the models were loaded; nothing else counts it.
+    `first` is a round before these, in which the models were loaded; no other figure includes it.
     """
 
     profile: str
@@ -53,34 +98,34 @@ class Bench:
 
     @property
     def seconds(self) -> float:
-        """Of one vehicle: the median round."""
+        """Seconds of the median round, which is one vehicle."""
         return median(self.rounds)
 
     @property
     def warm_up(self) -> float:
-        """What the first round took longer: models loaded, code and kernels made ready."""
+        """Extra seconds of the first round: models loaded, code and kernels compiled."""
         return max(0.0, self.first - self.seconds)
 
     @property
     def photos_a_second(self) -> float:
-        """Of whole vehicles, listing and promo included."""
+        """Throughput on whole vehicles, listing and promo included."""
         return self.photos / self.seconds
 
     def usd_a_photo(self, price_hour: float) -> float:
-        """What a photo costs on a machine of this price that always has work."""
+        """Cost of a photo on a machine of this price per hour that is never idle."""
         return self.seconds / 3600 * price_hour / self.photos
 
     def as_dict(self, price_hour: float | None, vendor: Sequence[float]) -> dict[str, Any]:
-        """Everything as JSON has it."""
-        found = asdict(self) | {
+        """All figures, for --json."""
+        figures = asdict(self) | {
             "warm_up": round(self.warm_up, 2),
             "seconds_a_vehicle": self.seconds,
             "photos_a_second": self.photos_a_second,
         }
         if price_hour is None:
-            return found
+            return figures
         cost = self.usd_a_photo(price_hour)
-        return found | {
+        return figures | {
             "price_hour": price_hour,
             "usd_a_photo": cost,
             "vendor_usd_a_photo": list(vendor),
@@ -88,38 +133,44 @@ class Bench:
         }
 
 
-def prices_of(text: str) -> tuple[float, ...]:
-    """One price, or the two ends of a range as 0.05-0.20; BadInput for anything else."""
+def parse_prices(text: str) -> tuple[float, ...]:
+    """One price, or the two ends of a range such as 0.05-0.20; BadInput for anything else."""
     try:
         prices = tuple(sorted(float(part) for part in text.split("-")))
     except ValueError:
         prices = ()
     if len(prices) not in (1, 2) or prices[0] <= 0:
-        raise BadInput(f"{text!r} is no price; give dollars an image, as 0.10 or 0.05-0.20")
+        raise BadInput(
+            f"{text!r} is not a price; give dollars per image, such as 0.10 or 0.05-0.20"
+        )
     return prices
 
 
-def bench(folder: Path, profile: str, rounds: int, progress: Progress) -> Bench:
-    """Runs the folder so many times. Raises BadInput where it holds no photo."""
-    with tempfile.TemporaryDirectory(prefix="okla-bench-") as place:
+def measure(folder: Path, profile: str, rounds: int, progress: "Progress") -> Measured:
+    """Processes the folder `rounds` times. Raises BadInput where it holds no usable photo."""
+    from okla_assets.operations.folder_import import import_folder
+    from okla_assets.options import merge_options, save_options
+    from resources.storage.media_store import LocalMediaStore
 
-        def run_anew(number: int) -> tuple[float, Listing]:
-            store = LocalMediaStore(root=f"{place}/{number}")
+    with tempfile.TemporaryDirectory(prefix="okla-bench-") as root:
+
+        def run_round(number: int) -> "tuple[float, Listing]":
+            store = LocalMediaStore(root=f"{root}/{number}")
             import_folder(folder, VEHICLE, store)
             save_options(VEHICLE, store, merge_options(folder, VEHICLE, store, {}))
             try:
-                return _run(store, profile, progress)
+                return _timed_run(store, profile, progress)
             finally:
                 shutil.rmtree(store.folder)
 
-        first, _ = run_anew(0)
+        first, _ = run_round(0)
         with _GpuWatch() as gpu:
-            done = [run_anew(number) for number in range(1, rounds + 1)]
+            done = [run_round(number) for number in range(1, rounds + 1)]
     listings = [listing for _, listing in done]
     photos = len(listings[0].photos) + sum(f.number is not None for f in listings[0].refused)
     if not photos:
-        raise BadInput(f"{folder} holds no photo that can be used; there is nothing to measure")
-    return Bench(
+        raise BadInput(f"{folder} holds no photo that can be used, so there is nothing to measure")
+    return Measured(
         profile=profile,
         photos=photos,
         first=round(first, 2),
@@ -131,19 +182,19 @@ def bench(folder: Path, profile: str, rounds: int, progress: Progress) -> Bench:
     )
 
 
-def summary(found: Bench, price_hour: float | None, vendor: Sequence[float]) -> list[str]:
-    """The figures in sentences, for a person at a terminal."""
-    rounds = ", ".join(f"{seconds:.1f}" for seconds in found.rounds)
+def summary(measured: Measured, price_hour: float | None, vendor: Sequence[float]) -> list[str]:
+    """The figures in sentences."""
+    rounds = ", ".join(f"{seconds:.1f}" for seconds in measured.rounds)
     lines = [
-        f"profile {found.profile}: {found.photos} photos in {found.seconds:.1f} s, "
-        f"{found.photos_a_second:.2f} photos/s (rounds: {rounds} s)",
-        f"warm-up, which no round counts: {found.warm_up:.1f} s (loading the models)",
-        f"memory of this process at most: {found.peak_mb} MB",
+        f"profile {measured.profile}: {measured.photos} photos in {measured.seconds:.1f} s, "
+        f"{measured.photos_a_second:.2f} photos/s (rounds: {rounds} s)",
+        f"warm-up, not part of any round: {measured.warm_up:.1f} s (loading the models)",
+        f"peak memory of this process: {measured.peak_mb} MB",
     ]
-    if found.gpu is not None:
-        lines.append(f"{found.gpu.name}: busy {found.gpu.busy:.0%} of the time")
+    if measured.gpu is not None:
+        lines.append(f"{measured.gpu.name}: busy {measured.gpu.busy:.0%} of the time")
     if price_hour is not None:
-        cost = found.usd_a_photo(price_hour)
+        cost = measured.usd_a_photo(price_hour)
         line = f"at ${price_hour:g} an hour: ${cost:.5f} a photo"
         if cost:
             times = " to ".join(f"{price / cost:.0f}" for price in vendor)
@@ -153,8 +204,10 @@ def summary(found: Bench, price_hour: float | None, vendor: Sequence[float]) -> 
     return lines
 
 
-def _run(store: LocalMediaStore, profile: str, progress: Progress) -> tuple[float, Listing]:
-    """One vehicle, in this process; the wall seconds that took, and its listing."""
+def _timed_run(
+    store: "LocalMediaStore", profile: str, progress: "Progress"
+) -> "tuple[float, Listing]":
+    """One vehicle in this process: wall seconds and listing."""
     import dagster as dg
 
     from okla_assets.definitions import build_definitions, runner_of
@@ -171,12 +224,12 @@ def _run(store: LocalMediaStore, profile: str, progress: Progress) -> tuple[floa
     return seconds, ran.listing
 
 
-def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: round(median(f[name] for f in found), 2) for name in found[0]}
+def _medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(median(r[name] for r in rounds), 2) for name in rounds[0]}
 
 
 def _peak_mb() -> int:
-    """Most memory that this process ever held, workers left out; 0 where nobody counts it."""
+    """Peak resident memory of this process without its workers; 0 where the system has no count."""
     try:
         import resource
     except ModuleNotFoundError:  # Windows
@@ -186,7 +239,7 @@ def _peak_mb() -> int:
 
 
 class _GpuWatch:
-    """Asks nvidia-smi twice a second while the context lasts; `seen` is None without one."""
+    """Samples nvidia-smi twice a second while the context lasts; `seen` is None without a GPU."""
 
     def __init__(self) -> None:
         self._name, self._busy = "", list[float]()
@@ -205,14 +258,13 @@ class _GpuWatch:
 
     @property
     def seen(self) -> Gpu | None:
-        """What was seen by now."""
         return Gpu(self._name, round(mean(self._busy) / 100, 3)) if self._busy else None
 
     def _watch(self) -> None:
         while not self._over.is_set():
-            told = subprocess.run(SMI, capture_output=True, text=True, check=False)
-            name, _, busy = told.stdout.strip().rpartition(", ")
-            if told.returncode or not busy.isdigit():  # a driver without a GPU, or "[N/A]"
+            sample = subprocess.run(SMI, capture_output=True, text=True, check=False)
+            name, _, busy = sample.stdout.strip().rpartition(", ")
+            if sample.returncode or not busy.isdigit():  # a driver without a GPU, or "[N/A]"
                 return
             self._name = name
             self._busy.append(float(busy))

@@ -1,106 +1,253 @@
-"""`okla process`: one folder of photos through the pipeline, in this process."""
+"""`okla process` and `okla demo`: one folder of photos through the pipeline, in this process."""
 
-import filecmp
-import hashlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
 
 from okla_assets import keys
-from okla_assets.contract import Listing
-from okla_assets.runtime.instance import close_dead_runs, open_instance
+from okla_assets.cli.terminal import (
+    FAILED,
+    INTERRUPTED,
+    STYLES,
+    Fresh,
+    Out,
+    Profile,
+    fetch_weights,
+    interrupted,
+    out_console,
+    say,
+    step_bars,
+    stop,
+    warn,
+)
 from resources.errors import BadInput
-from resources.progress import Progress
-from resources.storage.media_store import LocalMediaStore, MediaStore
-from resources.storage.stores import location_of
+from resources.storage.stores import location_of, store_for
+
+if TYPE_CHECKING:
+    from okla_assets.contract import Listing
+    from resources.progress import Progress
+    from resources.storage.media_store import MediaStore
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What a folder brought in: uploads by key, and names that are no photo or video."""
+def process(
+    folder: Annotated[Path, typer.Argument(help="A folder with the photos of one car.")],
+    vehicle_id: Annotated[
+        str | None, typer.Option(help="The vehicle's id; default: the folder's name.")
+    ] = None,
+    out: Out = "okla-media",
+    profile: Profile = "local",
+    max_width: Annotated[int | None, typer.Option(help="Longest side of a picture.")] = None,
+    aspect: Annotated[str | None, typer.Option(help="4:3, 3:2, 16:9 or 1:1.")] = None,
+    output_format: Annotated[str | None, typer.Option(help="jpg, png or webp.")] = None,
+    output_quality: Annotated[int | None, typer.Option(help="JPEG or WebP quality.")] = None,
+    shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1.")] = None,
+    generate_shadow: Annotated[bool | None, typer.Option(help="The shadow on the floor.")] = None,
+    auto_enhance: Annotated[bool | None, typer.Option(help="Exposure and colours.")] = None,
+    mask_license_plate: Annotated[bool | None, typer.Option(help="Cover plates.")] = None,
+    license_plate_mask_type: Annotated[
+        str | None, typer.Option(help="fill, blur, logo or none.")
+    ] = None,
+    fresh: Fresh = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="NAME=VALUE",
+            help="Any option of options.json, such as promo_title='Corolla 2019'; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Make the studio listing of one car from a folder of photos."""
+    check_folder(folder)
+    vehicle = (
+        keys.parse_vehicle_id(vehicle_id)
+        if vehicle_id is not None
+        else _id_from_folder(folder.resolve().name)
+    )
+    flags: dict[str, object] = {
+        "max_width": max_width,
+        "aspect": aspect,
+        "output_format": output_format,
+        "output_quality": output_quality,
+        "shadow_opacity": shadow_opacity,
+        "generate_shadow": generate_shadow,
+        "auto_enhance": auto_enhance,
+        "mask_license_plate": mask_license_plate,
+        "license_plate_mask_type": license_plate_mask_type,
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    given |= dict(map(parse_option, option or ()))
+    _finish(_process(folder, vehicle, out, profile, given, fresh))
 
-    uploaded: tuple[str, ...]
-    ignored: tuple[str, ...]
-    kept: tuple[str, ...]
-    """Uploads of an earlier import whose file is no longer in the folder; they stay."""
+
+def demo(
+    out: Out = "okla-media",
+    profile: Profile = "local",
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show the gallery in the browser.")
+    ] = True,
+) -> None:
+    """Make the listing of the sample vehicle that comes with OKLA: a modelled car, nobody's."""
+    import webbrowser
+
+    from okla_assets import sample
+
+    vehicle = keys.parse_vehicle_id("sample")
+    listing = _process(sample.MEDIA, vehicle, out, profile, {})
+    if show:
+        webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
+    _finish(listing)
 
 
-def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> Imported:
-    """Copies a folder's photos and videos to raw/; a file that is there already is left alone.
+def parse_option(text: str) -> tuple[str, object]:
+    """Name and value of `name=value`, where the value is JSON or, if the option takes it, text.
 
-    Raises BadInput where the folder holds neither.
+    Raises BadInput for an unknown name and for a value that the option does not allow.
     """
-    if isinstance(store, LocalMediaStore) and folder.resolve() == (
-        (store.folder / keys.raw_folder(vehicle)).resolve()
-    ):
-        existing = [info.key for info in store.list(keys.raw_folder(vehicle))]
-        media = tuple(key for key in existing if keys.is_media(key))
-        return Imported(media, (), ())
-    uploaded: dict[str, Path] = {}
-    ignored = []
-    for path in _files(folder):
-        # A key holds no backslash, and JSON no name that is not UTF-8 (old zip archives).
-        name = re.sub(r"[\\\ud800-\udfff]", "_", path.name)
-        suffix = keys.suffix_of(name)
-        if suffix in keys.PHOTO_SUFFIXES:
-            key = keys.raw_photos(vehicle) + name
-        elif suffix in keys.VIDEO_SUFFIXES:
-            key = keys.raw_videos(vehicle) + name
+    from pydantic import ValidationError
+
+    from okla_assets.options import StudioOptions
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"-o {text}: give the option as name=value")
+    if name not in StudioOptions.model_fields:
+        known = ", ".join(StudioOptions.model_fields)
+        raise BadInput(f"there is no option {name!r}; the options are {known}")
+    readings: list[object] = [value]
+    with suppress(ValueError):
+        readings.insert(0, json.loads(value))
+    reasons = []
+    for reading in readings:
+        try:
+            StudioOptions.model_validate({name: reading})
+        except ValidationError as error:
+            reasons += [e for e in error.errors(include_url=False) if e["type"] != "string_type"]
         else:
-            if name != keys.options(vehicle).rsplit("/", 1)[-1]:
-                ignored.append(name)
-            continue
-        twin = uploaded.setdefault(key, path)
-        if twin is not path and not filecmp.cmp(twin, path, shallow=False):
-            raise BadInput(f"{folder} holds two different files called {name}; rename one of them")
-    if not uploaded:
-        known = ", ".join(sorted(keys.PHOTO_SUFFIXES))
-        raise BadInput(f"{folder} holds no photo; looked for files ending in {known}")
-    for key, path in uploaded.items():
-        if not _same(path, store, key):
-            store.put_file(key, path)
-    before = {i.key for i in store.list(keys.raw_photos(vehicle))}
-    return Imported(tuple(uploaded), tuple(ignored), tuple(sorted(before - uploaded.keys())))
+            return name, reading
+    reason = reasons[0]["msg"]
+    if reasons[0]["type"] == "tuple_type":
+        reason = 'give a JSON list, such as ["a", "b"]'
+    raise BadInput(f"option {name} cannot be {value}: {reason}")
+
+
+def check_folder(folder: Path) -> None:
+    """Ends the command where the folder of photos is none."""
+    if not folder.is_dir():
+        stop(f"{folder} is not a folder; give the folder that holds the car's photos")
+
+
+def _id_from_folder(name: str) -> keys.VehicleId:
+    try:
+        return keys.vehicle_id_from_folder(name)
+    except keys.BadVehicleId:
+        stop(f"the folder's name {name!r} makes no vehicle id; give one by --vehicle-id")
+
+
+def _process(
+    folder: Path,
+    vehicle: keys.VehicleId,
+    out: str,
+    profile: str,
+    given: Mapping[str, object],
+    fresh: bool = False,
+) -> "Listing":
+    """A folder of media through the pipeline, with bars and a table of what became of each file."""
+    from okla_assets.operations.folder_import import import_folder
+    from okla_assets.options import merge_options, save_options
+    from okla_assets.steps.costs import prices
+    from resources.profiles import weights_of
+    from resources.storage.media_store import LocalMediaStore
+
+    store = store_for(out)
+    # Mistakes in the command are reported before anything is copied or fetched.
+    wanted = weights_of(profile)
+    prices()
+    options = merge_options(folder, vehicle, store, given)
+    imported = import_folder(folder, vehicle, store)
+    save_options(vehicle, store, options)
+    fetch_weights(wanted)
+    if imported.ignored:
+        warn(f"ignored, no photo or video: {', '.join(imported.ignored)}", "dim")
+    if imported.earlier:
+        names = ", ".join(map(_file_name, imported.earlier))
+        warn(f"kept from an earlier upload: {names}", "dim")
+    try:
+        with step_bars() as progress:
+            listing, problem = run_vehicle(vehicle, store, profile, progress, fresh)
+    except KeyboardInterrupt:
+        stop(interrupted(fresh), INTERRUPTED)
+    if listing is None:
+        stop(problem, FAILED)
+    _print_summary(listing)
+    for key in (keys.gallery(vehicle), keys.listing(vehicle)):
+        say(store.folder / key if isinstance(store, LocalMediaStore) else store.url(key))
+    return listing
 
 
 def run_vehicle(
-    vehicle: keys.VehicleId, store: MediaStore, profile: str, progress: Progress
-) -> tuple[Listing | None, str]:
+    vehicle: keys.VehicleId,
+    store: "MediaStore",
+    profile: str,
+    progress: "Progress",
+    fresh: bool = False,
+) -> "tuple[Listing | None, str]":
     """Runs the vehicle's assets here and now; returns its listing, or None and what went wrong.
 
-    The run is recorded in the instance that `okla up` shows.
+    The run is recorded in the instance that `okla up` shows. `fresh` empties the step caches first.
     """
     from okla_assets.definitions import build_definitions, runner_of
+    from okla_assets.operations.archive import remove_work
+    from okla_assets.operations.run_index import busy
+    from okla_assets.runtime.instance import close_dead_runs, open_instance
 
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
+        if fresh:
+            if busy(instance, [vehicle]):
+                raise BadInput(f"a run of {vehicle} waits or is in progress; cancel it first")
+            remove_work(vehicle, store)
         ran = runner_of(definitions).run(vehicle, store, instance, "process")
     if ran.interrupted:
         raise KeyboardInterrupt
     return ran.listing, ran.problem
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files of the folder and of its photos/ and video/, in order of name; hidden ones left out."""
-    for part in (folder, folder / "photos", folder / "video"):
-        if part.is_dir():
-            yield from sorted(
-                p for p in part.iterdir() if p.is_file() and not p.name.startswith(".")
-            )
+def _print_summary(listing: "Listing") -> None:
+    table = Table("photo", "finished as", "shows", "quality", "treatment")
+    reasons = []
+    for photo in listing.photos:
+        name = f"{photo.category}_{photo.number:03d}"
+        shows = " ".join(filter(None, (photo.side, photo.angle))) or photo.category
+        quality = f"{photo.quality.score} {', '.join(photo.quality.issues)}".strip()
+        table.add_row(_file_name(photo.source_key), name, shows, quality, photo.treatment)
+        if photo.category == "exterior" and photo.treatment_reason:
+            reasons.append(f"{name} not in the studio: {photo.treatment_reason}")
+    if listing.photos:
+        out_console.print(table)
+    for reason in reasons:
+        say(reason)
+    for refused in listing.refused:
+        say(
+            f"refused {_file_name(refused.source_key)}: {refused.reason}: {refused.detail}",
+            "yellow",
+        )
+    say(f"{listing.vehicle_id}: {listing.status}", STYLES[listing.status])
+    for reason in listing.reasons:
+        say(f"  {reason}")
 
 
-def _same(path: Path, store: MediaStore, key: str) -> bool:
-    """Whether the store has these bytes, so far as it can tell without fetching them."""
-    info = store.stat(key)
-    if info is None or info.size != path.stat().st_size:
-        return False
-    if isinstance(store, LocalMediaStore):
-        with store.as_file(key) as there:
-            return filecmp.cmp(there, path, shallow=False)
-    algorithm, _, digest = info.digest.partition(":")
-    if not digest:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == digest
+def _file_name(key: str) -> str:
+    return key.rsplit("/", 1)[-1]
+
+
+def _finish(listing: "Listing") -> None:
+    if listing.status == "failed":
+        raise typer.Exit(FAILED)

@@ -1,7 +1,7 @@
 """Retiring a sold or deleted vehicle: its partition and working files go, its uploads stay.
 
-What keeps it retired is the marker `raw/{vehicle}/_ARCHIVED`: it lies among the uploads, so that
-whoever lists them sees it, and it is older than any upload that is to bring the vehicle back.
+The marker `raw/{vehicle}/_ARCHIVED` keeps it retired: it lies among the uploads, so that whoever
+lists them sees it, until an upload newer than the marker brings the vehicle back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from resources.storage.media_store import MediaStore, ObjectInfo
 
 
 def is_archived(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> bool:
-    """Whether these uploads, the marker among them, are of a vehicle that stays retired.
+    """Whether the vehicle of these objects under raw/ stays retired: the marker is the newest.
 
-    In doubt, for S3 counts in seconds, an upload is newer.
+    S3 counts in seconds; of the same second, an upload counts as newer.
     """
     marker = keys.archived_marker(vehicle)
     found = {info.key: info.modified for info in objects}
@@ -35,7 +35,7 @@ def archive(
     processed: bool = False,
     raw: bool = False,
 ) -> int:
-    """Retires the vehicle; how many files were removed. Again, it completes what was cut short.
+    """Retires the vehicle and returns how many files were removed; may be repeated.
 
     `processed` also removes what buyers see, `raw` what the seller uploaded. Raises BadInput where
     a run of the vehicle waits or is in progress, or there is no such vehicle.
@@ -57,31 +57,36 @@ def archive(
     instance.delete_dynamic_partition(str(vehicles.name), vehicle)
     removed = 0
     if processed:
-        # First what names the files, so that no reader is sent to one that is gone.
+        # The listing first, so that no reader is sent to a file that is gone.
         removed += _remove([keys.listing(vehicle)], store)
         removed += _remove_folder(keys.processed_folder(vehicle), store)
-    for folder in keys.vehicle_work(vehicle):
-        removed += _remove_folder(folder, store)
+    removed += remove_work(vehicle, store)
     if raw:
         removed += _remove([key for key in uploads if key != marker], store)
         store.delete(marker)
     return removed
 
 
+def remove_work(vehicle: keys.VehicleId, store: MediaStore) -> int:
+    """Empties the vehicle's step caches and returns how many files that were; uploads stay.
+
+    Its next run computes everything anew. No run of it may be in progress.
+    """
+    return sum(_remove_folder(folder, store) for folder in keys.vehicle_work(vehicle))
+
+
 def _remove_folder(prefix: str, store: MediaStore) -> int:
     return _remove([info.key for info in store.list(prefix)], store)
 
 
-def _remove(doomed: Sequence[str], store: MediaStore) -> int:
-    there = [key for key in doomed if store.stat(key) is not None]
-    for key in there:
+def _remove(keys_to_remove: Sequence[str], store: MediaStore) -> int:
+    present = [key for key in keys_to_remove if store.stat(key) is not None]
+    for key in present:
         store.delete(key)
-    return len(there)
+    return len(present)
 
 
 class ArchiveConfig(dg.Config):
-    """The vehicles to retire, and what of them goes with it."""
-
     vehicles: list[str]
     processed: bool = False
     raw: bool = False
@@ -91,7 +96,7 @@ class ArchiveConfig(dg.Config):
 def archive_each(
     context: dg.OpExecutionContext, config: ArchiveConfig, store: dg.ResourceParam[MediaStore]
 ) -> None:
-    """Retires the configured vehicles; fails at the end where one could not be, naming it."""
+    """Retires the configured vehicles; fails at the end, naming those that could not be."""
     refused: list[str] = []
     for name in config.vehicles:
         try:

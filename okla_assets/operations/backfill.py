@@ -1,10 +1,10 @@
 """The nightly backfill: which vehicles are due to be made again, and making them.
 
 A vehicle is due when its last run failed, when it has no listing or one that names lost files or
-uploads that a step failed on, or when older code or weights made it. Who is due is asked of
-Dagster's index of the asset `listing` (its data version tells status and fingerprint), a page of
-vehicles at a time; media are listed only by folder, and opened only of the night's share of
-vehicles, whose listings are read.
+uploads that a step failed on, or when older code or weights made it. Most of this is read from
+Dagster's index of the asset `listing` (its data version holds status and pipeline fingerprint), a
+page of vehicles at a time. Of the media store only folders are listed; listings are opened for one
+night's share of the vehicles.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import dagster as dg
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.contract import Listing
-from okla_assets.operations.archive import is_archived
+from okla_assets.operations.archive import is_archived, remove_work
 from okla_assets.operations.run_index import (
     attempts,
     busy,
@@ -38,9 +38,9 @@ from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
 BATCH = 20
-"""Vehicles a run: enough for warm models to count, few enough that an upload never waits long."""
-LOOKED_AT = 2000
-"""Vehicles whose files are looked at a night; of more than these, each has its turn by night."""
+"""Vehicles a run: enough to make use of warm models, few enough that an upload never waits long."""
+INSPECTED = 2000
+"""Vehicles whose files are inspected per night; where there are more, they take turns by night."""
 READERS = 16
 
 NEVER_ATTEMPTED = -1
@@ -48,7 +48,7 @@ NEVER_ATTEMPTED = -1
 
 @dataclass(frozen=True)
 class Due:
-    """A vehicle to be made again, why, and since when its listing is as it is, where it has one."""
+    """A vehicle to be made again, why, and when its listing was made, where it has one."""
 
     vehicle: keys.VehicleId
     reason: str
@@ -57,7 +57,7 @@ class Due:
 
 @dataclass(frozen=True, order=True)
 class _Candidate:
-    """`attempt` orders by the last run, failed ones too: one that always fails waits its turn."""
+    """`attempt` orders by the last run, also a failed one: who always fails waits its turn."""
 
     attempt: int
     vehicle: keys.VehicleId
@@ -71,30 +71,30 @@ def due(
     fingerprint: str,
     limit: int,
     night: date,
-    looked_at: int = LOOKED_AT,
+    inspected: int = INSPECTED,
 ) -> list[Due]:
-    """At most `limit` vehicles that are due, those first whose last run is longest ago.
+    """At most `limit` vehicles that are due; those whose last run is longest ago come first.
 
-    A vehicle that runs or waits, has no uploads or is archived is never among them.
+    Leaves out vehicles with a run waiting or in progress, without uploads, or archived.
     """
     uploaded = frozenset(store.folders(keys.RAW))
     finished = frozenset(store.folders(keys.PROCESSED))
-    nights = max(1, -(-len(uploaded) // looked_at))
-    unsuspected: list[_Candidate] = []
+    nights = max(1, -(-len(uploaded) // inspected))
+    to_inspect: list[_Candidate] = []
 
     def candidates() -> Iterator[_Candidate]:
         for candidate in _all(instance, fingerprint, uploaded, finished):
             if candidate.reason:
                 yield candidate
             elif zlib.crc32(candidate.vehicle.encode()) % nights == night.toordinal() % nights:
-                unsuspected.append(candidate)
+                to_inspect.append(candidate)
 
     found = heapq.nsmallest(limit, candidates())
     with ThreadPoolExecutor(READERS) as readers:
-        lacking = readers.map(lambda c: missing_outputs(c.vehicle, store), unsuspected)
+        reasons = readers.map(lambda c: missing_outputs(c.vehicle, store), to_inspect)
         found += [
             _Candidate(c.attempt, c.vehicle, reason, c.materialized)
-            for c, reason in zip(unsuspected, lacking, strict=True)
+            for c, reason in zip(to_inspect, reasons, strict=True)
             if reason
         ]
     chosen = sorted(found)[:limit]
@@ -104,7 +104,7 @@ def due(
 def named(
     instance: dg.DagsterInstance, wanted: Sequence[keys.VehicleId], reason: str = "asked for"
 ) -> list[Due]:
-    """These vehicles, due or not, but for those that run or wait."""
+    """These vehicles, due or not, except those with a run waiting or in progress."""
     occupied = busy(instance)
     ids = materialized(instance, wanted)
     return _dated(
@@ -133,7 +133,7 @@ def _all(
     uploaded: frozenset[str],
     finished: frozenset[str],
 ) -> Iterator[_Candidate]:
-    """Every vehicle that could be run, with the reason to do it as far as Dagster knows one."""
+    """Every vehicle that could be run, with the reason for it where Dagster's records give one."""
     occupied = busy(instance)
     for page in pages(instance):
         page = [v for v in page if v in uploaded and v not in occupied]
@@ -193,21 +193,21 @@ def _dated(chosen: Iterable[_Candidate], instance: dg.DagsterInstance) -> list[D
 
 # --- making them ----------------------------------------------------------------------------------
 
-Fate = Literal["made", "failed", "skipped"]
+Outcome = Literal["made", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What became of one vehicle of a batch; `said` is its listing's status, or what went wrong."""
+    """One vehicle of a batch; `detail` is its listing's status, or what went wrong."""
 
     vehicle: str
-    fate: Fate
-    said: str
+    outcome: Outcome
+    detail: str
     seconds: float
 
 
 class Interrupted(Exception):
-    """Somebody wants the batch to stop."""
+    """The batch was asked to stop."""
 
 
 def refresh(
@@ -216,15 +216,18 @@ def refresh(
     store: MediaStore,
     instance: dg.DagsterInstance,
     source: Source = "backfill",
+    *,
+    fresh: bool = False,
 ) -> Iterator[Refreshed]:
     """Makes one vehicle after the other, each in a run of its own; one that fails stops nothing.
 
-    Raises BrokenSetup where no other vehicle could work either, and Interrupted.
+    `fresh` empties their step caches first. Raises BrokenSetup where every other vehicle would
+    fail as well, and Interrupted.
     """
     for name in wanted:
         began = datetime.now(UTC)
-        fate, said = _refresh(name, runner, store, instance, source)
-        yield Refreshed(name, fate, said, (datetime.now(UTC) - began).total_seconds())
+        outcome, detail = _refresh(name, runner, store, instance, source, fresh)
+        yield Refreshed(name, outcome, detail, (datetime.now(UTC) - began).total_seconds())
 
 
 def _refresh(
@@ -233,19 +236,22 @@ def _refresh(
     store: MediaStore,
     instance: dg.DagsterInstance,
     source: Source,
-) -> tuple[Fate, str]:
+    fresh: bool,
+) -> tuple[Outcome, str]:
     try:
         vehicle = keys.parse_vehicle_id(name)
     except keys.BadVehicleId as bad:
         return "failed", str(bad)
     objects = list(store.list(keys.raw_folder(vehicle)))
     if not any(keys.is_media(o.key) for o in objects):
-        # A run would find nothing and take the finished files away.
-        return "skipped", "nothing of it is uploaded"
+        # A run would find nothing and remove the finished files.
+        return "skipped", "it has no uploads"
     if is_archived(vehicle, objects):
         return "skipped", "it is archived"
     if vehicle in busy(instance, [vehicle]):
         return "skipped", "a run of it is waiting or in progress"
+    if fresh:
+        remove_work(vehicle, store)
     ran = runner.run(vehicle, store, instance, source)
     if ran.interrupted:
         raise Interrupted(f"interrupted at {vehicle}")
@@ -259,8 +265,6 @@ def _refresh(
 
 
 class RefreshConfig(dg.Config):
-    """The vehicles of one batch."""
-
     vehicles: list[str]
 
 
@@ -273,10 +277,10 @@ def refresh_each(
 ) -> None:
     """Makes the configured vehicles again, one after the other, each in a run of its own.
 
-    It succeeds when each vehicle had its run and one at least came through. A bad vehicle is red
-    in its own run, is named in this one's metadata and log, and is reported by the sensor
-    `outcomes`: were the batch red as well, every night with one hopeless vehicle would be, and
-    nobody would look any more. It is red when nothing came through or the setup is broken.
+    Succeeds when every vehicle had its run and at least one was made. A vehicle that fails is red
+    in its own run, is named in this run's metadata and log, and is reported by the sensor
+    `outcomes`: if the batch were red as well, it would be red every night because of one hopeless
+    vehicle, and nobody would look any more. Red when nothing was made or the setup is broken.
     """
     done: list[Refreshed] = []
     try:
@@ -284,43 +288,43 @@ def refresh_each(
             refresh(config.vehicles, runner, store, context.instance), 1
         ):
             done.append(one)
-            say = context.log.error if one.fate == "failed" else context.log.info
-            say(f"{position}/{len(config.vehicles)} {one.vehicle}: {one.fate}: {one.said}")
+            log = context.log.error if one.outcome == "failed" else context.log.info
+            log(f"{position}/{len(config.vehicles)} {one.vehicle}: {one.outcome}: {one.detail}")
     except Interrupted as interrupted:
         raise dg.DagsterExecutionInterruptedError(str(interrupted)) from None
     finally:
         context.add_output_metadata(_metadata(done))
-    if done and not any(one.fate == "made" for one in done) and _bad(done):
+    if _failed(done) and not any(one.outcome == "made" for one in done):
         raise dg.Failure(
-            f"none of {len(done)} vehicles came through: {_bad(done)[0].said}",
+            f"none of {len(done)} vehicles could be made: {_failed(done)[0].detail}",
             metadata=_metadata(done),
             allow_retries=False,
         )
 
 
-def _bad(done: Iterable[Refreshed]) -> list[Refreshed]:
-    return [one for one in done if one.fate == "failed"]
+def _failed(done: Iterable[Refreshed]) -> list[Refreshed]:
+    return [one for one in done if one.outcome == "failed"]
 
 
 def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
     counts = {
-        fate: dg.MetadataValue.int(sum(one.fate == fate for one in done))
-        for fate in ("made", "failed", "skipped")
+        outcome: dg.MetadataValue.int(sum(one.outcome == outcome for one in done))
+        for outcome in get_args(Outcome)
     }
     rows = [
         dg.TableRecord(
             {
                 "vehicle": one.vehicle,
-                "fate": one.fate,
-                "said": one.said[:200],
+                "outcome": one.outcome,
+                "detail": one.detail[:200],
                 "seconds": round(one.seconds, 1),
             }
         )
         for one in done
     ]
-    bad = ", ".join(one.vehicle for one in _bad(done))
+    failed = ", ".join(one.vehicle for one in _failed(done))
     return counts | {
-        "failed_vehicles": dg.MetadataValue.text(bad or "none"),
+        "failed_vehicles": dg.MetadataValue.text(failed or "none"),
         "vehicles": dg.MetadataValue.table(rows) if rows else dg.MetadataValue.null(),
     }
 
@@ -336,5 +340,5 @@ def refresh_vehicles() -> None:
 
 
 def run_config_for(wanted: Sequence[str]) -> dict[str, object]:
-    """The config of a run of `refresh_vehicles`."""
+    """Run config of `refresh_vehicles`."""
     return {"ops": {refresh_each.name: {"config": {"vehicles": list(wanted)}}}}

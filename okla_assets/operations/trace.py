@@ -1,7 +1,7 @@
-"""From a finished file back to its uploads, to code, weights and options, and to its run.
+"""Lineage: from a finished file back to its uploads, code, weights, options and run.
 
-listing.json tells sources, models and options. Runs and times are Dagster's: they are not in
-listing.json, where they would change with every run that computes nothing.
+Sources, models and options are read from listing.json. Runs and times come from Dagster: in
+listing.json they would change with every run that computes nothing.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
 CLOCK = timedelta(seconds=1)
-"""By how much the store's clock may be ahead of Dagster's; runs of a vehicle lie further apart."""
+"""How far the store's clock may be ahead of Dagster's; runs of a vehicle are further apart."""
 
 
 @dataclass(frozen=True)
 class UploadUsed:
-    """One upload that the file was made of. `now` compares it with what lies there today.
+    """One upload that the file was made from; `now` compares it with what the store has today.
 
     `etag` is the store's at the time of the run; None where its record is gone.
     """
@@ -38,7 +38,7 @@ class UploadUsed:
 
 @dataclass(frozen=True)
 class Made:
-    """One materialization: when, in which run and by which version of the step."""
+    """One materialization of an asset."""
 
     run_id: str
     at: datetime
@@ -52,8 +52,8 @@ class Made:
 class Trace:
     """Everything about one finished file.
 
-    `made` is the run that wrote it, `confirmed` the last one that found it still right; None where
-    Dagster has no record. `steps` are the code versions of the assets of the run that wrote it.
+    `made` is the run that wrote it, `confirmed` the last one that found it still valid; None where
+    Dagster has no record. `steps` are the code versions of all assets in the run that wrote it.
     """
 
     key: str
@@ -68,31 +68,31 @@ class Trace:
     options: StudioOptions
 
 
-def trace(place: str, store: MediaStore, instance: dg.DagsterInstance) -> Trace:
+def trace(file: str, store: MediaStore, instance: dg.DagsterInstance) -> Trace:
     """The lineage of a finished file, named by key, path or URL, or by its vehicle's id.
 
-    Raises BadInput where the place names no finished file that is there.
+    Raises BadInput where there is no such file.
     """
-    vehicle, key = _parsed(place)
+    vehicle, key = _parse(file)
     info = store.stat(key)
     if info is None:
-        raise BadInput(f"{key} is not in the media store; `okla status --vehicle {vehicle}` tells")
+        raise BadInput(f"{key} is not in the media store; see `okla status --vehicle {vehicle}`")
     try:
         listing = Listing.model_validate_json(store.get(keys.listing(vehicle)))
     except FileNotFoundError:
-        raise BadInput(f"{vehicle} has no listing.json: nothing says what {key} is") from None
+        raise BadInput(f"{vehicle} has no listing.json, which would say what {key} is") from None
     except ValidationError:
         raise BadInput(
             f"{keys.listing(vehicle)} is of another version; `okla backfill {vehicle}` renews it"
         ) from None
-    what, asset, sources = _about(key, listing)
+    what, asset, sources = _describe(key, listing)
     made, confirmed = _runs(instance, asset, vehicle, info.modified)
     return Trace(
         key=key,
         what=what,
         vehicle=vehicle,
         written=info.modified,
-        sources=_compared(vehicle, sources, store),
+        sources=_compare(vehicle, sources, store),
         made=made,
         confirmed=confirmed,
         steps={} if made is None else _steps(instance, made.run_id),
@@ -101,15 +101,15 @@ def trace(place: str, store: MediaStore, instance: dg.DagsterInstance) -> Trace:
     )
 
 
-def _parsed(place: str) -> tuple[keys.VehicleId, str]:
+def _parse(file: str) -> tuple[keys.VehicleId, str]:
     try:
-        found = keys.processed_key_in(place)
+        found = keys.processed_key_in(file)
         if found is not None:
             return found
-        vehicle = keys.parse_vehicle_id(place)
+        vehicle = keys.parse_vehicle_id(file)
     except keys.BadVehicleId:
         raise BadInput(
-            f"{place!r} names no finished file: give a key such as processed/VEHICLE/promo.mp4, "
+            f"{file!r} names no finished file: give a key such as processed/VEHICLE/promo.mp4, "
             "its path or URL, or a vehicle's id"
         ) from None
     return vehicle, keys.listing(vehicle)
@@ -119,8 +119,8 @@ Uploads = tuple[tuple[str, str | None], ...]
 """Keys of uploads and their SHA-256."""
 
 
-def _about(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
-    """What the file shows, which asset writes it, and of which uploads it is made."""
+def _describe(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
+    """What the file shows, which asset writes it, and which uploads it is made from."""
     vehicle = keys.parse_vehicle_id(listing.vehicle_id)
     of_all = _photos(listing.photos) + _video(listing)
     for photo in listing.photos:
@@ -153,7 +153,7 @@ def _about(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
     if key in {keys.spin_data(vehicle), keys.spin_script(vehicle)}:
         return "part of the 360 degree view", LISTING, of_all
     raise BadInput(
-        f"{key} is not named by the listing of {vehicle}: it is left from an earlier run"
+        f"{key} is not named by the listing of {vehicle}: it is left over from an earlier run"
     )
 
 
@@ -181,7 +181,7 @@ def _of_promo(shown: Sequence[str], listing: Listing) -> Uploads:
     return tuple(found.items())
 
 
-def _compared(
+def _compare(
     vehicle: keys.VehicleId, uploads: Uploads, store: MediaStore
 ) -> tuple[UploadUsed, ...]:
     etags = _etags(vehicle, store)
@@ -207,7 +207,7 @@ def _now(key: str, sha256: str | None, etag: str | None, store: MediaStore) -> s
 
 
 def _etags(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, str]:
-    """As intake saw them; empty where work/ was emptied or written by another version."""
+    """ETags as of the last run; empty where its table is gone or of another version."""
     try:
         table = RawPhotos.model_validate_json(store.get(keys.table(vehicle, "raw_photos")))
     except (FileNotFoundError, ValidationError):
@@ -218,7 +218,7 @@ def _etags(vehicle: keys.VehicleId, store: MediaStore) -> dict[str, str]:
 def _runs(
     instance: dg.DagsterInstance, asset: dg.AssetKey, vehicle: keys.VehicleId, written: datetime
 ) -> tuple[Made | None, Made | None]:
-    """The run that wrote a file of this time, the first to end after it; and the last run."""
+    """The run that wrote a file of this time (the first that ended after it), and the last run."""
     after = (written - CLOCK).timestamp()
     since = dg.AssetRecordsFilter(asset, asset_partitions=[vehicle], after_timestamp=after)
     first = instance.fetch_materializations(since, limit=1, ascending=True).records

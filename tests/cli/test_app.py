@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from filelock import FileLock
 from PIL import Image
 
 from okla_assets import definitions, sample
-from okla_assets.cli import app
 from okla_assets.contract import listing_schema
 from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from resources import weights
@@ -25,18 +22,9 @@ from resources.profiles import resources_for
 from resources.storage.media_store import TEMP_FOLDER
 from resources.storage.stores import store_for
 from tests import pictures
+from tests.cli.conftest import Command
 from tests.conftest import REPOSITORY
 from tests.fakes import fake_models
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Okla = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
@@ -49,33 +37,12 @@ def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def okla(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    dagster_home: Path,
-) -> Okla:
-    """Runs the command in this process, on fake models, into tmp_path/media."""
-    models = fake_models()
-    monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | models)
-    monkeypatch.setattr(weights, "ensure", lambda *_: {})
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dagster_home: Path
+) -> Command:
+    """Works in tmp_path/media."""
     monkeypatch.setenv("OKLA_MEDIA_DIR", str(tmp_path / "media"))
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("DAGSTER_HOME", str(dagster_home))
-    monkeypatch.delenv("OKLA_PROFILE", raising=False)
-
-    def run(*arguments: str | Path) -> Said:
-        monkeypatch.setattr(sys, "argv", ["okla", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            app.main()
-        except SystemExit as end:
-            code = end.code
-        assert isinstance(code, int)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    return command
 
 
 @pytest.fixture
@@ -96,11 +63,11 @@ def published(tmp_path: Path) -> list[str]:
 # --- okla process ---------------------------------------------------------------------------------
 
 
-def test_a_folder_becomes_a_listing(okla: Okla, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path) -> None:
     (folder / "3.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_bytes(b"a friend's number")
-    said = okla("process", folder)
-    assert said.code == 0
+    result = okla("process", folder)
+    assert result.code == 0
     vehicle = "Toyota-Corolla-2019"
     assert published(tmp_path) == [
         f"{vehicle}/before/exterior_001_before.jpg",
@@ -115,23 +82,23 @@ def test_a_folder_becomes_a_listing(okla: Okla, folder: Path, tmp_path: Path) ->
         f"{vehicle}/thumbnails/exterior_001_thumb.jpg",
         f"{vehicle}/thumbnails/interior_002_thumb.jpg",
     ]
-    assert f"{vehicle}: ready" in said.out
-    assert "exterior_001" in said.out
-    assert "refused 3.jpg: not_an_image: " in said.out
-    gallery, listing = said.out.rstrip().splitlines()[-2:]
+    assert f"{vehicle}: ready" in result.out
+    assert "exterior_001" in result.out
+    assert "refused 3.jpg: not_an_image: " in result.out
+    gallery, listing = result.out.rstrip().splitlines()[-2:]
     assert gallery.endswith(f"processed/{vehicle}/index.html")
     assert listing.endswith(f"processed/{vehicle}/listing.json")
-    assert "notes.txt" in said.err
-    assert "Traceback" not in said.err
+    assert "notes.txt" in result.err
+    assert "Traceback" not in result.err
 
 
 def test_options_of_the_command_are_kept_for_the_vehicle(
-    okla: Okla, folder: Path, tmp_path: Path
+    okla: Command, folder: Path, tmp_path: Path
 ) -> None:
-    said = okla(
+    result = okla(
         "process", folder, "--vehicle-id", "v1", "--max-width", "640", "--output-format", "png"
     )
-    assert said.code == 0
+    assert result.code == 0
     with Image.open(tmp_path / "media" / "processed" / "v1" / "exterior_001_processed.png") as made:
         assert made.width <= 640
     options = json.loads((tmp_path / "media" / "raw" / "v1" / "options.json").read_text())
@@ -139,30 +106,30 @@ def test_options_of_the_command_are_kept_for_the_vehicle(
 
 
 def test_where_no_photo_can_be_used_nothing_is_made(
-    okla: Okla, folder: Path, tmp_path: Path
+    okla: Command, folder: Path, tmp_path: Path
 ) -> None:
     for name in ("1.jpg", "2.jpg"):
         (folder / name).write_bytes(b"no picture")
-    said = okla("process", folder, "--vehicle-id", "v1")
-    assert said.code == 1
-    assert "v1: failed" in said.out
-    assert "none of the 2 uploaded files could be used" in said.out
+    result = okla("process", folder, "--vehicle-id", "v1")
+    assert result.code == 1
+    assert "v1: failed" in result.out
+    assert "none of the 2 uploaded files could be used" in result.out
     assert published(tmp_path) == ["v1/index.html", "v1/listing.json"]
 
 
-def test_a_step_that_fails_is_told_in_a_line(
-    okla: Okla, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_step_that_fails_is_reported_in_a_line(
+    okla: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = fake_models() | {"segmenter": object()}
     monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | models)
-    said = okla("process", folder)
-    assert said.code == 1
-    assert "error: masks: " in said.err
-    assert "Traceback" not in said.err
+    result = okla("process", folder)
+    assert result.code == 1
+    assert "error: masks: " in result.err
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "sentence"),
     [
         (["process", "no/such/folder"], "no/such/folder is not a folder"),
         (["process", "FOLDER/1.jpg"], "is not a folder"),
@@ -187,8 +154,8 @@ def test_a_step_that_fails_is_told_in_a_line(
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(
-    okla: Okla, folder: Path, tmp_path: Path, arguments: list[str], told: str
+def test_what_cannot_be_used_is_refused_in_a_sentence(
+    okla: Command, folder: Path, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     for name in ("EMPTY", "..."):
         (tmp_path / name).mkdir()
@@ -196,23 +163,23 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     places = {"FOLDER": folder, "EMPTY": tmp_path / "EMPTY", "NAMELESS": tmp_path / "..."}
     for name, place in places.items():
         arguments = [a.replace(name, str(place)) for a in arguments]
-    said = okla(*arguments)
-    assert said.code == 2
-    assert told in said.err
-    assert "Traceback" not in said.err
-    assert "pydantic" not in said.err
+    result = okla(*arguments)
+    assert result.code == 2
+    assert sentence in result.err
+    assert "Traceback" not in result.err
+    assert "pydantic" not in result.err
     assert not (tmp_path / "media" / "processed").exists()
 
 
 # --- into a bucket --------------------------------------------------------------------------------
 
 
-def test_a_folder_becomes_a_listing_in_a_bucket(okla: Okla, folder: Path, s3_place: str) -> None:
-    said = okla("process", folder, "--vehicle-id", "v1", "--out", s3_place)
-    assert said.code == 0
-    assert "v1: ready" in said.out
+def test_a_folder_becomes_a_listing_in_a_bucket(okla: Command, folder: Path, s3_place: str) -> None:
+    result = okla("process", folder, "--vehicle-id", "v1", "--out", s3_place)
+    assert result.code == 0
+    assert "v1: ready" in result.out
     store = store_for(s3_place)
-    assert said.out.rstrip().splitlines()[-2:] == [
+    assert result.out.rstrip().splitlines()[-2:] == [
         store.url("processed/v1/index.html"),
         store.url("processed/v1/listing.json"),
     ]
@@ -220,23 +187,23 @@ def test_a_folder_becomes_a_listing_in_a_bucket(okla: Okla, folder: Path, s3_pla
     assert store.stat("processed/v1/promo.mp4") is not None
 
 
-@pytest.mark.parametrize("command", [["process", "FOLDER"], ["demo", "--no-open"], ["up"]])
-def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_started(
-    okla: Okla,
+@pytest.mark.parametrize("arguments", [["process", "FOLDER"], ["demo", "--no-open"], ["up"]])
+def test_a_bucket_that_cannot_be_used_is_reported_before_anything_is_started(
+    okla: Command,
     folder: Path,
     s3_place: str,
-    command: list[str],
+    arguments: list[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(sample, "MEDIA", folder)
-    arguments = [a.replace("FOLDER", str(folder)) for a in command]
-    said = okla(*arguments, "--out", "s3://no-such-bucket")
-    assert said.code == 1
-    assert said.err.strip() == (
+    arguments = [a.replace("FOLDER", str(folder)) for a in arguments]
+    result = okla(*arguments, "--out", "s3://no-such-bucket")
+    assert result.code == 1
+    assert result.err.strip() == (
         "error: there is no bucket at s3://no-such-bucket: create it, or correct the media location"
     )
-    assert said.out == ""
+    assert result.out == ""
     assert not (tmp_path / "media").exists()
 
 
@@ -244,19 +211,19 @@ def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_started(
 
 
 def test_the_demo_makes_the_listing_of_the_sample(
-    okla: Okla, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    okla: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(sample, "MEDIA", folder)  # the real one takes longer
-    said = okla("demo")
-    assert said.code == 0
-    assert "sample: ready" in said.out
+    result = okla("demo")
+    assert result.code == 0
+    assert "sample: ready" in result.out
     assert {"sample/listing.json", "sample/index.html"} <= set(published(tmp_path))
     assert (tmp_path / "media" / "raw" / "sample" / "photos" / "1.jpg").is_file()
     gallery = tmp_path / "media" / "processed" / "sample" / "index.html"
     assert opened == [gallery.as_uri()]
-    assert str(gallery) in said.out
+    assert str(gallery) in result.out
     okla("demo", "--no-open")
     assert len(opened) == 1
 
@@ -264,25 +231,25 @@ def test_the_demo_makes_the_listing_of_the_sample(
 # --- okla up and okla worker, before they start anything ------------------------------------------
 
 
-def test_up_needs_its_port(okla: Okla) -> None:
+def test_up_needs_its_port(okla: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        said = okla("up", "--port", str(port))
-    assert said.code == 2
-    assert f"port {port} of 127.0.0.1 is taken" in said.err
+        result = okla("up", "--port", str(port))
+    assert result.code == 2
+    assert f"port {port} of 127.0.0.1 is taken" in result.err
 
 
-def test_two_of_them_do_not_share_a_folder(okla: Okla, dagster_home: Path) -> None:
+def test_two_of_them_do_not_share_a_folder(okla: Command, dagster_home: Path) -> None:
     with FileLock(dagster_home / "up.lock"):
-        said = okla("up", "--port", "0")
-    assert said.code == 2
-    assert f"another `okla up` works on {dagster_home}" in said.err
+        result = okla("up", "--port", "0")
+    assert result.code == 2
+    assert f"another `okla up` works on {dagster_home}" in result.err
 
 
 @pytest.mark.parametrize(
-    ("set_up", "told"),
+    ("set_up", "sentence"),
     [
         ({}, "a worker needs OKLA_BROKER_URL"),
         ({BROKER_URL: "pyamqp://127.0.0.1:1//"}, "OKLA_BROKER_URL needs OKLA_POSTGRES_URL"),
@@ -296,36 +263,36 @@ def test_two_of_them_do_not_share_a_folder(okla: Okla, dagster_home: Path) -> No
     ],
 )
 def test_a_worker_needs_the_broker_and_the_database(
-    okla: Okla, monkeypatch: pytest.MonkeyPatch, set_up: dict[str, str], told: str
+    okla: Command, monkeypatch: pytest.MonkeyPatch, set_up: dict[str, str], sentence: str
 ) -> None:
     for name, value in set_up.items():
         monkeypatch.setenv(name, value)
-    said = okla("worker")
-    assert said.code == 1
-    assert told in said.err
+    result = okla("worker")
+    assert result.code == 1
+    assert sentence in result.err
 
 
 # --- the rest -------------------------------------------------------------------------------------
 
 
-def test_the_schema_is_printed_for_other_programs(okla: Okla) -> None:
-    said = okla("schema")
-    assert said.code == 0
-    assert json.loads(said.out) == listing_schema()
+def test_the_schema_is_printed_for_other_programs(okla: Command) -> None:
+    result = okla("schema")
+    assert result.code == 0
+    assert json.loads(result.out) == listing_schema()
 
 
 def test_the_models_are_listed_with_role_licence_and_whether_they_are_here(
-    okla: Okla, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    okla: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OKLA_MODELS_DIR", str(tmp_path / "models"))
-    said = okla("models", "list")
-    assert said.code == 0
+    result = okla("models", "list")
+    assert result.code == 0
     for weight in weights.catalogue():
-        (row,) = [line for line in said.out.splitlines() if f" {weight.name} " in line]
+        (row,) = [line for line in result.out.splitlines() if f" {weight.name} " in line]
         assert weight.role in row
         assert weight.upstream_licence in row
         assert "missing" in row
-    assert str(tmp_path / "models") in said.out
+    assert str(tmp_path / "models") in result.out
 
 
 def in_a_fresh_process(code: str) -> str:
@@ -376,10 +343,10 @@ def test_ctrl_c_leaves_nothing_half_and_the_same_command_goes_on(tmp_path: Path)
         assert child.stderr is not None
         assert child.stderr.readline() == "waiting\n"
         child.send_signal(signal.SIGINT)
-        said = child.stderr.read()
+        printed = child.stderr.read()
         assert child.wait(timeout=20) == 130
-    assert "Traceback" not in said
-    assert "Interrupted" not in said  # not the name of dagster's exception
+    assert "Traceback" not in printed
+    assert "Interrupted" not in printed  # not the name of dagster's exception
     assert not any((media / TEMP_FOLDER).iterdir())
     assert published(tmp_path) == [
         "v1/before/exterior_001_before.jpg",

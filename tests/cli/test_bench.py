@@ -1,4 +1,4 @@
-"""`okla bench`: what it measures, on fake models, and what it says of money."""
+"""`okla bench`: what it measures, on fake models, and what it prints of money."""
 
 import json
 import os
@@ -6,17 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from okla_assets import definitions
-from okla_assets.cli import app
 from okla_assets.cli import bench as work
-from okla_assets.cli.bench import Bench, Gpu, prices_of, summary
-from resources import weights
+from okla_assets.cli.bench import Gpu, Measured, parse_prices, summary
 from resources.errors import BadInput, BrokenSetup
-from resources.profiles import resources_for
 from tests import pictures
-from tests.fakes import FakeDetector, Quiet, fake_models
+from tests.cli.conftest import Command
+from tests.fakes import FakeDetector, Quiet
 
-MEASURED = Bench(
+MEASURED = Measured(
     profile="gpu", photos=36, first=31.0, rounds=(11.0, 9.0, 10.0), steps={"masks": 4.0},
     devices={"cpu": 6.0, "gpu": 4.0}, peak_mb=2100, gpu=Gpu("NVIDIA H100", 0.43),
 )  # fmt: skip
@@ -34,17 +31,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """The local profile on fakes."""
-    fakes = fake_models()
-    monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | fakes)
-    monkeypatch.setattr(weights, "ensure", lambda *_: {})
-    return fakes
-
-
 def test_every_round_makes_everything_anew(folder: Path, models: dict[str, object]) -> None:
-    found = work.bench(folder, "local", 2, Quiet())
+    found = work.measure(folder, "local", 2, Quiet())
     detector = models["detector"]
     assert isinstance(detector, FakeDetector)
     assert detector.asked == 3 * 2  # the warm-up and two rounds
@@ -57,44 +45,29 @@ def test_every_round_makes_everything_anew(folder: Path, models: dict[str, objec
     assert found.warm_up == max(0, found.first - sum(found.rounds) / 2)
 
 
-def test_the_command_tells_a_person_and_a_program(
-    folder: Path,
-    models: dict[str, object],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_the_command_prints_for_a_person_and_a_program(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def measured(*args: object) -> Bench:
+    def measured(*args: object) -> Measured:
         asked.append(args[:3])
         return MEASURED
 
-    monkeypatch.setattr(work, "bench", measured)
-    told = run(monkeypatch, capsys, "bench", str(folder), "--price-hour", "3.6")
-    assert "36 photos in" in told
-    assert "masks" in told
-    assert "at $3.6 an hour" in told
-    priced = "--price-hour", "3.6", "--vendor-price", "0.1"
-    found = json.loads(
-        run(monkeypatch, capsys, "bench", str(folder), "--rounds", "2", "--json", *priced)
-    )
+    monkeypatch.setattr(work, "measure", measured)
+    result = command("bench", folder, "--price-hour", "3.6")
+    assert result.code == 0
+    for part in ("36 photos in", "masks", "at $3.6 an hour"):
+        assert part in result.out
+    prices = "--price-hour", "3.6", "--vendor-price", "0.1"
+    found = json.loads(command("bench", folder, "--rounds", "2", "--json", *prices).out)
     assert asked == [(folder, "local", 3), (folder, "local", 2)]
     assert found == json.loads(json.dumps(MEASURED.as_dict(3.6, (0.1,))))
     assert found["gpu"] == {"name": "NVIDIA H100", "busy": 0.43}
     assert found["times_cheaper"] == pytest.approx([360])
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> str:
-    monkeypatch.setattr("sys.argv", ["okla", *arguments])
-    with pytest.raises(SystemExit) as end:
-        app.main()
-    assert not end.value.code
-    return capsys.readouterr().out
-
-
-def test_what_goes_wrong_is_told_by_step(
+def test_what_goes_wrong_is_reported_by_step(
     folder: Path, models: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object) -> None:
@@ -102,7 +75,7 @@ def test_what_goes_wrong_is_told_by_step(
 
     monkeypatch.setattr(FakeDetector, "detect", missing)
     with pytest.raises(BrokenSetup, match=r"masks: .*the weights are missing"):
-        work.bench(folder, "local", 1, Quiet())
+        work.measure(folder, "local", 1, Quiet())
 
 
 def test_a_folder_without_a_usable_photo_is_refused(
@@ -110,7 +83,7 @@ def test_a_folder_without_a_usable_photo_is_refused(
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(BadInput, match="no photo that can be used"):
-        work.bench(tmp_path, "local", 1, Quiet())
+        work.measure(tmp_path, "local", 1, Quiet())
 
 
 def test_money_is_that_of_the_median_round() -> None:
@@ -132,13 +105,13 @@ def test_money_is_that_of_the_median_round() -> None:
     ("text", "prices"), [("0.1", (0.1,)), ("0.05-0.20", (0.05, 0.2)), ("0.2-0.05", (0.05, 0.2))]
 )
 def test_a_vendors_price_is_one_or_a_range(text: str, prices: tuple[float, ...]) -> None:
-    assert prices_of(text) == prices
+    assert parse_prices(text) == prices
 
 
 @pytest.mark.parametrize("text", ["", "free", "0", "-1", "0.1-0.2-0.3", "0-0.2"])
-def test_what_is_no_price_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="no price"):
-        prices_of(text)
+def test_what_is_not_a_price_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="not a price"):
+        parse_prices(text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from okla_assets import definitions, keys
-from okla_assets.cli.process import (
-    import_folder,
-    run_vehicle,
-)
-from okla_assets.options import merge_options, save_options
+from okla_assets import keys
+from okla_assets.cli import process
+from okla_assets.cli.process import run_vehicle
+from okla_assets.cli.terminal import BAD_INPUT, FAILED
+from okla_assets.operations.folder_import import import_folder
+from okla_assets.options import StudioOptions, merge_options, read_options, save_options
 from okla_assets.runtime.instance import open_instance
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
-from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from resources.storage.stores import store_for
 from sensors.uploads import uploads
 from tests import clips, pictures
+from tests.cli.conftest import Command
 from tests.fakes import (
     VEHICLE,
     FakeDetector,
@@ -34,9 +35,9 @@ from tests.fakes import (
     Pipeline,
     Quiet,
     contents,
-    fake_models,
     finished_key,
 )
+from tests.runs_made import mark_run
 from tests.s3_servers import Front
 
 ASSETS = [
@@ -398,7 +399,7 @@ def test_importing_again_changes_nothing_but_what_changed(
     imported = import_folder(folder, VEHICLE, store)
     after = contents(store, "")
     a, b, c = (f"{keys.raw_photos(VEHICLE)}{name}.jpg" for name in "abc")
-    assert imported.kept == (c,)
+    assert imported.earlier == (c,)
     assert (after[a], after[c]) == (before[a], before[c])
     assert after[b][0] == b"2"
     assert run_key_of(VEHICLE, [i for _, i in before.values()]) != run_key_of(
@@ -502,6 +503,92 @@ def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
     assert store.stat(keys.options(VEHICLE)) is None
 
 
+EACH_OPTION = {
+    "background_id": ("white_studio", "white_studio"),
+    "generate_shadow": ("false", False),
+    "shadow_opacity": ("0.5", 0.5),
+    "auto_enhance": ("no", False),
+    "output_format": ("webp", "webp"),
+    "output_quality": ("80", 80),
+    "max_width": ("640", 640),
+    "aspect": ("16:9", "16:9"),
+    "mask_license_plate": ("false", False),
+    "license_plate_mask_type": ("blur", "blur"),
+    "spin_frames": ("24", 24),
+    "auto_hotspots": ("false", False),
+    "hotspots": (
+        '[{"photo": "a.jpg", "on": "b.jpg", "x": 0.5, "y": 1}]',
+        [{"photo": "a.jpg", "on": "b.jpg", "x": 0.5, "y": 1.0}],
+    ),
+    "promo": ("false", False),
+    "promo_title": ("2019", "2019"),
+    "promo_price": ("null", "null"),
+    "promo_specs": ('["1.8 l", "automatic"]', ["1.8 l", "automatic"]),
+    "promo_contact": ('"quoted" = so', '"quoted" = so'),
+    "promo_music": ("7", "7"),
+}
+
+
+@pytest.fixture
+def process_options(
+    command: Command, monkeypatch: pytest.MonkeyPatch, folder: Path, store: LocalMediaStore
+) -> Command:
+    """`okla process` of a folder with a photo, up to where it would compute."""
+    (folder / "a.jpg").write_bytes(b"1")
+    monkeypatch.setattr(process, "run_vehicle", lambda *_: (None, "stopped by the test"))
+    return partial(command, "process", folder, "--vehicle-id", VEHICLE, "--out", store.folder)
+
+
+def test_every_option_can_be_set_by_name(process_options: Command, store: LocalMediaStore) -> None:
+    assert EACH_OPTION.keys() == StudioOptions.model_fields.keys()
+    for name, (text, value) in EACH_OPTION.items():
+        store.delete(keys.options(VEHICLE))
+        assert process_options("-o", f"{name}={text}").code == FAILED
+        options, problems = read_options(VEHICLE, store)
+        assert options.model_dump(mode="json", exclude_defaults=True) == (
+            {} if name == "background_id" else {name: value}
+        )
+        assert problems == ()
+
+
+def test_options_by_name_go_over_flags_and_files(
+    process_options: Command, folder: Path, store: LocalMediaStore
+) -> None:
+    store.put(keys.options(VEHICLE), b'{"max_width": 400, "output_quality": 41, "aspect": "1:1"}')
+    (folder / "options.json").write_text('{"output_quality": 42, "spin_frames": 12}')
+    given = ["--option", "max_width=500", "-o", "spin_frames=8", "-o", "spin_frames=9"]
+    process_options("--max-width", "600", *given)
+    assert json.loads(store.get(keys.options(VEHICLE))) == {
+        "max_width": 500,
+        "output_quality": 42,
+        "aspect": "1:1",
+        "spin_frames": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("max_width=wide", "option max_width cannot be wide: Input should be a valid integer"),
+        ("max_width=7", "option max_width cannot be 7: Input should be greater than or equal to 3"),
+        ("aspect=2:1", "option aspect cannot be 2:1: Input should be '4:3', '3:2', '16:9' or '1:1"),
+        ("promo_specs=fast", "option promo_specs cannot be fast: give a JSON list"),
+        (f"promo_price={9:041}", "String should have at most 40 characters"),
+        ("promo_music=../x.mp3", "option promo_music cannot be ../x.mp3: String should match"),
+        ("max_widht=7", "there is no option 'max_widht'; the options are background_id, gen"),
+        ("promo", "-o promo: give the option as name=value"),
+        ("=1", "there is no option ''"),
+    ],
+)
+def test_an_option_by_name_that_cannot_be_used_is_refused_in_a_sentence(
+    process_options: Command, store: LocalMediaStore, given: str, sentence: str
+) -> None:
+    result = process_options("-o", given)
+    assert result.code == BAD_INPUT
+    assert sentence in result.err
+    assert list(store.list("")) == []
+
+
 @pytest.mark.parametrize(
     ("stored", "beside", "given", "named"),
     [
@@ -535,10 +622,8 @@ def test_options_that_cannot_be_used_are_refused_in_a_sentence(
 
 
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def faked(models: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The local profile on fake models, and Dagster's records in the media folder."""
-    models = fake_models()
-    monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | models)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return models
 
@@ -561,7 +646,56 @@ def test_a_run_is_recorded_and_not_repeated_by_the_sensor(
         assert isinstance(uploads(context), dg.SkipReason)
 
 
-def test_what_goes_wrong_is_told_by_asset(
+def test_fresh_computes_everything_anew_and_gives_the_same_files(
+    faked: dict[str, object], store: LocalMediaStore
+) -> None:
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", PHOTOS["1 cut.jpg"])
+    store.put(keys.options(VEHICLE), b'{"promo": false}')
+    detector = faked["detector"]
+    assert isinstance(detector, FakeDetector)
+
+    def run(fresh: bool) -> None:
+        _, problem = run_vehicle(VEHICLE, store, "local", Quiet(), fresh)
+        assert problem == ""
+
+    run(fresh=False)
+    asked, uploaded = detector.asked, contents(store, keys.RAW)
+    files = {folder: contents(store, folder) for folder in ("work/", "private/", "processed/")}
+    run(fresh=False)
+    assert detector.asked == asked
+    run(fresh=True)
+    assert detector.asked == 2 * asked
+    for folder in ("work/", "private/"):
+        again = contents(store, folder)
+        assert again.keys() == files[folder].keys()
+        for key, (_, info) in again.items():
+            assert info.modified > files[folder][key][1].modified, key
+    assert bytes_of(contents(store, "processed/"), leave_out_listing=True) == bytes_of(
+        files["processed/"], leave_out_listing=True
+    )
+    assert comparable(contents(store, "processed/")) == comparable(files["processed/"])
+    assert contents(store, keys.RAW) == uploaded
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_fresh_is_refused_while_a_run_of_the_vehicle_is_unfinished(
+    faked: dict[str, object],
+    command: Command,
+    folder: Path,
+    store: LocalMediaStore,
+    status: dg.DagsterRunStatus,
+) -> None:
+    (folder / "a.jpg").write_bytes(PHOTOS["1 cut.jpg"])
+    store.put(keys.table(VEHICLE, "masks"), b"{}")
+    with open_instance(store.folder) as instance:
+        mark_run(instance, VEHICLE, status)
+    result = command("process", folder, "--fresh", "--vehicle-id", VEHICLE, "--out", store.folder)
+    assert result.code == BAD_INPUT
+    assert f"a run of {VEHICLE} waits or is in progress" in result.err
+    assert store.stat(keys.table(VEHICLE, "masks")) is not None
+
+
+def test_what_goes_wrong_is_reported_by_asset(
     faked: dict[str, object], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: FakeDetector, photos: object) -> None:

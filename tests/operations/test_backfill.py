@@ -215,7 +215,7 @@ def test_a_run_that_fails_is_tried_again_after_the_others(pipeline: Pipeline) ->
         record_listing(pipeline.instance, vehicle, "ready.older.digest")
     pipeline.models["progress"] = FullDisk()
     (done,) = refreshed(pipeline, failing)
-    assert (done.fate, done.said) == ("failed", "raw_photos: OSError: the disk is full")
+    assert (done.outcome, done.detail) == ("failed", "raw_photos: OSError: the disk is full")
     assert due(pipeline) == [
         (other, "older code or weights made it"),
         (failing, "its last run failed"),
@@ -236,8 +236,8 @@ def test_a_batch_goes_on_after_a_bad_vehicle(pipeline: Pipeline) -> None:
     mark_run(pipeline.instance, busy, dg.DagsterRunStatus.STARTED)
     pipeline.models["progress"] = FullDisk()
     done = refreshed(pipeline, "no vehicle!", bad, busy, empty)
-    assert [one.fate for one in done] == ["failed", "failed", "skipped", "skipped"]
-    assert "in progress" in done[2].said
+    assert [one.outcome for one in done] == ["failed", "failed", "skipped", "skipped"]
+    assert "in progress" in done[2].detail
     assert pipeline.store.stat(keys.listing(empty))  # a run would have taken it away
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from okla_assets.cli import app
+from okla_assets.cli.terminal import FAILED
 from okla_assets.steps.costs import (
     Laps,
     Meter,
@@ -116,6 +117,6 @@ def test_the_command_says_so_before_it_does_anything(
     )
     with pytest.raises(SystemExit) as end:
         app.main()
-    assert end.value.code == app.NOTHING_MADE
+    assert end.value.code == FAILED
     assert "OKLA_PRICE_CPU_HOUR" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

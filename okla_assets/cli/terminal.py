@@ -1,0 +1,124 @@
+"""What the commands share: the consoles, exit codes, common options, sentences, bars and JSON.
+
+Nothing heavy is imported before a command needs it, here and in all of `cli`.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from resources.progress import Progress
+
+out_console = Console()
+err_console = Console(stderr=True)
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes."""
+
+STYLES = {"ready": "green", "made": "green", "needs_review": "yellow", "failed": "red"}
+
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        envvar="OKLA_MEDIA_DIR",
+        help="The media folder (raw/, processed/, work/ and Dagster's records), or s3://BUCKET/PREFIX.",
+    ),
+]
+Profile = Annotated[
+    str, typer.Option("--profile", envvar="OKLA_PROFILE", help="Which set of models runs.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for a program, instead of tables.")]
+
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew, reuse nothing.")]
+
+
+def say(line: object, style: str | None = None) -> None:
+    """Prints a line as it is: neither wrapped nor coloured by its words."""
+    out_console.print(str(line), style=style, soft_wrap=True, highlight=False, markup=False)
+
+
+def warn(line: str, style: str | None = None) -> None:
+    """The same on standard error."""
+    err_console.print(line, style=style, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_error(error: object) -> None:
+    warn(f"error: {error}", "red")
+
+
+def stop(message: str, code: int = BAD_INPUT) -> NoReturn:
+    print_error(message)
+    raise typer.Exit(code)
+
+
+def interrupted(fresh: bool) -> str:
+    command = "the command without --fresh" if fresh else "the same command"
+    return f"interrupted; {command} goes on where it stopped"
+
+
+def print_json(facts: object) -> None:
+    sys.stdout.write(json.dumps(facts, indent=2, default=str) + "\n")
+
+
+def fetch_weights(names: Sequence[str]) -> None:
+    """Downloads those of these weights that are not here, with a bar."""
+    from resources.weights import ensure, rich_progress
+
+    with rich_progress() as bars:
+        ensure(names, bars)
+
+
+@contextmanager
+def step_bars() -> "Iterator[Progress]":
+    """A bar a step, with the photo it is at."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[what]}"),
+    )
+    with Progress(*columns, console=err_console) as bars:
+
+        class Bars:
+            task: TaskID
+
+            def step(self, title: str, total: int) -> None:
+                self.task = bars.add_task(title, total=total, what="")
+
+            def advance(self, what: str) -> None:
+                bars.update(self.task, advance=1, what=what)
+
+        yield Bars()
+
+
+@contextmanager
+def share_bars() -> Iterator[Callable[[str, float], None]]:
+    """A bar a step, filled by shares of 1."""
+    from rich.progress import Progress
+
+    with Progress(console=err_console) as bars:
+        tasks = {}
+
+        def report(step: str, share: float) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=1.0)
+            bars.update(tasks[step], completed=share)
+
+        yield report
