@@ -5,6 +5,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+Pixels = npt.NDArray[np.uint8]
+"""A picture of any kind: grey (H, W) or (H, W, C), 0 to 255."""
+
 Rgb = npt.NDArray[np.uint8]
 """A picture, (H, W, 3), sRGB, 0 to 255."""
 

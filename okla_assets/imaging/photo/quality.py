@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from okla_assets.imaging.photo.codec import Pixels, fit_within
-from okla_assets.imaging.types import Box
+from okla_assets.imaging.photo.codec import fit_within
+from okla_assets.imaging.types import Box, Pixels
 
 QualityIssue = Literal[
     "blurred",
