@@ -50,3 +50,10 @@ def off_by(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     """The mean difference of two pictures in levels."""
     assert a.shape == b.shape
     return float(np.abs(a.astype(np.float64) - b).mean())
+
+
+def dot(at: tuple[float, float] = (201.3, 148.6), size: tuple[int, int] = (400, 300)) -> Rgb:
+    """A soft white dot on grey."""
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    blob = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 6.0**2))
+    return np.repeat(np.rint(60 + 190 * blob)[..., None], 3, axis=2).astype(np.uint8)

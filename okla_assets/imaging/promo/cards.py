@@ -12,9 +12,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from okla_assets.imaging.promo import text as words
-from okla_assets.imaging.promo.frames import Frame, Layer, Stage, from_rgb, layer
+from okla_assets.imaging.promo.frames import Stage
+from okla_assets.imaging.promo.layers import Layer, layer
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Look, Shows, Timeline
+from okla_assets.imaging.promo.yuv import Frame, from_rgb
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.types import Rgba
 
