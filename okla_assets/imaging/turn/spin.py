@@ -197,14 +197,13 @@ def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple
 
 
 def _smoothed(values: Floats, sigma: float) -> Floats:
-    """A Gaussian mean round the circle, single strays taken out before by a median of three."""
-    neighbours = np.stack([np.roll(values, 1), values, np.roll(values, -1)])
-    middle = np.median(neighbours, axis=0)
-    offsets = np.arange(values.size)
-    offsets = np.minimum(offsets, values.size - offsets)
+    """A Gaussian mean round the circle, after a median of three that takes out single strays."""
+    from scipy import ndimage  # 0.1 s to import, for vehicles with a spin
+
+    offsets = np.arange(values.size) - values.size // 2
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel /= kernel.sum()
-    return np.array([float((np.roll(kernel, i) * middle).sum()) for i in range(values.size)])
+    middle = ndimage.median_filter(values, 3, mode="wrap")
+    return np.asarray(ndimage.correlate1d(middle, kernel / kernel.sum(), mode="wrap"))
 
 
 def finish(
