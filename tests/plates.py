@@ -51,6 +51,6 @@ def covered_share(truth: Box, quads: Sequence[npt.NDArray[np.float32]], around: 
     hit = np.zeros(len(points), bool)
     for quad in quads:
         padded = plates.padded(quad)
-        shape = plates.box_quad(plates.quad_box(padded)) if around else padded
+        shape = box_quad(plates.quad_box(padded)) if around else padded
         hit |= plates.contains(shape, points)
     return float(hit.mean())

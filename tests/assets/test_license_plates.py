@@ -23,8 +23,8 @@ from okla_assets.contract import (
     Quality,
     StudioOptions,
 )
-from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps.plate_masking import Masking, choose_masking
 from okla_assets.vehicle_runs import vehicles
@@ -58,7 +58,7 @@ class Told:
 
 
 def at(box: Box, score: float = 0.9, agreement: float = 0.6) -> PlateFound:
-    return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
+    return PlateFound(as_quad(quads.box_quad(box)), box, score, agreement)
 
 
 PHOTO = codec.encode_jpeg(plated_car())

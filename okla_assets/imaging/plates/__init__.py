@@ -15,7 +15,6 @@ from okla_assets.imaging.plates.candidates import (
     RawDetection,
     accept_plate,
     cluster,
-    iou,
     out_of_tile,
     owner,
     plate_quad,
@@ -33,19 +32,13 @@ from okla_assets.imaging.plates.leaks import (
     readable_characters,
     suspicious,
 )
-from okla_assets.imaging.plates.masking import Style, cover, mask_plates
+from okla_assets.imaging.plates.masking import mask_plates
 from okla_assets.imaging.plates.quads import (
-    apparent_aspect,
-    box_quad,
     contains,
     mask_quad,
     padded,
     quad_box,
-    refined,
-    true_aspect,
-    upright,
 )
-from okla_assets.imaging.types import Box, Corners, Rgba
 
 __all__ = [
     "MOST_TILES",
@@ -53,19 +46,11 @@ __all__ = [
     "READER_SURE",
     "SAME_PLACE",
     "SURE_INTERIOR",
-    "Box",
     "Candidate",
-    "Corners",
     "RawDetection",
-    "Rgba",
-    "Style",
     "accept_plate",
-    "apparent_aspect",
-    "box_quad",
     "cluster",
     "contains",
-    "cover",
-    "iou",
     "is_allowed",
     "is_certain",
     "lines_of",
@@ -78,11 +63,8 @@ __all__ = [
     "plate_quad",
     "quad_box",
     "readable_characters",
-    "refined",
     "same_plate",
     "suspicious",
     "tiles",
-    "true_aspect",
-    "upright",
     "worth_a_closer_look",
 ]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from okla_assets.imaging.plates.quads import Floats, box_quad, hull, quad_box, refined, spanned
-from okla_assets.imaging.types import Box, Corners, Rgb
+from okla_assets.imaging.geometry import box_iou
+from okla_assets.imaging.plates.quads import box_quad, hull, quad_box, refined, spanned
+from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 SAME_PLACE = 0.3  # IoU from which two boxes show one plate
 HULL_SHARE = 0.5  # of its network's best score: weaker boxes do not widen the hull
@@ -83,7 +84,7 @@ def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candi
     for seed in np.argsort(-scores, kind="stable"):
         if not free[seed]:
             continue
-        group = free & (iou(boxes[seed], boxes) >= SAME_PLACE)
+        group = free & (box_iou(boxes[seed], boxes) >= SAME_PLACE)
         group[seed] = True
         free &= ~group
         best = np.array(
@@ -101,14 +102,6 @@ def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candi
             )
         )
     return sorted(found, key=lambda c: -c.score)
-
-
-def iou(box: Floats, boxes: Floats) -> Floats:
-    """Intersection over union of a box (4,) with boxes (N, 4), as (N,)."""
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
-    common = (high - low).clip(0).prod(axis=1)
-    return np.asarray(common / (box[2:].prod() + boxes[:, 2:].prod(axis=1) - common), np.float32)
 
 
 def same_plate(box: Box, other: Box) -> bool:

@@ -10,14 +10,13 @@ from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
-    Floats,
     padded,
     quad_box,
     rectified,
     to_quad,
     true_aspect,
 )
-from okla_assets.imaging.types import Corners, Rgb, Rgba
+from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
 

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Corners, Rgb
-
-Floats = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 PADDING = 0.10  # of the plate's width and height a side
 LEAST_PADDING = 1.5  # pixels

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.geometry import box_iou
 from okla_assets.imaging.matte.cutout import dilated, largest_component
 from okla_assets.imaging.types import Alpha, Box, Rgb
 
@@ -47,20 +48,12 @@ def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
     tracked = list(boxes)
     for i in range(1, len(boxes) - 1):
         before, box, after = boxes[i - 1], boxes[i], boxes[i + 1]
-        if before is None or after is None or overlap(before, after) < SAME_VEHICLE:
+        if before is None or after is None or box_iou(before, after) < SAME_VEHICLE:
             continue
-        if box is None or max(overlap(box, before), overlap(box, after)) < SAME_VEHICLE:
+        if box is None or box_iou(box, [before, after]).max() < SAME_VEHICLE:
             x, y, w, h = (float(v) for v in np.mean([before, after], axis=0))
             tracked[i] = x, y, w, h
     return tracked
-
-
-def overlap(box: Box, other: Box) -> float:
-    """Intersection over union."""
-    across = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
-    down = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
-    common = max(0.0, across) * max(0.0, down)
-    return common / max(box[2] * box[3] + other[2] * other[3] - common, 1e-6)
 
 
 def grey_grid(crop: Rgb) -> npt.NDArray[np.uint8]:
