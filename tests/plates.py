@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.matte import cutout
+from okla_assets.imaging.plates.quads import box_quad
 from okla_assets.imaging.types import Box, Rgb
 from resources.models.yolo_onnx import YoloOnnxDetector
 

@@ -9,4 +9,4 @@ def test_one_box_against_many_and_against_one() -> None:
     assert box_iou(boxes[0], boxes).tolist() == pytest.approx([1, 1 / 3, 0, 0])
     assert box_iou(boxes[0], boxes[1]) == pytest.approx(1 / 3)
     assert box_iou(boxes[3], boxes[3]) == 0
-    assert box_iou(np.float32(boxes[0]), np.float32(boxes)).dtype == np.float32
+    assert box_iou(np.array(boxes[0], "f4"), np.array(boxes, "f4")).dtype == np.float32
