@@ -324,7 +324,9 @@ def _carried(
         for position, frame in enumerate(board.spin.frames):
             if frame.source != view.photo.number:
                 continue
-            point = hotspots.carry(x, y, view.view_features, board.features_of_frame(position))
+            point = hotspots.map_to_frame(
+                x, y, view.view_features, board.features_of_frame(position)
+            )
             if point is not None:
                 spots.append(
                     _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)

@@ -39,7 +39,7 @@ def names(vehicle: keys.VehicleId) -> frozenset[str]:
 
 
 def spin_script() -> bytes:
-    """The custom element `<okla-spin>`; its own head says how to embed it."""
+    """The custom element `<okla-spin>`; the comment at its head has an example."""
     return asset(SPIN_SCRIPT).encode()
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **context: Any) -> bytes:
-    """A page of `templates/`. A name that a template uses and the context lacks is an error."""
+    """A page of `templates/`. A name that is missing in the context raises UndefinedError."""
     return _environment().get_template(template).render(context).encode()
 
 

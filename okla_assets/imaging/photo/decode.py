@@ -184,7 +184,7 @@ def _has_16_bits(image: Image.Image, data: bytes) -> bool:
 def _to_srgb(pixels: Pixels, icc: bytes | None, notes: set[DecodeNote]) -> Pixels:
     """RGB (H, W, 3) in sRGB from gray, RGB or CMYK pixels and the ICC profile they came with.
 
-    A profile that says it is sRGB is not applied; one that is broken or made for another kind of
+    A profile named sRGB is not applied; one that is broken or made for another kind of
     pixels is ignored, with the note icc_unreadable.
     """
     mode = "L" if pixels.ndim == 2 else "RGB" if pixels.shape[2] == 3 else "CMYK"

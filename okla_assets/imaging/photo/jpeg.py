@@ -39,7 +39,7 @@ def load_jpeg(
         image.draft(image.mode, (int(image.width / reduced), int(image.height / reduced)))
     load(image, "JPEG")
     if end < 0:
-        # A cut progressive file has every row, at a quality nobody can tell from here.
+        # A cut progressive file has every row, at an unknown quality.
         if progressive or image.mode not in ("RGB", "L"):
             raise cut_off()
         notes.add("truncated_repaired")

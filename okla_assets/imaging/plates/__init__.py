@@ -3,14 +3,14 @@ is left to read.
 
 Photos are RGB uint8 (H, W, 3). Boxes are (x, y, w, h) and quads float32 (4, 2), both in pixels of
 the photo, where (0, 0) is the outer corner of the first pixel; a quad starts at the plate's own top
-left corner and runs clockwise. Masking is a privacy control: wherever two opinions differ, the
+left corner and runs clockwise. Masking is a privacy control: wherever two outlines differ, the
 larger one is covered.
 """
 
 from okla_assets.imaging.plates.candidates import (
+    LEAST_INTERIOR_CONFIDENCE,
     MOST_TILES,
     SAME_PLACE,
-    SURE_INTERIOR,
     Candidate,
     RawDetection,
     accept_plate,
@@ -23,8 +23,8 @@ from okla_assets.imaging.plates.candidates import (
     worth_a_closer_look,
 )
 from okla_assets.imaging.plates.leaks import (
+    LEAST_READER_CONFIDENCE,
     READABLE,
-    READER_SURE,
     is_allowed,
     is_certain,
     lines_of,
@@ -41,11 +41,11 @@ from okla_assets.imaging.plates.quads import (
 )
 
 __all__ = [
+    "LEAST_INTERIOR_CONFIDENCE",
+    "LEAST_READER_CONFIDENCE",
     "MOST_TILES",
     "READABLE",
-    "READER_SURE",
     "SAME_PLACE",
-    "SURE_INTERIOR",
     "Candidate",
     "RawDetection",
     "accept_plate",

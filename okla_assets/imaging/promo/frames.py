@@ -7,7 +7,7 @@ import numpy as np
 
 from okla_assets.imaging.promo import moves
 from okla_assets.imaging.promo.layers import Layer, draw_layer
-from okla_assets.imaging.promo.sheets import Sheet, look, make_sheet
+from okla_assets.imaging.promo.sheets import Sheet, draw_window, make_sheet
 from okla_assets.imaging.promo.spin_sequence import SpinSequence
 from okla_assets.imaging.promo.timeline import Picture, Shot, Timeline
 from okla_assets.imaging.promo.transitions import blend
@@ -100,7 +100,7 @@ def _painter(shot: Shot, stage: Stage) -> Painter:
         sheet = make_sheet(picture, way.bounds, scale, shot.picture.plain)
 
         def paint(index: int) -> Frame:
-            look(sheet, way.at(index / last), canvas)
+            draw_window(sheet, way.at(index / last), canvas)
             return canvas
 
         return paint
@@ -116,7 +116,7 @@ def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
 
     def paint(index: int) -> Frame:
         planes = turn.at(moves.ease(index / last))
-        look(Sheet(planes, (0.0, 0.0), 1.0), way.at(index / last), canvas)
+        draw_window(Sheet(planes, (0.0, 0.0), 1.0), way.at(index / last), canvas)
         return canvas
 
     return paint

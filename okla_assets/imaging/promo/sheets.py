@@ -101,8 +101,8 @@ def _even(length: float) -> int:
     return max(2, int(np.ceil(length / 2)) * 2)
 
 
-def look(sheet: Sheet, window: Window, frame: Frame) -> None:
-    """Fills the frame with what the window shows of the sheet."""
+def draw_window(sheet: Sheet, window: Window, frame: Frame) -> None:
+    """Fills the frame with the part of the sheet inside the window."""
     planes = planes_of(frame)
     height, width = planes["y"].shape
     luma, chroma = matrices(window, sheet.origin, sheet.scale, (width, height))

@@ -140,7 +140,6 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """The clip's length."""
         return self.frames / self.fps
 
 

@@ -1,4 +1,4 @@
-"""The shadow a vehicle casts on a studio floor, from nothing but its matte.
+"""The shadow a vehicle casts on a studio floor, from its matte alone.
 
 Under large soft lights a car's shadow is what its body hides from the floor: darkest where the
 tyres touch, dark under the sills, fading outwards. Tyres are where the silhouette reaches down like
@@ -158,11 +158,13 @@ def _shade(
 
 
 def _blurred(layer: Alpha, across: float, down: float) -> Alpha:
-    """A Gaussian blur of these sigmas; where they are wide, a smaller copy tells as much."""
-    less = min(4, max(1, int(min(across, down) / LEAST_SIGMA)))
+    """A Gaussian blur of these sigmas; where they are wide, on a smaller copy."""
+    factor = min(4, max(1, int(min(across, down) / LEAST_SIGMA)))
     height, width = layer.shape
-    small = cv2.resize(layer, (-(-width // less), -(-height // less)), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), across / less, sigmaY=down / less)
+    small = cv2.resize(
+        layer, (-(-width // factor), -(-height // factor)), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.GaussianBlur(small, (0, 0), across / factor, sigmaY=down / factor)
     return np.asarray(
         cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
     )

@@ -1,7 +1,7 @@
-"""Reading a stranger's video in one pass: few sharp moments, kept small.
+"""Reads an untrusted video in one pass: few sharp moments, kept small.
 
-Nothing that the file says about itself (frame count, duration, frame rate) is trusted: what counts
-is the frames that come out of the decoder. They fall into slots of equal length, of which each
+Nothing that the file declares (frame count, duration, frame rate) is trusted: what counts is the
+frames that come out of the decoder. They fall into slots of equal length, of which each
 keeps its sharpest frame; when there are too many slots, neighbours are joined. So a video of any
 length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory.
 
@@ -137,7 +137,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
             packet = next(packets)
         except StopIteration:
             return
-        except av.error.FFmpegError:  # the container ends here, whatever its index says
+        except av.error.FFmpegError:  # the container ends here, whatever its index has
             return
         try:
             yield from packet.decode()
@@ -183,7 +183,7 @@ class _Slots:
         self._best: tuple[float, float, Rgb] | None = None
 
     def add(self, time: float, frame: VideoFrame, pixel_aspect: float) -> None:
-        """Looks at the frame; keeps it where it is the sharpest of its slot."""
+        """Keeps the frame where it is the sharpest of its slot."""
         if int(time / self._length) != self._slot:
             self._close()
             self._slot = int(time / self._length)
@@ -192,7 +192,6 @@ class _Slots:
             self._best = time, sharp, picture_of(frame, self._side, pixel_aspect)
 
     def moments(self) -> list[Moment]:
-        """All that was kept, in order."""
         self._close()
         return list(self._kept.values())
 
@@ -264,7 +263,7 @@ def _check_size(width: int, height: int, limits: VideoLimits) -> None:
             "too_many_pixels",
             f"The video's pictures have {width} x {height} pixels; film in 4K or less.",
         )
-    # 0: the container does not say; the frames will.
+    # 0: not in the container, but in the frames.
     if 0 < min(width, height) < 200:
         raise Refused(
             "too_small", f"The video's pictures have only {width} x {height} pixels; film in HD."

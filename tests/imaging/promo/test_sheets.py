@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.promo.moves import Window, path
-from okla_assets.imaging.promo.sheets import look, make_sheet
+from okla_assets.imaging.promo.sheets import draw_window, make_sheet
 from okla_assets.imaging.promo.timeline import Picture, load_template
 from okla_assets.imaging.promo.yuv import blank, planes_of
 from okla_assets.imaging.types import Pixels
@@ -34,7 +34,7 @@ def test_motion_is_smooth_below_a_pixel(move: str, plane: str) -> None:
     seen, true = [], []
     for t in np.linspace(0, 1, 61):
         window = way.at(t)
-        look(sheet, window, frame)
+        draw_window(sheet, window, frame)
         zoom = SIZE[0] / window.w
         divisor = 1 if plane == "y" else 2
         seen.append(np.array(centre(planes_of(frame)[plane])) * divisor)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.turn.walkaround import Look, find_turn, gaps_of, moments_of
+from okla_assets.imaging.turn.walkaround import Observation, find_turn, gaps_of, moments_of
 
 ONE_WAY = [float(a) for a in range(0, 360, 9)]
 
 
-def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Look]:
-    return [Look(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
+def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Observation]:
+    return [Observation(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
 
 
 @pytest.mark.parametrize("direction", [1, -1])
