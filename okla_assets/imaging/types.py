@@ -20,6 +20,9 @@ Alpha = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32]
 """Real numbers of any shape; the function that takes or returns them gives it."""
 
+Doubles = npt.NDArray[np.float64]
+"""The same in double precision."""
+
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the picture it belongs to."""
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 
 CROP_MARGIN = 0.08
 GATE = 0.015  # of the box width: how far outside SAM 2's silhouette the saliency net may add
@@ -110,7 +110,7 @@ def dilated(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]
     return np.asarray(distance <= pixels)
 
 
-def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
+def fuse(logits: Floats, saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
     """SAM 2's silhouette with the saliency net's edge; returns the alpha and the agreement.
 
     `logits` are SAM 2's mask logits and `saliency` the other net's probability, both (H, W) on the
@@ -137,15 +137,13 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     return _alpha(score, silhouette, box_width), agreement
 
 
-def alone(logits: npt.NDArray[np.float32], box_width: float) -> Alpha:
+def alone(logits: Floats, box_width: float) -> Alpha:
     """SAM 2's silhouette by itself: its largest part, gated, its core solid, its edge sharp."""
     silhouette = largest_component(logits > 0)
     return _alpha(6 * np.clip(logits, -10, 10), silhouette, box_width)
 
 
-def _alpha(
-    score: npt.NDArray[np.float32], silhouette: npt.NDArray[np.bool_], box_width: float
-) -> Alpha:
+def _alpha(score: Floats, silhouette: npt.NDArray[np.bool_], box_width: float) -> Alpha:
     """Probability from a score, nothing far outside the silhouette, all deep inside it."""
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
     alpha *= dilated(silhouette, GATE * box_width)
@@ -194,30 +192,28 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     return colours
 
 
-def _blurred(layer: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+def _blurred(layer: Floats, size: int) -> Floats:
     """The mean over a square around each pixel, (H, W, C)."""
     return np.asarray(cv2.blur(layer, (size, size)), np.float32).reshape(*layer.shape[:2], -1)
 
 
-def _at(pixels: npt.NDArray[np.intp], of: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _at(pixels: npt.NDArray[np.intp], of: npt.NDArray[Any]) -> Floats:
     """The values (N, 3) of a picture or a matte at some of its pixels."""
     values = of.reshape(of.shape[0] * of.shape[1], -1).take(pixels, axis=0)
     return np.asarray(np.broadcast_to(values, (len(pixels), 3)), np.float32, order="C")
 
 
-def _means(
-    front: npt.NDArray[np.float32], back: npt.NDArray[np.float32], share: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _means(front: Floats, back: Floats, share: Floats) -> tuple[Floats, Floats]:
     """Mean colours of foreground and background, of blurred sums weighted by the matte."""
     return front / (share + np.float32(1e-5)), back / ((1 - share) + np.float32(1e-5))
 
 
 def _explain(
-    image: npt.NDArray[np.float32],
-    alpha: npt.NDArray[np.float32],
-    front: npt.NDArray[np.float32],
-    back: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
+    image: Floats,
+    alpha: Floats,
+    front: Floats,
+    back: Floats,
+) -> Floats:
     """The foreground mean plus what it leaves unexplained of the mixed pixel, each (N, 3)."""
     left = image - alpha * front - (1 - alpha) * back
     return np.asarray((front + alpha * left).clip(0, 255), np.float32)

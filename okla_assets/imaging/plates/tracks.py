@@ -168,7 +168,7 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Corners]]:
 
 
 def _predictable(track: _Track, at_end: bool) -> bool:
-    """Whether a track moves so little a frame that its next place is known."""
+    """Whether a track moves so little a frame that its next position is known."""
     if len(track.plates) < 2:
         return False
     last, before = (-1, -2) if at_end else (0, 1)

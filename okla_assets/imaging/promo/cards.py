@@ -187,7 +187,7 @@ def _set(
 def _stack(
     lines: Sequence[tuple[Pixels, Colour, int]], rtl: bool
 ) -> tuple[list[tuple[Rgba, int, int]], int, int]:
-    """Pictures of the lines with their places, and the width and height they take together."""
+    """Pictures of the lines with their corners, and the width and height they take together."""
     if not lines:
         return [], 0, 0
     width = max(mask.shape[1] for mask, _, _ in lines)

@@ -45,30 +45,30 @@ def make_sheet(picture: Rgb, bounds: Window, scale: float, plain: bool) -> Sheet
         (round(part.shape[1] * scale), round(part.shape[0] * scale)),
         interpolation=method,
     )
-    place = np.array(
+    matrix = np.array(
         [
             [small.shape[1] / part.shape[1] / scale, 0, 0.0],
             [0, small.shape[0] / part.shape[0] / scale, 0.0],
         ]
     )
     left, top = (inside[0] - x0) * scale, (inside[1] - y0) * scale
-    place[:, 2] = [
-        place[0, 0] * (0.5 - left) - 0.5,
-        place[1, 1] * (0.5 - top) - 0.5,
+    matrix[:, 2] = [
+        matrix[0, 0] * (0.5 - left) - 0.5,
+        matrix[1, 1] * (0.5 - top) - 0.5,
     ]
     warp = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     whole = inside[0] <= x0 and inside[1] <= y0 and inside[2] >= x1 and inside[3] >= y1
     edge = cv2.BORDER_REPLICATE
     if plain and not whole:
         small = calm_border(np.asarray(small, np.uint8))
-    sheet = cv2.warpAffine(small, place, size, flags=warp, borderMode=edge)
+    sheet = cv2.warpAffine(small, matrix, size, flags=warp, borderMode=edge)
     if plain and not whole:
         # One grey level spans many rows of so smooth a scene: without noise it shows as bands.
         sheet += np.random.default_rng(7).triangular(-1, 0, 1, sheet.shape[:2])[..., None]
         sheet = cv2.convertScaleAbs(sheet)
     if not plain and not whole:
         mask = np.full(small.shape[:2], 255, np.uint8)
-        mask = cv2.warpAffine(mask, place, size, flags=warp)
+        mask = cv2.warpAffine(mask, matrix, size, flags=warp)
         sheet = _over_backdrop(np.asarray(sheet, np.uint8), np.asarray(mask, np.uint8), part)
     return Sheet(to_yuv(np.asarray(sheet, np.uint8)), (float(x0), float(y0)), scale)
 

@@ -57,12 +57,12 @@ def to_rgb(frame: Frame) -> Rgb:
     y, u, v = (plane.astype(np.float32) for plane in planes_of(frame).values())
     size = (y.shape[1], y.shape[0])
     # Chroma lies on the left of its luma pixels: half a luma pixel off the middle.
-    place = np.array([[0.5, 0, 0.0], [0, 0.5, -0.25]])
+    matrix = np.array([[0.5, 0, 0.0], [0, 0.5, -0.25]])
     warp = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     full = [
         y,
         *(
-            cv2.warpAffine(c, place, size, flags=warp, borderMode=cv2.BORDER_REPLICATE)
+            cv2.warpAffine(c, matrix, size, flags=warp, borderMode=cv2.BORDER_REPLICATE)
             for c in (u, v)
         ),
     ]

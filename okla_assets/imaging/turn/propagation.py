@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging.geometry import box_iou
 from okla_assets.imaging.matte.cutout import dilated, largest_component
-from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
 
 Grid = Floats
 
@@ -56,7 +56,7 @@ def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
     return tracked
 
 
-def grey_grid(crop: Rgb) -> npt.NDArray[np.uint8]:
+def grey_grid(crop: Rgb) -> Pixels:
     """A vehicle's crop in grey as a grid, uint8."""
     small = cv2.resize(crop, (GRID, GRID), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -78,8 +78,8 @@ def signed_distance(inside: npt.NDArray[np.bool_]) -> Grid:
 
 
 def propagated(
-    target: npt.NDArray[np.uint8],
-    keys: Sequence[tuple[npt.NDArray[np.uint8], Grid, float]],
+    target: Pixels,
+    keys: Sequence[tuple[Pixels, Grid, float]],
 ) -> Grid:
     """The silhouette on a frame, as a signed distance on its grid, from those of key frames.
 

@@ -17,9 +17,7 @@ from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import MOST_UPSCALE, SMALLEST_WIDTH, Placement
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
-from okla_assets.imaging.types import Alpha, Rgb
-
-Floats = npt.NDArray[np.float64]
+from okla_assets.imaging.types import Alpha, Doubles, Floats, Rgb
 
 WIDEST_CANVAS = 1280
 FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
@@ -81,7 +79,7 @@ def stand_of(alpha: Alpha) -> Stand:
     return Stand(left, right, top, ground)
 
 
-def _span(profile: npt.NDArray[np.float32], least: float) -> tuple[float, float]:
+def _span(profile: Floats, least: float) -> tuple[float, float]:
     """Where a profile first rises over `least` and last falls under it."""
     over = np.flatnonzero(profile >= least)
     first, last = int(over[0]), int(over[-1])
@@ -171,7 +169,9 @@ def steady(
     return Steady(width, height, tuple((float(s), float(x), float(y)) for s, x, y in moves))
 
 
-def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple[Floats, Floats]:
+def _camera(
+    widths: Doubles, heights: Doubles, azimuths: Sequence[float]
+) -> tuple[Doubles, Doubles]:
     """Pixels that the vehicle's own height takes in each picture, and depth on the floor in such
     heights.
 
@@ -181,7 +181,7 @@ def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple
     """
     sine = np.abs(np.sin(np.radians(azimuths)))
     cosine = np.abs(np.cos(np.radians(azimuths)))
-    best: tuple[float, Floats, Floats] | None = None
+    best: tuple[float, Doubles, Doubles] | None = None
     for length, width, elevation in product(LENGTHS, WIDTHS, ELEVATIONS):
         across = length * sine + width * cosine
         depth = elevation * (length * cosine + width * sine)
@@ -193,7 +193,7 @@ def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple
     return np.sqrt(widths / across * (heights / (1 + depth))), depth
 
 
-def _smoothed(values: Floats, sigma: float) -> Floats:
+def _smoothed(values: Doubles, sigma: float) -> Doubles:
     """A Gaussian mean round the circle, after a median of three that takes out single strays."""
     from scipy import ndimage  # 0.1 s to import, for vehicles with a spin
 

@@ -16,13 +16,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 
 from okla_assets.imaging.photo.codec import encode_jpeg
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
 FIRST_SLOT = 1 / 24  # seconds
@@ -214,7 +213,7 @@ class _Slots:
             self._kept[slot] = moment
 
 
-def sharpness(grey: npt.NDArray[np.uint8]) -> float:
+def sharpness(grey: Pixels) -> float:
     """Mean square of the Laplacian over the middle of a grey picture (H, W).
 
     The middle three quarters: that is where the car is, and corners of phone lenses are soft.
@@ -224,7 +223,7 @@ def sharpness(grey: npt.NDArray[np.uint8]) -> float:
     return float(np.square(cv2.Laplacian(middle, cv2.CV_32F)).mean())
 
 
-def _luma(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+def _luma(frame: VideoFrame) -> Pixels:
     scale = min(1.0, SHARPNESS_SIDE / max(frame.width, frame.height))
     small = frame.reformat(
         width=max(8, round(frame.width * scale)),

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.photo.refusals import Refused
-
-Floats = npt.NDArray[np.float64]
+from okla_assets.imaging.types import Doubles
 
 MOST_GAP = 60.0  # degrees: a spin with a wider hole jumps; the same rule holds for photos
 LEAST_TURN = 360.0 - MOST_GAP
@@ -188,7 +186,7 @@ def apart(a: float, b: float) -> float:
     return abs((a - b + 180) % 360 - 180)
 
 
-def unwrapped(azimuths: Sequence[float]) -> Floats:
+def unwrapped(azimuths: Sequence[float]) -> Doubles:
     """The same directions without the jump at 360: each within 180 degrees of the one before."""
     return np.asarray(np.unwrap(np.asarray(azimuths, np.float64), period=360.0))
 
