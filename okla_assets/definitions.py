@@ -1,7 +1,6 @@
-"""Everything Dagster is told. The only module that knows all the others."""
+"""Everything Dagster loads. The only module that knows all the others."""
 
 import os
-from typing import Any
 
 import dagster as dg
 
@@ -10,7 +9,6 @@ from okla_assets.assets.classifications import classifications
 from okla_assets.assets.composites import composites
 from okla_assets.assets.hotspots import hotspots
 from okla_assets.assets.license_plates import license_plates
-from okla_assets.assets.listing import VERSION as LISTING_VERSION
 from okla_assets.assets.listing import listing
 from okla_assets.assets.masks import masks
 from okla_assets.assets.promo_video import promo_video
@@ -20,14 +18,28 @@ from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
 from okla_assets.operations.vehicle_runner import VehicleRunner
-from okla_assets.steps.recipe import ROLES, pipeline_fingerprint
+from okla_assets.steps.pipeline import Pipeline
 from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
-from resources.profiles import DEFAULT_PROFILE, resources_for
+from resources.profiles import DEFAULT_PROFILE, ROLES, resources_for
 from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
 from sensors.schedules import nightly_backfill
 from sensors.uploads import uploads
+
+ASSETS = (
+    raw_photos,
+    walkaround_frames,
+    masks,
+    classifications,
+    license_plates,
+    composites,
+    spin_frames,
+    hotspots,
+    promo_video,
+    listing,
+)
+"""The steps of a vehicle, in the order of the graph: the one list of them."""
 
 
 def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
@@ -35,32 +47,22 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
 
     Some of these are replaced by key.
     """
-    resources = resources_for(profile) | overrides
-
-    def present_recipe() -> str:
-        roles: list[Any] = [resources[role] for role in ROLES]
-        return pipeline_fingerprint(roles, LISTING_VERSION)
-
+    resources = {"alerts": Alerts()} | resources_for(profile) | overrides
+    versions = {
+        key.to_user_string(): version
+        for asset in ASSETS
+        for key, version in asset.code_versions_by_key.items()
+    }
+    pipeline = Pipeline(profile, {role: resources[role] for role in ROLES}, versions)  # type: ignore[misc]
     # Jobs that run vehicles in their own process need what they are a part of.
-    runner = VehicleRunner(lambda: definitions, present_recipe)
+    runner = VehicleRunner(lambda: definitions, pipeline.fingerprint)
     definitions = dg.Definitions(
-        assets=[
-            raw_photos,
-            walkaround_frames,
-            masks,
-            classifications,
-            license_plates,
-            composites,
-            spin_frames,
-            hotspots,
-            promo_video,
-            listing,
-        ],
+        assets=dg.with_source_code_references([*ASSETS]),
         asset_checks=checks.ALL,
         jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
         schedules=[nightly_backfill()],
         sensors=[uploads, s3_events, outcomes],
-        resources={"alerts": Alerts()} | resources | {"runner": runner},
+        resources=resources | {"pipeline": pipeline, "runner": runner},
         executor=dg.in_process_executor,
     )
     return definitions

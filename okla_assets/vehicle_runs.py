@@ -1,8 +1,19 @@
-"""A vehicle's run: its partition, the pool it shares, the one job, and the tags of its runs."""
+"""What a vehicle's run is, and the one way to ask for it.
+
+A run is about one partition and about the files that were uploaded for it at one moment: its tag
+RUN_KEY_TAG names both, so that no door asks twice for what another has asked for.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
+from okla_assets.digests import digest_of
+from resources.storage.media_store import MediaStore, ObjectInfo
 
 vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 """One partition is one vehicle; photos are rows of its tables, never partitions."""
@@ -10,9 +21,52 @@ vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 GPU_POOL = "gpu"
 """The steps that run the large models; `okla up --gpu-slots` sets how many at a time."""
 
-PRIORITIES = {"upload": 10, "rerun": 0, "backfill": -10}
-"""By what asked for a run: a seller who waits goes before the nightly backfill."""
+Source = Literal["upload", "process", "backfill"]
+PRIORITIES: Mapping[Source, int] = {"upload": 10, "process": 0, "backfill": -10}
+"""By what asks for a run: a seller who waits goes before the nightly backfill."""
+
 SOURCE_TAG = "okla/source"
+RUN_KEY_TAG = "okla/run_key"
+"""Tag of the uploads that a run is for; `note_uploads` adds it to runs started in Dagster's UI."""
+
+LISTING = dg.AssetKey("listing")
+"""The last asset of the graph: a run that made it has made the vehicle."""
+
+vehicle_media = dg.define_asset_job(
+    "vehicle_media",
+    selection=dg.AssetSelection.all(),
+    description="Everything for one vehicle, in one process so that models are loaded once.",
+    metadata=code_link(__file__),
+    # A run has about 200 events, which are in the UI; the terminal shows what is wrong.
+    config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
+)
+
+
+@dataclass(frozen=True)
+class VehicleRun:
+    """A run to be asked for: its partition, the key of the uploads it is for, and its tags."""
+
+    vehicle: keys.VehicleId
+    run_key: str
+    tags: Mapping[str, str]
+
+
+def request(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo], source: Source) -> VehicleRun:
+    """The run of `vehicle_media` for these uploads (all objects under raw/{vehicle}/)."""
+    run_key = run_key_of(vehicle, uploads)
+    return VehicleRun(vehicle, run_key, {RUN_KEY_TAG: run_key} | run_tags(source))
+
+
+def run_key_of(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo]) -> str:
+    """Changes when any uploaded key or ETag does; our markers do not count."""
+    markers = (keys.ready_marker(vehicle), keys.archived_marker(vehicle))
+    pairs = sorted((o.key, o.etag) for o in uploads if o.key not in markers)
+    return f"{vehicle}:{digest_of(pairs)[:24]}"
+
+
+def run_tags(source: Source) -> dict[str, str]:
+    """Tags of any run that `source` asks for."""
+    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
 
 
 def vehicle_of(context: dg.AssetExecutionContext) -> keys.VehicleId:
@@ -20,15 +74,16 @@ def vehicle_of(context: dg.AssetExecutionContext) -> keys.VehicleId:
     return keys.parse_vehicle_id(context.partition_key)
 
 
-def run_tags(source: str) -> dict[str, str]:
-    """Tags of a run that `source`, one of PRIORITIES, asks for."""
-    return {SOURCE_TAG: source, "dagster/priority": str(PRIORITIES[source])}
+def note_uploads(
+    context: dg.AssetExecutionContext, vehicle: keys.VehicleId, store: MediaStore
+) -> None:
+    """Tags a run that was started by hand, and that makes the whole vehicle, with its uploads.
 
-
-vehicle_media = dg.define_asset_job(
-    "vehicle_media",
-    selection=dg.AssetSelection.all(),
-    description="Everything for one vehicle, in one process so that models are loaded once.",
-    # A run has about 200 events, which are in the UI; the terminal shows what is wrong.
-    config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
-)
+    Without it the upload sensor would make the same vehicle again.
+    """
+    if RUN_KEY_TAG in context.run.tags or not context.has_partition_key:
+        return
+    selected = context.run.asset_selection
+    if selected is None or LISTING in selected:
+        run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
+        context.instance.add_run_tags(context.run_id, {RUN_KEY_TAG: run_key})

@@ -58,6 +58,21 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         log.error(f"the alert was not taken by the webhook: {problem}")
         return False
 
+    def run_failed(
+        self, run: dg.DagsterRun, vehicle: str | None, step: str, error: str, log: Logger
+    ) -> bool:
+        """Tells of a run that failed at a step, or that made a listing which is `failed`."""
+        about = f"vehicle {vehicle}" if vehicle else f"job {run.job_name}"
+        facts = {
+            "vehicle_id": vehicle,
+            "job": run.job_name,
+            "run_id": run.run_id,
+            "step": step,
+            "error": error,
+            "source": run.tags.get("okla/source"),
+        }
+        return self.send(f"{about} failed at {step}: {error}", facts, log)
+
     def _post(self, url: str, body: bytes) -> None:
         request = urllib.request.Request(
             url, body, {"Content-Type": "application/json", "User-Agent": "okla-media"}

@@ -2,13 +2,11 @@
 
 import os
 
-import dagster as dg
-
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import VideoReader
 from resources.errors import BadInput
-from resources.model_choice import PROFILES, check_extras, models_for, weights_for
+from resources.model_choice import MODELS_BY_ROLE, PROFILES, check_extras, models_for, weights_for
 from resources.progress import LogProgress
 from resources.storage.event_queue import SqsEventQueue
 from resources.storage.stores import store_for
@@ -16,11 +14,8 @@ from resources.storage.table_io import table_io_manager
 
 DEFAULT_PROFILE = "local"
 
-
-class Profile(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The profile's name, for the listing."""
-
-    name: str
+ROLES = (*MODELS_BY_ROLE, "promo_encoder")
+"""Keys of the resources that decide what comes out."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -50,7 +45,6 @@ def resources_for(profile: str) -> dict[str, object]:
     """
     check_profile(profile)
     return {
-        "profile": Profile(name=profile),
         "store": store_for(os.environ.get("OKLA_MEDIA_DIR", "")),
         "event_queue": SqsEventQueue(),
         "io_manager": table_io_manager,

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
+from okla_assets.code_links import code_link
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
-from okla_assets.operations.failures import mark_failed, problem_of, tell
+from okla_assets.operations.failures import mark_failed, problem_of
 from okla_assets.operations.run_index import last_run, vehicle_of_run
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.alerts import Alerts
@@ -19,6 +20,7 @@ OURS = frozenset({vehicle_media.name, refresh_vehicles.name, archive_vehicles.na
     # Runs of `okla process` and of a nightly batch carry no code location; job names choose.
     monitor_all_code_locations=True,
     minimum_interval_seconds=15,
+    metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def outcomes(
@@ -41,4 +43,4 @@ def outcomes(
             return
         if context.instance.has_dynamic_partition(str(vehicles.name), vehicle):  # not archived
             mark_failed(vehicle, run.run_id, problem, store)
-    tell(alerts, run, vehicle, problem, context.log)
+    alerts.run_failed(run, vehicle, problem.step, problem.error, context.log)

@@ -6,18 +6,17 @@ from datetime import datetime
 from itertools import groupby
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import read_options
 from okla_assets.operations.archive import is_archived
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.options import read_options
+from okla_assets.vehicle_runs import VehicleRun, request
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 
 @dataclass(frozen=True)
 class RawFolder:
-    """A vehicle's uploads at one moment."""
+    """A vehicle's uploads at one moment, and the run that they ask for."""
 
-    vehicle: keys.VehicleId
-    run_key: str
+    run: VehicleRun
     newest: datetime
     ready: bool
     archived: bool
@@ -25,6 +24,14 @@ class RawFolder:
     has_media: bool
     strays: tuple[str, ...]
     """Keys that the pipeline looks at nowhere, unless the options name them."""
+
+    @property
+    def vehicle(self) -> keys.VehicleId:
+        return self.run.vehicle
+
+    @property
+    def run_key(self) -> str:
+        return self.run.run_key
 
 
 @dataclass(frozen=True)
@@ -36,13 +43,6 @@ class Stretch:
     objects: Sequence[ObjectInfo]
     end: str
     """Listing after this key goes on behind the stretch."""
-
-
-def run_key_of(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> str:
-    """Changes when any uploaded key or ETag does; our markers do not count."""
-    markers = (keys.ready_marker(vehicle), keys.archived_marker(vehicle))
-    pairs = sorted((o.key, o.etag) for o in objects if o.key not in markers)
-    return f"{vehicle}:{digest_of(pairs)[:24]}"
 
 
 def stretches(store: MediaStore, after: str) -> Iterator[Stretch]:
@@ -71,8 +71,7 @@ def raw_folder(vehicle: keys.VehicleId, listed: Iterable[ObjectInfo]) -> RawFold
         keys.raw_folder(vehicle),
     }
     return RawFolder(
-        vehicle,
-        run_key_of(vehicle, objects),
+        request(vehicle, objects, "upload"),
         max(o.modified for o in objects),
         ready=any(o.key == keys.ready_marker(vehicle) for o in objects),
         archived=is_archived(vehicle, objects),

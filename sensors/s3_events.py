@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
 from resources.storage.event_queue import QUEUE_ENV, EventQueue, Message, queue_url
 from resources.storage.media_store import MediaStore
 from sensors.upload_memory import MOST_WAITING, UploadMemory
@@ -80,7 +81,11 @@ def changed_keys(body: str) -> list[str]:
     return _MESSAGE.validate_json(body).keys()
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=10,
+    metadata=code_link(__file__),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def s3_events(
     context: dg.SensorEvaluationContext,
     store: dg.ResourceParam[MediaStore],

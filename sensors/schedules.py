@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from okla_assets.code_links import code_link
 from okla_assets.operations.backfill import (
     BATCH,
     NIGHTLY_LIMIT,
@@ -28,6 +29,7 @@ def nightly_backfill() -> dg.ScheduleDefinition:
         return dg.schedule(
             job=refresh_vehicles,
             name="nightly_backfill",
+            metadata=code_link(__file__),
             cron_schedule=cron,
             execution_timezone=timezone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -57,7 +59,7 @@ def _request(
     The oldest first, in runs of BATCH vehicles: between two of them uploads go first.
     """
     night = context.scheduled_execution_time
-    found = due(context.instance, store, runner.recipe(), nightly_limit(), night.date())
+    found = due(context.instance, store, runner.fingerprint(), nightly_limit(), night.date())
     if not found:
         yield dg.SkipReason("every vehicle is whole and made by the present code and weights")
     for start in range(0, len(found), BATCH):

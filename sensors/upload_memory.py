@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict
 
 from okla_assets import keys
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.digests import digest_of
 
 WAITING = "okla_uploads_waiting"
 MOST_WAITING = 1000

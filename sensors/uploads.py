@@ -24,14 +24,13 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
-from okla_assets.vehicle_runs import run_tags, vehicle_media, vehicles
+from okla_assets.code_links import code_link
+from okla_assets.vehicle_runs import RUN_KEY_TAG, vehicle_media, vehicles
 from resources.errors import BrokenSetup
 from resources.storage.event_queue import queue_url
 from resources.storage.media_store import MediaStore
-from sensors.raw_folders import RawFolder, raw_folder, run_key_of, stretches, without_own_music
+from sensors.raw_folders import RawFolder, raw_folder, stretches, without_own_music
 from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
-
-__all__ = ["RUN_KEY_TAG", "run_key_of", "uploads"]
 
 QUIET_SECONDS = 10.0
 RECONCILE_SECONDS = 600.0
@@ -43,9 +42,6 @@ MOST_OBJECTS = 10_000  # listed in turn; the folder in which they are reached is
 MOST_LOOKS = 100  # folders of vehicles that wait
 MOST_QUESTIONS = 200  # vehicles about whose runs Dagster is asked
 MOST_SENTENCES = 20  # about files that nobody will look at
-
-RUN_KEY_TAG = "okla/run_key"
-"""Tag of the files that a run is for, also on runs that `okla process` makes."""
 
 _PARTITION_TAG = "dagster/partition"
 _SENSOR_TAG = "dagster/sensor_name"
@@ -117,7 +113,7 @@ class Tick:
             self.requests[folder.vehicle] = dg.RunRequest(
                 run_key=run_key,
                 partition_key=folder.vehicle,
-                tags={RUN_KEY_TAG: folder.run_key} | run_tags("upload"),
+                tags=dict(folder.run.tags),
             )
             if strays := without_own_music(folder, self.store):
                 self.sentences.append(_left_alone(strays))
@@ -141,6 +137,7 @@ class Tick:
 @dg.sensor(
     job=vehicle_media,
     minimum_interval_seconds=5,
+    metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def uploads(
@@ -235,6 +232,8 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
     runs = instance.get_runs(
         dg.RunsFilter(tags={_PARTITION_TAG: folder.vehicle}), limit=_RUNS_LOOKED_AT
     )
+    if any(RUN_KEY_TAG not in run.tags and not run.is_finished for run in runs):
+        return Standing.BUSY, ""  # started by hand: it says itself which files it is for
     made = (run for run in runs if RUN_KEY_TAG in run.tags)
     last = list(takewhile(lambda run: run.tags[RUN_KEY_TAG] == folder.run_key, made))
     # A run of ours that failed is for a person to look at; the same files would fail again.

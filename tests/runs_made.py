@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import Cost, Listing, PipelineInfo, StudioOptions
-from okla_assets.operations.run_index import LISTING
+from okla_assets.contract import Cost, Listing, PipelineInfo
+from okla_assets.options import StudioOptions
+from okla_assets.vehicle_runs import LISTING
 from okla_assets.viewer import pages
 from resources.storage.media_store import MediaStore
 

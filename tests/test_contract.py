@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import Listing, StudioOptions, listing_schema
+from okla_assets.contract import Listing, listing_schema
+from okla_assets.options import StudioOptions
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline
 

@@ -10,12 +10,12 @@ import pytest
 from okla_assets import keys
 from okla_assets.assets.walkaround_frames import take_frames
 from okla_assets.cli.process import import_folder, run_vehicle
-from okla_assets.contract import Masks, SpinFrames, WalkaroundFrames
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.turn import spin
+from okla_assets.tables import Masks, SpinFrames, WalkaroundFrames
 from resources.decoding.video_reader import VideoReader
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.yolo_onnx import YoloOnnxDetector

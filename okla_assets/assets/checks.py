@@ -10,7 +10,9 @@ from okla_assets.assets.composites import composites
 from okla_assets.assets.listing import listing
 from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.spin_frames import spin_frames
-from okla_assets.contract import Composites, LicensePlates, Listing, RawPhotos, SpinFrames
+from okla_assets.code_links import code_link
+from okla_assets.contract import Listing
+from okla_assets.tables import Composites, LicensePlates, RawPhotos, SpinFrames
 from okla_assets.vehicle_runs import vehicles
 from resources.storage.media_store import MediaStore
 
@@ -18,7 +20,7 @@ from resources.storage.media_store import MediaStore
 warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
 
 
-@dg.asset_check(asset=raw_photos, partitions_def=vehicles)
+@dg.asset_check(asset=raw_photos, partitions_def=vehicles, metadata=code_link(__file__))
 def something_accepted(raw_photos: RawPhotos) -> dg.AssetCheckResult:
     """At least one upload could be used."""
     return dg.AssetCheckResult(
@@ -34,6 +36,7 @@ def something_accepted(raw_photos: RawPhotos) -> dg.AssetCheckResult:
     additional_ins={"license_plates": dg.AssetIn("license_plates")},
     partitions_def=vehicles,
     blocking=True,
+    metadata=code_link(__file__),
 )
 def no_plate_shown(
     context: dg.AssetCheckExecutionContext,
@@ -66,7 +69,7 @@ def no_plate_shown(
     )
 
 
-@dg.asset_check(asset=listing, partitions_def=vehicles)
+@dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
 def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
     """Every exterior stands in the studio or says why it does not."""
     exteriors = [p for p in listing.photos if p.category == "exterior"]
@@ -83,7 +86,7 @@ def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=spin_frames, partitions_def=vehicles)
+@dg.asset_check(asset=spin_frames, partitions_def=vehicles, metadata=code_link(__file__))
 def spin_or_reason(spin_frames: SpinFrames) -> dg.AssetCheckResult:
     """The vehicle turns all the way round, or it says why there is no turn."""
     from okla_assets.imaging.turn.walkaround import MOST_GAP
@@ -98,7 +101,7 @@ def spin_or_reason(spin_frames: SpinFrames) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=listing, partitions_def=vehicles)
+@dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
 def listing_valid(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
 ) -> dg.AssetCheckResult:

@@ -7,7 +7,13 @@ from functools import partial
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging.types import Box, Rgb
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
+from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     Mask,
@@ -16,12 +22,6 @@ from okla_assets.contract import (
     Quality,
     RawPhotos,
 )
-from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Box, Rgb
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.stages import Staged, read_picture, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
@@ -52,8 +52,8 @@ def classifications(
     front, 90 the left side, 180 the rear.
     """
     vehicle = vehicle_of(context)
-    jobs = [
-        Staged(
+    photos = [
+        PhotoWork(
             photo.number,
             photo.name,
             digest_of("view", VERSION, photo.digest, mask.digest, views.fingerprint()),
@@ -62,9 +62,9 @@ def classifications(
         )
         for photo, mask in joined(raw_photos.photos, masks.rows)
     ]
-    done = run_staged(
+    done = run_batches(
         "Classifying",
-        jobs,
+        photos,
         partial(classify, views),
         (views,),
         StepCache(store, vehicle, "views", Classification),
@@ -74,14 +74,16 @@ def classifications(
         _with_intake_issues(row, photo, mask)
         for row, photo, mask in joined(done.rows, raw_photos.photos, masks.rows)
     )
-    table = Classifications(rows=rows, failed=done.failed)
+    table = Classifications(
+        rows=rows, failed=done.failed, seconds=done.seconds, gpu_seconds=done.gpu_seconds
+    )
     return metadata.result(
         context,
         table,
         store,
         counts={c: sum(r.category == c for r in rows) for c in metadata.CATEGORIES},
         computed=done.computed,
-        seconds=done.seconds,
+        spent=done.spent,
         rows=[metadata.view_row(p, r) for p, r in joined(raw_photos.photos, rows)],
         pictures=(),  # they show plates
         link=keys.raw_photos(vehicle),
@@ -98,10 +100,7 @@ class BoxedPhoto:
 
 def read(photo: Photo, mask: Mask, store: MediaStore) -> BoxedPhoto:
     """One photo, ready for the model."""
-    picture, box = read_picture(store, photo.work_key), mask.vehicle_box
-    if box is not None:
-        box = geometry.move_box(box, picture.shape[1] / photo.width)
-    return BoxedPhoto(picture, box)
+    return BoxedPhoto(read_picture(store, photo.work_key), mask.vehicle_box)
 
 
 def classify(views: ViewClassifier, shown: Sequence[BoxedPhoto]) -> list[tuple[BoxedPhoto, View]]:
@@ -126,7 +125,6 @@ def measure(photo: Photo, known: tuple[BoxedPhoto, View]) -> tuple[Classificatio
         side=view.side,
         azimuth_deg=None if view.azimuth_deg is None else round(view.azimuth_deg, 1) % 360,
         quality=Quality(score=measured.score, issues=measured.issues),
-        seconds=0,
     )
     return row, {}
 

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging import geometry
+from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.types import Box
+from okla_assets.options import StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
+from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.plate_leaks import SearchRegion, describe_leaks, find_leaks, texts_on
+from okla_assets.steps.plate_masking import (
+    Masking,
+    choose_masking,
+    is_certainly_interior,
+    vehicle_boxes,
+)
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -19,23 +35,8 @@ from okla_assets.contract import (
     Photo,
     PhotoPlates,
     RawPhotos,
-    StudioOptions,
     Treatment,
 )
-from okla_assets.imaging import geometry
-from okla_assets.imaging.studio.scenes import SCENES
-from okla_assets.imaging.types import Box
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.plate_leaks import SearchRegion, describe_leaks, find_leaks, texts_on
-from okla_assets.steps.plate_masking import (
-    Masking,
-    choose_masking,
-    is_certainly_interior,
-    vehicle_boxes,
-)
-from okla_assets.steps.stages import Staged, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
@@ -85,8 +86,8 @@ def composites(
     vehicle = vehicle_of(context)
     options = raw_photos.options
     search = LeakSearch(plate_detector, plate_reader, choose_masking(options, store)[0])
-    jobs = [
-        Staged(
+    photos = [
+        PhotoWork(
             photo.number,
             photo.name,
             digest_of(
@@ -99,22 +100,24 @@ def composites(
                 search.fingerprint,
                 options.of_pictures,
             ),
-            partial(compose, photo, mask, view, plates, options, store),
+            partial(compose, mask, view, plates, options, store),
             partial(finish, vehicle, photo, view, options),
         )
         for photo, mask, view, plates in joined(
             raw_photos.photos, masks.rows, classifications.rows, license_plates.rows
         )
     ]
-    done = run_staged(
+    done = run_batches(
         "Finishing",
-        jobs,
+        photos,
         partial(look_for_plates, search),
         (plate_detector,),  # the reader gets strips of text height, a few a picture
         StepCache(store, vehicle, "composites", Composite),
         progress,
     )
-    table = Composites(rows=done.rows, failed=done.failed)
+    table = Composites(
+        rows=done.rows, failed=done.failed, seconds=done.seconds, gpu_seconds=done.gpu_seconds
+    )
     return metadata.result(
         context,
         table,
@@ -122,7 +125,7 @@ def composites(
         counts={t: sum(r.treatment == t for r in table.rows) for t in metadata.TREATMENTS}
         | {"kept_back": sum(r.withheld is not None for r in table.rows)},
         computed=done.computed,
-        seconds=done.seconds,
+        spent=done.spent,
         rows=[metadata.composite_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.thumbnail_key for r in table.rows if r.thumbnail_key],
         link=keys.processed_folder(vehicle),
@@ -198,7 +201,6 @@ class Searched:
 
 
 def compose(
-    photo: Photo,
     mask: Mask,
     view: Classification,
     plates: PhotoPlates,
@@ -211,8 +213,8 @@ def compose(
     from okla_assets.imaging.studio.placement import extent, place
 
     treatment, reason = choose_treatment(mask, view, options)
-    picture = codec.decode_trusted(store.get(plates.masked_key))
-    copy_scale = picture.shape[1] / photo.width
+    picture = read_picture(store, plates.masked_key)
+    working_width = picture.shape[1]
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
     before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
@@ -220,16 +222,15 @@ def compose(
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
         scene = SCENES[options.background_id]
-        placement = place(extent(alpha), options.max_width, aspect_of(options), scene)
+        placement = place(extent(alpha), options.max_width, options.aspect_ratio, scene)
         source_box = placement.box_of(picture)
-        opacity = options.shadow_opacity if options.generate_shadow else None
-        picture = studio.compose(picture, alpha, placement, scene, opacity)
-        shown = _shown(mask, plates, copy_scale * placement.scale, placement, main_only=True)
+        picture = studio.compose(picture, alpha, placement, scene, options.shadow)
+        shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)
-        shown = _shown(mask, plates, picture.shape[1] / photo.width)
+        shown = _shown(mask, plates, picture.shape[1] / working_width)
         shown = replace(shown, is_certainly_interior=is_certainly_interior(view))
-    around = _shown(mask, plates, before.shape[1] / photo.width)
+    around = _shown(mask, plates, before.shape[1] / working_width)
     return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
 
 
@@ -285,7 +286,6 @@ def finish(
         source_box=draft.source_box,
         plates_checked=searched.checked,
         withheld=searched.withheld,
-        seconds=0,
     )
     return row, outputs
 
@@ -298,20 +298,14 @@ def _shown(
     *,
     main_only: bool = False,
 ) -> SearchRegion:
-    """Plates and vehicles of the upright source, on a picture `scale` times as large."""
+    """Plates and vehicles of the working copy, on a picture `scale` times as large."""
     left, top = (0, 0) if placement is None else (placement.left, placement.top)
-    boxes = vehicle_boxes(mask, 1.0)[: 1 if main_only else None]
+    boxes = vehicle_boxes(mask)[: 1 if main_only else None]
     quads = [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
     return SearchRegion(
         tuple(geometry.move_quad(quad, scale, left, top) for quad in quads),
         tuple(geometry.move_box(box, scale, left, top) for box in boxes),
     )
-
-
-def aspect_of(options: StudioOptions) -> float:
-    """The canvas's width by its height."""
-    width, height = options.aspect.split(":")
-    return int(width) / int(height)
 
 
 def _encode(picture: "Rgb", options: StudioOptions) -> bytes:

@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.options import HandHotspot, StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import (
+    Done,
+    Outputs,
+    PhotoWork,
+    Pictures,
+    blame,
+    joined,
+    run_batches,
+    with_failures,
+    without_failing,
+)
+from okla_assets.steps.pictures import read_matte, read_picture
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     CloseUp,
     Composite,
     Composites,
-    HandHotspot,
     Hotspot,
     Hotspots,
     LicensePlates,
@@ -24,23 +39,17 @@ from okla_assets.contract import (
     PhotoPlates,
     RawPhotos,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Job, Outputs, joined, run_jobs
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from okla_assets.imaging.hotspots import Features
-    from okla_assets.imaging.types import Rgb
+    from okla_assets.imaging.types import Corners, Rgb
 
 VERSION = "1"
+TITLE = "Placing close-ups"
 SHOWS_PART = frozenset({"cropped", "no_vehicle"})
 """Mask statuses of an exterior that is a close-up."""
 
@@ -79,19 +88,25 @@ def hotspots(
             composites.rows,
         )
     ]
-    board = Board(photos, spin_frames, raw_photos.options, store)
-    jobs = [
-        Job(
-            close_up.photo.number,
-            close_up.photo.name,
-            digest_of("hotspots", VERSION, close_up.fingerprint, board.fingerprint),
-            partial(place, close_up, board),
-        )
-        for close_up in board.close_ups()
-    ]
-    cache = StepCache(store, vehicle, "hotspots", CloseUp)
-    done = run_jobs("Placing close-ups", jobs, cache, progress)
-    table = Hotspots(rows=done.rows)
+
+    def attempt(left_out: Pictures) -> Done[CloseUp]:
+        board = Board(photos, spin_frames, raw_photos.options, store, left_out)
+        close_ups = [
+            PhotoWork(
+                close_up.photo.number,
+                close_up.photo.name,
+                digest_of("hotspots", VERSION, close_up.fingerprint, board.fingerprint),
+                partial(_same, close_up),
+                _without_files,
+            )
+            for close_up in board.close_ups()
+        ]
+        cache = StepCache(store, vehicle, "hotspots", CloseUp)
+        return run_batches(TITLE, close_ups, partial(place_all, board), (), cache, progress)
+
+    done, failures = without_failing(TITLE, attempt)
+    table = Hotspots(rows=done.rows, failed=done.failed, seconds=done.seconds)
+    table = with_failures(table, TITLE, failures)
     by_number = {picture.photo.number: picture.photo for picture in photos}
     return metadata.result(
         context,
@@ -104,7 +119,7 @@ def hotspots(
             "on_frames": sum(spot.on_frame is not None for spot in table.spots),
         },
         computed=done.computed,
-        seconds=done.seconds,
+        spent=done.spent,
         rows=[metadata.close_up_row(by_number[row.number], row) for row in table.rows],
         pictures=[],
         link=keys.processed_folder(vehicle),
@@ -167,9 +182,12 @@ class Pictured:
         """Its features as a view: those on the vehicle."""
         from okla_assets.imaging import hotspots
 
-        picture, quads = self._seen()
+        assert self.mask.matte_key is not None
         from_end = self.view.angle in ("front", "rear")
-        return hotspots.view_features(picture, self._alpha(), quads, from_end=from_end)
+        with blame("photo", self.photo.number):
+            picture, quads = self._seen()
+            alpha = read_matte(self.store, self.mask.matte_key)
+            return hotspots.view_features(picture, alpha, quads, from_end=from_end)
 
     def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
         """A point of the photo on its finished picture, in shares; None where it is outside."""
@@ -177,47 +195,45 @@ class Pictured:
         x, y = left + x * width, top + y * height
         return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
-    def _alpha(self) -> "npt.NDArray[np.float32]":
-        """The matte of a photo that has one, at the size of the copy."""
-        from okla_assets.imaging.photo import codec
-        from okla_assets.imaging.studio import studio
-
-        assert self.mask.matte_key is not None
-        return studio.as_alpha(codec.decode_gray(self.store.get(self.mask.matte_key)))
-
-    def _seen(self) -> "tuple[Rgb, list[npt.NDArray[np.float32]]]":
+    def _seen(self) -> "tuple[Rgb, list[Corners]]":
         """The copy without plates, and where on it they were."""
         import numpy as np
 
-        from okla_assets.imaging.photo import codec
-
-        picture = codec.decode_trusted(self.store.get(self.plates.masked_key))
-        factor = np.float32(picture.shape[1] / self.photo.width)
-        return picture, [np.array(p.quad, np.float32) * factor for p in self.plates.plates]
+        picture = read_picture(self.store, self.plates.masked_key)
+        return picture, [np.array(p.quad, np.float32) for p in self.plates.plates]
 
 
 @dataclass(frozen=True)
 class Board:
-    """The pictures on which close-ups can be placed."""
+    """The pictures on which close-ups can be placed; those `left_out` failed before."""
 
     photos: Sequence[Pictured]
     spin: SpinFrames
     options: StudioOptions
     store: MediaStore
+    left_out: Pictures = frozenset()
 
     @cached_property
     def views(self) -> list[Pictured]:
         """Photos that show the whole vehicle."""
-        return [picture for picture in self.photos if picture.shows_whole]
+        return [
+            picture
+            for picture in self.photos
+            if picture.shows_whole and ("photo", picture.photo.number) not in self.left_out
+        ]
 
     @cached_property
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints place a close-up alike."""
         folders = {frame.key.rpartition("/")[0] + "/" for frame in self.spin.frames}
         etags = {info.key: info.etag for folder in folders for info in self.store.list(folder)}
-        frames = [(frame, etags.get(frame.key)) for frame in self.spin.frames]
+        frames = [
+            (frame, etags.get(frame.key))
+            for position, frame in enumerate(self.spin.frames)
+            if ("frame", position) not in self.left_out
+        ]
         return (
-            [picture.fingerprint for picture in self.photos if picture.shows_whole],
+            [picture.fingerprint for picture in self.views],
             (self.spin.made_from, frames),
             self.options.auto_hotspots,
             [spot.model_dump() for spot in self.options.hotspots],
@@ -243,44 +259,57 @@ class Board:
     def features_of_frame(self, position: int) -> "Features":
         """Those of one spin frame."""
         from okla_assets.imaging import hotspots
-        from okla_assets.imaging.photo import codec
 
         if position not in self.frame_features:
-            picture = codec.decode_trusted(self.store.get(self.spin.frames[position].key))
-            self.frame_features[position] = hotspots.frame_features(picture)
+            with blame("frame", position):
+                picture = read_picture(self.store, self.spin.frames[position].key)
+                self.frame_features[position] = hotspots.frame_features(picture)
         return self.frame_features[position]
 
 
-def place(close_up: Pictured, board: Board) -> tuple[CloseUp, Outputs]:
+def _same(close_up: Pictured) -> Pictured:
+    return close_up
+
+
+def _without_files(row: CloseUp) -> tuple[CloseUp, Outputs]:
+    return row, {}
+
+
+def place_all(board: Board, close_ups: Sequence[Pictured]) -> list[CloseUp]:
+    """What becomes of each close-up. Raises PictureFailed for a picture it cannot be placed on."""
+    return [place(close_up, board) for close_up in close_ups]
+
+
+def place(close_up: Pictured, board: Board) -> CloseUp:
     """What becomes of one close-up."""
     number = close_up.photo.number
     by_hand = [spot for spot in board.options.hotspots if spot.photo == close_up.photo.name]
     if close_up.finished.withheld is not None:
         spots, reason = _nowhere("the close-up is kept back itself")
     elif by_hand:
-        spots, reason = _as_told(number, by_hand, board)
+        spots, reason = _by_hand(number, by_hand, board)
     else:
         spots, reason = _as_found(close_up, board)
-    return CloseUp(number=number, spots=tuple(spots), reason=reason, seconds=0), {}
+    return CloseUp(number=number, spots=tuple(spots), reason=reason)
 
 
-def _as_told(
+def _by_hand(
     number: int, by_hand: Sequence[HandHotspot], board: Board
 ) -> tuple[list[Hotspot], str | None]:
     """The owner's places, on the photos they name and on the spin frames made of these."""
     spots: list[Hotspot] = []
     reason: str | None = None
-    for told in by_hand:
-        on = board.named(told.on)
+    for given in by_hand:
+        on = board.named(given.on)
         if on is None or on.photo.number == number:
-            reason = f"options.json places it on {told.on!r}, which cannot be used"
+            reason = f"options.json places it on {given.on!r}, which cannot be used"
         elif on.finished.withheld is not None:
-            reason = f"options.json places it on {told.on!r}, which is kept back"
-        elif (point := on.on_finished(told.x, told.y)) is None:
-            reason = f"options.json places it outside the finished picture of {told.on!r}"
+            reason = f"options.json places it on {given.on!r}, which is kept back"
+        elif (point := on.on_finished(given.x, given.y)) is None:
+            reason = f"options.json places it outside the finished picture of {given.on!r}"
         else:
             spots.append(_spot(number, point, on_photo=on.photo.number, by_hand=True))
-            spots += _carried(number, on, told.x, told.y, board, by_hand=True)
+            spots += _on_frames(number, on, given.x, given.y, board, by_hand=True)
     return spots, reason
 
 
@@ -302,11 +331,11 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     point = view.on_finished(found.x, found.y)
     if point is not None:
         spots.append(_spot(number, point, on_photo=view.photo.number, matches=found.matches))
-    spots += _carried(number, view, found.x, found.y, board, matches=found.matches)
+    spots += _on_frames(number, view, found.x, found.y, board, matches=found.matches)
     return spots, None
 
 
-def _carried(
+def _on_frames(
     number: int,
     view: Pictured,
     x: float,
@@ -320,9 +349,9 @@ def _carried(
     from okla_assets.imaging import hotspots
 
     spots = []
-    if board.spin.made_from == "photos":
+    if board.spin.made_from == "photos" and ("photo", view.photo.number) not in board.left_out:
         for position, frame in enumerate(board.spin.frames):
-            if frame.source != view.photo.number:
+            if frame.source != view.photo.number or ("frame", position) in board.left_out:
                 continue
             point = hotspots.map_to_frame(
                 x, y, view.view_features, board.features_of_frame(position)

@@ -11,7 +11,25 @@ from functools import partial
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
+from okla_assets.steps.costs import Meter
+from okla_assets.steps.frame_plates import find_on_frames
+from okla_assets.steps.pictures import read_matte
+from okla_assets.steps.plate_masking import (
+    Masking,
+    carrier,
+    choose_masking,
+    is_certainly_interior,
+    masked_copy,
+    vehicle_boxes,
+)
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
+from okla_assets.tables import (
     Classification,
     Classifications,
     FoundPlate,
@@ -24,23 +42,6 @@ from okla_assets.contract import (
     RawPhotos,
     WalkaroundFrames,
 )
-from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Alpha, Box, Rgb
-from okla_assets.steps import metadata
-from okla_assets.steps.costs import Meter
-from okla_assets.steps.frame_plates import find_on_frames
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.plate_masking import (
-    Masking,
-    carrier,
-    choose_masking,
-    is_certainly_interior,
-    masked_copy,
-    vehicle_boxes,
-)
-from okla_assets.steps.stages import Staged, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
-from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.models.base import PlateDetector, PlateFound
 from resources.progress import Progress
@@ -76,8 +77,8 @@ def license_plates(
     """
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
-    jobs = [
-        Staged(
+    photos = [
+        PhotoWork(
             photo.number,
             photo.name,
             digest := digest_of(
@@ -94,9 +95,9 @@ def license_plates(
         )
         for photo, mask, view in joined(raw_photos.photos, masks.rows, classifications.rows)
     ]
-    done = run_staged(
+    done = run_batches(
         "Masking plates",
-        jobs,
+        photos,
         partial(find_plates, plate_detector),
         (plate_detector,),
         StepCache(store, vehicle, "plates", PhotoPlates),
@@ -119,6 +120,8 @@ def license_plates(
         frames=turn.rows,
         failed=done.failed,
         turn_problem=turn.problem,
+        seconds=done.seconds + turn.seconds,
+        gpu_seconds=done.gpu_seconds + turn.gpu_seconds,
     )
     plates = [plate for row in table.rows for plate in row.plates]
     return metadata.result(
@@ -132,7 +135,7 @@ def license_plates(
             "frames_with_plates": sum(bool(row.plates) for row in turn.rows),
         },
         computed=done.computed + turn.computed,
-        seconds=done.seconds + turn.seconds,
+        spent=done.spent + turn.spent,
         rows=[metadata.plate_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[]
         if masking.style == "none"
@@ -188,15 +191,10 @@ class Readable:
 def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
     """One photo, ready for the detector."""
     from okla_assets.imaging.photo import codec
-    from okla_assets.imaging.studio import studio
 
     copy = store.get(photo.work_key)
-    picture = codec.decode_trusted(copy)
-    alpha = None
-    if mask.matte_key is not None:
-        alpha = studio.as_alpha(codec.decode_gray(store.get(mask.matte_key)))
-    boxes = vehicle_boxes(mask, picture.shape[1] / photo.width)
-    return Readable(copy, picture, boxes, alpha)
+    alpha = None if mask.matte_key is None else read_matte(store, mask.matte_key)
+    return Readable(copy, codec.decode_trusted(copy), vehicle_boxes(mask), alpha)
 
 
 def find_plates(
@@ -220,14 +218,13 @@ def mask_photo(
 
     shown, candidates = found_on
     boxes = shown.vehicles
-    factor = shown.picture.shape[1] / photo.width
     interior = is_certainly_interior(view)
     accepted = [
         c for c in candidates if plates.accept_plate(c.box, c.score, c.agreement, boxes, interior)
     ]
     found = tuple(
         FoundPlate(
-            quad=geometry.round_quad(geometry.move_quad(plate.quad, 1 / factor)),
+            quad=geometry.round_quad(plate.quad),
             confidence=round(plate.score, 4),
             vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
         )
@@ -238,7 +235,6 @@ def mask_photo(
         plates=found,
         masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
         digest=digest,
-        seconds=0,
     )
     quads = [plate.quad for plate in accepted]
     return row, {row.masked_key: masked_copy(shown.copy, shown.picture, quads, masking)}

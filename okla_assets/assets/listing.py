@@ -1,16 +1,29 @@
 """Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Protocol
 
 import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import (
+    Listing,
+    ListingPhoto,
+    ModelUsed,
+    PipelineInfo,
+    Plate,
+    Promo,
+    Spin,
+    Status,
+)
+from okla_assets.imaging import geometry
+from okla_assets.steps import costs, metadata
+from okla_assets.steps.batches import joined
+from okla_assets.steps.pipeline import Pipeline, listing_version
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -18,41 +31,20 @@ from okla_assets.contract import (
     FailedPhoto,
     Hotspots,
     LicensePlates,
-    Listing,
-    ListingPhoto,
     Mask,
     Masks,
-    ModelUsed,
     Photo,
     PhotoPlates,
-    PipelineInfo,
-    Plate,
-    Promo,
     PromoVideo,
     RawPhotos,
     RefusedFile,
-    Spin,
     SpinFrames,
-    Status,
+    Table,
     WalkaroundFrames,
 )
-from okla_assets.operations import failures
-from okla_assets.steps import costs, metadata, recipe
-from okla_assets.steps.per_photo import joined
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from okla_assets.viewer import pages
 from resources.alerts import Alerts
-from resources.decoding.promo_encoder import PromoEncoder
-from resources.models.base import (
-    ModelInfo,
-    PlateDetector,
-    Segmenter,
-    TextReader,
-    TurnSegmenter,
-    VehicleDetector,
-    ViewClassifier,
-)
-from resources.profiles import Profile
 from resources.storage.media_store import MediaStore
 
 VERSION = "2"
@@ -78,26 +70,16 @@ def listing(
     hotspots: Hotspots,
     promo_video: PromoVideo,
     store: dg.ResourceParam[MediaStore],
-    detector: dg.ResourceParam[VehicleDetector],
-    segmenter: dg.ResourceParam[Segmenter],
-    turn_segmenter: dg.ResourceParam[TurnSegmenter],
-    views: dg.ResourceParam[ViewClassifier],
-    plate_detector: dg.ResourceParam[PlateDetector],
-    quick_plate_detector: dg.ResourceParam[PlateDetector],
-    plate_reader: dg.ResourceParam[TextReader],
-    promo_encoder: PromoEncoder,
-    profile: Profile,
+    pipeline: dg.ResourceParam[Pipeline],
     alerts: Alerts,
 ) -> dg.MaterializeResult[Listing]:
     """listing.json: everything a marketplace needs to show the vehicle; index.html for people.
 
     `ready` needs nobody; `needs_review` says in `reasons` what a person should look at; `failed`
-    means that no photo could be used, which is told to the alerts when it happens. It is written
+    means that no photo could be used, of which the alerts tell when it happens. It is written
     after every file it names, and files that it no longer names are removed.
     """
     vehicle = vehicle_of(context)
-    roles = (detector, segmenter, turn_segmenter, views, plate_detector, plate_reader)
-    models = dict.fromkeys(model for role in roles for model in role.models())
     tables = Tables(
         raw_photos,
         walkaround_frames,
@@ -109,12 +91,11 @@ def listing(
         hotspots,
         promo_video,
     )
-    code = recipe.pipeline_fingerprint((*roles, quick_plate_detector, promo_encoder), VERSION)
-    fresh = build(tables, profile.name, models, costs.prices(), code)
+    fresh = build(tables, pipeline, costs.prices())
     published, changed = publish(vehicle, fresh, store)
     if changed and published.status == "failed":
-        problem = failures.Problem("listing", "; ".join(published.reasons))
-        failures.tell(alerts, context.run, vehicle, problem, context.log)
+        reasons = "; ".join(published.reasons)
+        alerts.run_failed(context.run, vehicle, "listing", reasons, context.log)
     return metadata.result(
         context,
         published,
@@ -125,95 +106,81 @@ def listing(
             "refused": len(published.refused),
         },
         computed=int(changed),
-        seconds=sum(published.cost.seconds.values()),
+        spent=sum(published.cost.seconds.values()),
         rows=[metadata.listing_row(photo) for photo in published.photos],
         pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
         extra={
             "status": published.status,
             "reasons": "\n".join(published.reasons) or "none",
-            "code": code,
+            "code": published.pipeline.code or "",
             **costs.as_metadata(published.cost),
         },
-        data_version=recipe.listing_version(published, metadata.short_digest(published)),
+        data_version=listing_version(published, metadata.short_digest(published)),
     )
 
 
 @dataclass(frozen=True)
 class Tables:
-    """All that is known of a vehicle."""
+    """All that is known of a vehicle: a table an asset, by the asset's name."""
 
-    raw: RawPhotos
-    frames: WalkaroundFrames
+    raw_photos: RawPhotos
+    walkaround_frames: WalkaroundFrames
     masks: Masks
-    views: Classifications
-    plates: LicensePlates
+    classifications: Classifications
+    license_plates: LicensePlates
     composites: Composites
-    spin: SpinFrames
+    spin_frames: SpinFrames
     hotspots: Hotspots
-    promo: PromoVideo
+    promo_video: PromoVideo
+
+    @property
+    def by_asset(self) -> dict[str, Table]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What of the vehicle's options could not be used."""
-        return *self.raw.options_problems, *self.plates.problems, *self.promo.problems
+        return tuple(problem for t in self.by_asset.values() for problem in t.problems)
 
     @property
     def failed(self) -> tuple[FailedPhoto, ...]:
         """Photos that a step could not do."""
-        tables = (self.masks, self.views, self.plates, self.composites)
-        return tuple(failure for table in tables for failure in table.failed)
+        return tuple(failure for t in self.by_asset.values() for failure in t.failed)
 
+    @property
+    def turn_problem(self) -> str | None:
+        """Why a step could not do the frames of the walk-around."""
+        return next((t.turn_problem for t in self.by_asset.values() if t.turn_problem), None)
+
+    @property
     def gpu_seconds(self) -> float:
         """Those of `seconds` in which a model was at work on a GPU."""
-        frames = (*self.masks.frames, *self.plates.frames)
-        rows = (*self.masks.rows, *self.views.rows, *self.plates.rows, *self.composites.rows)
-        return sum(row.gpu_seconds for row in (*rows, *frames))
+        return sum(table.gpu_seconds for table in self.by_asset.values())
 
+    @property
     def seconds(self) -> dict[str, float]:
         """Seconds of computing that went into each table."""
-        plates = (*self.plates.rows, *self.plates.frames)
-        return {
-            "raw_photos": _spent(self.raw.photos),
-            "walkaround_frames": self.frames.seconds,
-            "masks": _spent((*self.masks.rows, *self.masks.frames)),
-            "classifications": _spent(self.views.rows),
-            "license_plates": _spent(plates),
-            "composites": _spent(self.composites.rows),
-            "spin_frames": self.spin.seconds,
-            "hotspots": _spent(self.hotspots.rows),
-            "promo_video": self.promo.seconds,
-        }
+        return {asset: table.seconds for asset, table in self.by_asset.items()}
 
 
-class _Timed(Protocol):
-    @property
-    def seconds(self) -> float: ...
-
-
-def _spent(rows: Iterable[_Timed]) -> float:
-    return sum(row.seconds for row in rows)
-
-
-def build(
-    tables: Tables,
-    profile: str,
-    models: Iterable[ModelInfo],
-    prices: costs.Prices,
-    code: str | None = None,
-) -> Listing:
-    """The listing of the vehicle's tables; `code` names what made them."""
-    raw, spin, promo = tables.raw, tables.spin, tables.promo
+def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
+    """The listing of the vehicle's tables. ValueError for a photo that no table accounts for."""
+    raw, spin, promo = tables.raw_photos, tables.spin_frames, tables.promo_video
     photos = tuple(
         _listed(*rows)
         for rows in joined(
             raw.photos,
             tables.masks.rows,
-            tables.views.rows,
-            tables.plates.rows,
+            tables.classifications.rows,
+            tables.license_plates.rows,
             tables.composites.rows,
         )
     )
+    accounted = {p.number for p in photos} | {f.number for f in tables.failed}
+    lost = {photo.number for photo in raw.photos} - accounted
+    if lost:
+        raise ValueError(f"photos {sorted(lost)} were lost: no step says that it failed on them")
     failed = (
         *(_failed(*both) for both in joined(raw.photos, tables.failed)),
         *_failed_videos(tables),
@@ -227,22 +194,22 @@ def build(
         generated_at=datetime.now(UTC).replace(microsecond=0),
         pipeline=PipelineInfo(
             version=version("okla-media"),
-            profile=profile,
-            code=code,
+            profile=pipeline.profile,
+            code=pipeline.fingerprint(),
             models=tuple(
                 ModelUsed(role=m.role, name=m.name, sha256=m.sha256, licence=m.licence)
-                for m in models
+                for m in pipeline.models()
             ),
         ),
         options=raw.options,
-        cost=costs.cost_of(tables.seconds(), tables.gpu_seconds(), prices),
+        cost=costs.cost_of(tables.seconds, tables.gpu_seconds, prices),
         photos=photos,
         refused=(
             *raw.refused,
-            *(file for file in tables.frames.refused if file not in failed),
+            *(file for file in tables.walkaround_frames.refused if file not in failed),
             *failed,
         ),
-        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.frames),
+        spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.walkaround_frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
         promo_reason=promo.reason,
@@ -365,10 +332,12 @@ def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:
 
 def _failed_videos(tables: Tables) -> Iterator[RefusedFile]:
     """The walk-around whose frames a step could not do, and videos that fared so at intake."""
-    video, problem = tables.frames, tables.masks.turn_problem or tables.plates.turn_problem
+    video = tables.walkaround_frames
     yield from (file for file in video.refused if file.reason == "step_failed")
-    if problem and video.source_key:
-        yield RefusedFile(source_key=video.source_key, reason="step_failed", detail=problem)
+    if tables.turn_problem and video.source_key:
+        yield RefusedFile(
+            source_key=video.source_key, reason="step_failed", detail=tables.turn_problem
+        )
 
 
 def _listed(
@@ -386,9 +355,17 @@ def _listed(
         angle_confidence=view.angle_confidence,
         side=view.side,
         azimuth_deg=view.azimuth_deg,
-        vehicle_box=mask.vehicle_box if view.category == "exterior" else None,
+        vehicle_box=geometry.round_box(geometry.move_box(mask.vehicle_box, photo.scale))
+        if mask.vehicle_box is not None and view.category == "exterior"
+        else None,
         mask_key=finished.mask_key,
-        plates=tuple(Plate(quad=p.quad, confidence=p.confidence) for p in plates.plates),
+        plates=tuple(
+            Plate(
+                quad=geometry.round_quad(geometry.move_quad(plate.quad, photo.scale)),
+                confidence=plate.confidence,
+            )
+            for plate in plates.plates
+        ),
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,

@@ -9,15 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets import keys
-from okla_assets.contract import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
+from okla_assets.steps.batches import (
+    Outputs,
+    PhotoWork,
+    batch_size,
+    in_batches,
+    joined,
+    run_batches,
+)
 from okla_assets.steps.costs import Meter
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.stages import Staged, batch_of, in_batches, read_picture, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
+from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
 from resources.ahead import mapped
 from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, VehicleDetector
@@ -52,8 +60,8 @@ def masks(
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
-    jobs = [
-        Staged(
+    photos = [
+        PhotoWork(
             photo.number,
             photo.name,
             digest := digest_of("mask", VERSION, photo.digest, fingerprint),
@@ -62,9 +70,9 @@ def masks(
         )
         for photo in raw_photos.photos
     ]
-    done = run_staged(
+    done = run_batches(
         "Cutting out",
-        jobs,
+        photos,
         partial(look, detector, segmenter),
         (detector, segmenter),
         StepCache(store, vehicle, "masks", Mask),
@@ -73,7 +81,14 @@ def masks(
     turn = cut_out_turn(
         vehicle, walkaround_frames.frames, store, detector, turn_segmenter, progress
     )
-    table = Masks(rows=done.rows, frames=turn.rows, failed=done.failed, turn_problem=turn.problem)
+    table = Masks(
+        rows=done.rows,
+        frames=turn.rows,
+        failed=done.failed,
+        turn_problem=turn.problem,
+        seconds=done.seconds + turn.seconds,
+        gpu_seconds=done.gpu_seconds + turn.gpu_seconds,
+    )
     return metadata.result(
         context,
         table,
@@ -81,7 +96,7 @@ def masks(
         counts={s: sum(r.status == s for r in table.rows) for s in metadata.MASK_STATUSES}
         | {"frames": len(turn.rows), "frames_cut": sum(r.status == "cut" for r in turn.rows)},
         computed=done.computed + turn.computed,
-        seconds=done.seconds + turn.seconds,
+        spent=done.spent + turn.spent,
         rows=[metadata.mask_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
         pictures=[r.matte_key for r in (*table.rows, *table.frames) if r.matte_key],
         link=keys.processed_folder(vehicle),
@@ -136,14 +151,12 @@ def keep_matte(
     from okla_assets.imaging.matte import cutout
     from okla_assets.imaging.photo import codec
 
-    others = [
-        _in_source(d.box, photo, seen.width) for i, d in enumerate(seen.found) if i != seen.main
-    ]
+    others = [geometry.round_box(d.box) for i, d in enumerate(seen.found) if i != seen.main]
     if seen.main is None:
         return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
     box, score = seen.found[seen.main].box, seen.found[seen.main].score
     place: dict[str, object] = {
-        "vehicle_box": _in_source(box, photo, seen.width),
+        "vehicle_box": geometry.round_box(box),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
     }
@@ -203,7 +216,7 @@ def _cut_frames(
     with meter.at_work(detector):
         found = [
             here
-            for batch in in_batches(pictures, batch_of([detector]))
+            for batch in in_batches(pictures, batch_size([detector]))
             for here in detector.detect(batch)
         ]
     seen = [_main_of(picture, here) for picture, here in zip(pictures, found, strict=True)]
@@ -253,20 +266,8 @@ def _rounded(agreement: float | None) -> float | None:
 def _row(photo: Photo | Frame, digest: str, status: str, **fields: object) -> Mask:
     empty = dict.fromkeys(("vehicle_box", "vehicle_score", "matte_key", "agreement"))
     return Mask.model_validate(
-        {
-            **empty,
-            **fields,
-            "number": photo.number,
-            "status": status,
-            "digest": digest,
-            "seconds": 0,
-        }
+        {**empty, **fields, "number": photo.number, "status": status, "digest": digest}
     )
-
-
-def _in_source(box: Box, photo: Photo, working_width: int) -> Box:
-    """A box on the working copy, in pixels of the upright source."""
-    return geometry.round_box(geometry.move_box(box, photo.width / working_width))
 
 
 def _as_grey(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

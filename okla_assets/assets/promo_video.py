@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.options import StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import Pictures, blame, joined, with_failures, without_failing
+from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.step_cache import Entry, StepCache
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -21,14 +29,9 @@ from okla_assets.contract import (
     Photo,
     PromoVideo,
     RawPhotos,
+    SpinFrame,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.studio.scenes import SCENES
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import joined
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.decoding.promo_encoder import Music, PromoEncoder
 from resources.errors import BadInput
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
 VERSION = "1"
+TITLE = "Promo video"
 LEAST_QUALITY = 25
 """Photos below this are in the gallery, but no advertisement."""
 LEAST_SPIN_FRAMES = 12
@@ -74,31 +78,48 @@ def promo_video(
     """
     vehicle = vehicle_of(context)
     began = time.perf_counter()
-    progress.step("Promo video", 1)
-    pictures = gather(raw_photos, masks, classifications, composites, store)
-    reason = why_none(raw_photos.options, pictures)
-    if reason is None:
-        job = prepare(vehicle, raw_photos.options, pictures, spin_frames, store, promo_encoder)
+    progress.step(TITLE, 1)
+    options = raw_photos.options
+
+    def attempt(left_out: Pictures) -> Made:
+        pictures = gather(raw_photos, masks, classifications, composites, store, left_out)
+        if reason := why_none(options, pictures):
+            return Made(none(reason), pictures)
+        spin = spin_frames.frames if all(kind != "frame" for kind, _ in left_out) else ()
+        plan = prepare(vehicle, options, pictures, spin, spin_frames.gaps, store, promo_encoder)
         cache = StepCache(store, vehicle, "promo", PromoVideo)
-        known = cache.get(job.digest)
-        row = known or make(job, vehicle, store, promo_encoder, cache)
-        row = row.model_copy(update={"sources": job.sources})
+        known = cache.get(plan.digest)
+        entry = known or make(plan, vehicle, store, promo_encoder, cache)
         cache.prune()
-    else:
-        row = known = none(reason)
+        table = entry.row.model_copy(update={"sources": plan.sources, "seconds": entry.seconds})
+        return Made(table, pictures, computed=int(known is None))
+
+    made, failures = without_failing(TITLE, attempt)
+    table = with_failures(made.table, TITLE, failures)
     progress.advance("promo")
     return metadata.result(
         context,
-        row,
+        table,
         store,
-        counts={"pictures": len(pictures)},
-        computed=int(known is None),
-        seconds=time.perf_counter() - began,
+        counts={"pictures": len(made.pictures)},
+        computed=made.computed,
+        spent=time.perf_counter() - began,
         rows=[],
-        pictures=[row.poster_key] if row.poster_key else [],
+        pictures=[table.poster_key] if table.poster_key else [],
         link=keys.processed_folder(vehicle),
-        extra={"says": "\n".join([reason or f"{row.duration:.1f} s", *row.problems])},
+        extra={
+            "says": "\n".join([table.reason or f"{table.duration:.1f} s", *table.problems]),
+        },
     )
+
+
+@dataclass(frozen=True)
+class Made:
+    """The table, the pictures that could be shown, and whether the clips were made just now."""
+
+    table: PromoVideo
+    pictures: "tuple[Picture, ...]"
+    computed: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,9 +144,13 @@ def gather(
     classifications: Classifications,
     composites: Composites,
     store: MediaStore,
+    left_out: Pictures = frozenset(),
 ) -> "tuple[Picture, ...]":
-    """The finished pictures that may be shown: no repeats, nothing kept back, no papers."""
-    from okla_assets.imaging.photo import codec, paper
+    """The finished pictures that may be shown: no repeats, nothing kept back, no papers.
+
+    Raises PictureFailed.
+    """
+    from okla_assets.imaging.photo import paper
 
     found = []
     for photo, mask, view, finished in joined(
@@ -135,10 +160,13 @@ def gather(
         repeated = photo.duplicate_of is not None
         if key is None or thumbnail is None or repeated or view.quality.score < LEAST_QUALITY:
             continue
+        if ("photo", photo.number) in left_out:
+            continue
         if view.category == "exterior" and mask.status == "no_vehicle":
             continue
-        if view.category == "misc" and paper.is_paper(codec.decode_trusted(store.get(key))):
-            continue
+        with blame("photo", photo.number):
+            if view.category == "misc" and paper.is_paper(read_picture(store, key)):
+                continue
         found.append(_picture(key, photo, mask, view, finished, raw.options))
     return tuple(found)
 
@@ -154,16 +182,15 @@ def why_none(options: StudioOptions, pictures: "tuple[Picture, ...]") -> str | N
 
 def none(reason: str) -> PromoVideo:
     """The row of a vehicle without a promo video."""
-    return PromoVideo(
-        key=None, vertical_key=None, poster_key=None, duration=0, reason=reason, seconds=0
-    )
+    return PromoVideo(key=None, vertical_key=None, poster_key=None, duration=0, reason=reason)
 
 
 def prepare(
     vehicle: keys.VehicleId,
     options: StudioOptions,
     pictures: "tuple[Picture, ...]",
-    spin: SpinFrames,
+    spin: Sequence[SpinFrame],
+    gaps: Sequence[float],
     store: MediaStore,
     encoder: PromoEncoder,
 ) -> PromoPlan:
@@ -178,9 +205,9 @@ def prepare(
     fonts = found.fonts_for([given.title, given.price, *given.specs, given.contact])
     words, problems = drawable(given, fonts)
     template = load_template()
-    turn = tuple((f.key, gap) for f, gap in zip(spin.frames, spin.gaps, strict=True))
-    if len(turn) < LEAST_SPIN_FRAMES:
-        turn = ()
+    turn: tuple[tuple[str, float], ...] = ()
+    if len(spin) >= LEAST_SPIN_FRAMES:
+        turn = tuple((f.key, gap) for f, gap in zip(spin, gaps, strict=True))
     music_key, missing = find_music(vehicle, options.promo_music, store)
     timelines = tuple(
         plan(
@@ -225,29 +252,32 @@ def prepare(
 
 
 def make(
-    job: PromoPlan,
+    plan: PromoPlan,
     vehicle: keys.VehicleId,
     store: MediaStore,
     encoder: PromoEncoder,
     cache: StepCache[PromoVideo],
-) -> PromoVideo:
-    """Draws and encodes both clips and the poster, and puts them into the store."""
+) -> Entry[PromoVideo]:
+    """Draws and encodes both clips and the poster, and puts them into the store.
+
+    Raises PictureFailed.
+    """
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.promo import cards, frames
 
     began = time.perf_counter()
-    load = _loader(store)
+    load = _loader(plan, store)
     music: Music | None = None
-    problems = list(job.problems)
+    problems = list(plan.problems)
     with tempfile.TemporaryDirectory(prefix="okla-promo-") as folder:
         outputs: dict[str, Path] = {}
         clip_keys = keys.promo(vehicle), keys.promo_vertical(vehicle)
-        for timeline, size, key in zip(job.timelines, encoder.sizes(), clip_keys, strict=True):
+        for timeline, size, key in zip(plan.timelines, encoder.sizes(), clip_keys, strict=True):
             stage = cards.stage(
-                timeline, job.words, job.fonts, job.look, size, load, job.spin, job.scene
+                timeline, plan.words, plan.fonts, plan.look, size, load, plan.spin, plan.scene
             )
             if not outputs:
-                music = _music(job.music_key, timeline.seconds, store, encoder, problems)
+                music = _music(plan.music_key, timeline.seconds, store, encoder, problems)
                 poster = frames.poster(timeline, stage, POSTER_MOMENT)
                 outputs[keys.promo_poster(vehicle)] = Path(folder, "poster.jpg")
                 outputs[keys.promo_poster(vehicle)].write_bytes(codec.encode_jpeg(poster, 90))
@@ -257,12 +287,11 @@ def make(
             key=keys.promo(vehicle),
             vertical_key=keys.promo_vertical(vehicle),
             poster_key=keys.promo_poster(vehicle),
-            duration=round(job.timelines[0].seconds, 3),
+            duration=round(plan.timelines[0].seconds, 3),
             reason=None,
             problems=tuple(problems),
-            seconds=round(time.perf_counter() - began, 3),
         )
-        return cache.put(job.digest, row, outputs)
+        return cache.put(plan.digest, row, outputs, time.perf_counter() - began)
 
 
 def find_music(
@@ -327,13 +356,14 @@ def _picture(
     aspect = photo.width / photo.height
     car = None
     if mask.vehicle_box is not None and view.category == "exterior":
+        width, height = photo.working_width, photo.height / photo.scale
         x, y, w, h = mask.vehicle_box
         if plain:
             wide, high = map(int, options.aspect.split(":"))
             aspect = wide / high
             car = studio_place(w, h, aspect, SCENES[options.background_id])
         elif mask.status != "cropped":
-            car = (x / photo.width, y / photo.height, w / photo.width, h / photo.height)
+            car = (x / width, y / height, w / width, h / height)
     kinds = {"exterior": "exterior", "interior": "interior", "misc": "detail"}
     return Picture(
         key=key,
@@ -346,15 +376,17 @@ def _picture(
     )
 
 
-def _loader(store: MediaStore) -> "Callable[[str], Rgb]":
-    """Decodes each picture once for both clips."""
-    from okla_assets.imaging.photo import codec
-
+def _loader(plan: PromoPlan, store: MediaStore) -> "Callable[[str], Rgb]":
+    """Decodes each picture once for both clips; the function raises PictureFailed."""
     decoded: dict[str, Rgb] = {}
+    positions = {key: position for position, (key, _) in enumerate(plan.spin)}
 
     def load(key: str) -> "Rgb":
         if key not in decoded:
-            decoded[key] = codec.decode_trusted(store.get(key))
+            frame = positions.get(key)
+            photo = None if frame is not None else keys.photo_shown(key)
+            with blame("photo" if frame is None else "frame", frame or photo or 0):
+                decoded[key] = read_picture(store, key)
         return decoded[key]
 
     return load

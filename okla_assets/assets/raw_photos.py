@@ -11,18 +11,15 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Photo,
-    RawPhotos,
-    RefusedFile,
-    Row,
-    StudioOptions,
-)
+from okla_assets.digests import digest_of
+from okla_assets.options import hotspot_problems, read_options
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Laps
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE, encode_working
+from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.steps.upload_digests import UploadDigests
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.tables import Photo, RawPhotos, RefusedFile, Row
+from okla_assets.vehicle_runs import note_uploads, vehicle_of, vehicles
 from resources.ahead import mapped, work_ahead
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.progress import Progress
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from okla_assets.imaging.photo.refusals import Refused
 
 VERSION = "2"
-# Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
-WORKING_SIDE = 2016
-WORKING_QUALITY = 95
 UPLOADS_AT_ONCE = 4
 """Read from the store, or made smaller; an upload may have 60 MB."""
 PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
@@ -43,16 +37,16 @@ PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
 
 
 class _Intake(Row):
-    """What the decoder said about one file's bytes: accepted facts, or a refusal."""
+    """What one file's bytes hold: the facts of an accepted photo, or a refusal."""
 
     width: int = 0
     height: int = 0
+    working_width: int = 0
     format: str = ""
     notes: tuple[str, ...] = ()
     work_key: str = ""
     perceptual_hash: str = ""
     refused: RefusedFile | None = None
-    seconds: float = 0.0
 
 
 @dg.asset(
@@ -74,16 +68,16 @@ def raw_photos(
     the person who uploaded it. Numbers are kept from run to run.
     """
     vehicle = vehicle_of(context)
+    note_uploads(context, vehicle, store)
     began = time.perf_counter()
     table, computed = take_in(vehicle, store, decoder, progress)
-    seconds = time.perf_counter() - began
     return metadata.result(
         context,
         table,
         store,
         counts={"accepted": len(table.photos), "refused": len(table.refused)},
         computed=computed,
-        seconds=seconds,
+        spent=time.perf_counter() - began,
         rows=[metadata.photo_row(p) for p in table.photos]
         + [metadata.refused_row(r) for r in table.refused],
         pictures=(),  # they show plates
@@ -112,7 +106,8 @@ def take_in(
     sha256s = mapped(uploads, digest_of_upload, "digest", UPLOADS_AT_ONCE)
     digests = {info.key: sha256 for info, sha256 in zip(uploads, sha256s, strict=True)}
     seen.keep()
-    intakes, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
+    entries, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
+    intakes = {key: entry.row for key, entry in entries.items()}
     options, problems = read_options(vehicle, store)
     accepted = [info.key for info in uploads if intakes[info.key].refused is None]
     etags = {info.key: info.etag for info in uploads}
@@ -123,62 +118,20 @@ def take_in(
     table = RawPhotos(
         vehicle_id=vehicle,
         options=options,
-        options_problems=(*problems, *hotspot_problems(options, photos)),
+        problems=(*problems, *hotspot_problems(options, {photo.name for photo in photos})),
         photos=photos,
         refused=tuple(
             refused.model_copy(update={"source_key": info.key})
             for info in uploads
             if (refused := intakes[info.key].refused) is not None
         ),
+        seconds=sum({digests[key]: entry.seconds for key, entry in entries.items()}.values()),
     )
     return table, computed
 
 
 def _sha256(store: MediaStore, key: str) -> str:
     return hashlib.sha256(store.get(key)).hexdigest()
-
-
-def read_options(
-    vehicle: keys.VehicleId, store: MediaStore
-) -> tuple[StudioOptions, tuple[str, ...]]:
-    """The vehicle's options.json and what is wrong with it.
-
-    A field that cannot be used falls back to its default and is named; the vehicle goes on.
-    """
-    key = keys.options(vehicle)
-    if store.stat(key) is None:
-        return StudioOptions(), ()
-    text = store.get(key)
-    try:
-        return StudioOptions.model_validate_json(text), ()
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
-    named = tuple(
-        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
-        "the default is used"
-        for p in problems
-    )
-    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
-        return StudioOptions(), named
-    import json
-
-    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
-    return StudioOptions.model_validate(usable), named
-
-
-def hotspot_problems(options: StudioOptions, photos: Sequence[Photo]) -> Iterator[str]:
-    """What cannot be used of the hotspots set by hand."""
-    names = {photo.name for photo in photos}
-    for position, spot in enumerate(options.hotspots):
-        for field, name in (("photo", spot.photo), ("on", spot.on)):
-            if name not in names:
-                yield (
-                    f"options.json: hotspots.{position}.{field}: the vehicle has no usable photo "
-                    f"called {name!r}; the hotspot is left out"
-                )
-        if spot.photo == spot.on:
-            yield f"options.json: hotspots.{position}: a photo cannot be placed on itself"
 
 
 def _decode(
@@ -188,10 +141,10 @@ def _decode(
     store: MediaStore,
     decoder: PhotoDecoder,
     progress: Progress,
-) -> tuple[dict[str, _Intake], int]:
+) -> tuple[dict[str, Entry[_Intake]], int]:
     """What each upload holds, by key; and how many distinct files had to be decoded."""
     cache = StepCache(store, vehicle, "photos", _Intake)
-    by_digest: dict[str, _Intake] = {}
+    by_digest: dict[str, Entry[_Intake]] = {}
     missing: dict[str, str] = {}
     for info in uploads:
         digest = _photo_digest(digests[info.key])
@@ -216,14 +169,14 @@ def _decoded(
     store: MediaStore,
     decoder: PhotoDecoder,
     cache: StepCache[_Intake],
-) -> Iterator[tuple[str, _Intake]]:
+) -> Iterator[tuple[str, Entry[_Intake]]]:
     """Digest and facts of each file, kept with its working copy; decoded and encoded ahead."""
-    from okla_assets.imaging.photo import codec, quality
+    from okla_assets.imaging.photo import quality
     from okla_assets.imaging.photo.refusals import Refused
 
     laps = Laps()
 
-    def keep(decoded: "tuple[str, DecodedPhoto | Refused]") -> _Intake:
+    def keep(decoded: "tuple[str, DecodedPhoto | Refused]") -> Entry[_Intake]:
         digest, photo = decoded
         outputs: dict[str, bytes] = {}
         if isinstance(photo, Refused):
@@ -236,16 +189,17 @@ def _decoded(
             intake = _Intake(
                 width=photo.width,
                 height=photo.height,
+                working_width=photo.rgb.shape[1],
                 format=photo.format,
                 notes=photo.notes,
                 work_key=key,
                 perceptual_hash=quality.perceptual_hash(photo.rgb),
             )
-            outputs[key] = codec.encode_jpeg(photo.rgb, WORKING_QUALITY, subsampling444=True)
-        intake = intake.model_copy(update={"seconds": round(laps.lap(), 3)})
+            outputs[key] = encode_working(photo.rgb)
+        seconds = laps.lap()
         if intake.refused is not None and intake.refused.reason in PASSING_REASONS:
-            return intake
-        return cache.put(digest, intake, outputs)
+            return Entry(intake, seconds, 0.0)
+        return cache.put(digest, intake, outputs, seconds)
 
     items = ((digest, lambda key=key: store.get(key)) for digest, key in missing.items())
     decoded = decoder.decode_all(items, WORKING_SIDE)
@@ -283,6 +237,7 @@ def _photos(
             source_sha256=digests[key],
             width=intake.width,
             height=intake.height,
+            working_width=intake.working_width,
             format=intake.format,
             notes=intake.notes,
             digest=_photo_digest(digests[key]),
@@ -290,7 +245,6 @@ def _photos(
             perceptual_hash=intake.perceptual_hash,
             duplicate_of=numbers.get(original),
             exact_duplicate=bool(original) and digests[original] == digests[key],
-            seconds=intake.seconds,
         )
 
 

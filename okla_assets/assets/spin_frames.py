@@ -6,12 +6,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
 
 from okla_assets import keys
-from okla_assets.assets.composites import aspect_of
-from okla_assets.contract import (
+from okla_assets.digests import digest_of
+from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.options import StudioOptions
+from okla_assets.steps import metadata
+from okla_assets.steps.batches import (
+    Outputs,
+    Pictures,
+    blame,
+    joined,
+    with_failures,
+    without_failing,
+)
+from okla_assets.steps.pictures import read_matte, read_picture
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import (
     Classifications,
     Composites,
     LicensePlates,
@@ -19,13 +31,8 @@ from okla_assets.contract import (
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
     WalkaroundFrames,
 )
-from okla_assets.imaging.studio.scenes import SCENES
-from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs, joined
-from okla_assets.steps.step_cache import StepCache, digest_of
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.ahead import mapped
 from resources.models.onnx import usable_cores
@@ -33,6 +40,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 VERSION = "1"
+TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
 
@@ -81,15 +89,24 @@ def spin_frames(
     otherwise there is none, and the reason.
     """
     vehicle = vehicle_of(context)
-    sources = choose_pictures(walkaround_frames, masks, classifications, license_plates, composites)
-    table, computed = make_spin(vehicle, sources, raw_photos.options, store, progress)
+    began = time.perf_counter()
+    cache = StepCache(store, vehicle, "spin", SpinFrames)
+
+    def attempt(left_out: Pictures) -> tuple[SpinFrames, int]:
+        tables = walkaround_frames, masks, classifications, license_plates, composites
+        pictures = choose_pictures(*tables, left_out)
+        return make_spin(vehicle, pictures, raw_photos.options, store, cache, progress)
+
+    (table, computed), failures = without_failing(TITLE, attempt)
+    cache.prune()
+    table = with_failures(table, TITLE, failures)
     return metadata.result(
         context,
         table,
         store,
         counts={"frames": len(table.frames)},
         computed=computed,
-        seconds=table.seconds if computed else 0.0,
+        spent=time.perf_counter() - began,
         rows=[
             {"frame": frame.key.rsplit("/", 1)[-1], "azimuth": frame.azimuth_deg, "to next": gap}
             for frame, gap in zip(table.frames, table.gaps, strict=True)
@@ -110,18 +127,21 @@ def choose_pictures(
     classifications: Classifications,
     plates: LicensePlates,
     composites: Composites,
+    left_out: Pictures = frozenset(),
 ) -> SpinPictures:
     """The video's frames where they make a turn, else the studio photos where they do."""
-    video = _frames_around(frames, masks, plates)
+    video = _frames_around(frames, masks, plates, left_out)
     if video.rows:
         return video
-    photos = _photos_around(masks, classifications, plates, composites)
+    photos = _photos_around(masks, classifications, plates, composites, left_out)
     if photos.rows:
         return photos
     return SpinPictures(None, (), f"{video.reason}; {photos.reason}")
 
 
-def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates) -> SpinPictures:
+def _frames_around(
+    frames: WalkaroundFrames, masks: Masks, plates: LicensePlates, left_out: Pictures
+) -> SpinPictures:
     from okla_assets.imaging.turn import spin
 
     if frames.direction is None:
@@ -137,7 +157,7 @@ def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates
             (mask.digest, plate.digest),
         )
         for frame, mask, plate in zip(frames.frames, masks.frames, plates.frames, strict=True)
-        if mask.status == "cut" and mask.matte_key
+        if mask.status == "cut" and mask.matte_key and ("frame", frame.number) not in left_out
     ]
     if rows:
         order = spin.turn_order([row.azimuth for row in rows], frames.direction)
@@ -148,7 +168,11 @@ def _frames_around(frames: WalkaroundFrames, masks: Masks, plates: LicensePlates
 
 
 def _photos_around(
-    masks: Masks, classifications: Classifications, plates: LicensePlates, composites: Composites
+    masks: Masks,
+    classifications: Classifications,
+    plates: LicensePlates,
+    composites: Composites,
+    left_out: Pictures,
 ) -> SpinPictures:
     from okla_assets.imaging.turn import spin
 
@@ -159,7 +183,7 @@ def _photos_around(
     ):
         if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
             continue
-        if view.azimuth_deg is None:
+        if view.azimuth_deg is None or ("photo", mask.number) in left_out:
             continue
         digests = mask.digest, plate.digest
         rows.append(
@@ -174,85 +198,90 @@ def _photos_around(
 
 def make_spin(
     vehicle: keys.VehicleId,
-    sources: SpinPictures,
+    pictures: SpinPictures,
     options: StudioOptions,
     store: MediaStore,
+    cache: StepCache[SpinFrames],
     progress: Progress,
 ) -> tuple[SpinFrames, int]:
-    """The table, its files written; and how many pictures had to be made."""
-    cache = StepCache(store, vehicle, "spin", SpinFrames)
-    progress.step("Turning", len(sources.rows))
-    table, computed = NO_SPIN.model_copy(update={"reason": sources.reason}), 0
-    if sources.rows:
-        digest = digest_of(
-            "spin",
-            VERSION,
-            [(row.number, row.azimuth, *row.digests) for row in sources.rows],
-            sources.made_from,
-            options.of_pictures,
-        )
-        known = cache.get(digest)
-        if known is None:
-            began = time.perf_counter()
-            fresh, outputs = turn_in_studio(vehicle, sources, options, store, progress)
-            seconds = round(time.perf_counter() - began, 3)
-            known = cache.put(digest, fresh.model_copy(update={"seconds": seconds}), outputs)
-            computed = len(known.frames)
-        table = known
-    cache.prune()
-    return table, computed
+    """The table, its files written; and how many pictures had to be made.
+
+    Raises PictureFailed.
+    """
+    progress.step(TITLE, len(pictures.rows))
+    if not pictures.rows:
+        return NO_SPIN.model_copy(update={"reason": pictures.reason}), 0
+    digest = digest_of(
+        "spin",
+        VERSION,
+        [(row.number, row.azimuth, *row.digests) for row in pictures.rows],
+        pictures.made_from,
+        options.of_pictures,
+    )
+    entry, computed = cache.get(digest), 0
+    if entry is None:
+        began = time.perf_counter()
+        fresh, outputs = turn_in_studio(vehicle, pictures, options, store, progress)
+        entry = cache.put(digest, fresh, outputs, time.perf_counter() - began)
+        computed = len(fresh.frames)
+    return entry.row.model_copy(update={"seconds": entry.seconds}), computed
 
 
-NO_SPIN = SpinFrames(
-    made_from=None, frames=(), width=0, height=0, gaps=(), reason=None, seconds=0.0
-)
+NO_SPIN = SpinFrames(made_from=None, frames=(), width=0, height=0, gaps=(), reason=None)
 
 
 def turn_in_studio(
     vehicle: keys.VehicleId,
-    sources: SpinPictures,
+    pictures: SpinPictures,
     options: StudioOptions,
     store: MediaStore,
     progress: Progress,
 ) -> tuple[SpinFrames, Outputs]:
-    """The table and its pictures as JPEG, by key."""
+    """The table and its pictures as JPEG, by key. Raises PictureFailed."""
     from okla_assets.imaging.photo import codec, enhance
     from okla_assets.imaging.turn import spin, walkaround
 
-    rows = sources.rows
+    rows = pictures.rows
     azimuths = [row.azimuth for row in rows]
-    stands = mapped(rows, lambda row: spin.stand_of(_matte(row, store)), "stand")
     scene = SCENES[options.background_id]
+    kind: Literal["photo", "frame"] = "frame" if pictures.made_from == "video" else "photo"
+
+    def stand(row: SpinPicture) -> spin.Stand:
+        with blame(kind, row.number):
+            return spin.stand_of(read_matte(store, row.matte_key))
+
     canvas = spin.steady(
-        stands,
+        mapped(rows, stand, "stand"),
         azimuths,
         options.max_width,
-        aspect_of(options),
+        options.aspect_ratio,
         scene,
-        smooth=sources.made_from == "video",
+        smooth=pictures.made_from == "video",
     )
-    table = None
+
+    def pixels(row: SpinPicture) -> tuple[Rgb, Alpha]:
+        with blame(kind, row.number):
+            return read_picture(store, row.picture_key), read_matte(store, row.matte_key)
+
+    correction = None
     if options.auto_enhance:
-        measured = rows[:: -(-len(rows) // MOST_MEASURED)]
-        table = enhance.correction(
-            [_picture(row, store) for row in measured], [_matte(row, store) for row in measured]
-        )
-    opacity = options.shadow_opacity if options.generate_shadow else None
+        measured = [pixels(row) for row in rows[:: -(-len(rows) // MOST_MEASURED)]]
+        correction = enhance.correction([p for p, _ in measured], [m for _, m in measured])
 
     def finished(position: int) -> bytes:
-        picture = _picture(rows[position], store)
-        if table is not None:
-            picture = enhance.corrected(picture, table)
-        matte = _matte(rows[position], store)
-        picture = spin.finish(picture, matte, canvas, position, scene, opacity)
-        progress.advance(f"frame {position + 1}")
-        return codec.encode_jpeg(picture, options.output_quality)
+        picture, matte = pixels(rows[position])
+        with blame(kind, rows[position].number):
+            if correction is not None:
+                picture = enhance.corrected(picture, correction)
+            picture = spin.finish(picture, matte, canvas, position, scene, options.shadow)
+            progress.advance(f"frame {position + 1}")
+            return codec.encode_jpeg(picture, options.output_quality)
 
     named = [keys.spin_frame(vehicle, position) for position in range(1, len(rows) + 1)]
     with ThreadPoolExecutor(min(4, usable_cores())) as workers:
         outputs = dict(zip(named, workers.map(finished, range(len(rows))), strict=True))
     made = SpinFrames(
-        made_from=sources.made_from,
+        made_from=pictures.made_from,
         frames=tuple(
             SpinFrame(key=key, azimuth_deg=row.azimuth, source=row.number)
             for key, row in zip(named, rows, strict=True)
@@ -261,19 +290,5 @@ def turn_in_studio(
         height=canvas.height,
         gaps=walkaround.gaps_of(azimuths),
         reason=None,
-        seconds=0.0,
     )
     return made, outputs
-
-
-def _picture(row: SpinPicture, store: MediaStore) -> npt.NDArray[np.uint8]:
-    from okla_assets.imaging.photo import codec
-
-    return codec.decode_trusted(store.get(row.picture_key))
-
-
-def _matte(row: SpinPicture, store: MediaStore) -> npt.NDArray[np.float32]:
-    from okla_assets.imaging.photo import codec
-    from okla_assets.imaging.studio import studio
-
-    return studio.as_alpha(codec.decode_gray(store.get(row.matte_key)))

@@ -14,14 +14,15 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
-from okla_assets.contract import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
+from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
-from okla_assets.steps.per_photo import Outputs
-from okla_assets.steps.stages import photo_errors, short_message
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.steps.batches import Outputs, photo_errors, short_message
+from okla_assets.steps.pictures import FRAME_SIDE, encode_working
+from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.decoding.video_reader import OpenVideo, VideoReader
 from resources.models.base import VehicleDetector, ViewClassifier
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = "1"
-FRAME_SIDE = 1280
-FRAME_QUALITY = 95
 MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
 NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}
@@ -48,7 +47,6 @@ class _Reading(Row):
     direction: Literal[1, -1] | None = None
     frames: tuple[Frame, ...] = ()
     refused: RefusedFile | None = None
-    seconds: float = 0.0
 
 
 @dg.asset(
@@ -74,6 +72,7 @@ def walkaround_frames(
     """
     vehicle = vehicle_of(context)
     count = raw_photos.options.spin_frames
+    began = time.perf_counter()
     table, computed = take_frames(vehicle, count, store, video_reader, detector, views, progress)
     return metadata.result(
         context,
@@ -81,7 +80,7 @@ def walkaround_frames(
         store,
         counts={"frames": len(table.frames), "refused": len(table.refused)},
         computed=computed,
-        seconds=table.seconds if computed else 0.0,
+        spent=time.perf_counter() - began,
         rows=[metadata.refused_row(r) for r in table.refused],
         pictures=[],  # they show plates
         link=keys.raw_videos(vehicle),
@@ -116,7 +115,7 @@ def take_frames(
     progress.step("Reading video", len(videos))
     refused: list[RefusedFile] = []
     computed = 0
-    found: tuple[str, str, _Reading] | None = None
+    found: tuple[str, str, Entry[_Reading]] | None = None
     for info in videos:
         key = info.key
         with ExitStack() as opened:
@@ -125,34 +124,35 @@ def take_frames(
             digest = digest_of(
                 "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
             )
-            reading = cache.get(digest)
-            if reading is None:
+            entry = cache.get(digest)
+            if entry is None:
                 began = time.perf_counter()
-                fresh, outputs = read_video(
+                reading, outputs = read_video(
                     vehicle, key, digest, path(), count, reader, detector, views
                 )
-                seconds = round(time.perf_counter() - began, 3)
-                reading = fresh.model_copy(update={"seconds": seconds})
                 computed += 1
+                seconds = time.perf_counter() - began
                 if reading.refused is None or reading.refused.reason not in NOT_REMEMBERED:
-                    cache.put(digest, reading, outputs)
+                    entry = cache.put(digest, reading, outputs, seconds)
+                else:
+                    entry = Entry(reading, seconds, 0.0)
         progress.advance(key.rsplit("/", 1)[-1])
-        if reading.refused is None:
-            found = key, sha256, reading
+        if entry.row.refused is None:
+            found = key, sha256, entry
             break
-        refused.append(reading.refused.model_copy(update={"source_key": key}))
+        refused.append(entry.row.refused.model_copy(update={"source_key": key}))
     cache.prune()
     seen.keep()
     if found is not None:
-        key, sha256, reading = found
+        key, sha256, entry = found
         table = WalkaroundFrames(
             source_key=key,
             source_sha256=sha256,
-            direction=reading.direction,
-            frames=reading.frames,
+            direction=entry.row.direction,
+            frames=entry.row.frames,
             refused=tuple(refused),
             reason=None,
-            seconds=reading.seconds,
+            seconds=entry.seconds,
         )
         return table, computed
     table = WalkaroundFrames(
@@ -162,7 +162,6 @@ def take_frames(
         frames=(),
         refused=tuple(refused),
         reason=refused[-1].detail if refused else NO_VIDEO,
-        seconds=0.0,
     )
     return table, computed
 
@@ -183,7 +182,6 @@ def read_video(
     views: ViewClassifier,
 ) -> tuple[_Reading, Outputs]:
     """One video's frames and their files, or its refusal."""
-    from okla_assets.imaging.photo import codec
     from okla_assets.imaging.turn import walkaround
 
     try:
@@ -208,9 +206,7 @@ def read_video(
                     work_key=keys.private_file(vehicle, "frames", frame_digest, "jpg"),
                 )
                 frames.append(frame)
-                outputs[frame.work_key] = codec.encode_jpeg(
-                    picture, FRAME_QUALITY, subsampling444=True
-                )
+                outputs[frame.work_key] = encode_working(picture)
     except Refused as refusal:
         refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
         return _Reading(refused=refused), {}

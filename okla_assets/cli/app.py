@@ -358,6 +358,7 @@ def _process(
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.cli import process as work
+    from okla_assets.options import merge_options, save_options
     from okla_assets.steps.costs import prices
     from resources.profiles import weights_of
     from resources.storage.media_store import LocalMediaStore
@@ -368,9 +369,9 @@ def _process(
     # What the command itself gets wrong is told before anything is copied or fetched.
     wanted = weights_of(profile)
     prices()
-    options = work.merged_options(folder, vehicle, store, given)
+    options = merge_options(folder, vehicle, store, given)
     imported = work.import_folder(folder, vehicle, store)
-    work.save_options(vehicle, store, options)
+    save_options(vehicle, store, options)
     with rich_progress() as fetching:
         ensure(wanted, fetching)
     if imported.ignored:

@@ -16,8 +16,9 @@ from statistics import mean, median
 from typing import Any, Self
 
 from okla_assets import keys
-from okla_assets.cli.process import import_folder, merged_options, save_options
+from okla_assets.cli.process import import_folder
 from okla_assets.contract import Listing
+from okla_assets.options import merge_options, save_options
 from resources.errors import BadInput, BrokenSetup
 from resources.progress import Progress
 from resources.storage.media_store import LocalMediaStore
@@ -105,7 +106,7 @@ def bench(folder: Path, profile: str, rounds: int, progress: Progress) -> Bench:
         def run_anew(number: int) -> tuple[float, Listing]:
             store = LocalMediaStore(root=f"{place}/{number}")
             import_folder(folder, VEHICLE, store)
-            save_options(VEHICLE, store, merged_options(folder, VEHICLE, store, {}))
+            save_options(VEHICLE, store, merge_options(folder, VEHICLE, store, {}))
             try:
                 return _run(store, profile, progress)
             finally:
@@ -161,7 +162,7 @@ def _run(store: LocalMediaStore, profile: str, progress: Progress) -> tuple[floa
     runner = runner_of(build_definitions(profile, store=store, progress=progress))
     with dg.DagsterInstance.ephemeral() as instance:
         began = time.perf_counter()
-        ran = runner.run(VEHICLE, store, instance, {})
+        ran = runner.run(VEHICLE, store, instance, "process")
         seconds = time.perf_counter() - began
     if ran.interrupted:
         raise KeyboardInterrupt

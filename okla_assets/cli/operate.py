@@ -100,7 +100,7 @@ def backfill(
         else:
             most = nightly_limit() if limit is None else limit
             tonight = datetime.now(UTC).date()
-            found = backfill.due(instance, store, runner.recipe(), most, tonight)
+            found = backfill.due(instance, store, runner.fingerprint(), most, tonight)
         for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in found}:
             err_console.print(f"{vehicle}: left alone, a run of it waits or is in progress")
         if dry_run or not found:
@@ -282,7 +282,7 @@ def _print_trace(found: "Trace") -> None:
     for step, version in found.steps.items():
         _say(f"  step {step}, version {version}")
     pipeline = found.pipeline
-    _say(f"okla-media {pipeline.version}, profile {pipeline.profile}, recipe {pipeline.code}")
+    _say(f"okla-media {pipeline.version}, profile {pipeline.profile}, pipeline {pipeline.code}")
     for model in pipeline.models:
         _say(f"  {model.role}: {model.name}, sha256 {model.sha256}, {model.licence}")
     options = found.options.model_dump(mode="json", exclude_defaults=True)

@@ -4,14 +4,12 @@ import filecmp
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from okla_assets import keys
-from okla_assets.contract import Listing, StudioOptions
+from okla_assets.contract import Listing
 from okla_assets.runtime.instance import MALLOC, close_dead_runs, dagster_home, open_instance
 from resources.errors import BadInput
 from resources.progress import Progress
@@ -72,48 +70,6 @@ def import_folder(folder: Path, vehicle: keys.VehicleId, store: MediaStore) -> I
     return Imported(tuple(uploaded), tuple(ignored), tuple(sorted(before - uploaded.keys())))
 
 
-def merged_options(
-    folder: Path, vehicle: keys.VehicleId, store: MediaStore, given: Mapping[str, object]
-) -> StudioOptions:
-    """The vehicle's options: those it has, over them those beside its photos, then the command's.
-
-    Writes nothing. Raises BadInput naming the option.
-    """
-    key = keys.options(vehicle)
-    had = store.get(key) if store.stat(key) else b"{}"
-    beside = folder / "options.json"
-    options = _options_in(had, key)
-    if beside.is_file():
-        options |= _options_in(beside.read_bytes(), str(beside))
-    try:
-        return StudioOptions.model_validate({**options, **given})
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
-        )
-        raise BadInput(f"the options cannot be used: {wrong}") from None
-
-
-def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOptions) -> None:
-    """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same."""
-    key = keys.options(vehicle)
-    text = options.model_dump_json(indent=2, exclude_defaults=True).encode()
-    if text != (store.get(key) if store.stat(key) else b"{}"):
-        store.put(key, text, "application/json")
-
-
-def _options_in(text: bytes, where: str) -> dict[str, object]:
-    import json
-
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"{where} is no JSON: {error}") from None
-    if not isinstance(options, dict):
-        raise BadInput(f"{where} is no JSON object")
-    return options
-
-
 def run_vehicle(
     vehicle: keys.VehicleId, store: MediaStore, profile: str, progress: Progress
 ) -> tuple[Listing | None, str]:
@@ -126,7 +82,7 @@ def run_vehicle(
     definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
-        ran = runner_of(definitions).run(vehicle, store, instance, {})
+        ran = runner_of(definitions).run(vehicle, store, instance, "process")
     if ran.interrupted:
         raise KeyboardInterrupt
     return ran.listing, ran.problem

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
 from okla_assets.operations.run_index import busy
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput
@@ -110,7 +111,7 @@ def archive_each(
         raise dg.Failure("; ".join(refused), allow_retries=False)
 
 
-@dg.job(tags={"dagster/max_retries": "0"})
+@dg.job(tags={"dagster/max_retries": "0"}, metadata=code_link(__file__))
 def archive_vehicles() -> None:
     """Sold or deleted vehicles leave Dagster and their working files go; uploads stay."""
     archive_each()

@@ -2,7 +2,7 @@
 
 A vehicle is due when its last run failed, when it has no listing or one that names lost files or
 uploads that a step failed on, or when older code or weights made it. Who is due is asked of
-Dagster's index of the asset `listing` (its data version tells status and recipe), a page of
+Dagster's index of the asset `listing` (its data version tells status and fingerprint), a page of
 vehicles at a time; media are listed only by folder, and opened only of the night's share of
 vehicles, whose listings are read.
 """
@@ -19,6 +19,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
+from okla_assets.code_links import code_link
 from okla_assets.contract import Listing
 from okla_assets.operations.archive import is_archived
 from okla_assets.operations.run_index import (
@@ -31,8 +32,8 @@ from okla_assets.operations.run_index import (
     pages,
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
-from okla_assets.steps.recipe import parse_listing_version
-from okla_assets.vehicle_runs import run_tags
+from okla_assets.steps.pipeline import parse_listing_version
+from okla_assets.vehicle_runs import Source
 from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
@@ -68,7 +69,7 @@ class _Candidate:
 def due(
     instance: dg.DagsterInstance,
     store: MediaStore,
-    recipe: str,
+    fingerprint: str,
     limit: int,
     night: date,
     looked_at: int = LOOKED_AT,
@@ -83,7 +84,7 @@ def due(
     unsuspected: list[_Candidate] = []
 
     def candidates() -> Iterator[_Candidate]:
-        for candidate in _all(instance, recipe, uploaded, finished):
+        for candidate in _all(instance, fingerprint, uploaded, finished):
             if candidate.reason:
                 yield candidate
             elif zlib.crc32(candidate.vehicle.encode()) % nights == night.toordinal() % nights:
@@ -129,7 +130,7 @@ def every(instance: dg.DagsterInstance, store: MediaStore, limit: int | None) ->
 
 def _all(
     instance: dg.DagsterInstance,
-    recipe: str,
+    fingerprint: str,
     uploaded: frozenset[str],
     finished: frozenset[str],
 ) -> Iterator[_Candidate]:
@@ -148,7 +149,7 @@ def _all(
                 reason = "it was never made"
             elif vehicle not in finished:
                 reason = "its files are gone"
-            elif version is None or version.code != recipe:
+            elif version is None or version.fingerprint != fingerprint:
                 reason = "older code or weights made it"
             elif version.status == "failed":
                 reason = "its listing is failed"
@@ -215,7 +216,7 @@ def refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: str = "backfill",
+    source: Source = "backfill",
 ) -> Iterator[Refreshed]:
     """Makes one vehicle after the other, each in a run of its own; one that fails stops nothing.
 
@@ -232,7 +233,7 @@ def _refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: str,
+    source: Source,
 ) -> tuple[Fate, str]:
     try:
         vehicle = keys.parse_vehicle_id(name)
@@ -246,7 +247,7 @@ def _refresh(
         return "skipped", "it is archived"
     if vehicle in busy(instance, [vehicle]):
         return "skipped", "a run of it is waiting or in progress"
-    ran = runner.run(vehicle, store, instance, run_tags(source))
+    ran = runner.run(vehicle, store, instance, source)
     if ran.interrupted:
         raise Interrupted(f"interrupted at {vehicle}")
     if ran.broken_setup:
@@ -326,6 +327,7 @@ def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
 
 
 @dg.job(
+    metadata=code_link(__file__),
     # A retry would make all its vehicles again; each has its own run to be retried.
     tags={"dagster/max_retries": "0"},
 )

@@ -3,16 +3,14 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from logging import Logger
 
 import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import read_options
 from okla_assets.contract import Cost, Listing, PipelineInfo
+from okla_assets.options import read_options
 from okla_assets.viewer import pages
-from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
 FAILED_RUN = "the last run failed"
@@ -54,29 +52,6 @@ def _first_line(message: str) -> str:
     """Without the class of our own errors, whose words are a sentence."""
     line = next(iter(message.strip().splitlines()), "")
     return _OURS.sub("", line, count=1)[:MOST_SAID]
-
-
-def tell(
-    alerts: Alerts,
-    run: dg.DagsterRun,
-    vehicle: keys.VehicleId | None,
-    problem: Problem,
-    log: Logger,
-) -> None:
-    """Sends the alert about a run that failed, or that made a listing which is `failed`."""
-    about = f"vehicle {vehicle}" if vehicle else f"job {run.job_name}"
-    alerts.send(
-        f"{about} failed at {problem.step}: {problem.error}",
-        {
-            "vehicle_id": vehicle,
-            "job": run.job_name,
-            "run_id": run.run_id,
-            "step": problem.step,
-            "error": problem.error,
-            "source": run.tags.get("okla/source"),
-        },
-        log,
-    )
 
 
 def mark_failed(

@@ -12,10 +12,8 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from okla_assets import keys
-from okla_assets.vehicle_runs import vehicles
+from okla_assets.vehicle_runs import LISTING, vehicles
 
-LISTING = dg.AssetKey("listing")
-"""The last asset of the graph: a run that made it has made the vehicle."""
 PAGE = 1000
 
 WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)

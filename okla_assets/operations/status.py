@@ -27,7 +27,7 @@ from okla_assets.operations.run_index import (
     pages,
     vehicle_of_run,
 )
-from okla_assets.steps.recipe import parse_listing_version
+from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.vehicle_runs import SOURCE_TAG
 from resources.storage.media_store import MediaStore
 

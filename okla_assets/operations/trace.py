@@ -12,9 +12,10 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.contract import Listing, ListingPhoto, PipelineInfo, RawPhotos, StudioOptions
-from okla_assets.operations.run_index import LISTING
-from okla_assets.vehicle_runs import SOURCE_TAG
+from okla_assets.contract import Listing, ListingPhoto, PipelineInfo
+from okla_assets.options import StudioOptions
+from okla_assets.tables import RawPhotos
+from okla_assets.vehicle_runs import LISTING, SOURCE_TAG
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 

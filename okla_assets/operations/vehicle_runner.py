@@ -1,6 +1,6 @@
 """One vehicle's job in this process, with whatever models are warm in it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -8,7 +8,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.runtime.instance import PROCESS_TAG, this_process
-from okla_assets.vehicle_runs import vehicle_media, vehicles
+from okla_assets.vehicle_runs import Source, request, vehicle_media, vehicles
 from resources.errors import BrokenSetup
 from resources.storage.media_store import MediaStore
 
@@ -32,28 +32,26 @@ class VehicleRunner:
     """Runs `vehicle_media` on a profile's resources; `definitions` builds or returns them."""
 
     definitions: Callable[[], dg.Definitions]
-    recipe: Callable[[], str]
-    """Digest of the code and models it would use; see `recipe.py`."""
+    fingerprint: Callable[[], str]
+    """Of the code and models it would use; see `Pipeline`."""
 
     def run(
         self,
         vehicle: keys.VehicleId,
         store: MediaStore,
         instance: dg.DagsterInstance,
-        tags: Mapping[str, str],
+        source: Source,
     ) -> Ran:
         """A run of its own, recorded in the instance; a vehicle's failure is returned."""
-        from sensors.uploads import RUN_KEY_TAG, run_key_of
-
         instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
-        run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
+        run = request(vehicle, store.list(keys.raw_folder(vehicle)), source)
         result = (
             self.definitions()
             .resolve_job_def(vehicle_media.name)
             .execute_in_process(
                 partition_key=vehicle,
                 instance=instance,
-                tags={RUN_KEY_TAG: run_key, PROCESS_TAG: this_process(), **tags},
+                tags={PROCESS_TAG: this_process(), **run.tags},
                 raise_on_error=False,
                 # A person watches a bar or the batch's own log; the events are in the instance.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

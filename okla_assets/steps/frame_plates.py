@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from okla_assets import keys
-from okla_assets.contract import FoundPlate, Frame, Mask, PhotoPlates
+from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Rgb
+from okla_assets.steps.batches import Outputs, batch_size, in_batches
 from okla_assets.steps.costs import Meter
-from okla_assets.steps.per_photo import Outputs
+from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
-from okla_assets.steps.stages import batch_of, in_batches
-from okla_assets.steps.step_cache import digest_of
+from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates
 from resources.ahead import AT_ONCE, mapped, work_ahead
 from resources.models.base import PlateDetector
 from resources.models.plates_onnx import as_quad
@@ -42,13 +42,11 @@ class _Looker:
 
     def picture(self, i: int) -> Rgb:
         """Frame `i`, plates and all."""
-        from okla_assets.imaging.photo import codec
-
-        return codec.decode_trusted(self.store.get(self.frames[i].work_key))
+        return read_picture(self.store, self.frames[i].work_key)
 
     def boxes(self, i: int) -> list[Box]:
         """The vehicles of frame `i`, the main one first."""
-        return vehicle_boxes(self.masks[i], 1.0)
+        return vehicle_boxes(self.masks[i])
 
     def look(self, at: Sequence[int], detector: PlateDetector) -> "list[list[TrackedPlate]]":
         """What a detector finds on each of these frames and accepts as plates."""
@@ -57,7 +55,7 @@ class _Looker:
 
         spots = []
         with closing(work_ahead(at, self.picture, AT_ONCE, AT_ONCE, "frames")) as read:
-            for batch in in_batches(at, batch_of([detector])):
+            for batch in in_batches(at, batch_size([detector])):
                 pictures = [future.result() for _, future in islice(read, len(batch))]
                 boxes = [self.boxes(i) for i in batch]
                 with self.meter.at_work(detector):
@@ -107,7 +105,6 @@ def find_on_frames(
             plates=_found(spots, looker.boxes(i)),
             masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
             digest=own,
-            seconds=0,
         )
         picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking)
         advance(f"frame {row.number}")

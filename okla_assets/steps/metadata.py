@@ -11,11 +11,15 @@ from typing import Any, TypeVar, get_args
 import dagster as dg
 from pydantic import BaseModel
 
-from okla_assets.contract import (
+from okla_assets import keys
+from okla_assets.contract import ListingPhoto
+from okla_assets.digests import digest_of
+from okla_assets.imaging.types import Category
+from okla_assets.steps.pictures import read_picture
+from okla_assets.tables import (
     Classification,
     CloseUp,
     Composite,
-    ListingPhoto,
     Mask,
     MaskStatus,
     Photo,
@@ -23,8 +27,6 @@ from okla_assets.contract import (
     RefusedFile,
     Treatment,
 )
-from okla_assets.imaging.types import Category
-from okla_assets.steps.step_cache import digest_of
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 
@@ -47,7 +49,7 @@ def result(
     *,
     counts: Mapping[str, int],
     computed: int,
-    seconds: float,
+    spent: float,
     rows: Sequence[Mapping[str, Cell]],
     pictures: Sequence[str],
     link: str,
@@ -56,24 +58,29 @@ def result(
 ) -> dg.MaterializeResult[TableT]:
     """The asset's table with its metadata; `data_version` is the table's digest where not given.
 
-    `computed` photos took `seconds`; the rest was reused. The contact sheet is made only when
-    something was computed, for otherwise the last one still shows the truth.
+    `computed` photos took `spent` seconds in this run; the rest was reused. The contact sheet is
+    made only when something was computed, for otherwise the last one is still true. `link` is the
+    key of what a person may want to open.
     """
+    vehicle = keys.parse_vehicle_id(context.partition_key)
+    name = context.asset_key.path[-1]
     metadata: dict[str, dg.MetadataValue[Any]] = {}
     if computed and pictures:
         metadata["preview"] = _preview(store, pictures)
     metadata |= {
         **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
         "computed": dg.MetadataValue.int(computed),
-        "seconds": dg.MetadataValue.float(round(seconds, 2)),
+        "seconds": dg.MetadataValue.float(round(spent, 2)),
         "files": dg.MetadataValue.url(store.url(link)),
+        "dagster/uri": dg.MetadataValue.text(store.url(keys.table(vehicle, name))),
+        "dagster/partition_row_count": dg.MetadataValue.int(len(rows)),
         **{
             name: dg.MetadataValue.text(v) if isinstance(v, str) else dg.MetadataValue.float(v)
             for name, v in (extra or {}).items()
         },
     }
     if computed:
-        metadata["seconds_a_photo"] = dg.MetadataValue.float(round(seconds / computed, 2))
+        metadata["seconds_a_photo"] = dg.MetadataValue.float(round(spent / computed, 2))
     if rows:
         metadata["photos"] = _table(rows)
     return dg.MaterializeResult(
@@ -100,11 +107,10 @@ def _table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue[Any]:
 
 
 def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any]:
-    from okla_assets.imaging.photo.codec import decode_trusted
     from okla_assets.imaging.photo.contact_sheet import contact_sheet
 
     step = -(-len(pictures) // MOST_PICTURES)
-    shown = mapped(pictures[::step], lambda key: decode_trusted(store.get(key)), "preview")
+    shown = mapped(pictures[::step], lambda key: read_picture(store, key), "preview")
     sheet = contact_sheet(shown, SHEET_BYTES)
     return dg.MetadataValue.md(
         f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet).decode()})"

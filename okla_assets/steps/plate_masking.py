@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import WORKING_QUALITY
-from okla_assets.contract import Classification, Mask, PlateCarrier, PlateStyle, StudioOptions
-from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.options import PlateStyle, StudioOptions
+from okla_assets.steps.pictures import encode_working
+from okla_assets.tables import Classification, Mask, PlateCarrier
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
@@ -64,19 +64,18 @@ def masked_copy(copy: bytes, picture: Rgb, quads: Sequence[Quad], masking: Maski
     import numpy as np
 
     from okla_assets.imaging import plates
-    from okla_assets.imaging.photo import codec
 
     if not quads or masking.style == "none":
         return copy
     corners = [np.array(quad, np.float32) for quad in quads]
     masked = plates.mask_plates(picture, corners, masking.style, masking.picture())
-    return codec.encode_jpeg(masked, WORKING_QUALITY, subsampling444=True)
+    return encode_working(masked)
 
 
-def vehicle_boxes(mask: Mask, factor: float) -> list[Box]:
-    """The photo's vehicles on a copy `factor` times the source's size, the main one first."""
+def vehicle_boxes(mask: Mask) -> list[Box]:
+    """The photo's vehicles, the main one first."""
     main = [] if mask.vehicle_box is None else [mask.vehicle_box]
-    return [geometry.move_box(box, factor) for box in (*main, *mask.other_vehicles)]
+    return [*main, *mask.other_vehicles]
 
 
 def is_certainly_interior(view: Classification) -> bool:

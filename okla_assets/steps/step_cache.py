@@ -5,10 +5,9 @@ after its output files, so a killed run leaves either a whole result or none; a 
 while its output files are those it wrote (same ETag).
 """
 
-import hashlib
-import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -21,21 +20,20 @@ from resources.storage.media_store import MediaStore
 RowT = TypeVar("RowT", bound=BaseModel)
 
 
-def digest_of(*parts: object) -> str:
-    """Hex SHA-256 of JSON-able parts; equal parts give equal digests on every machine."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass(frozen=True)
+class Entry(Generic[RowT]):
+    """A result and the seconds it took; in `gpu_seconds` of them a model was at work on a GPU."""
 
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} cannot be part of a digest")
+    row: RowT
+    seconds: float
+    gpu_seconds: float
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
     row: dict[str, object]
+    seconds: float
+    gpu_seconds: float
     outputs: dict[str, str]
 
 
@@ -55,8 +53,8 @@ class StepCache(Generic[RowT]):
         self._records: dict[str, bytes] | None = None
         self._lock = threading.RLock()
 
-    def get(self, digest: str) -> RowT | None:
-        """The kept row, or None where there is none or its files are gone or changed."""
+    def get(self, digest: str) -> Entry[RowT] | None:
+        """The kept result, or None where there is none or its files are gone or changed."""
         key = self._key(digest)
         self._used.add(key)
         kept = self._kept().get(key)
@@ -71,19 +69,33 @@ class StepCache(Generic[RowT]):
             if self._listed(output).get(output) != etag:
                 return None
         self._used.update(record.outputs)
-        return row
+        return Entry(row, record.seconds, record.gpu_seconds)
 
-    def put(self, digest: str, row: RowT, outputs: Mapping[str, bytes | Path]) -> RowT:
-        """Writes the output files, then the record; returns the row."""
+    def put(
+        self,
+        digest: str,
+        row: RowT,
+        outputs: Mapping[str, bytes | Path],
+        seconds: float = 0.0,
+        gpu_seconds: float = 0.0,
+    ) -> Entry[RowT]:
+        """Writes the output files, then the record."""
+        entry = Entry(row, round(seconds, 3), round(gpu_seconds, 3))
         etags = dict(zip(outputs, mapped(outputs.items(), self._write, "store"), strict=True))
-        key, record = self._key(digest), _Record(row=row.model_dump(mode="json"), outputs=etags)
+        key = self._key(digest)
+        record = _Record(
+            row=row.model_dump(mode="json"),
+            seconds=entry.seconds,
+            gpu_seconds=entry.gpu_seconds,
+            outputs=etags,
+        )
         kept = record.model_dump_json().encode()
         self._write((key, kept))
         self._used.update((key, *outputs))
         with self._lock:
             if self._records is not None:
                 self._records[key] = kept
-        return row
+        return entry
 
     def prune(self) -> None:
         """Removes what this step kept for photos or options that are no longer the vehicle's."""

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from okla_assets import keys
-from okla_assets.contract import Row
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.digests import digest_of
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import Row
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 VERSION = "1"
@@ -23,7 +24,7 @@ class UploadDigests:
         self._cache = StepCache(store, vehicle, f"{kind}_seen", _Seen)
         self._own = digest_of("seen", VERSION)
         kept = self._cache.get(self._own)
-        self._before = {} if kept is None else kept.uploads
+        self._before = {} if kept is None else kept.row.uploads
         self._now: dict[str, tuple[str, str]] = {}
 
     def of(self, info: ObjectInfo, read: Callable[[], str]) -> str:

@@ -8,8 +8,13 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
-from okla_assets.assets.raw_photos import hotspot_problems, read_options
-from okla_assets.contract import (
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.imaging.types import Category
+from okla_assets.options import PictureOptions, StudioOptions, hotspot_problems, read_options
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -21,18 +26,11 @@ from okla_assets.contract import (
     MaskStatus,
     Photo,
     PhotoPlates,
-    PictureOptions,
     Quality,
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio import studio
-from okla_assets.imaging.studio.placement import extent, place
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
-from okla_assets.imaging.types import Category
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet
 from tests.imaging.test_hotspots import HEIGHT, WIDTH, Rgb, taken, vehicle
@@ -79,6 +77,7 @@ class Vehicle:
                 source_sha256=digest,
                 width=2 * picture.shape[1],
                 height=2 * picture.shape[0],
+                working_width=picture.shape[1],
                 format="JPEG",
                 notes=(),
                 digest=digest,
@@ -86,7 +85,6 @@ class Vehicle:
                 perceptual_hash="0" * 64,
                 duplicate_of=None,
                 exact_duplicate=False,
-                seconds=0,
             )
         )
         self.masks.append(
@@ -99,7 +97,6 @@ class Vehicle:
                     "matte_key": matte_key,
                     "agreement": None,
                     "digest": digest,
-                    "seconds": 0,
                 }
             )
         )
@@ -113,12 +110,9 @@ class Vehicle:
                 side=None,
                 azimuth_deg=0 if category == "exterior" else None,
                 quality=Quality(score=80, issues=()),
-                seconds=0,
             )
         )
-        self.plates.append(
-            PhotoPlates(number=number, plates=(), masked_key=copy, digest=digest, seconds=0)
-        )
+        self.plates.append(PhotoPlates(number=number, plates=(), masked_key=copy, digest=digest))
         self.composites.append(
             Composite(
                 number=number,
@@ -131,7 +125,6 @@ class Vehicle:
                 source_box=(0, 0, 1, 1),  # of studio pictures, `run` says
                 plates_checked=True,
                 withheld=withheld,
-                seconds=0,
             )
         )
 
@@ -153,7 +146,6 @@ class Vehicle:
             height=placement.height,
             gaps=(180, 180),
             reason=None,
-            seconds=0,
         )
 
     def _put(self, row: Composite) -> Composite:
@@ -171,7 +163,7 @@ class Vehicle:
             raw_photos=RawPhotos(
                 vehicle_id=VEHICLE,
                 options=self.options,
-                options_problems=(),
+                problems=(),
                 photos=tuple(self.photos),
                 refused=(),
             ),
@@ -301,11 +293,11 @@ def test_nothing_leads_to_or_stands_on_a_picture_that_is_kept_back(store: LocalM
 
 
 def test_a_name_nobody_uploaded_is_a_problem_of_the_options(car: Vehicle) -> None:
-    assert list(hotspot_problems(by_hand(), car.photos)) == []
-    (problem,) = hotspot_problems(by_hand(on="lost.jpg"), car.photos)
+    assert list(hotspot_problems(by_hand(), {photo.name for photo in car.photos})) == []
+    (problem,) = hotspot_problems(by_hand(on="lost.jpg"), {photo.name for photo in car.photos})
     assert problem.startswith("options.json: hotspots.0.on: ")
     assert "'lost.jpg'" in problem
-    (problem,) = hotspot_problems(by_hand(on="badge.jpg"), car.photos)
+    (problem,) = hotspot_problems(by_hand(on="badge.jpg"), {photo.name for photo in car.photos})
     assert "on itself" in problem
 
 

@@ -14,19 +14,12 @@ from okla_assets.assets.license_plates import find_plates, license_plates, mask_
 from okla_assets.assets.masks import masks
 from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.walkaround_frames import walkaround_frames
-from okla_assets.contract import (
-    Classification,
-    LicensePlates,
-    Mask,
-    Photo,
-    PhotoPlates,
-    Quality,
-    StudioOptions,
-)
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Rgb
+from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import Masking, choose_masking
+from okla_assets.tables import Classification, LicensePlates, Mask, Photo, PhotoPlates, Quality
 from okla_assets.vehicle_runs import vehicles
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.plates_onnx import as_quad
@@ -67,20 +60,21 @@ ON_CAR, BESIDE = at((140, 156, 60, 16)), at((4, 4, 40, 12))
 
 
 def tables(
-    store: LocalMediaStore, category: str = "exterior", box: Box | None = (160, 200, 360, 180)
+    store: LocalMediaStore, category: str = "exterior", box: Box | None = (80, 100, 180, 90)
 ) -> tuple[Photo, Mask, Classification]:
     """One photo of 720 x 540 whose working copy is half as large."""
     work_key = keys.private_file(VEHICLE, "photos", "d" * 64, "jpg")
     store.put(work_key, PHOTO)
     photo = Photo(
         number=3, source_key=keys.raw_photos(VEHICLE) + "a.jpg", source_sha256="0" * 64,
-        width=720, height=540, format="JPEG", notes=(), digest="d" * 64, work_key=work_key,
-        perceptual_hash="0", duplicate_of=None, exact_duplicate=False, seconds=0,
+        width=720, height=540, working_width=360, format="JPEG", notes=(),
+        digest="d" * 64, work_key=work_key,
+        perceptual_hash="0", duplicate_of=None, exact_duplicate=False,
     )  # fmt: skip
     mask = Mask(
-        number=3, status="cropped", vehicle_box=box, other_vehicles=((0, 0, 120, 60),),
+        number=3, status="cropped", vehicle_box=box, other_vehicles=((0, 0, 60, 30),),
         vehicle_score=None if box is None else 0.9,
-        matte_key=None, agreement=None, digest="e" * 64, seconds=0,
+        matte_key=None, agreement=None, digest="e" * 64,
     )  # fmt: skip
     view = Classification.model_validate(
         {
@@ -89,7 +83,6 @@ def tables(
             "category": category,
             "category_confidence": 0.99,
             "quality": Quality(score=80, issues=()),
-            "seconds": 0,
         }
     )
     return photo, mask, view
@@ -105,12 +98,12 @@ def found(
     return row, outputs[row.masked_key]
 
 
-def test_quads_are_in_pixels_of_the_upload(store: LocalMediaStore) -> None:
+def test_quads_are_in_pixels_of_the_working_copy(store: LocalMediaStore) -> None:
     told = Told((ON_CAR,))
     (plate,) = found(store, told)[0].plates
-    assert plate.quad == ((280, 312), (400, 312), (400, 344), (280, 344))
+    assert plate.quad == ((140, 156), (200, 156), (200, 172), (140, 172))
     assert plate.vehicle == "main"
-    assert told.shown == [[(80, 100, 180, 90), (0, 0, 60, 30)]]  # on the working copy
+    assert told.shown == [[(80, 100, 180, 90), (0, 0, 60, 30)]]
 
 
 def test_the_copy_for_the_next_steps_shows_no_plate(store: LocalMediaStore) -> None:

@@ -6,7 +6,12 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.assets.listing import Tables, build, publish
-from okla_assets.contract import (
+from okla_assets.contract import Listing, Promo, Spin
+from okla_assets.imaging.types import Category
+from okla_assets.options import StudioOptions
+from okla_assets.steps.costs import Prices
+from okla_assets.steps.pipeline import Pipeline
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -14,31 +19,34 @@ from okla_assets.contract import (
     FoundPlate,
     Hotspots,
     LicensePlates,
-    Listing,
     Mask,
     Masks,
     MaskStatus,
     Photo,
     PhotoPlates,
-    Promo,
     PromoVideo,
     Quality,
     RawPhotos,
     RefusedFile,
-    Spin,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
     WalkaroundFrames,
 )
-from okla_assets.imaging.types import Category
-from okla_assets.steps.costs import Prices
 from resources.models.base import ModelInfo
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, contents
 
 PLATE = FoundPlate(quad=((1, 1), (9, 1), (9, 3), (1, 3)), confidence=0.9, vehicle="main")
-MODEL = ModelInfo("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0")
+
+
+class Detector:
+    def fingerprint(self) -> str:
+        return "1"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("vehicle detector", "yolov8m", "0" * 64, "AGPL-3.0"),)
+
+
 REFUSED = RefusedFile(source_key="raw/v/photos/x.jpg", reason="corrupt", detail="It is damaged.")
 NO_VIDEO = WalkaroundFrames(
     source_key=None,
@@ -84,6 +92,7 @@ def listing_of(
                 source_sha256=f"{number:064x}",
                 width=4000,
                 height=3000,
+                working_width=2000,
                 format="JPEG",
                 notes=(),
                 digest=f"{number:064x}",
@@ -91,7 +100,6 @@ def listing_of(
                 perceptual_hash="0" * 64,
                 duplicate_of=None,
                 exact_duplicate=False,
-                seconds=seconds,
             )
         )
         masks.append(
@@ -103,7 +111,6 @@ def listing_of(
                 matte_key=None,
                 agreement=None,
                 digest="0" * 64,
-                seconds=seconds,
             )
         )
         views.append(
@@ -116,7 +123,6 @@ def listing_of(
                 side=None,
                 azimuth_deg=None,
                 quality=Quality(score=80, issues=issues),
-                seconds=seconds,
             )
         )
         plates.append(
@@ -125,7 +131,6 @@ def listing_of(
                 plates=(PLATE,),
                 masked_key="work/masked.jpg",
                 digest="0" * 64,
-                seconds=seconds,
             )
         )
         composites.append(
@@ -140,28 +145,29 @@ def listing_of(
                 withheld=None,
                 before_key=keys.before_photo(VEHICLE, category, number) if cut else None,
                 source_box=(-0.1, 0, 1.2, 0.9) if cut else (0, 0, 1, 1),
-                seconds=seconds,
             )
         )
     raw = RawPhotos(
         vehicle_id=VEHICLE,
         options=StudioOptions(),
-        options_problems=problems,
+        problems=problems,
+        seconds=seconds,
         photos=tuple(photos),
         refused=tuple(refused),
     )
     tables = Tables(
         raw,
         frames,
-        Masks(rows=tuple(masks)),
-        Classifications(rows=tuple(views)),
-        LicensePlates(style="fill", problems=(), rows=tuple(plates)),
-        Composites(rows=tuple(composites)),
+        Masks(rows=tuple(masks), seconds=seconds),
+        Classifications(rows=tuple(views), seconds=seconds),
+        LicensePlates(style="fill", rows=tuple(plates), seconds=seconds),
+        Composites(rows=tuple(composites), seconds=seconds),
         spin,
         Hotspots(rows=()),
         promo,
     )
-    return build(tables, "local", (MODEL,), Prices())
+    pipeline = Pipeline("local", {"detector": Detector()}, {"masks": "1"})
+    return build(tables, pipeline, Prices())
 
 
 CUT: Shown = ("exterior", "cut", ())
@@ -217,7 +223,7 @@ def test_verdicts(listing: Listing, status: str, reasons: list[str]) -> None:
 
 
 def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
-    listing = listing_of(CUT, CABIN, seconds=1.25)
+    listing = listing_of(CUT, CABIN, seconds=2.5)
     assert listing.cost.seconds == {
         "raw_photos": 2.5,
         "walkaround_frames": 0.0,
@@ -238,7 +244,7 @@ def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
 
 def test_only_an_exterior_has_a_vehicle_box() -> None:
     boxes = [p.vehicle_box for p in listing_of(CUT, ("interior", "unsure", ())).photos]
-    assert boxes == [(1, 2, 3, 4), None]
+    assert boxes == [(2, 4, 6, 8), None]  # the source is twice the working copy
 
 
 def write_files_of(listing: Listing, store: LocalMediaStore) -> None:

@@ -12,7 +12,10 @@ from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.assets.promo_video import promo_video
-from okla_assets.contract import (
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.options import StudioOptions
+from okla_assets.tables import (
     Classification,
     Classifications,
     Composite,
@@ -25,10 +28,7 @@ from okla_assets.contract import (
     RawPhotos,
     SpinFrame,
     SpinFrames,
-    StudioOptions,
 )
-from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.vehicle_runs import vehicles
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.storage.media_store import LocalMediaStore
@@ -117,33 +117,33 @@ class Run:
             rows.append((
                 Photo(
                     number=number, source_key=keys.raw_photos(VEHICLE) + f"{number}.jpg",
-                    source_sha256="0" * 64, width=400, height=300, format="JPEG", notes=(),
+                    source_sha256="0" * 64, width=400, height=300, working_width=400,
+                    format="JPEG", notes=(),
                     digest="d" * 64, work_key="private", perceptual_hash="0",
-                    duplicate_of=shown.duplicate_of, exact_duplicate=False, seconds=0,
+                    duplicate_of=shown.duplicate_of, exact_duplicate=False,
                 ),
                 Mask.model_validate({
                     "number": number, "status": shown.status, "vehicle_score": None,
                     "vehicle_box": None if shown.status == "no_vehicle" else (50, 100, 300, 110),
-                    "matte_key": None, "agreement": None, "digest": "e" * 64, "seconds": 0,
+                    "matte_key": None, "agreement": None, "digest": "e" * 64,
                 }),
                 Classification.model_validate({
                     **dict.fromkeys(("angle_confidence", "side", "azimuth_deg")),
                     "number": number, "category": shown.category, "category_confidence": 0.99,
                     "angle": shown.angle, "quality": Quality(score=shown.quality, issues=()),
-                    "seconds": 0,
                 }),
                 Composite(
                     number=number, treatment="studio" if plain else "enhanced", reason=None,
                     processed_key=None if shown.withheld else key,
                     thumbnail_key=None if shown.withheld else key, mask_key=None,
                     before_key=None, source_box=(0, 0, 1, 1), plates_checked=True,
-                    withheld=shown.withheld, seconds=0,
+                    withheld=shown.withheld,
                 ),
             ))  # fmt: skip
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
         return {
             "raw_photos": RawPhotos(
-                vehicle_id=VEHICLE, options=options, options_problems=(), photos=columns[0],
+                vehicle_id=VEHICLE, options=options, problems=(), photos=columns[0],
                 refused=(),
             ),
             "masks": Masks(rows=columns[1]),
@@ -231,7 +231,7 @@ def test_a_turn_becomes_a_shot(run: Run) -> None:
         frames.append(SpinFrame(key=key, azimuth_deg=30 * i, source=i))
     spin = SpinFrames(
         made_from="video", frames=tuple(frames), width=320, height=240, gaps=(30.0,) * 12,
-        reason=None, seconds=0,
+        reason=None,
     )  # fmt: skip
     without, _ = run(FRONT_QUARTER, SEAT)
     still = run.store.get(keys.promo(VEHICLE))

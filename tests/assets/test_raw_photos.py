@@ -10,8 +10,9 @@ from PIL import Image
 from pydantic import PrivateAttr
 
 from okla_assets import keys
-from okla_assets.assets.raw_photos import read_options, take_in
-from okla_assets.contract import RawPhotos, StudioOptions
+from okla_assets.assets.raw_photos import take_in
+from okla_assets.options import StudioOptions, read_options
+from okla_assets.tables import RawPhotos
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline, QuickDecoder, Quiet, finished_key

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import LicensePlates, SpinFrames
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.types import Floats
+from okla_assets.tables import LicensePlates, SpinFrames
 from tests import clips
 from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key, yellow
 from tests.pictures import jpeg

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import WalkaroundFrames
+from okla_assets.tables import WalkaroundFrames
 from resources.models.base import Detection
 from resources.storage.media_store import LocalMediaStore
 from tests import clips

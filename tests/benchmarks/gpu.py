@@ -280,12 +280,12 @@ class Pipeline:
 
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
-        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.imaging.photo import codec, enhance, quality
         from okla_assets.imaging.photo.decode import DecodeLimits, decode
         from okla_assets.imaging.studio import studio
         from okla_assets.imaging.studio.placement import extent, place
         from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+        from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
         from okla_assets.steps.plate_masking import Masking, masked_copy
         from resources.models.fused_matte import crop_of

@@ -23,9 +23,8 @@ import dagster as dg
 import psutil
 
 from okla_assets import keys
-from okla_assets.vehicle_runs import vehicles
+from okla_assets.vehicle_runs import run_key_of, vehicles
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
-from sensors.raw_folders import run_key_of
 from sensors.upload_memory import Known, UploadMemory
 from sensors.uploads import MOST_REQUESTS
 from tests.sensors.daemon import Daemon

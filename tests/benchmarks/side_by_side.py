@@ -29,12 +29,12 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     """The same calls as the assets make, plates left out; and the seconds inside the networks."""
     import onnxruntime
 
-    from okla_assets.contract import StudioOptions
     from okla_assets.imaging.matte import cutout
     from okla_assets.imaging.photo import codec, enhance, quality
     from okla_assets.imaging.studio import studio
     from okla_assets.imaging.studio.placement import extent, place
     from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+    from okla_assets.options import StudioOptions
     from resources.models import onnx
     from resources.profiles import resources_for
 
@@ -61,7 +61,7 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     options = StudioOptions()
 
     def finish(data: bytes) -> bytes:
-        from okla_assets.assets.raw_photos import WORKING_QUALITY, WORKING_SIDE
+        from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
 
         photo = decoder.decode(data, WORKING_SIDE).rgb
         quality.perceptual_hash(photo)

@@ -28,8 +28,8 @@ import numpy as np
 
 from okla_assets import keys
 from okla_assets.cli.process import run_vehicle
-from okla_assets.contract import Masks, SpinFrames, WalkaroundFrames
 from okla_assets.runtime.instance import MALLOC
+from okla_assets.tables import Masks, SpinFrames, WalkaroundFrames
 from resources.storage.media_store import LocalMediaStore
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 30

@@ -17,17 +17,17 @@ from okla_assets import definitions, keys
 from okla_assets.cli.process import (
     dagster_environment,
     import_folder,
-    merged_options,
     run_vehicle,
-    save_options,
 )
+from okla_assets.options import merge_options, save_options
 from okla_assets.runtime.instance import MALLOC, open_instance
+from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
 from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
-from sensors.uploads import RUN_KEY_TAG, run_key_of, uploads
+from sensors.uploads import uploads
 from tests import clips, pictures
 from tests.fakes import (
     VEHICLE,
@@ -464,7 +464,7 @@ def test_a_folder_without_a_photo_is_refused(
 
 
 def merge_and_save(folder: Path, store: LocalMediaStore, given: dict[str, object]) -> None:
-    save_options(VEHICLE, store, merged_options(folder, VEHICLE, store, given))
+    save_options(VEHICLE, store, merge_options(folder, VEHICLE, store, given))
 
 
 def test_a_folder_that_lies_in_the_store_is_left_as_it_is(store: LocalMediaStore) -> None:

@@ -70,7 +70,7 @@ def runner(pipeline: Pipeline) -> VehicleRunner:
 
 def due(pipeline: Pipeline, limit: int = 100, **options: Any) -> list[tuple[str, str]]:
     found = backfill.due(
-        pipeline.instance, pipeline.store, runner(pipeline).recipe(), limit, TONIGHT, **options
+        pipeline.instance, pipeline.store, runner(pipeline).fingerprint(), limit, TONIGHT, **options
     )
     return [(one.vehicle, one.reason) for one in found]
 
@@ -123,9 +123,9 @@ def present(pipeline: Pipeline, number: int, status: str = "ready") -> keys.Vehi
     """A vehicle as the present code leaves it, all its files there; no run is made for it."""
     vehicle = vehicle_id(number)
     upload(pipeline, vehicle)
-    recipe = runner(pipeline).recipe()
-    publish(pipeline.store, listing_of(vehicle, status=status, code=recipe))
-    record_listing(pipeline.instance, vehicle, f"{status}.{recipe}.digest")
+    fingerprint = runner(pipeline).fingerprint()
+    publish(pipeline.store, listing_of(vehicle, status=status, code=fingerprint))
+    record_listing(pipeline.instance, vehicle, f"{status}.{fingerprint}.digest")
     return vehicle
 
 
@@ -133,7 +133,7 @@ def test_who_is_due_and_why(pipeline: Pipeline) -> None:
     present(pipeline, 1)
     present(pipeline, 2, "needs_review")
     failed, older, gone, lost, unread = (present(pipeline, n) for n in range(3, 8))
-    record_listing(pipeline.instance, failed, f"failed.{runner(pipeline).recipe()}.digest")
+    record_listing(pipeline.instance, failed, f"failed.{runner(pipeline).fingerprint()}.digest")
     record_listing(pipeline.instance, older, "ready.0123456789abcdef.digest")
     ancient = present(pipeline, 8)
     record_listing(pipeline.instance, ancient, "0123456789abcdef")  # by an earlier release
@@ -178,7 +178,7 @@ def test_the_oldest_come_first_and_a_limit_holds(pipeline: Pipeline) -> None:
     record_listing(pipeline.instance, order[0], "ready.older.digest")
     assert [v for v, _ in due(pipeline, limit=2)] == order[1:]
     (first, *_) = backfill.due(
-        pipeline.instance, pipeline.store, runner(pipeline).recipe(), 1, TONIGHT
+        pipeline.instance, pipeline.store, runner(pipeline).fingerprint(), 1, TONIGHT
     )
     assert first.made is not None
     assert datetime.now(UTC) - first.made < timedelta(minutes=1)
@@ -188,9 +188,12 @@ def test_lost_files_are_looked_for_in_turn(pipeline: Pipeline) -> None:
     every = {present(pipeline, n) for n in range(10)}
     for vehicle in every:
         pipeline.store.delete(keys.listing(vehicle))
-    recipe = runner(pipeline).recipe()
+    fingerprint = runner(pipeline).fingerprint()
     nights = [
-        {d.vehicle for d in backfill.due(pipeline.instance, pipeline.store, recipe, 100, night, 4)}
+        {
+            d.vehicle
+            for d in backfill.due(pipeline.instance, pipeline.store, fingerprint, 100, night, 4)
+        }
         for night in (TONIGHT + timedelta(days=n) for n in range(3))
     ]
     assert set.union(*nights) == every
@@ -218,7 +221,7 @@ def test_a_run_that_fails_is_tried_again_after_the_others(pipeline: Pipeline) ->
         (failing, "its last run failed"),
     ]
     # Once it has been made, nothing is left of the failure.
-    record_listing(pipeline.instance, failing, f"ready.{runner(pipeline).recipe()}.digest")
+    record_listing(pipeline.instance, failing, f"ready.{runner(pipeline).fingerprint()}.digest")
     assert [v for v, _ in due(pipeline)] == [other]
 
 

@@ -39,7 +39,7 @@ def fleet(pipeline: Pipeline) -> Pipeline:
     runner = runner_of(build_definitions("local", **resources))
     for name in ("broken", "fine"):
         pipeline.upload({"a.jpg": b"1"}, vehicle_id(name))
-        runner.run(vehicle_id(name), pipeline.store, pipeline.instance, {"okla/source": "upload"})
+        runner.run(vehicle_id(name), pipeline.store, pipeline.instance, "upload")
     record_listing(pipeline.instance, vehicle_id("fine"), f"ready.{RECIPE}.digest")  # made good
     mark_run(pipeline.instance, vehicle_id("queued"), dg.DagsterRunStatus.NOT_STARTED)
     mark_run(pipeline.instance, vehicle_id("running"), dg.DagsterRunStatus.STARTED)

@@ -16,9 +16,8 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.runtime.instance import POSTGRES_URL, PROCESS_TAG, open_instance
-from okla_assets.vehicle_runs import GPU_POOL
+from okla_assets.vehicle_runs import GPU_POOL, RUN_KEY_TAG
 from resources.storage.media_store import LocalMediaStore
-from sensors.uploads import RUN_KEY_TAG
 from tests.fakes import Pipeline
 from tests.postgres import Postgres, running_postgres
 from tests.rabbitmq import free_ports

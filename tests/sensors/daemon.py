@@ -16,10 +16,10 @@ from dagster._core.storage.runs.schema import KeyValueStoreTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from okla_assets import keys
-from okla_assets.vehicle_runs import vehicle_media, vehicles
+from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of, vehicle_media, vehicles
 from resources.storage.media_store import MediaStore, ObjectInfo
 from sensors.upload_memory import UploadMemory
-from sensors.uploads import QUIET_SECONDS, RUN_KEY_TAG, run_key_of, uploads
+from sensors.uploads import QUIET_SECONDS, uploads
 
 
 @dataclass

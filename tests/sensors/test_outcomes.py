@@ -47,7 +47,7 @@ def fail(pipeline: Pipeline, error: BaseException | None = None) -> dg.DagsterRu
     broken = FullDisk() if error is None else FullDisk(error)
     resources = pipeline.models | {"store": pipeline.store, "progress": broken}
     runner = runner_of(build_definitions("local", **resources))
-    ran = runner.run(VEHICLE, pipeline.store, pipeline.instance, {})
+    ran = runner.run(VEHICLE, pipeline.store, pipeline.instance, "process")
     assert ran.listing is None
     (run,) = pipeline.instance.get_runs(limit=1)
     return run

@@ -10,13 +10,13 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.vehicle_runs import PRIORITIES, run_tags
+from okla_assets.vehicle_runs import PRIORITIES, RUN_KEY_TAG, run_key_of, run_tags
 from resources.errors import BrokenSetup
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from sensors import uploads as sensor
 from sensors.raw_folders import RawFolder
 from sensors.upload_memory import UploadMemory
-from sensors.uploads import MOST_REQUESTS, QUIET_SECONDS, RUN_KEY_TAG, run_key_of
+from sensors.uploads import MOST_REQUESTS, QUIET_SECONDS
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline
 from tests.sensors.daemon import Daemon
@@ -310,7 +310,7 @@ def test_uploads_come_before_other_runs(daemon: Daemon) -> None:
     assert run.tags["okla/source"] == "upload"
     priorities = {source: int(run_tags(source)["dagster/priority"]) for source in PRIORITIES}
     assert int(run.tags["dagster/priority"]) == priorities["upload"]
-    assert priorities["upload"] > priorities["rerun"] > priorities["backfill"]
+    assert priorities["upload"] > priorities["process"] > priorities["backfill"]
 
 
 # --- files that nobody will look at ---------------------------------------------------------------

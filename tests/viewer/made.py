@@ -10,19 +10,9 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from okla_assets import keys
-from okla_assets.contract import (
-    Cost,
-    Hotspot,
-    Listing,
-    ListingPhoto,
-    ModelUsed,
-    PipelineInfo,
-    Promo,
-    Quality,
-    RefusedFile,
-    Spin,
-    StudioOptions,
-)
+from okla_assets.contract import Cost, Listing, ListingPhoto, ModelUsed, PipelineInfo, Promo, Spin
+from okla_assets.options import StudioOptions
+from okla_assets.tables import Hotspot, Quality, RefusedFile
 from okla_assets.viewer import pages
 from tests.fakes import VEHICLE
 

@@ -1,4 +1,4 @@
-"""Steps in stages: the same rows as one by one, and a bad photo costs no other its own."""
+"""Steps in batches: the same rows as one by one, and a bad photo costs no other its own."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,10 +8,18 @@ from functools import partial
 import pytest
 
 from okla_assets import keys
-from okla_assets.contract import PhotoRow
-from okla_assets.steps.per_photo import Done, Outputs, joined
-from okla_assets.steps.stages import Staged, batch_of, in_batches, run_staged
-from okla_assets.steps.step_cache import StepCache, digest_of
+from okla_assets.digests import digest_of
+from okla_assets.steps.batches import (
+    Done,
+    Outputs,
+    PhotoWork,
+    batch_size,
+    in_batches,
+    joined,
+    run_batches,
+)
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet, contents
@@ -47,7 +55,7 @@ class Model:
 
 def finish(number: int, answer: int) -> tuple[Said, Outputs]:
     key = keys.work_file(VEHICLE, "said", digest_of(number), "txt")
-    return Said(number=number, seconds=0, text=str(answer)), {key: str(answer).encode()}
+    return Said(number=number, text=str(answer)), {key: str(answer).encode()}
 
 
 @dataclass
@@ -62,7 +70,7 @@ class Step:
 
     def run(self, *numbers: int) -> Done[Said]:
         jobs = [
-            Staged(
+            PhotoWork(
                 position,
                 f"{n}.jpg",
                 digest_of(n),
@@ -72,7 +80,7 @@ class Step:
             for position, n in enumerate(numbers, 1)
         ]
         cache = StepCache(self.store, VEHICLE, "said", Said)
-        return run_staged("Saying", jobs, self.model.ask, [self.model], cache, self.progress)
+        return run_batches("Saying", jobs, self.model.ask, [self.model], cache, self.progress)
 
 
 @pytest.fixture
@@ -104,10 +112,10 @@ def test_what_is_known_is_not_asked_again(step: Step) -> None:
     step.model.asked.clear()
     again = step.run(1, 9, 2, 3)
     assert step.model.asked == [[9]]
-    assert (again.computed, again.reused) == (1, 3)
+    assert (again.computed, len(again.rows)) == (1, 4)
     assert texts(again) == {1: "2", 2: "18", 3: "4", 4: "6"}
-    # A row keeps the seconds that it took to make.
-    assert [r.seconds for r in again.rows if r.text != "18"] == [r.seconds for r in first.rows]
+    # What is reused counts with the seconds that it took to make.
+    assert again.seconds == pytest.approx(first.seconds + again.spent, abs=0.004)
 
 
 def test_two_uploads_of_the_same_bytes_are_asked_about_once(step: Step) -> None:
@@ -235,7 +243,7 @@ def test_a_model_that_breaks_on_the_way_stops_the_step(step: Step) -> None:
         step.run(1, 2, 3, 4)
 
 
-def test_seconds_are_counted_once_and_those_on_a_gpu_told(store: LocalMediaStore) -> None:
+def test_seconds_are_counted_once_and_those_on_a_gpu_apart(store: LocalMediaStore) -> None:
     slow = threading.Event()
 
     def waiting(numbers: Sequence[int]) -> list[int]:
@@ -245,12 +253,10 @@ def test_seconds_are_counted_once_and_those_on_a_gpu_told(store: LocalMediaStore
     step = Step(store, Model(batch=2, device="cuda"))
     step.model.ask = waiting  # type: ignore[method-assign]
     done = step.run(1, 2, 3, 4)
-    gpu = [row.gpu_seconds for row in done.rows]
-    assert gpu[0] == gpu[1] >= 0.025  # half a batch's
-    assert sum(gpu) <= sum(row.seconds for row in done.rows) + 0.004  # rounded a row
-    assert done.seconds == pytest.approx(sum(row.seconds for row in done.rows), abs=0.004)
+    assert 0.1 <= done.gpu_seconds <= done.seconds + 0.004  # two batches; rounded a photo
+    assert done.spent == pytest.approx(done.seconds, abs=0.004)
     step.model.device = "cpu"
-    assert [row.gpu_seconds for row in step.run(7).rows] == [0]
+    assert step.run(7).gpu_seconds == 0
 
 
 def test_the_next_photo_is_prepared_while_the_model_has_this_one(step: Step) -> None:
@@ -311,9 +317,9 @@ def test_no_more_photos_are_in_memory_than_a_few(store: LocalMediaStore) -> None
 
 
 def test_a_step_takes_as_many_as_its_models_do() -> None:
-    assert batch_of([Model(8), Model(3)]) == 3
-    assert batch_of([Model(8), object()]) == 1
-    assert batch_of([]) == 1
+    assert batch_size([Model(8), Model(3)]) == 3
+    assert batch_size([Model(8), object()]) == 1
+    assert batch_size([]) == 1
 
 
 def test_batches_are_in_order_and_the_last_one_is_short() -> None:
@@ -323,7 +329,7 @@ def test_batches_are_in_order_and_the_last_one_is_short() -> None:
 
 def test_only_photos_that_every_table_knows_are_joined() -> None:
     def rows(*numbers: int) -> list[Said]:
-        return [Said(number=n, seconds=0, text=f"{n}") for n in numbers]
+        return [Said(number=n, text=f"{n}") for n in numbers]
 
     assert [a.number for a, _, _ in joined(rows(1, 2, 3), rows(3, 1, 2), rows(3, 1))] == [1, 3]
     assert all(a.number == b.number for a, b in joined(rows(1, 2, 3), rows(3, 1, 2)))

@@ -1,0 +1,18 @@
+"""One digest for everything that is remembered by what it was made from."""
+
+import hashlib
+import json
+
+from pydantic import BaseModel
+
+
+def digest_of(*parts: object) -> str:
+    """Hex SHA-256 of JSON-able parts; equal parts give equal digests on every machine."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be part of a digest")

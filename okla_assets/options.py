@@ -1,0 +1,155 @@
+"""A vehicle's options: raw/{vehicle}/options.json, read, merged, validated and stored here."""
+
+import json
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from okla_assets import keys
+from okla_assets.imaging.studio.scenes import SceneId
+from resources.errors import BadInput
+from resources.storage.media_store import MediaStore
+
+PlateStyle = Literal["blur", "fill", "logo", "none"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HandHotspot(_Options):
+    """A close-up's place as the owner says: `x`, `y` in [0, 1] of the upright source photo `on`.
+
+    Both photos are named as uploaded.
+    """
+
+    photo: str
+    on: str
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+
+class PictureOptions(_Options):
+    """How a photo is finished: what changes a finished picture."""
+
+    background_id: SceneId = "white_studio"
+    generate_shadow: bool = True
+    shadow_opacity: float = Field(default=0.75, ge=0, le=1)
+    auto_enhance: bool = True
+    output_format: Literal["jpg", "png", "webp"] = "jpg"
+    output_quality: int = Field(default=90, ge=40, le=100)
+    max_width: int = Field(default=1600, ge=320, le=4096)
+    aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
+    mask_license_plate: bool = True
+    license_plate_mask_type: PlateStyle = "fill"
+
+
+class StudioOptions(PictureOptions):
+    """How a vehicle's media are finished. The names are those OKLA's backend uses."""
+
+    spin_frames: int = Field(default=36, ge=8, le=72)
+    auto_hotspots: bool = True
+    hotspots: tuple[HandHotspot, ...] = ()
+    promo: bool = True
+    promo_title: str = Field(default="", max_length=120)
+    promo_price: str = Field(default="", max_length=40)
+    promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
+    promo_contact: str = Field(default="", max_length=120)
+    promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
+
+    @property
+    def aspect_ratio(self) -> float:
+        """The canvas's width by its height."""
+        width, height = self.aspect.split(":")
+        return int(width) / int(height)
+
+    @property
+    def shadow(self) -> float | None:
+        """Opacity of the shadow on the floor; None where it is left out."""
+        return self.shadow_opacity if self.generate_shadow else None
+
+    @property
+    def of_pictures(self) -> PictureOptions:
+        """The part that finished pictures are made from, for their digests."""
+        return PictureOptions(**self.model_dump(include=set(PictureOptions.model_fields)))
+
+
+def read_options(
+    vehicle: keys.VehicleId, store: MediaStore
+) -> tuple[StudioOptions, tuple[str, ...]]:
+    """The vehicle's options.json and what is wrong with it.
+
+    A field that cannot be used falls back to its default and is named; the vehicle goes on.
+    """
+    key = keys.options(vehicle)
+    if store.stat(key) is None:
+        return StudioOptions(), ()
+    text = store.get(key)
+    try:
+        return StudioOptions.model_validate_json(text), ()
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    named = tuple(
+        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
+        "the default is used"
+        for p in problems
+    )
+    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
+        return StudioOptions(), named
+    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
+    return StudioOptions.model_validate(usable), named
+
+
+def hotspot_problems(options: StudioOptions, photos: Set[str]) -> Iterator[str]:
+    """What cannot be used of the hotspots set by hand; `photos` are the names of usable photos."""
+    for position, spot in enumerate(options.hotspots):
+        for field, name in (("photo", spot.photo), ("on", spot.on)):
+            if name not in photos:
+                yield (
+                    f"options.json: hotspots.{position}.{field}: the vehicle has no usable photo "
+                    f"called {name!r}; the hotspot is left out"
+                )
+        if spot.photo == spot.on:
+            yield f"options.json: hotspots.{position}: a photo cannot be placed on itself"
+
+
+def merge_options(
+    folder: Path, vehicle: keys.VehicleId, store: MediaStore, given: Mapping[str, object]
+) -> StudioOptions:
+    """The vehicle's options: those it has, over them those beside its photos, then `given`.
+
+    Writes nothing. Raises BadInput naming the option.
+    """
+    key = keys.options(vehicle)
+    options = _parse(store.get(key) if store.stat(key) else b"{}", key)
+    beside = folder / "options.json"
+    if beside.is_file():
+        options |= _parse(beside.read_bytes(), str(beside))
+    try:
+        return StudioOptions.model_validate({**options, **given})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+        raise BadInput(f"the options cannot be used: {wrong}") from None
+
+
+def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOptions) -> None:
+    """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same."""
+    key = keys.options(vehicle)
+    text = options.model_dump_json(indent=2, exclude_defaults=True).encode()
+    if text != (store.get(key) if store.stat(key) else b"{}"):
+        store.put(key, text, "application/json")
+
+
+def _parse(text: bytes, source: str) -> dict[str, object]:
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{source} is no JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise BadInput(f"{source} is no JSON object")
+    return options
