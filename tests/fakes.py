@@ -27,7 +27,7 @@ from resources.models.base import Detection, Matte, ModelInfo, PlateFound, View
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.photo.codec import DecodedPhoto
+    from okla_assets.imaging.photo.decode import DecodedPhoto
     from okla_assets.imaging.turn.video import Moment
 
 VEHICLE = keys.parse_vehicle_id("1HGCM82633A004352")
@@ -138,7 +138,7 @@ class QuickDecoder(PhotoDecoder):
     """The real decoding, but in this process: no worker to start."""
 
     def decode(self, data: bytes, working_side: int) -> "DecodedPhoto":
-        from okla_assets.imaging.photo.codec import DecodeLimits, decode
+        from okla_assets.imaging.photo.decode import DecodeLimits, decode
 
         return decode(data, DecodeLimits(), working_side)
 

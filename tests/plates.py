@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.matte import cutout
+from okla_assets.imaging.plates.quads import box_quad
 from okla_assets.imaging.types import Box, Rgb
 from resources.models.yolo_onnx import YoloOnnxDetector
 
@@ -51,6 +52,6 @@ def covered_share(truth: Box, quads: Sequence[npt.NDArray[np.float32]], around: 
     hit = np.zeros(len(points), bool)
     for quad in quads:
         padded = plates.padded(quad)
-        shape = plates.box_quad(plates.quad_box(padded)) if around else padded
+        shape = box_quad(plates.quad_box(padded)) if around else padded
         hit |= plates.contains(shape, points)
     return float(hit.mean())

@@ -353,7 +353,9 @@ def _on_frames(
         for position, frame in enumerate(board.spin.frames):
             if frame.source != view.photo.number or ("frame", position) in board.left_out:
                 continue
-            point = hotspots.carry(x, y, view.view_features, board.features_of_frame(position))
+            point = hotspots.map_to_frame(
+                x, y, view.view_features, board.features_of_frame(position)
+            )
             if point is not None:
                 spots.append(
                     _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)

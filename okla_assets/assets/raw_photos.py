@@ -26,7 +26,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.photo.codec import DecodedPhoto
+    from okla_assets.imaging.photo.decode import DecodedPhoto
     from okla_assets.imaging.photo.refusals import Refused
 
 VERSION = "2"

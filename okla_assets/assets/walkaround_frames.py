@@ -30,7 +30,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.turn.walkaround import Look
+    from okla_assets.imaging.turn.walkaround import Observation
 
 log = logging.getLogger(__name__)
 
@@ -218,10 +218,12 @@ def read_video(
     return _Reading(direction=1 if around.direction > 0 else -1, frames=tuple(frames)), outputs
 
 
-def look_around(video: OpenVideo, detector: VehicleDetector, views: ViewClassifier) -> "list[Look]":
+def look_around(
+    video: OpenVideo, detector: VehicleDetector, views: ViewClassifier
+) -> "list[Observation]":
     """The main vehicle's azimuth at up to MOST_LOOKS moments all through the video."""
     from okla_assets.imaging.matte.cutout import main_vehicle
-    from okla_assets.imaging.turn.walkaround import Look
+    from okla_assets.imaging.turn.walkaround import Observation
 
     count = min(MOST_LOOKS, len(video.moments))
     looks = []
@@ -236,5 +238,5 @@ def look_around(video: OpenVideo, detector: VehicleDetector, views: ViewClassifi
         if main is not None:
             (view,) = views.classify([picture], [found[main].box])
             azimuth, confidence = view.azimuth_deg, view.angle_confidence or 0.0
-        looks.append(Look(video.moments[index].time, azimuth, confidence))
+        looks.append(Observation(video.moments[index].time, azimuth, confidence))
     return looks

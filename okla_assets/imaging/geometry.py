@@ -1,6 +1,21 @@
-"""Boxes (x, y, w, h) and quads ((x, y) x 4) carried from one copy of a picture to another."""
+"""Boxes (x, y, w, h) and quads ((x, y) x 4): their overlap, and on other copies of a picture."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.types import Box, Quad
+
+
+def box_iou(box: npt.ArrayLike, boxes: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    """Intersection over union of a box (4,) with boxes (..., 4), as (...), in their precision."""
+    one, many = np.asarray(box), np.asarray(boxes)
+    low = np.maximum(one[:2], many[..., :2])
+    high = np.minimum(one[:2] + one[2:], many[..., :2] + many[..., 2:])
+    common = (high - low).clip(0).prod(axis=-1)
+    union = one[2:].prod() + many[..., 2:].prod(axis=-1) - common
+    return np.asarray(common / np.maximum(union, 1e-6))
 
 
 def move_box(box: Box, scale: float, left: float = 0.0, top: float = 0.0) -> Box:

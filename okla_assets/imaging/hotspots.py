@@ -1,9 +1,9 @@
-"""Where on a picture of the whole vehicle a close-up was taken.
+"""Locates a close-up on a picture of the whole vehicle.
 
 Local features of both pictures are matched, and one affine map from the close-up to the view is
-looked for that many of them follow in place, size and direction. A wrong place is worse than none:
-what repeats (spokes, grille bars, the other wheel) does not count, and a second place that fits
-nearly as well makes both worthless.
+fitted to many of them, in position, size and direction. A wrong location is worse than none: what
+repeats (spokes, grille bars, the other wheel) does not count, and a second location that fits
+nearly as well rules out both.
 
 Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], points (N, 2) as x, y, quads
 (4, 2) in pixels of their picture.
@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.imaging.types import Alpha, Floats, Rgb
 
-Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
@@ -26,10 +25,10 @@ Bools = npt.NDArray[np.bool_]
 CLOSE_UP_SIDE, CLOSE_UP_FEATURES = 640, 2000
 VIEW_SIDE, VIEW_FEATURES = 1600, 4000
 CONTRAST, EDGE = 0.015, 12  # SIFT's thresholds; paint and glass have faint features only
-PLATE_MARGIN = 0.25  # of the plate: its rim and its filling look alike on all vehicles
+PLATE_MARGIN = 0.25  # of the plate: its rim and its filling are alike on all vehicles
 
-# Wheels stand on the ground and look all the same: which one a close-up shows, only what is around
-# it can tell. As shares of the vehicle's height; degrees that its ground line may slope.
+# Wheels stand on the ground and are all alike: only what is around a wheel distinguishes it. As
+# shares of the vehicle's height; degrees that its ground line may slope.
 WHEEL_RADIUS, WHEEL_COVER = 0.22, 0.27
 MOST_SLOPE = 35
 
@@ -37,7 +36,7 @@ DISTINCT = 0.9  # of the distance to the second most similar feature, in either 
 MOST_TURN = 35.0  # degrees: people hold the camera about upright
 TURN_TOLERANCE = 25.0
 SIZE_TOLERANCE = 1.7
-OVERLAY = 0.012  # of the picture: a match that stays this near its place is a watermark's
+OVERLAY = 0.012  # of the picture: a match that moves less than this is a watermark's
 TOLERANCE = 0.008  # of the view's longer side: parts of a car are not flat
 MOST_STRETCH = 2.5
 GRID = 5
@@ -45,18 +44,18 @@ GRID = 5
 # What it takes to be accepted. Set by measurement: close-ups of other vehicles reach 3 matches,
 # the wrong wheel of the same vehicle 12 on 4 % of the close-up's area.
 LEAST_MATCHES = 14
-LEAST_TELLING = 8
+LEAST_OFF_WHEELS = 8
 LEAST_CELLS = 6
 LEAST_AREA = 0.06
 MOST_RIVAL = 0.5
 MOST_SPAN = 1.0
-DOUBTFUL = 6  # from so many matches on, a second place is looked for
+RIVAL_FROM = 6  # matches from which on a second location is searched for
 ALIGNED = 30  # matches between a photo and the spin frame made of it
 
 
 @dataclass(frozen=True)
 class Features:
-    """Local features of one picture: places, sizes, directions in degrees, RootSIFT descriptors.
+    """Local features of one picture: positions, sizes, directions in degrees, RootSIFT descriptors.
 
     `points` (N, 2) and `sizes` (N,) are in pixels of a copy of `width` x `height`; descriptors
     (N, 128) have unit length. `vehicle` (height, width) is True where the vehicle is; `wheels`
@@ -72,12 +71,10 @@ class Features:
 
     @property
     def width(self) -> int:
-        """Columns of the copy."""
         return int(self.vehicle.shape[1])
 
     @property
     def height(self) -> int:
-        """Rows of the copy."""
         return int(self.vehicle.shape[0])
 
 
@@ -85,16 +82,16 @@ class Features:
 class LocatedCloseUp:
     """Where a close-up's middle lies on a view: x, y as shares of the view's picture.
 
-    `matches` features agree on it, `telling` of them beside whichever wheel has most; on the
+    `matches` features agree on it, `off_wheels` of them outside whichever wheel has most; on the
     close-up they lie in `cells` of 5 x 5 fields and enclose `area` of it. `rival` is how many agree
-    on another place of the same view, looked for from DOUBTFUL matches on. `span` is the close-up's
-    width as a share of the view's.
+    on another location on the same view, searched for from RIVAL_FROM matches on. `span` is the
+    close-up's width as a share of the view's.
     """
 
     x: float
     y: float
     matches: int
-    telling: int
+    off_wheels: int
     cells: int
     area: float
     rival: int
@@ -103,15 +100,15 @@ class LocatedCloseUp:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether another place of the same view fits nearly as well."""
+        """Whether another location on the same view fits nearly as well."""
         return self.rival > MOST_RIVAL * self.matches
 
     @property
-    def sure(self) -> bool:
-        """Whether the place may be shown to a buyer."""
+    def accepted(self) -> bool:
+        """Whether the location may be shown to a buyer."""
         return (
             self.matches >= LEAST_MATCHES
-            and self.telling >= LEAST_TELLING
+            and self.off_wheels >= LEAST_OFF_WHEELS
             and self.cells >= LEAST_CELLS
             and self.area >= LEAST_AREA
             and self.span <= MOST_SPAN
@@ -144,13 +141,13 @@ def frame_features(picture: Rgb) -> Features:
 
 
 def locate(close_up: Features, view: Features) -> LocatedCloseUp | None:
-    """The best place of the close-up on the view; None where no map holds at all."""
+    """The best location of the close-up on the view; None where no map fits at all."""
     similarity = close_up.descriptors @ view.descriptors.T
     best = _fit(close_up, view, similarity, np.ones(len(view.points), bool))
     if best is None:
         return None
     rival = None
-    if best.matches >= DOUBTFUL:
+    if best.matches >= RIVAL_FROM:
         away = np.linalg.norm(view.points - best.centre, axis=1) > best.radius
         rival = _fit(close_up, view, similarity, away)
     x, y = best.map @ (close_up.width / 2, close_up.height / 2, 1)
@@ -159,7 +156,7 @@ def locate(close_up: Features, view: Features) -> LocatedCloseUp | None:
         x=float(x / view.width),
         y=float(y / view.height),
         matches=best.matches,
-        telling=best.telling,
+        off_wheels=best.off_wheels,
         cells=best.cells,
         area=best.area,
         rival=0 if rival is None else rival.matches,
@@ -168,19 +165,21 @@ def locate(close_up: Features, view: Features) -> LocatedCloseUp | None:
     )
 
 
-def choose(places: Sequence[LocatedCloseUp | None]) -> int | None:
-    """Index of the view to show a close-up on, given its place on each; None for none.
+def choose(located: Sequence[LocatedCloseUp | None]) -> int | None:
+    """Index of the view to show a close-up on, given its location on each; None for none.
 
     A close-up that is ambiguous on one view, such as a wheel on a side view, is so on all: a view
     from the front quarter shows one wheel well and the other hardly.
     """
-    found = [(place.matches, -i) for i, place in enumerate(places) if place and place.sure]
-    if not found or any(place.ambiguous for place in places if place):
+    found = [(one.matches, -i) for i, one in enumerate(located) if one and one.accepted]
+    if not found or any(one.ambiguous for one in located if one):
         return None
     return -max(found)[1]
 
 
-def carry(x: float, y: float, photo: Features, frame: Features) -> tuple[float, float] | None:
+def map_to_frame(
+    x: float, y: float, photo: Features, frame: Features
+) -> tuple[float, float] | None:
     """A point of a photo (shares of it) on the spin frame made of that photo; None if not found.
 
     The frame is the same picture, moved, scaled and lit, so that hundreds of features agree.
@@ -198,7 +197,7 @@ def carry(x: float, y: float, photo: Features, frame: Features) -> tuple[float, 
 def _features(
     picture: Rgb, side: int, most: int, alpha: Alpha | None, plates: Sequence[Floats]
 ) -> Features:
-    """RootSIFT (Arandjelovic and Zisserman, CVPR 2012), strongest first, one a place and size."""
+    """RootSIFT (Arandjelovic and Zisserman, CVPR 2012), strongest first, one a point and size."""
     factor = min(1.0, side / max(picture.shape[:2]))
     width, height = round(picture.shape[1] * factor), round(picture.shape[0] * factor)
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
@@ -208,14 +207,14 @@ def _features(
     allowed = vehicle.astype(np.uint8)
     for quad in plates:
         middle = quad.mean(axis=0)
-        grown = middle + (quad - middle) * (1 + 2 * PLATE_MARGIN)
-        cv2.fillConvexPoly(allowed, np.rint(grown * factor).astype(np.int32), (0,))
+        padded = middle + (quad - middle) * (1 + 2 * PLATE_MARGIN)
+        cv2.fillConvexPoly(allowed, np.rint(padded * factor).astype(np.int32), (0,))
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     sift = cv2.SIFT.create(contrastThreshold=CONTRAST, edgeThreshold=EDGE)
     strongest: dict[tuple[int, int, int], cv2.KeyPoint] = {}
     for found in sorted(sift.detect(grey, allowed), key=lambda point: -point.response):
-        place = (round(found.pt[0]), round(found.pt[1]), round(2 * found.size))
-        strongest.setdefault(place, found)
+        cell = (round(found.pt[0]), round(found.pt[1]), round(2 * found.size))
+        strongest.setdefault(cell, found)
     points = list(strongest.values())[:most]
     descriptors = np.zeros((0, 128), np.float32)
     if points:
@@ -255,7 +254,7 @@ class _Fit:
     map: npt.NDArray[np.float64]
     scale: float
     matches: int
-    telling: int
+    off_wheels: int
     cells: int
     area: float
     centre: Floats
@@ -267,12 +266,12 @@ def _fit(
 ) -> _Fit | None:
     """One affine map that the matches follow; only the view's `usable` features may take part.
 
-    What is in the same place of both pictures is a watermark, unless it `may_stay`.
+    What is at the same position of both pictures is a watermark, unless it `may_stay`.
     """
     mine, theirs = _matches(close_up, view, similarity, usable)
     if not may_stay:
-        place = close_up.points[mine] / (close_up.width, close_up.height)
-        moved = place - view.points[theirs] / (view.width, view.height)
+        share = close_up.points[mine] / (close_up.width, close_up.height)
+        moved = share - view.points[theirs] / (view.width, view.height)
         stays = np.abs(moved).max(axis=1, initial=0) <= OVERLAY
         mine, theirs = mine[~stays], theirs[~stays]
     if len(mine) < 4:
@@ -303,18 +302,18 @@ def _fit(
     if not agree.any():
         return None
     source, target = source[agree], target[agree]
-    matches = _witnesses(source, target)
-    telling = matches
+    matches = _count_matches(source, target)
+    off_wheels = matches
     for x, y, radius in view.wheels:
         off = np.hypot(target[:, 0] - x, target[:, 1] - y) > radius
-        telling = min(telling, _witnesses(source[off], target[off]))
+        off_wheels = min(off_wheels, _count_matches(source[off], target[off]))
     fields = np.floor(source / (close_up.width, close_up.height) * GRID)
     centre = target.mean(axis=0)
     return _Fit(
         map=np.asarray(matrix, np.float64),
         scale=scale,
         matches=matches,
-        telling=telling,
+        off_wheels=off_wheels,
         cells=len(np.unique(fields, axis=0)),
         area=cv2.contourArea(cv2.convexHull(source)) / (close_up.width * close_up.height),
         centre=centre,
@@ -360,7 +359,7 @@ def _turn(before: Floats, after: Floats) -> Floats:
     return np.asarray((after - before + 180) % 360 - 180, np.float32)
 
 
-def _witnesses(source: Floats, target: Floats) -> int:
-    """How many matches there are, those of several sizes on one spot counted as one."""
-    spots = [len(np.unique(np.rint(p / cell), axis=0)) for p, cell in ((source, 4), (target, 3))]
-    return min(spots)
+def _count_matches(source: Floats, target: Floats) -> int:
+    """Number of matches, those of several sizes at one point counted as one."""
+    counts = [len(np.unique(np.rint(p / cell), axis=0)) for p, cell in ((source, 4), (target, 3))]
+    return min(counts)

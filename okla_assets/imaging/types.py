@@ -5,6 +5,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+Pixels = npt.NDArray[np.uint8]
+"""A picture of any kind: grey (H, W) or (H, W, C), 0 to 255."""
+
 Rgb = npt.NDArray[np.uint8]
 """A picture, (H, W, 3), sRGB, 0 to 255."""
 
@@ -16,6 +19,9 @@ Alpha = npt.NDArray[np.float32]
 
 Floats = npt.NDArray[np.float32]
 """Real numbers of any shape; the function that takes or returns them gives it."""
+
+Doubles = npt.NDArray[np.float64]
+"""The same in double precision."""
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the picture it belongs to."""

@@ -96,8 +96,6 @@ def walk_around(frames: int) -> list[Shot]:
 
 
 class Studio:
-    """Blender with the scene in it."""
-
     def __init__(self, threads: int) -> None:
         import bpy
 
@@ -303,7 +301,6 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Render the sample vehicle.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="for the results")
     parser.add_argument("--work", type=Path, default=Path("build/sample"), help="finished renders")

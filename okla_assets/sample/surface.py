@@ -22,7 +22,6 @@ class Mesh:
 
 
 def join(meshes: Sequence[Mesh]) -> Mesh:
-    """Several meshes as one."""
     offsets = np.cumsum([0, *(len(m.vertices) for m in meshes[:-1])])
     return Mesh(
         np.concatenate([m.vertices for m in meshes]),
@@ -216,5 +215,4 @@ def turned(mesh: Mesh, axis: str, degrees: float) -> Mesh:
 
 
 def moved(mesh: Mesh, by: tuple[float, float, float]) -> Mesh:
-    """The mesh moved."""
     return Mesh(mesh.vertices + np.array(by), mesh.faces)

@@ -59,5 +59,4 @@ class Truth(_Row):
 
 
 def truth() -> Truth:
-    """The sample's truth."""
     return Truth.model_validate_json((FOLDER / "truth.json").read_bytes())

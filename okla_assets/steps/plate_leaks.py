@@ -119,7 +119,7 @@ def _characters(
     """
     from okla_assets.imaging import plates
 
-    texts = [text for text, sure in read if sure >= plates.READER_SURE]
+    texts = [text for text, sure in read if sure >= plates.LEAST_READER_CONFIDENCE]
     if any(plates.is_allowed(text, allowed) for text in texts):
         return 0
     if away_from_vehicles and not all(plates.may_be_a_registration(t) for t in texts if t):

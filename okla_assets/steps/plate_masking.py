@@ -82,7 +82,9 @@ def is_certainly_interior(view: Classification) -> bool:
     """Whether only a cabin can be seen; an open tailgate may look like one and carry a plate."""
     from okla_assets.imaging import plates
 
-    return view.category == "interior" and view.category_confidence >= plates.SURE_INTERIOR
+    return (
+        view.category == "interior" and view.category_confidence >= plates.LEAST_INTERIOR_CONFIDENCE
+    )
 
 
 def carrier(index: int | None) -> PlateCarrier:

@@ -9,13 +9,12 @@ so an unchanged vehicle keeps its bytes.
 import base64
 import hashlib
 import json
-from importlib.resources import files
 from typing import Any
 
 from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.viewer import gallery
-from okla_assets.viewer.markup import Html, address, data_block, joined, tag
+from okla_assets.viewer.templating import address, asset, render
 
 SPIN_SCRIPT = "okla-spin.js"
 
@@ -40,8 +39,8 @@ def names(vehicle: keys.VehicleId) -> frozenset[str]:
 
 
 def spin_script() -> bytes:
-    """The custom element `<okla-spin>`; its own head says how to embed it."""
-    return _asset(SPIN_SCRIPT).encode()
+    """The custom element `<okla-spin>`; the comment at its head has an example."""
+    return asset(SPIN_SCRIPT).encode()
 
 
 def spin_json(listing: Listing) -> bytes:
@@ -55,29 +54,34 @@ def spin_json(listing: Listing) -> bytes:
 def spin_page(listing: Listing) -> bytes:
     """The spin alone on a page. Raises ValueError where the listing has no spin."""
     data = _spin_data(listing)
-    body = tag("main", _spin_element(data, None, autoplay=True))
-    style = _asset("spin.css") + _shape(data)
-    return _page(f"360° view of {listing.vehicle_id}", style, body, SPIN_SCRIPT)
+    return _page(
+        "spin.html",
+        f"360° view of {listing.vehicle_id}",
+        asset("spin.css") + _shape(data),
+        SPIN_SCRIPT,
+        spin=_spin_element(data, None),
+    )
 
 
 def gallery_page(listing: Listing) -> bytes:
     """The vehicle's page for people: everything that was made of it, and what was refused."""
     vehicle = keys.parse_vehicle_id(listing.vehicle_id)
     spin = script = None
-    shape = ""
+    style = asset("gallery.css") + gallery.rules(listing)
     if listing.spin is not None:
         page = keys.gallery(vehicle)
         data = _spin_data(listing)
-        shape = _shape(data)
+        style += _shape(data)
         spin = _spin_element(data, address(keys.spin_data(vehicle), page))
         script = address(keys.spin_script(vehicle), page)
-    body, rules = gallery.body(listing, spin)
     return _page(
+        "gallery.html",
         f"{listing.vehicle_id} · OKLA media",
-        _asset("gallery.css") + rules + shape,
-        body,
+        style,
         script,
-        inline=_asset("gallery.js"),
+        inline=asset("gallery.js"),
+        spin=spin,
+        **gallery.context(listing),
     )
 
 
@@ -114,18 +118,20 @@ def _spin_data(listing: Listing) -> dict[str, Any]:
     }
 
 
-def _spin_element(data: dict[str, Any], src: str | None, autoplay: bool = False) -> Html:
-    """`<okla-spin>` with its data inside, and the first picture for a browser without scripts."""
+def _spin_element(data: dict[str, Any], src: str | None) -> dict[str, Any]:
+    """What `spin_element.html` is filled with; without `src` it plays by itself."""
+    from markupsafe import Markup
+
     folder = src.rpartition("/")[0] + "/" if src else ""
-    still = tag(
-        "img",
-        src=folder + data["frames"][0],
-        width=data["width"],
-        height=data["height"],
-        alt=f"{data['label']}, first picture of the 360° view",
-    )
-    inside = joined(data_block(json.dumps(data, ensure_ascii=False)), tag("noscript", still))
-    return tag("okla-spin", inside, src=src, autoplay=autoplay)
+    return {
+        "src": src,
+        # Whatever the JSON holds, it cannot end the script element.
+        "data": Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")),
+        "still": folder + data["frames"][0],
+        "label": data["label"],
+        "width": data["width"],
+        "height": data["height"],
+    }
 
 
 def _shape(data: dict[str, Any]) -> str:
@@ -133,8 +139,12 @@ def _shape(data: dict[str, Any]) -> str:
     return f":root{{--spin:{data['width']}/{data['height']}}}\n"
 
 
-def _page(title: str, style: str, body: Html, script: str | None, inline: str = "") -> bytes:
+def _page(
+    template: str, title: str, style: str, script: str | None, inline: str = "", **context: Any
+) -> bytes:
     """A whole page. 'self' means nothing to some browsers on file://, hence file: beside it."""
+    from markupsafe import Markup
+
     policy = {
         "default-src": "'none'",
         "img-src": "'self' file: data:",
@@ -144,27 +154,16 @@ def _page(title: str, style: str, body: Html, script: str | None, inline: str = 
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    content = "; ".join(f"{name} {value}" for name, value in policy.items())
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{content}">'),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="robots", content="noindex"),
-        tag("title", title),
-        tag("link", rel="icon", href="data:,"),
-        Html(f"<style>{style}</style>"),
-        tag("script", src=script, defer=True) if script else "",
+    return render(
+        template,
+        title=title,
+        policy=Markup("; ".join(f"{name} {value}" for name, value in policy.items())),
+        style=Markup(style),
+        script=script,
+        inline=Markup(inline),
+        **context,
     )
-    foot = Html(f"<script>{inline}</script>") if inline else ""
-    page = tag("html", head, tag("body", body, foot), lang="en")
-    return f"<!doctype html>\n{page}\n".encode()
 
 
 def _digest(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ def serve(function: str, memory_mb: int) -> None:
 
     import cv2
 
-    from okla_assets.imaging.photo.codec import DecodeLimits
+    from okla_assets.imaging.photo.decode import DecodeLimits
     from okla_assets.imaging.photo.refusals import Refused
 
     cv2.setNumThreads(1)

@@ -21,13 +21,13 @@ from resources.decoding.decode_worker import read_header, write_message
 from resources.decoding.worker_process import Deadline, WorkerProcess, read_into
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.photo.codec import DecodedPhoto, DecodeLimits
+    from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits
 
 K = TypeVar("K")
 
 # By name, and imported by the worker alone: the decoder is the one part of okla_assets that this
 # package needs, and the code server must not import cv2 for it.
-DECODE_FUNCTION = "okla_assets.imaging.photo.codec:decode"
+DECODE_FUNCTION = "okla_assets.imaging.photo.decode:decode"
 START_SECONDS = 60.0
 AHEAD = 2  # photos in flight, and so at most in memory, in decode_all
 
@@ -48,16 +48,16 @@ class PhotoDecoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     workers: int = 1
 
     def decode(self, data: bytes, working_side: int) -> "DecodedPhoto":
-        """As `codec.decode`; raises Refused also with decode_timeout and decoder_crashed.
+        """As `imaging.photo.decode`; raises Refused also with decode_timeout and decoder_crashed.
 
         May be called from several threads; beyond `workers` they wait for each other.
         """
-        from okla_assets.imaging.photo.codec import DecodeLimits
+        from okla_assets.imaging.photo.decode import DecodeLimits
 
         limits = DecodeLimits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
         if len(data) > limits.max_bytes or not data:
             # Refused by its length: not worth a copy to the worker.
-            from okla_assets.imaging.photo.codec import decode
+            from okla_assets.imaging.photo.decode import decode
 
             return decode(data, limits, working_side)
         pool = _pool(self.workers, self.memory_mb)
@@ -101,7 +101,7 @@ class _Worker(WorkerProcess):
         """Raises Refused; where the process did not survive it, `process` has ended."""
         import numpy as np
 
-        from okla_assets.imaging.photo.codec import DecodedPhoto
+        from okla_assets.imaging.photo.decode import DecodedPhoto
 
         request = {
             "bytes": len(data),

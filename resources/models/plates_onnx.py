@@ -221,14 +221,15 @@ def _placed(box: Floats, scale: float, left: float, top: float) -> Box:
 
 def _surest(boxes: Floats, scores: Floats) -> set[int]:
     """Index of the best box of each location: drawing the outline of every box costs too much."""
-    from okla_assets.imaging.plates import SAME_PLACE, iou
+    from okla_assets.imaging.geometry import box_iou
+    from okla_assets.imaging.plates import SAME_PLACE
 
     free = np.ones(len(boxes), bool)
     chosen = set()
     for i in np.argsort(-scores, kind="stable"):
         if free[i]:
             chosen.add(int(i))
-            free &= iou(boxes[i], boxes) < SAME_PLACE
+            free &= box_iou(boxes[i], boxes) < SAME_PLACE
     return chosen
 
 

@@ -14,8 +14,8 @@ from okla_assets.assets.license_plates import find_plates, license_plates, mask_
 from okla_assets.assets.masks import masks
 from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.walkaround_frames import walkaround_frames
-from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import Masking, choose_masking
@@ -51,7 +51,7 @@ class Told:
 
 
 def at(box: Box, score: float = 0.9, agreement: float = 0.6) -> PlateFound:
-    return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
+    return PlateFound(as_quad(quads.box_quad(box)), box, score, agreement)
 
 
 PHOTO = codec.encode_jpeg(plated_car())

@@ -274,7 +274,7 @@ def test_without_a_usable_photo_the_listing_says_so(
 
 
 def test_a_refusal_that_may_pass_is_tried_again(store: LocalMediaStore) -> None:
-    from okla_assets.imaging.photo.codec import DecodedPhoto
+    from okla_assets.imaging.photo.decode import DecodedPhoto
     from okla_assets.imaging.photo.refusals import Refused
 
     class Overloaded(QuickDecoder):

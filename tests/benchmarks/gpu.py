@@ -281,6 +281,7 @@ class Pipeline:
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
         from okla_assets.imaging.photo import codec, enhance, quality
+        from okla_assets.imaging.photo.decode import DecodeLimits, decode
         from okla_assets.imaging.studio import studio
         from okla_assets.imaging.studio.placement import extent, place
         from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
@@ -291,7 +292,7 @@ class Pipeline:
 
         stage = self._clock.stage
         with stage("decode"):
-            photo = codec.decode(scene.jpeg, codec.DecodeLimits(), WORKING_SIDE).rgb
+            photo = decode(scene.jpeg, DecodeLimits(), WORKING_SIDE).rgb
         with stage("working copy"):
             quality.perceptual_hash(photo)
             work = codec.encode_jpeg(photo, WORKING_QUALITY, subsampling444=True)

@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.plates import quads
+from okla_assets.imaging.plates.masking import Style
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
 from resources import weights
@@ -45,7 +47,7 @@ class Masked:
     mask_seconds: float
 
 
-def masked(photo: Labelled, detector: FusedPlates, style: plates.Style) -> Masked:
+def masked(photo: Labelled, detector: FusedPlates, style: Style) -> Masked:
     """The photo through detection and masking, timed without decoding and vehicle boxes."""
     original = codec.decode_trusted(photo.file.read_bytes())
     vehicles = vehicles_of(original)
@@ -67,7 +69,7 @@ def planted(target: Masked, place: Quad, source: Masked, plate: Box) -> Rgb:
     """The masked picture with a plate of another photo laid, readable, on a covered place."""
     x, y, w, h = (round(v) for v in plate)
     crop = source.original[max(0, y) : y + h, max(0, x) : x + w]
-    corners = plates.box_quad((0, 0, crop.shape[1], crop.shape[0]))
+    corners = quads.box_quad((0, 0, crop.shape[1], crop.shape[0]))
     matrix = cv2.getPerspectiveTransform(corners, np.array(place, np.float32))
     size = (target.picture.shape[1], target.picture.shape[0])
     laid = cv2.warpPerspective(crop, matrix, size, flags=cv2.INTER_AREA)

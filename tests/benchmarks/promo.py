@@ -31,6 +31,8 @@ from okla_assets.imaging.promo import cards as cards
 from okla_assets.imaging.promo import frames as fr
 from okla_assets.imaging.promo import moves as moves
 from okla_assets.imaging.promo import timeline as tl
+from okla_assets.imaging.promo import yuv
+from okla_assets.imaging.promo.layers import Layer
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from resources.decoding.promo_encoder import X264, PromoEncoder
 from resources.fonts import fonts_for
@@ -123,7 +125,7 @@ def _background(shot: tl.Shot, stage: fr.Stage, seconds: float) -> Any:
     import moviepy as mp
 
     if shot.picture is None or shot.move is None:
-        return mp.ImageClip(fr.to_rgb(stage.card)).with_duration(seconds)
+        return mp.ImageClip(yuv.to_rgb(stage.card)).with_duration(seconds)
     picture = stage.load(shot.picture.key)
     size = (picture.shape[1], picture.shape[0])
     way = moves.path(shot.picture, shot.move, size, SIZE, shot.caption is not None)
@@ -137,18 +139,18 @@ def _background(shot: tl.Shot, stage: fr.Stage, seconds: float) -> Any:
     return clip.with_position(place)
 
 
-def _words(layer: fr.Layer, seconds: float) -> Any:
+def _words(layer: Layer, seconds: float) -> Any:
     import moviepy as mp
 
     height, width = layer.weights.shape
     planes = np.empty((height * 3 // 2, width), np.uint8)
     for plane, values in zip(
-        fr.planes_of(planes).values(),
+        yuv.planes_of(planes).values(),
         (layer.planes.y, layer.planes.u, layer.planes.v),
         strict=True,
     ):
         plane[:] = values
-    rgba = np.dstack([fr.to_rgb(planes), layer.weights])
+    rgba = np.dstack([yuv.to_rgb(planes), layer.weights])
     end = seconds if layer.end is None else layer.end
     clip = mp.ImageClip(rgba, transparent=True).with_position((layer.x, layer.y))
     fades = [mp.vfx.CrossFadeIn(layer.fade)]

@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 800, 600
 BODY = (slice(150, 450), slice(100, 700))
 """Where the made vehicle is: 600 x 300 pixels."""
 SURE = LocatedCloseUp(
-    x=0.5, y=0.5, matches=30, telling=30, cells=12, area=0.4, rival=0, span=0.3, on_vehicle=True
+    x=0.5, y=0.5, matches=30, off_wheels=30, cells=12, area=0.4, rival=0, span=0.3, on_vehicle=True
 )
 
 
@@ -74,7 +74,7 @@ def test_a_close_up_is_found_where_it_was_taken(
     picture, alpha = vehicle()
     place = found(taken(picture, x, y, zoom=zoom, turn=turn, light=light), picture, alpha)
     assert place is not None
-    assert place.sure
+    assert place.accepted
     assert (place.x * WIDTH, place.y * HEIGHT) == pytest.approx((x, y), abs=5)
     assert place.span == pytest.approx(480 / zoom / WIDTH, rel=0.05)
 
@@ -83,13 +83,13 @@ def test_a_close_up_of_another_vehicle_stays_off() -> None:
     picture, alpha = vehicle(1)
     for seed in (2, 3):
         place = found(taken(vehicle(seed)[0], 400, 300, zoom=2.5, turn=0, light=1), picture, alpha)
-        assert place is None or not place.sure
+        assert place is None or not place.accepted
 
 
 def test_what_lies_beside_the_vehicle_is_no_place() -> None:
     picture, alpha = vehicle()
     place = found(taken(picture, 100, 75, zoom=4, turn=0, light=1), picture, alpha)
-    assert place is None or not place.sure
+    assert place is None or not place.accepted
 
 
 def test_what_the_vehicle_has_twice_stays_off() -> None:
@@ -99,12 +99,12 @@ def test_what_the_vehicle_has_twice_stays_off() -> None:
     picture[200:380, 470:650] = panel
     close_up = taken(picture, 240, 290, zoom=2.8, turn=0, light=1.1)
     place = found(close_up, picture, alpha)
-    assert place is None or not place.sure
+    assert place is None or not place.accepted
     assert hotspots.choose([place]) is None
     picture[200:380, 470:650] = texture(51, 180, 180)  # only the twin was in the way
     place = found(close_up, picture, alpha)
     assert place is not None
-    assert place.sure
+    assert place.accepted
 
 
 def test_wheels_alone_do_not_make_a_place_sure() -> None:
@@ -114,10 +114,10 @@ def test_wheels_alone_do_not_make_a_place_sure() -> None:
     place = found(close_up, picture, alpha, from_end=False)
     assert place is not None
     assert place.matches >= hotspots.LEAST_MATCHES
-    assert not place.sure
+    assert not place.accepted
     place = found(close_up, picture, alpha, from_end=True)
     assert place is not None
-    assert place.sure
+    assert place.accepted
 
 
 def test_a_plate_places_nothing() -> None:
@@ -134,7 +134,7 @@ def test_a_watermark_on_all_pictures_is_not_the_vehicle() -> None:
     mark = texture(71, 200, 130)
     picture[270:400, 320:520] = other[270:400, 320:520] = mark
     place = found(other, picture, alpha)
-    assert place is None or not place.sure
+    assert place is None or not place.accepted
 
 
 def test_pictures_without_features_are_nowhere() -> None:
@@ -150,7 +150,7 @@ def test_pictures_without_features_are_nowhere() -> None:
     [
         ({}, True),
         ({"matches": 13}, False),
-        ({"telling": 5}, False),
+        ({"off_wheels": 5}, False),
         ({"cells": 5}, False),
         ({"area": 0.05}, False),
         ({"span": 1.1}, False),
@@ -160,7 +160,7 @@ def test_pictures_without_features_are_nowhere() -> None:
     ],
 )
 def test_what_it_takes_to_be_believed(changed: dict[str, float], sure: bool) -> None:
-    assert replace(SURE, **changed).sure is sure  # type: ignore[arg-type]
+    assert replace(SURE, **changed).accepted is sure  # type: ignore[arg-type]
 
 
 def test_the_view_with_the_most_matches_is_chosen() -> None:
@@ -175,12 +175,12 @@ def test_two_places_on_one_view_make_all_views_worthless() -> None:
     assert hotspots.choose([SURE, replace(SURE, matches=8, rival=6)]) is None
 
 
-def test_a_point_is_carried_to_the_frame_made_of_the_photo() -> None:
+def test_a_point_is_mapped_to_the_frame_made_of_the_photo() -> None:
     picture, alpha = vehicle()
     placement = place(extent(alpha), 960, 4 / 3, WHITE_STUDIO)
     frame = studio.compose(picture, alpha, placement, WHITE_STUDIO, 0.7)
     photo = hotspots.view_features(picture, alpha)
-    point = hotspots.carry(0.4, 0.5, photo, hotspots.frame_features(frame))
+    point = hotspots.map_to_frame(0.4, 0.5, photo, hotspots.frame_features(frame))
     assert point is not None
     expected = (
         0.4 * WIDTH * placement.scale + placement.left,
@@ -189,7 +189,7 @@ def test_a_point_is_carried_to_the_frame_made_of_the_photo() -> None:
     at = (point[0] * placement.width, point[1] * placement.height)
     assert at == pytest.approx(expected, abs=3)
     other = hotspots.frame_features(texture(80, 960, 720))
-    assert hotspots.carry(0.4, 0.5, photo, other) is None
+    assert hotspots.map_to_frame(0.4, 0.5, photo, other) is None
 
 
 @pytest.mark.testdata

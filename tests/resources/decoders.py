@@ -1,12 +1,12 @@
-"""Stand-ins for codec.decode, named to the worker process by `module:function`. No dagster here."""
+"""Stand-ins for the photo decoder, named to the worker process by `module:function`. No dagster."""
 
 import os
 import time
 
 import numpy as np
 
-from okla_assets.imaging.photo.codec import DecodedPhoto, DecodeLimits
-from okla_assets.imaging.photo.codec import decode as real_decode
+from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits
+from okla_assets.imaging.photo.decode import decode as real_decode
 
 
 def sleeping(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
 from okla_assets import keys
 from okla_assets.viewer import pages
-from okla_assets.viewer.markup import Html, data_block, joined, tag
+from okla_assets.viewer.templating import render
 from tests.fakes import VEHICLE
 from tests.viewer import made
 
@@ -152,11 +153,18 @@ def test_a_vehicle_of_which_nothing_could_be_used_has_a_page_too() -> None:
     assert "listing.json" in page
 
 
-def test_markup_escapes_whatever_is_not_markup() -> None:
-    assert tag("p", '<b>"&') == "<p>&lt;b&gt;&quot;&amp;</p>"
-    assert tag("p", tag("b", "x"), ["<", Html("<br>")]) == "<p><b>x</b>&lt;<br></p>"
-    assert tag("img", alt='"><script>', data_src="a&b", hidden=True, width=None) == (
-        '<img alt="&quot;&gt;&lt;script&gt;" data-src="a&amp;b" hidden>'
-    )
-    assert joined("<", Html(">")) == "&lt;>"
-    assert "</script><" not in data_block('{"a": "</script><script>"}')[:-9]
+def test_text_is_escaped_with_the_entities_that_older_pages_have() -> None:
+    page = pages.gallery_page(made.listing(reasons=("it's <b>\"&",))).decode()
+    assert "<li>it&#x27;s &lt;b&gt;&quot;&amp;</li>" in page
+
+
+def test_elements_stand_without_space_between_them() -> None:
+    page = pages.spin_page(made.listing()).decode()
+    body = page[page.index("<body>") :]
+    assert body.count("\n") == 1  # at the end
+    assert not re.search(r">\s+<", body)
+
+
+def test_a_template_that_lacks_a_name_fails() -> None:
+    with pytest.raises(UndefinedError, match="policy"):
+        render("page.html", title="")

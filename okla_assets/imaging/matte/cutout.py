@@ -1,4 +1,4 @@
-"""From two networks' opinions to one clean matte, and the colours at its edge.
+"""From the outputs of two networks to one clean matte, and the colours at its edge.
 
 Photos are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w, h) in pixels.
 """
@@ -10,16 +10,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 
 CROP_MARGIN = 0.08
 GATE = 0.015  # of the box width: how far outside SAM 2's silhouette the saliency net may add
 CORE = 0.02  # of the box width: how deep inside it nothing may be taken away
 TRUSTED_AGREEMENT = 0.85
-# The saliency net is sure of everything, so its word is capped: past logit 2.4 it would drag in
+# The saliency net is overconfident, so its probability is clipped: past logit 2.4 it would drag in
 # strips of the car behind, against SAM 2.
-CERTAINLY_NOT = 0.08
-DOUBT, SURE = -1.5, 0.8  # SAM 2's logit and the saliency that together make a vehicle's pixel
+LEAST_PROBABILITY = 0.08
+# Of SAM 2's logit and of the saliency: a pixel outside SAM 2's silhouette that reaches both belongs
+# to the vehicle.
+LEAST_LOGIT, LEAST_SALIENCY = -1.5, 0.8
 EDGE_SIGMA_AT_1600 = 2.0
 NARROW = 6  # pixels: the second neighbourhood of the edge colours
 FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
@@ -31,7 +33,7 @@ LEAST_FILL = 0.45  # of the box; whole vehicles fill .55 and more
 def main_vehicle(
     boxes: Sequence[Box], scores: Sequence[float], width: int, height: int
 ) -> int | None:
-    """Index of the vehicle the photo is about: large, sure and near the middle; None for none."""
+    """Index of the vehicle the photo is about: large, of high score, near the middle; or None."""
     best, best_value = None, 0.0
     for index, ((x, y, w, h), score) in enumerate(zip(boxes, scores, strict=True)):
         dx = (x + w / 2) / width - 0.5
@@ -75,7 +77,7 @@ def trustworthy(alpha: Alpha, agreement: float | None, box: Box) -> bool:
 def crop_box(
     box: Box, width: int, height: int, margin: float = CROP_MARGIN
 ) -> tuple[int, int, int, int]:
-    """The box dilated by `margin` of its size a side, inside the photo, as x0, y0, x1, y1."""
+    """The box padded by `margin` of its size a side, inside the photo, as x0, y0, x1, y1."""
     x, y, w, h = box
     return (
         max(0, int(x - margin * w)),
@@ -99,7 +101,7 @@ def largest_component(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def dilated(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]:
-    """Dilated by `pixels`, or eroded where negative; the picture's border does not erode."""
+    """The mask dilated by `pixels`, eroded where negative; the picture's border does not erode."""
     distance = cv2.distanceTransform(
         (mask if pixels < 0 else ~mask).astype(np.uint8), cv2.DIST_L2, 5
     )
@@ -108,13 +110,13 @@ def dilated(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]
     return np.asarray(distance <= pixels)
 
 
-def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
+def fuse(logits: Floats, saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
     """SAM 2's silhouette with the saliency net's edge; returns the alpha and the agreement.
 
     `logits` are SAM 2's mask logits and `saliency` the other net's probability, both (H, W) on the
     same crop. SAM 2 decides what the vehicle is, so neighbours and furniture stay out; the
     saliency net decides where its edge runs. `agreement` is the IoU of the two silhouettes; below
-    0.85 the saliency net is not listened to.
+    TRUSTED_AGREEMENT the saliency net is not used.
     """
     silhouette = largest_component(logits > 0)
     gate = dilated(silhouette, GATE * box_width)
@@ -122,12 +124,12 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     union = float((salient | silhouette).sum())
     agreement = float((salient & silhouette).sum()) / union if union else 0.0
     if agreement >= TRUSTED_AGREEMENT:
-        # Mirrors and spoilers: SAM 2 nearly takes them, and the saliency net is sure.
-        doubted = (logits > DOUBT) & (saliency > SURE)
-        whole = largest_component(silhouette | doubted)
+        # Mirrors and spoilers: SAM 2 nearly takes them, and the saliency net does.
+        added = (logits > LEAST_LOGIT) & (saliency > LEAST_SALIENCY)
+        whole = largest_component(silhouette | added)
         joined = whole & ~silhouette
         silhouette = whole
-        p = np.clip(saliency, CERTAINLY_NOT, 1 - CERTAINLY_NOT)
+        p = np.clip(saliency, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
         score[joined] = np.maximum(score[joined], 6 * saliency[joined])
     else:
@@ -135,15 +137,13 @@ def fuse(logits: npt.NDArray[np.float32], saliency: Alpha, box_width: float) -> 
     return _alpha(score, silhouette, box_width), agreement
 
 
-def alone(logits: npt.NDArray[np.float32], box_width: float) -> Alpha:
+def alone(logits: Floats, box_width: float) -> Alpha:
     """SAM 2's silhouette by itself: its largest part, gated, its core solid, its edge sharp."""
     silhouette = largest_component(logits > 0)
     return _alpha(6 * np.clip(logits, -10, 10), silhouette, box_width)
 
 
-def _alpha(
-    score: npt.NDArray[np.float32], silhouette: npt.NDArray[np.bool_], box_width: float
-) -> Alpha:
+def _alpha(score: Floats, silhouette: npt.NDArray[np.bool_], box_width: float) -> Alpha:
     """Probability from a score, nothing far outside the silhouette, all deep inside it."""
     alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
     alpha *= dilated(silhouette, GATE * box_width)
@@ -166,7 +166,7 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     Pixels with alpha 0 or 1 keep their colour. Returns uint8 (H, W, 3).
     """
     height, width = alpha.shape
-    # The wide neighbourhood's means are smooth: half the size tells them as well.
+    # The wide neighbourhood's means are smooth: half the size is enough for them.
     half = (max(1, width // 2), max(1, height // 2))
     small = np.asarray(cv2.resize(photo, half, interpolation=cv2.INTER_AREA), np.float32)
     share = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.float32)[..., None]
@@ -192,30 +192,28 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     return colours
 
 
-def _blurred(layer: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+def _blurred(layer: Floats, size: int) -> Floats:
     """The mean over a square around each pixel, (H, W, C)."""
     return np.asarray(cv2.blur(layer, (size, size)), np.float32).reshape(*layer.shape[:2], -1)
 
 
-def _at(pixels: npt.NDArray[np.intp], of: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _at(pixels: npt.NDArray[np.intp], of: npt.NDArray[Any]) -> Floats:
     """The values (N, 3) of a picture or a matte at some of its pixels."""
     values = of.reshape(of.shape[0] * of.shape[1], -1).take(pixels, axis=0)
     return np.asarray(np.broadcast_to(values, (len(pixels), 3)), np.float32, order="C")
 
 
-def _means(
-    front: npt.NDArray[np.float32], back: npt.NDArray[np.float32], share: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _means(front: Floats, back: Floats, share: Floats) -> tuple[Floats, Floats]:
     """Mean colours of foreground and background, of blurred sums weighted by the matte."""
     return front / (share + np.float32(1e-5)), back / ((1 - share) + np.float32(1e-5))
 
 
 def _explain(
-    image: npt.NDArray[np.float32],
-    alpha: npt.NDArray[np.float32],
-    front: npt.NDArray[np.float32],
-    back: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
+    image: Floats,
+    alpha: Floats,
+    front: Floats,
+    back: Floats,
+) -> Floats:
     """The foreground mean plus what it leaves unexplained of the mixed pixel, each (N, 3)."""
     left = image - alpha * front - (1 - alpha) * back
     return np.asarray((front + alpha * left).clip(0, 255), np.float32)

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.photo.codec import encode_jpeg
-
-Pixels = npt.NDArray[np.uint8]
+from okla_assets.imaging.types import Pixels
 
 CELL_WIDTH, CELL_HEIGHT, GAP = 96, 72, 2
 MOST_COLUMNS = 6

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
 MEASURE_SIDE = 320
 TARGET_MEDIAN = 0.46  # of full scale: where a well exposed scene has its middle
@@ -32,12 +32,12 @@ def enhance(photo: Rgb, vehicle: Alpha | None = None) -> Rgb:
     return corrected(photo, correction([photo], [vehicle]))
 
 
-def corrected(photo: Rgb, table: npt.NDArray[np.uint8]) -> Rgb:
+def corrected(photo: Rgb, table: Pixels) -> Rgb:
     """A copy of the photo under a table of `correction`."""
     return cv2.LUT(photo, table).astype(np.uint8, copy=False)
 
 
-def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> npt.NDArray[np.uint8]:
+def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> Pixels:
     """One lookup table (1, 256, 3) for all the photos, as if they were one: see `enhance`.
 
     So the pictures of a turn keep one exposure and one white balance.
@@ -74,7 +74,7 @@ def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> npt.N
     return np.asarray(np.rint(np.stack(tables, axis=-1) * 255)[None], np.uint8)
 
 
-def _grey_pixel_gains(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _grey_pixel_gains(small: Floats) -> Floats:
     """Gains (3,) that make the nearly grey pixels grey, each within 1 +- MOST_CAST."""
     brightest, darkest = small.max(axis=2), small.min(axis=2)
     grey = (brightest - darkest < 0.18) & (brightest > 0.15) & (brightest < 0.98)
@@ -88,7 +88,7 @@ def _grey_pixel_gains(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]
     return np.asarray(gains / gains.mean(), np.float32)
 
 
-def _blue_floor_gains(small: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArray[np.float32]:
+def _blue_floor_gains(small: Floats, alpha: Alpha) -> Floats:
     """Gains (3,) against a blue cast, seen on the floor beside the vehicle.
 
     Phones that meter a yellow wall turn everything else blue. Floors are asphalt, concrete, sand
@@ -110,9 +110,7 @@ def _blue_floor_gains(small: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArr
     return np.asarray(gains / (gains @ [0.299, 0.587, 0.114]), np.float32)
 
 
-def _tone_curve(
-    luma: npt.NDArray[np.float32], counted: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def _tone_curve(luma: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
     """Output level in [0, 1] for each of 256 input levels."""
     black = min(float(np.percentile(luma, BLACK_PERCENTILE)), MOST_BLACK)
     white = max(float(np.percentile(luma, WHITE_PERCENTILE)), LEAST_WHITE)

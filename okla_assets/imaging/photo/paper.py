@@ -2,7 +2,8 @@
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from okla_assets.imaging.types import Rgb
 
 SIDE = 800
 LEAST_LETTERS = 50
@@ -11,13 +12,13 @@ LEAST_SHARE = 0.5
 two price lists .76 and .82; engines, wheels and labels at most .27."""
 
 
-def is_paper(picture: npt.NDArray[np.uint8]) -> bool:
+def is_paper(picture: Rgb) -> bool:
     """Whether the RGB picture is mostly lines of print."""
     marks, lined = print_marks(picture)
     return lined >= LEAST_LETTERS and lined >= LEAST_SHARE * marks
 
 
-def print_marks(picture: npt.NDArray[np.uint8]) -> tuple[int, int]:
+def print_marks(picture: Rgb) -> tuple[int, int]:
     """Dark marks of a letter's size, and how many have a like neighbour on the same line."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     scale = SIDE / max(grey.shape)

@@ -12,11 +12,10 @@ from typing import Literal
 import cv2
 import imagehash
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from okla_assets.imaging.photo.codec import Pixels, fit_within
-from okla_assets.imaging.types import Box
+from okla_assets.imaging.photo.codec import fit_within
+from okla_assets.imaging.types import Box, Floats, Pixels
 
 QualityIssue = Literal[
     "blurred",
@@ -116,7 +115,7 @@ def sharpness(luma: Pixels) -> float | None:
     return float(np.percentile(1 - after[textured] / before[textured], 75))
 
 
-def _tile_gradients(luma: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _tile_gradients(luma: Floats) -> Floats:
     """Mean squared gradient of each whole tile of float32 (H, W), flat; one tile where smaller."""
     gradient = np.diff(luma, axis=1)[:-1] ** 2 + np.diff(luma, axis=0)[:, :-1] ** 2
     rows, columns = (side // TILE for side in gradient.shape)

@@ -3,19 +3,18 @@ is left to read.
 
 Photos are RGB uint8 (H, W, 3). Boxes are (x, y, w, h) and quads float32 (4, 2), both in pixels of
 the photo, where (0, 0) is the outer corner of the first pixel; a quad starts at the plate's own top
-left corner and runs clockwise. Masking is a privacy control: wherever two opinions differ, the
+left corner and runs clockwise. Masking is a privacy control: wherever two outlines differ, the
 larger one is covered.
 """
 
 from okla_assets.imaging.plates.candidates import (
+    LEAST_INTERIOR_CONFIDENCE,
     MOST_TILES,
     SAME_PLACE,
-    SURE_INTERIOR,
     Candidate,
     RawDetection,
     accept_plate,
     cluster,
-    iou,
     out_of_tile,
     owner,
     plate_quad,
@@ -24,8 +23,8 @@ from okla_assets.imaging.plates.candidates import (
     worth_a_closer_look,
 )
 from okla_assets.imaging.plates.leaks import (
+    LEAST_READER_CONFIDENCE,
     READABLE,
-    READER_SURE,
     is_allowed,
     is_certain,
     lines_of,
@@ -33,39 +32,25 @@ from okla_assets.imaging.plates.leaks import (
     readable_characters,
     suspicious,
 )
-from okla_assets.imaging.plates.masking import Style, cover, mask_plates
+from okla_assets.imaging.plates.masking import mask_plates
 from okla_assets.imaging.plates.quads import (
-    apparent_aspect,
-    box_quad,
     contains,
     mask_quad,
     padded,
     quad_box,
-    refined,
-    true_aspect,
-    upright,
 )
-from okla_assets.imaging.types import Box, Corners, Rgba
 
 __all__ = [
+    "LEAST_INTERIOR_CONFIDENCE",
+    "LEAST_READER_CONFIDENCE",
     "MOST_TILES",
     "READABLE",
-    "READER_SURE",
     "SAME_PLACE",
-    "SURE_INTERIOR",
-    "Box",
     "Candidate",
-    "Corners",
     "RawDetection",
-    "Rgba",
-    "Style",
     "accept_plate",
-    "apparent_aspect",
-    "box_quad",
     "cluster",
     "contains",
-    "cover",
-    "iou",
     "is_allowed",
     "is_certain",
     "lines_of",
@@ -78,11 +63,8 @@ __all__ = [
     "plate_quad",
     "quad_box",
     "readable_characters",
-    "refined",
     "same_plate",
     "suspicious",
     "tiles",
-    "true_aspect",
-    "upright",
     "worth_a_closer_look",
 ]

@@ -1,4 +1,4 @@
-"""What the networks saw, by place: which of it is a plate, whose it is, and its outline."""
+"""Detections of several networks, clustered: which are plates, whose, and their outline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from okla_assets.imaging.plates.quads import Floats, box_quad, hull, quad_box, refined, spanned
-from okla_assets.imaging.types import Box, Corners, Rgb
+from okla_assets.imaging.geometry import box_iou
+from okla_assets.imaging.plates.quads import box_quad, hull, quad_box, refined, spanned
+from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 SAME_PLACE = 0.3  # IoU from which two boxes show one plate
 HULL_SHARE = 0.5  # of its network's best score: weaker boxes do not widen the hull
@@ -20,11 +21,11 @@ AGREED_SCORE = 0.20
 """Least score of each network away from every vehicle."""
 INTERIOR_AGREEMENT = 0.30
 """Least score of each network on interiors, where screens and labels convince one of them."""
-SURE_INTERIOR = 0.90
-"""An interior less sure than this is treated as any other photo: open tailgates look like one."""
+LEAST_INTERIOR_CONFIDENCE = 0.90
+"""An interior below it is treated as any other photo: open tailgates look like one."""
 NEAR_VEHICLE = 0.02  # of a vehicle's box: plates hardly stick out of it
 SQUARE = 1.15  # width to height below which a box needs SQUARE_SCORE: emblems, mirrors, caps
-SQUARE_SCORE = 0.50  # plates seen so steeply are large and sure
+SQUARE_SCORE = 0.50  # plates seen so steeply are large and score high
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,10 @@ class RawDetection:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What all networks saw in one place: hull of their boxes, and each one's best score.
+    """Overlapping detections of all networks: hull of their boxes, and each one's best score.
 
-    `outline` is the surest outlined sighting, None where no network drew one; `closer` is what the
-    outlining network sees there on an enlarged view, None where it sees no plate or was not asked.
+    `outline` is the best outlined detection, None where no network drew one; `closer` is what the
+    outlining network detects on an enlarged view, None where it detects no plate or did not run.
     """
 
     box: Box
@@ -52,12 +53,12 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """That it is a plate, if the networks erred independently: 1 - product of doubts."""
+        """Probability of a plate if the networks err independently: 1 - product of (1 - score)."""
         return float(1 - np.prod([1 - s for s in self._best()]))
 
     @property
     def agreement(self) -> float:
-        """What the least convinced network gives it."""
+        """The lowest of the networks' scores."""
         return min(self._best())
 
     def _best(self) -> list[float]:
@@ -68,10 +69,10 @@ class Candidate:
 
 
 def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candidate]:
-    """Sightings grouped by place, best first; nothing is suppressed.
+    """Detections clustered by overlap, best first; nothing is suppressed.
 
-    NMS would keep the surer box and throw the larger one away, and leave an edge of the plate
-    bare; here the hull of the group counts.
+    NMS would keep the box with the higher score, throw the larger one away, and leave an edge of
+    the plate bare; here the hull of the group counts.
     """
     if not raw_detections:
         return []
@@ -83,7 +84,7 @@ def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candi
     for seed in np.argsort(-scores, kind="stable"):
         if not free[seed]:
             continue
-        group = free & (iou(boxes[seed], boxes) >= SAME_PLACE)
+        group = free & (box_iou(boxes[seed], boxes) >= SAME_PLACE)
         group[seed] = True
         free &= ~group
         best = np.array(
@@ -103,14 +104,6 @@ def cluster(raw_detections: Sequence[RawDetection], networks: int) -> list[Candi
     return sorted(found, key=lambda c: -c.score)
 
 
-def iou(box: Floats, boxes: Floats) -> Floats:
-    """Intersection over union of a box (4,) with boxes (N, 4), as (N,)."""
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
-    common = (high - low).clip(0).prod(axis=1)
-    return np.asarray(common / (box[2:].prod() + boxes[:, 2:].prod(axis=1) - common), np.float32)
-
-
 def same_plate(box: Box, other: Box) -> bool:
     """Whether the smaller of two boxes lies mostly in the larger, and is no mere detail of it."""
     x0, y0 = max(box[0], other[0]), max(box[1], other[1])
@@ -123,7 +116,7 @@ def same_plate(box: Box, other: Box) -> bool:
 def accept_plate(
     box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
-    """Whether a candidate is covered, by where it is and what the networks give it."""
+    """Whether a candidate is covered, by where it is and its scores."""
     if is_certainly_interior:
         return agreement >= INTERIOR_AGREEMENT
     if box[2] < SQUARE * box[3] and score < SQUARE_SCORE:
@@ -162,7 +155,7 @@ CONFIRMED = 0.7  # score of the enlarged view from which its outline is exact
 def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
     """The plate's quadrilateral.
 
-    The enlarged view's outline is exact to a pixel or two where that view is sure; it is let out
+    The enlarged view's outline is exact to a pixel or two where its score is high; it is let out
     towards the hull by up to FRAME, for plate frames carry text too. Otherwise the shape is taken
     from the outline on the whole photo and the extent from the hull; such outlines cut corners off
     steeply tilted plates, so their corners go two thirds of the way to the hull's.
@@ -171,10 +164,10 @@ def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
     if closer is not None and closer.quad is not None and closer.score >= CONFIRMED:
         exact = refined(photo, closer.quad)
         return spanned(exact, _towards(quad_box(exact), candidate.box, FRAME))
-    sure = closer if closer is not None and closer.quad is not None else outline
-    if sure is None or sure.quad is None:
+    outlined = closer if closer is not None and closer.quad is not None else outline
+    if outlined is None or outlined.quad is None:
         return refined(photo, box_quad(candidate.box))
-    shape = refined(photo, spanned(sure.quad, candidate.box))
+    shape = refined(photo, spanned(outlined.quad, candidate.box))
     return np.asarray((shape + 2 * box_quad(candidate.box)) / 3, np.float32)
 
 
@@ -188,7 +181,7 @@ def _towards(box: Box, hull: Box, share: float) -> Box:
 
 
 CLOSER_ON_VEHICLE, CLOSER_ELSEWHERE = 0.15, 0.45
-"""Least score of a place that is looked at enlarged."""
+"""Least score of a candidate that is examined on an enlarged view."""
 CLOSER_MARGIN = 1.0  # of the box's width, about its centre: the plate fills half of the tile
 MOST_TILES = 9
 
@@ -228,12 +221,10 @@ def tiles(photo: Rgb, boxes: Sequence[Box], side: int) -> tuple[Rgb, list[Floats
     return picture, matrices
 
 
-def out_of_tile(sighting: RawDetection, matrix: Floats) -> RawDetection:
-    """A sighting on the picture of tiles, back on the photo."""
+def out_of_tile(found: RawDetection, matrix: Floats) -> RawDetection:
+    """A detection on the picture of tiles, in pixels of the photo."""
     scale, shift = float(matrix[0, 0]), matrix[:, 2]
-    x, y, w, h = sighting.box
-    quad = (
-        None if sighting.quad is None else np.asarray((sighting.quad - shift) / scale, np.float32)
-    )
+    x, y, w, h = found.box
+    quad = None if found.quad is None else np.asarray((found.quad - shift) / scale, np.float32)
     box = (x - float(shift[0])) / scale, (y - float(shift[1])) / scale, w / scale, h / scale
-    return RawDetection(box, sighting.score, sighting.network, quad)
+    return RawDetection(box, found.score, found.network, quad)

@@ -10,22 +10,22 @@ from okla_assets.imaging.plates.quads import apparent_aspect, padded, rectified
 from okla_assets.imaging.types import Box, Corners, Rgb
 
 READABLE = 4
-"""So many readable characters in a plate's place are a leak."""
+"""So many readable characters where a plate was found are a leak."""
 MOST_CHARACTERS = 9
 """No registration is longer; signs and stickers are."""
 SAME_TEXT = 0.7  # similarity from which two readings are of one text
-READER_SURE = 0.5
-"""Mean confidence below which the reader is guessing."""
+LEAST_READER_CONFIDENCE = 0.5
+"""Mean confidence below which a reading is a guess."""
 LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.50
-"""Least score of a place on the finished picture that is read, on a vehicle and elsewhere; lower
-than what is covered, but at 0.17 a model's badge is read as a plate."""
-SURELY_PLATE = 0.60
-"""Least score from which an uncovered place is a leak even where nothing can be read."""
+"""Least score of a candidate on the finished picture that is read, on a vehicle and elsewhere;
+lower than what is covered, but at 0.17 a model's badge is read as a plate."""
+CERTAIN_SCORE = 0.60
+"""Score from which an uncovered candidate is a leak even where nothing can be read."""
 LINE_HEIGHT = 48
 
 
 def lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
-    """The plate's place as upright strips of text height, for a reader of single lines.
+    """The plate as upright strips of text height, for a reader of single lines.
 
     One strip for the whole, and for plates of two lines their upper and lower part.
     """
@@ -40,14 +40,14 @@ def lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
 
 
 def readable_characters(text: str) -> int:
-    """Letters and digits in what a reader made of a strip."""
+    """Number of letters and digits in a reading."""
     return sum(character.isalnum() for character in text)
 
 
 def suspicious(
     box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
-    """Whether a place on the finished picture is worth reading.
+    """Whether a candidate on the finished picture is read.
 
     In a cabin one network alone takes screens, switches and labels for plates.
     """
@@ -59,8 +59,8 @@ def suspicious(
 def is_certain(
     box: Box, score: float, agreement: float, vehicles: Sequence[Box], is_certainly_interior: bool
 ) -> bool:
-    """Whether a place is a plate even if nobody can read it."""
-    return score >= SURELY_PLATE and accept_plate(
+    """Whether a candidate is a plate even if nobody can read it."""
+    return score >= CERTAIN_SCORE and accept_plate(
         box, score, agreement, vehicles, is_certainly_interior
     )
 

@@ -10,14 +10,13 @@ from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
-    Floats,
     padded,
     quad_box,
     rectified,
     to_quad,
     true_aspect,
 )
-from okla_assets.imaging.types import Corners, Rgb, Rgba
+from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
 
@@ -73,10 +72,10 @@ def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] 
 
 
 def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None) -> None:
-    place = cover(quad, (photo.shape[0], photo.shape[1]))
-    if place is None:
+    covered = cover(quad, (photo.shape[0], photo.shape[1]))
+    if covered is None:
         return
-    rows, columns, alpha = place
+    rows, columns, alpha = covered
     origin = np.array([columns.start, rows.start], np.float32)
     size = (alpha.shape[1], alpha.shape[0])
     flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
@@ -135,7 +134,7 @@ def _blank(flat: Rgb) -> Floats:
 
 
 def _continued(patch: Floats, quad: Corners, dilated: Corners) -> Floats:
-    """The patch (h, w, 3) resampled smoothly over the larger quad, its border carried outwards."""
+    """The patch (h, w, 3) resampled smoothly over the larger quad, its border extended."""
     matrix = np.linalg.inv(to_quad(quad, patch.shape[1], patch.shape[0])) @ to_quad(
         dilated, FLAT_WIDTH, FLAT_ROWS
     )

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Corners, Rgb
-
-Floats = npt.NDArray[np.float32]
+from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 PADDING = 0.10  # of the plate's width and height a side
 LEAST_PADDING = 1.5  # pixels
@@ -22,7 +20,6 @@ def hull(boxes: Floats) -> Box:
 
 
 def box_quad(box: Box) -> Corners:
-    """The box as a quad."""
     x, y, w, h = box
     return np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], np.float32)
 
@@ -247,7 +244,7 @@ def _edge(
     tilt = (first - last) ** 2 / (2 * (0.10 * extent) ** 2)
     value = strength * np.exp(-0.5 * (far + tilt))
     best = np.unravel_index(int(value.argmax()), value.shape)
-    if strength[best] < VISIBLE:  # no edge to be seen: the networks' opinion stands
+    if strength[best] < VISIBLE:  # no edge to be seen: the networks' quad stands
         return 0.0, 0.0
     return float(first[best]), float(last[best])
 

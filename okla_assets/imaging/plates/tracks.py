@@ -20,10 +20,10 @@ SIZE_CHANGE = 2.0  # ratio of sizes, a frame apart, beyond which they are two pl
 BEYOND = 1  # frames past a track's ends that are covered too
 STEADY = 1.0  # of a plate's width a frame: one that moves faster is next to be found anywhere
 VANISHING = 0.25  # of a track's largest width: narrower, it turned out of view by itself
-GUESSED = 0.20  # of its size a side: how much larger a place is covered that nobody has seen
-PART = 0.8  # of the expected width or height: a smaller sighting is of a part
-COARSE = 0.03  # the same for one that was seen coarsely
-BETWEEN = 0.06  # the same between two sightings, for each frame that lies between them
+GUESSED = 0.20  # of its size a side: how much larger the cover of a plate is that was not detected
+PART = 0.8  # of the expected width or height: a smaller detection is of a part
+COARSE = 0.03  # the same for one that was detected coarsely
+BETWEEN = 0.06  # the same between two detections, for each frame that lies between them
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +38,34 @@ class TrackedPlate:
 @dataclass(eq=False)
 class _Track:
     frames: list[int] = field(default_factory=list)
-    spots: list[TrackedPlate] = field(default_factory=list)
+    plates: list[TrackedPlate] = field(default_factory=list)
 
     def expected(self, frame: int) -> Corners:
-        """Where the plate should be on a frame after or before its last sighting."""
-        return _extrapolated(self.frames, self.spots, frame, at_end=True)
+        """Where the plate should be on a frame after or before its last detection."""
+        return _extrapolated(self.frames, self.plates, frame, at_end=True)
 
 
-def follow(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[list[TrackedPlate]]:
-    """Every frame's plates: those seen on it, and those its neighbours say must be there.
+def follow(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[list[TrackedPlate]]:
+    """Every frame's plates: those detected on it, and those that its neighbours imply.
 
-    `sightings` holds what was found on each frame, None where nobody looked. Between two sightings
-    a plate is on the way from one to the other; past the first and last it is covered for BEYOND
-    frames more, unless it was turning out of view or moves too fast to tell where it is.
+    `detections` holds the plates of each frame, None where no detector ran. Between two detections
+    a plate is interpolated; past the first and last it is covered for BEYOND frames more, unless it
+    was turning out of view or moves too fast to be predicted.
     """
-    plates: list[list[TrackedPlate]] = [list(spots or ()) for spots in sightings]
-    for track in _tracks(sightings):
-        for frame, quad in _unseen(track, len(sightings)):
-            score = float(np.mean([spot.score for spot in track.spots]))
-            plates[frame].append(TrackedPlate(quad, score, seen=False))
-    return plates
+    followed: list[list[TrackedPlate]] = [list(plates or ()) for plates in detections]
+    for track in _tracks(detections):
+        for frame, quad in _unseen(track, len(detections)):
+            score = float(np.mean([plate.score for plate in track.plates]))
+            followed[frame].append(TrackedPlate(quad, score, seen=False))
+    return followed
 
 
-def undecided(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[int]:
-    """Frames nobody looked at between which a plate appears or goes: to be looked at after all."""
-    tracks = _tracks(sightings)
+def undecided(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[int]:
+    """Frames without detections next to which a plate appears or goes: detect there too."""
+    tracks = _tracks(detections)
     frames = []
-    for frame, spots in enumerate(sightings):
-        if spots is not None:
+    for frame, plates in enumerate(detections):
+        if plates is not None:
             continue
         ends = [t for t in tracks if frame - 1 == t.frames[-1] or frame + 1 == t.frames[0]]
         if ends:
@@ -73,53 +73,55 @@ def undecided(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[int]:
     return frames
 
 
-def matched(spot: TrackedPlate, known: Sequence[TrackedPlate]) -> TrackedPlate | None:
-    """The known plate that a spot on the same frame may be: their middles lie in each other."""
+def matched(plate: TrackedPlate, known: Sequence[TrackedPlate]) -> TrackedPlate | None:
+    """The known plate that one on the same frame may be: their middles lie in each other."""
     for other in known:
-        gap = np.abs(spot.quad.mean(axis=0) - other.quad.mean(axis=0))
-        sizes = np.maximum(np.ptp(spot.quad, axis=0), np.ptp(other.quad, axis=0))
+        gap = np.abs(plate.quad.mean(axis=0) - other.quad.mean(axis=0))
+        sizes = np.maximum(np.ptp(plate.quad, axis=0), np.ptp(other.quad, axis=0))
         if (gap <= 0.6 * sizes).all():
             return other
     return None
 
 
-def fitted(known: TrackedPlate, spot: TrackedPlate) -> TrackedPlate:
-    """A known plate, whose shape is trusted, where a coarse sighting has it.
+def fitted(known: TrackedPlate, plate: TrackedPlate) -> TrackedPlate:
+    """A known plate, whose shape is trusted, where a coarse detection has it.
 
-    A sighting much smaller than the plate shows only a part of it: then both are covered.
+    A detection much smaller than the plate shows only a part of it: then both are covered.
     """
-    box, expected = quad_box(spot.quad), quad_box(known.quad)
+    box, expected = quad_box(plate.quad), quad_box(known.quad)
     if box[2] < PART * expected[2] or box[3] < PART * expected[3]:
-        both = np.concatenate([spot.quad, known.quad])
+        both = np.concatenate([plate.quad, known.quad])
         (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
         box = float(x0), float(y0), float(x1 - x0), float(y1 - y0)
-    return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), max(known.score, spot.score))
+    return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), max(known.score, plate.score))
 
 
-def _tracks(sightings: Sequence[Sequence[TrackedPlate] | None]) -> list[_Track]:
+def _tracks(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[_Track]:
     tracks: list[_Track] = []
-    for frame, spots in enumerate(sightings):
+    for frame, plates in enumerate(detections):
         open_tracks = [t for t in tracks if 0 < frame - t.frames[-1] <= MOST_MISSED + 1]
         pairs = sorted(
             (
                 (distance, i, j)
                 for i, track in enumerate(open_tracks)
-                for j, spot in enumerate(spots or ())
-                if (distance := _distance(track, frame, spot.quad)) is not None
+                for j, plate in enumerate(plates or ())
+                if (distance := _distance(track, frame, plate.quad)) is not None
             ),
             key=lambda pair: pair[0],
         )
         taken_tracks: set[int] = set()
-        taken_spots: set[int] = set()
+        taken_plates: set[int] = set()
         for _, i, j in pairs:
-            if i in taken_tracks or j in taken_spots:
+            if i in taken_tracks or j in taken_plates:
                 continue
             taken_tracks.add(i)
-            taken_spots.add(j)
+            taken_plates.add(j)
             open_tracks[i].frames.append(frame)
-            open_tracks[i].spots.append((spots or ())[j])
+            open_tracks[i].plates.append((plates or ())[j])
         tracks += [
-            _Track([frame], [spot]) for j, spot in enumerate(spots or ()) if j not in taken_spots
+            _Track([frame], [plate])
+            for j, plate in enumerate(plates or ())
+            if j not in taken_plates
         ]
     return tracks
 
@@ -141,50 +143,50 @@ def _width(quad: Corners) -> float:
 
 
 def _unseen(track: _Track, count: int) -> list[tuple[int, Corners]]:
-    places = []
+    covers = []
     for (a, first), (b, second) in zip(
-        zip(track.frames, track.spots, strict=True),
-        zip(track.frames[1:], track.spots[1:], strict=False),
+        zip(track.frames, track.plates, strict=True),
+        zip(track.frames[1:], track.plates[1:], strict=False),
         strict=False,
     ):
         for frame in range(a + 1, b):
             gone = (frame - a) / (b - a)
             between = (1 - gone) * first.quad + gone * second.quad
             share = min(GUESSED, BETWEEN * (b - a - 1))
-            places.append((frame, padded_by(between.astype(np.float32), share)))
-    widest = max(float(np.ptp(spot.quad[:, 0])) for spot in track.spots)
+            covers.append((frame, padded_by(between.astype(np.float32), share)))
+    widest = max(float(np.ptp(plate.quad[:, 0])) for plate in track.plates)
     for end, at_end in ((0, False), (-1, True)):
-        width = float(np.ptp(track.spots[end].quad[:, 0]))
+        width = float(np.ptp(track.plates[end].quad[:, 0]))
         if width < VANISHING * widest or not _predictable(track, at_end):
             continue
         for step in range(1, BEYOND + 1):
             frame = track.frames[end] + (step if at_end else -step)
             if 0 <= frame < count:
-                quad = _extrapolated(track.frames, track.spots, frame, at_end)
-                places.append((frame, padded_by(quad, GUESSED)))
-    return places
+                quad = _extrapolated(track.frames, track.plates, frame, at_end)
+                covers.append((frame, padded_by(quad, GUESSED)))
+    return covers
 
 
 def _predictable(track: _Track, at_end: bool) -> bool:
-    """Whether a track moves so little a frame that its next place is known."""
-    if len(track.spots) < 2:
+    """Whether a track moves so little a frame that its next position is known."""
+    if len(track.plates) < 2:
         return False
     last, before = (-1, -2) if at_end else (0, 1)
     steps = abs(track.frames[last] - track.frames[before])
-    quads = track.spots[last].quad, track.spots[before].quad
+    quads = track.plates[last].quad, track.plates[before].quad
     moved = float(np.hypot(*(quads[0].mean(axis=0) - quads[1].mean(axis=0)))) / steps
     return moved <= STEADY * _width(quads[0])
 
 
 def _extrapolated(
-    frames: Sequence[int], spots: Sequence[TrackedPlate], frame: int, at_end: bool
+    frames: Sequence[int], plates: Sequence[TrackedPlate], frame: int, at_end: bool
 ) -> Corners:
-    """The last (or first) quad moved on at the speed of the two nearest sightings."""
+    """The last (or first) quad moved on at the speed of the two nearest detections."""
     end, before = (-1, -2) if at_end else (0, 1)
-    quad = spots[end].quad
-    if len(spots) < 2:
+    quad = plates[end].quad
+    if len(plates) < 2:
         return quad
-    speed = (quad.mean(axis=0) - spots[before].quad.mean(axis=0)) / (frames[end] - frames[before])
+    speed = (quad.mean(axis=0) - plates[before].quad.mean(axis=0)) / (frames[end] - frames[before])
     return np.asarray(quad + speed * (frame - frames[end]), np.float32)
 
 

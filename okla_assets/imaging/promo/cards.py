@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from okla_assets.imaging.promo import text as words
-from okla_assets.imaging.promo.frames import Frame, Layer, Stage, from_rgb, layer
+from okla_assets.imaging.promo.frames import Stage
+from okla_assets.imaging.promo.layers import Layer, layer
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Look, Shows, Timeline
+from okla_assets.imaging.promo.yuv import Frame, from_rgb
 from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.types import Rgba
+from okla_assets.imaging.types import Pixels, Rgb, Rgba
 
 Colour = tuple[int, int, int]
 
@@ -39,12 +40,11 @@ class Words:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All of them."""
         return (self.title, self.price, *self.specs, self.contact)
 
     @property
     def cards_left_out(self) -> tuple[Shows, ...]:
-        """The cards that would have nothing to say."""
+        """The cards that would be empty."""
         opening = self.title or self.price or self.specs
         closing = self.title or self.price or self.contact
         return (*(() if opening else ("opening",)), *(() if closing else ("closing",)))
@@ -113,7 +113,7 @@ def stage(
     fonts: Fonts,
     style: Look,
     size: tuple[int, int],
-    load: Callable[[str], npt.NDArray[np.uint8]],
+    load: Callable[[str], Rgb],
     spin: Sequence[tuple[str, float]],
     scene: Scene,
 ) -> Stage:
@@ -125,7 +125,6 @@ def stage(
 def layers(
     timeline: Timeline, given: Words, fonts: Fonts, style: Look, size: tuple[int, int]
 ) -> list[list[Layer]]:
-    """The layers of each shot."""
     drawn: list[list[Layer]] = []
     for shot in timeline.shots:
         seconds = shot.length / timeline.fps
@@ -168,7 +167,7 @@ def _caption(given: Words, style: Look, what: str) -> list[_Block]:
 
 def _set(
     blocks: Sequence[_Block], fonts: Fonts, unit: float, width: float
-) -> list[tuple[npt.NDArray[np.uint8], Colour, int]]:
+) -> list[tuple[Pixels, Colour, int]]:
     """Each line's coverage, its colour and the pixels from the line before it to its top."""
     lines = []
     for block in blocks:
@@ -186,9 +185,9 @@ def _set(
 
 
 def _stack(
-    lines: Sequence[tuple[npt.NDArray[np.uint8], Colour, int]], rtl: bool
+    lines: Sequence[tuple[Pixels, Colour, int]], rtl: bool
 ) -> tuple[list[tuple[Rgba, int, int]], int, int]:
-    """Pictures of the lines with their places, and the width and height they take together."""
+    """Pictures of the lines with their corners, and the width and height they take together."""
     if not lines:
         return [], 0, 0
     width = max(mask.shape[1] for mask, _, _ in lines)

@@ -1,4 +1,4 @@
-"""Where the camera looks: windows on a picture, and the smooth way from one to another.
+"""What the camera shows: windows on a picture, and the smooth way from one to another.
 
 A window (x, y, w, h) in pixels of the picture is what fills the frame. The way from one window to
 another is linear in all four numbers, so that a vehicle inside both ends is inside all the way:
@@ -16,19 +16,19 @@ from okla_assets.imaging.studio.scene import Scene
 MARGIN = 0.035
 """Share of the frame, on each side, that a whole vehicle keeps free."""
 CAPTION_ROOM = 0.17
-"""The same at the lower edge of a wide frame that carries a caption."""
+"""The same at the lower edge of a wide frame with a caption."""
 LEAST_SHOWN = 0.68
-"""Of a picture without a whole vehicle, the share of its width or height that stays in sight."""
+"""Of a picture without a whole vehicle, the share of its width or height that stays visible."""
 ZOOM = 1.12
 """The widest framing over the closest, where the picture has room for it."""
 MOST_ROOM = 1.45
 """No vehicle is shown smaller than its closest framing by more than this."""
 SHIFT = 0.045
-"""The most a vehicle is shifted off its place, as a share of the frame."""
+"""The most a vehicle is shifted off its position, as a share of the frame."""
 
 
 SLACK = 0.02
-"""A detector's box is a little off the matte's: this share of the picture is added around."""
+"""A detector's box differs a little from the matte's: this share of the picture is added around."""
 
 
 def studio_place(
@@ -71,8 +71,6 @@ class Window:
 
 @dataclass(frozen=True)
 class Path:
-    """The way of one shot."""
-
     begin: Window
     end: Window
 
@@ -82,7 +80,7 @@ class Path:
 
     @property
     def bounds(self) -> Window:
-        """The part of the picture's plane that is ever in sight."""
+        """The part of the picture's plane that is ever visible."""
         x, y = min(self.begin.x, self.end.x), min(self.begin.y, self.end.y)
         right = max(self.begin.x + self.begin.w, self.end.x + self.end.w)
         bottom = max(self.begin.y + self.begin.h, self.end.y + self.end.h)

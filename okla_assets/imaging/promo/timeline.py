@@ -43,7 +43,7 @@ class Move(_Data):
 
 
 class Scene(_Data):
-    """A place in the clip for up to `most` shots of one sort, entered by the transition `into`."""
+    """Up to `most` shots of one sort in the clip, entered by the transition `into`."""
 
     shows: Shows
     seconds: float = Field(gt=0)
@@ -94,7 +94,7 @@ def load_template(name: str = "standard") -> Template:
 class Picture:
     """A finished picture that may be shown.
 
-    `car` is the whole vehicle's place as shares of the picture (x, y, w, h), None where it shows
+    `car` is the whole vehicle's box in shares of the picture (x, y, w, h), None where it shows
     no whole vehicle. `plain` says that the picture is on a studio scene, whose borders can be
     continued, `upright` that it is taller than wide. `quality` in 0..100.
     """
@@ -140,7 +140,6 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """The clip's length."""
         return self.frames / self.fps
 
 

@@ -1,4 +1,4 @@
-"""The shadow a vehicle casts on a studio floor, from nothing but its matte.
+"""The shadow a vehicle casts on a studio floor, from its matte alone.
 
 Under large soft lights a car's shadow is what its body hides from the floor: darkest where the
 tyres touch, dark under the sills, fading outwards. Tyres are where the silhouette reaches down like
@@ -7,9 +7,8 @@ legs; the floor line runs from tyre to tyre, and on under the bumpers, which han
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha
+from okla_assets.imaging.types import Alpha, Floats
 
 WORK_WIDTH = 800  # the shadow is smooth: computed at this width, then enlarged
 TYRE_DROP = 0.03  # of the vehicle's height: how far a tyre reaches below its neighbourhood
@@ -40,7 +39,7 @@ def ground_shadow(alpha: Alpha) -> Alpha:
 
 def floor_line(
     alpha: Alpha,
-) -> tuple[int, int, npt.NDArray[np.float32], npt.NDArray[np.float32], float] | None:
+) -> tuple[int, int, Floats, Floats, float] | None:
     """Where the vehicle meets the floor.
 
     Returns first and last column, for each column between them the row of the floor line and the
@@ -83,7 +82,7 @@ def floor_line(
     return x0, x1, np.maximum(line, bottom), bottom, vehicle_height
 
 
-def _tyre_columns(bottom: npt.NDArray[np.float32], drop: float) -> list[int]:
+def _tyre_columns(bottom: Floats, drop: float) -> list[int]:
     """Columns where the silhouette reaches down like a leg, by at least `drop` on both sides.
 
     Legs that hang above the line of the others (an exhaust, a bumper's corner) are left out: only
@@ -107,14 +106,14 @@ def _tyre_columns(bottom: npt.NDArray[np.float32], drop: float) -> list[int]:
     return _lower_hull(sorted(legs), bottom)
 
 
-def _plateau_end(bottom: npt.NDArray[np.float32], start: int) -> int:
+def _plateau_end(bottom: Floats, start: int) -> int:
     end = start
     while end + 1 < bottom.size and bottom[end + 1] >= bottom[start] - 0.5:
         end += 1
     return end
 
 
-def _lower_hull(columns: list[int], bottom: npt.NDArray[np.float32]) -> list[int]:
+def _lower_hull(columns: list[int], bottom: Floats) -> list[int]:
     """Those of the columns that lie on the hull under the profile (rows grow downwards)."""
     hull: list[int] = []
     for x in columns:
@@ -132,8 +131,8 @@ def _shade(
     shape: tuple[int, ...],
     x0: int,
     x1: int,
-    line: npt.NDArray[np.float32],
-    bottom: npt.NDArray[np.float32],
+    line: Floats,
+    bottom: Floats,
     vehicle_height: float,
 ) -> Alpha:
     xs = np.arange(x0, x1 + 1)
@@ -158,11 +157,13 @@ def _shade(
 
 
 def _blurred(layer: Alpha, across: float, down: float) -> Alpha:
-    """A Gaussian blur of these sigmas; where they are wide, a smaller copy tells as much."""
-    less = min(4, max(1, int(min(across, down) / LEAST_SIGMA)))
+    """A Gaussian blur of these sigmas; where they are wide, on a smaller copy."""
+    factor = min(4, max(1, int(min(across, down) / LEAST_SIGMA)))
     height, width = layer.shape
-    small = cv2.resize(layer, (-(-width // less), -(-height // less)), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), across / less, sigmaY=down / less)
+    small = cv2.resize(
+        layer, (-(-width // factor), -(-height // factor)), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.GaussianBlur(small, (0, 0), across / factor, sigmaY=down / factor)
     return np.asarray(
         cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
     )

@@ -5,16 +5,15 @@ Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.matte.cutout import foreground
 from okla_assets.imaging.studio.placement import Placement
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.studio.shadow import ground_shadow
-from okla_assets.imaging.types import Alpha, Floats, Rgb
+from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
 
-def as_alpha(grey: npt.NDArray[np.uint8]) -> Alpha:
+def as_alpha(grey: Pixels) -> Alpha:
     """A matte stored as uint8 0..255, as float32 in [0, 1]."""
     return np.asarray(grey, np.float32) / np.float32(255)
 

@@ -1,8 +1,8 @@
-"""Mattes of a vehicle on neighbouring frames: an exact network on few, its silhouettes carried on.
+"""Mattes of a vehicle on neighbouring frames, propagated from key frames.
 
 Between two frames of a turn a vehicle's silhouette changes little and smoothly. So the expensive
-network looks at few frames; in between, its silhouettes are carried over and say what is
-vehicle and what is not, and the cheap saliency network draws the edge on every frame.
+network runs on few key frames; in between, their propagated silhouettes decide what is vehicle and
+what is not, and the cheap saliency network draws the edge on every frame.
 
 Frames are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w, h) in pixels. A
 `grid` is a vehicle's crop (`matte.crop_box`) squashed to GRID x GRID.
@@ -14,26 +14,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.geometry import box_iou
 from okla_assets.imaging.matte.cutout import dilated, largest_component
-from okla_assets.imaging.types import Alpha, Box, Rgb
+from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
 
-Grid = npt.NDArray[np.float32]
+Grid = Floats
 
 GRID = 256
 KEYS_A_TURN = 9  # 40 degrees apart: IoU .994 with the full recipe on every frame of a turn of 34
-BAND = 0.04  # of the box width: how far a carried silhouette may be off
+BAND = 0.04  # of the box width: how far a propagated silhouette may be off
 REACH = 0.12  # of the box width: how far from it a part may lie that no key frame shows
 CERTAIN = 0.8  # saliency of such a part
 SLACK = 0.02  # of the box: how far out of it a vehicle may stick
 EDGE = 3.0  # pixels: width of the saliency net's own ramp outside its silhouette
 LEAST_AGREEMENT = 0.97
-"""Of the carried silhouette and the saliency; below, the exact network looks itself."""
+"""Of the propagated silhouette and the saliency; below, the exact network runs on the frame too."""
 MOST_JUMP = 0.06  # IoU below its turn's middle at which a silhouette contradicts its neighbours
 SAME_VEHICLE = 0.3  # IoU of a vehicle's boxes on neighbouring frames, 22 degrees apart at most
 
 
 def key_frames(count: int) -> list[int]:
-    """The frames of one turn that the exact network looks at: about KEYS_A_TURN and the last."""
+    """The frames of one turn that the exact network runs on: about KEYS_A_TURN and the last."""
     step = max(1, round(count / KEYS_A_TURN))
     return sorted({*range(0, count, step), count - 1}) if count else []
 
@@ -42,29 +43,21 @@ def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
     """The vehicle's box on each frame; where it is missing or elsewhere, from its neighbours.
 
     A box is elsewhere where it hardly meets those before and after it, which meet each other:
-    another car was taken for the vehicle. Where the neighbours say nothing it stays as it is.
+    another car was taken for the vehicle. Where the neighbours do not agree it stays as it is.
     """
     tracked = list(boxes)
     for i in range(1, len(boxes) - 1):
         before, box, after = boxes[i - 1], boxes[i], boxes[i + 1]
-        if before is None or after is None or overlap(before, after) < SAME_VEHICLE:
+        if before is None or after is None or box_iou(before, after) < SAME_VEHICLE:
             continue
-        if box is None or max(overlap(box, before), overlap(box, after)) < SAME_VEHICLE:
+        if box is None or box_iou(box, [before, after]).max() < SAME_VEHICLE:
             x, y, w, h = (float(v) for v in np.mean([before, after], axis=0))
             tracked[i] = x, y, w, h
     return tracked
 
 
-def overlap(box: Box, other: Box) -> float:
-    """Intersection over union."""
-    across = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
-    down = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
-    common = max(0.0, across) * max(0.0, down)
-    return common / max(box[2] * box[3] + other[2] * other[3] - common, 1e-6)
-
-
-def grey_grid(crop: Rgb) -> npt.NDArray[np.uint8]:
-    """A vehicle's crop as a grid, uint8."""
+def grey_grid(crop: Rgb) -> Pixels:
+    """A vehicle's crop in grey as a grid, uint8."""
     small = cv2.resize(crop, (GRID, GRID), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
@@ -85,14 +78,14 @@ def signed_distance(inside: npt.NDArray[np.bool_]) -> Grid:
 
 
 def propagated(
-    target: npt.NDArray[np.uint8],
-    keys: Sequence[tuple[npt.NDArray[np.uint8], Grid, float]],
+    target: Pixels,
+    keys: Sequence[tuple[Pixels, Grid, float]],
 ) -> Grid:
     """The silhouette on a frame, as a signed distance on its grid, from those of key frames.
 
     `target` is the frame's grey grid; `keys` holds each key frame's grey grid, signed distance and
-    weight, weights summing to 1. A silhouette is carried twice, with its box and along the optical
-    flow (DIS, Kroeger et al. 2016), and the two are averaged: flow is finer, but fails on
+    weight, weights summing to 1. A silhouette is propagated twice, with its box and along the
+    optical flow (DIS, Kroeger et al. 2016), and the two are averaged: flow is finer, but fails on
     reflections.
     """
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -1,7 +1,7 @@
-"""The 360 set: one turn of pictures in one studio, in one light, standing still while it turns.
+"""The 360 set: one turn of pictures in one studio, in one light, stabilised.
 
-Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1]; places are in pixels, where 0 is
-the outer edge of the first pixel. Azimuths are the vehicle's own: 0 its front, 90 its left side.
+Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1]; positions are in pixels, where 0
+is the outer edge of the first pixel. Azimuths are the vehicle's own: 0 its front, 90 its left side.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,7 @@ from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import MOST_UPSCALE, SMALLEST_WIDTH, Placement
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
-from okla_assets.imaging.types import Alpha, Rgb
-
-Floats = npt.NDArray[np.float64]
+from okla_assets.imaging.types import Alpha, Doubles, Floats, Rgb
 
 WIDEST_CANVAS = 1280
 FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
@@ -28,7 +26,7 @@ SAME_VIEW = 5.0  # degrees: photos nearer than this show the same
 HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
 
 # The box of a vehicle in heights: its length, its width, and how much of its depth on the floor
-# shows under a camera that looks down on it.
+# a camera above it sees.
 LENGTHS = np.linspace(2.2, 3.6, 8)
 WIDTHS = np.linspace(1.0, 1.5, 6)
 ELEVATIONS = np.linspace(0.0, 0.5, 11)
@@ -48,17 +46,14 @@ class Stand:
 
     @property
     def centre(self) -> float:
-        """The middle between left and right."""
         return (self.left + self.right) / 2
 
     @property
     def width(self) -> float:
-        """Right minus left."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """Ground minus top."""
         return self.ground - self.top
 
 
@@ -84,7 +79,7 @@ def stand_of(alpha: Alpha) -> Stand:
     return Stand(left, right, top, ground)
 
 
-def _span(profile: npt.NDArray[np.float32], least: float) -> tuple[float, float]:
+def _span(profile: Floats, least: float) -> tuple[float, float]:
     """Where a profile first rises over `least` and last falls under it."""
     over = np.flatnonzero(profile >= least)
     first, last = int(over[0]), int(over[-1])
@@ -97,7 +92,7 @@ def _span(profile: npt.NDArray[np.float32], least: float) -> tuple[float, float]
 
 
 def turn_order(azimuths: Sequence[float], direction: int) -> list[int]:
-    """Pictures of a walk in its order, as indices such that azimuths grow, from the front quarter.
+    """Indices of a walk's pictures such that azimuths increase, beginning at the front quarter.
 
     `direction` is -1 where azimuths fall along the walk.
     """
@@ -123,7 +118,7 @@ def round_the_vehicle(azimuths: Sequence[float], scores: Sequence[float]) -> lis
 
 
 def closes(azimuths: Sequence[float]) -> bool:
-    """Whether a turn, azimuths growing, has no gap wider than MOST_GAP."""
+    """Whether a turn, azimuths increasing, has no gap wider than MOST_GAP."""
     return max(gaps_of(azimuths), default=360.0) <= MOST_GAP
 
 
@@ -143,11 +138,11 @@ def steady(
     scene: Scene,
     smooth: bool = True,
 ) -> Steady:
-    """One canvas for the whole turn, and each picture's place on it.
+    """One canvas for the whole turn, and each picture's position on it.
 
     The vehicle's middle stays on the canvas's middle and its tyres on a ground line that moves only
-    as the perspective of a turning vehicle asks. The scale follows the camera's distance, which is
-    what the box's size says beyond the vehicle's own proportions; with `smooth`, for the frames of
+    as the perspective of a turning vehicle asks. The scale follows the camera's distance: the box's
+    size after the vehicle's own proportions are taken out of it; with `smooth`, for the frames of
     a walk, it changes as slowly as a person walks, else, for photos, it is each one's own.
     """
     widths = np.array([s.width for s in stands])
@@ -174,7 +169,9 @@ def steady(
     return Steady(width, height, tuple((float(s), float(x), float(y)) for s, x, y in moves))
 
 
-def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple[Floats, Floats]:
+def _camera(
+    widths: Doubles, heights: Doubles, azimuths: Sequence[float]
+) -> tuple[Doubles, Doubles]:
     """Pixels that the vehicle's own height takes in each picture, and depth on the floor in such
     heights.
 
@@ -184,7 +181,7 @@ def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple
     """
     sine = np.abs(np.sin(np.radians(azimuths)))
     cosine = np.abs(np.cos(np.radians(azimuths)))
-    best: tuple[float, Floats, Floats] | None = None
+    best: tuple[float, Doubles, Doubles] | None = None
     for length, width, elevation in product(LENGTHS, WIDTHS, ELEVATIONS):
         across = length * sine + width * cosine
         depth = elevation * (length * cosine + width * sine)
@@ -196,15 +193,14 @@ def _camera(widths: Floats, heights: Floats, azimuths: Sequence[float]) -> tuple
     return np.sqrt(widths / across * (heights / (1 + depth))), depth
 
 
-def _smoothed(values: Floats, sigma: float) -> Floats:
-    """A Gaussian mean round the circle, single strays taken out before by a median of three."""
-    neighbours = np.stack([np.roll(values, 1), values, np.roll(values, -1)])
-    middle = np.median(neighbours, axis=0)
-    offsets = np.arange(values.size)
-    offsets = np.minimum(offsets, values.size - offsets)
+def _smoothed(values: Doubles, sigma: float) -> Doubles:
+    """A Gaussian mean round the circle, after a median of three that takes out single strays."""
+    from scipy import ndimage  # 0.1 s to import, for vehicles with a spin
+
+    offsets = np.arange(values.size) - values.size // 2
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel /= kernel.sum()
-    return np.array([float((np.roll(kernel, i) * middle).sum()) for i in range(values.size)])
+    middle = ndimage.median_filter(values, 3, mode="wrap")
+    return np.asarray(ndimage.correlate1d(middle, kernel / kernel.sum(), mode="wrap"))
 
 
 def finish(
@@ -215,7 +211,7 @@ def finish(
     scene: Scene,
     shadow_opacity: float | None,
 ) -> Rgb:
-    """The picture's vehicle in the studio, at its place in the turn."""
+    """The picture's vehicle on the scene, stabilised as `canvas` has it."""
     move = canvas.moves[position]
     moved = moved_to(picture, move, canvas.width, canvas.height, cv2.INTER_CUBIC)
     matte = moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)

@@ -1,7 +1,7 @@
-"""Reading a stranger's video in one pass: few sharp moments, kept small.
+"""Reads an untrusted video in one pass: few sharp moments, kept small.
 
-Nothing that the file says about itself (frame count, duration, frame rate) is trusted: what counts
-is the frames that come out of the decoder. They fall into slots of equal length, of which each
+Nothing that the file declares (frame count, duration, frame rate) is trusted: what counts is the
+frames that come out of the decoder. They fall into slots of equal length, of which each
 keeps its sharpest frame; when there are too many slots, neighbours are joined. So a video of any
 length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory.
 
@@ -16,13 +16,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 
 from okla_assets.imaging.photo.codec import encode_jpeg
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
 FIRST_SLOT = 1 / 24  # seconds
@@ -137,7 +136,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
             packet = next(packets)
         except StopIteration:
             return
-        except av.error.FFmpegError:  # the container ends here, whatever its index says
+        except av.error.FFmpegError:  # the container ends here, whatever its index has
             return
         try:
             yield from packet.decode()
@@ -183,7 +182,7 @@ class _Slots:
         self._best: tuple[float, float, Rgb] | None = None
 
     def add(self, time: float, frame: VideoFrame, pixel_aspect: float) -> None:
-        """Looks at the frame; keeps it where it is the sharpest of its slot."""
+        """Keeps the frame where it is the sharpest of its slot."""
         if int(time / self._length) != self._slot:
             self._close()
             self._slot = int(time / self._length)
@@ -192,7 +191,6 @@ class _Slots:
             self._best = time, sharp, picture_of(frame, self._side, pixel_aspect)
 
     def moments(self) -> list[Moment]:
-        """All that was kept, in order."""
         self._close()
         return list(self._kept.values())
 
@@ -215,7 +213,7 @@ class _Slots:
             self._kept[slot] = moment
 
 
-def sharpness(grey: npt.NDArray[np.uint8]) -> float:
+def sharpness(grey: Pixels) -> float:
     """Mean square of the Laplacian over the middle of a grey picture (H, W).
 
     The middle three quarters: that is where the car is, and corners of phone lenses are soft.
@@ -225,7 +223,7 @@ def sharpness(grey: npt.NDArray[np.uint8]) -> float:
     return float(np.square(cv2.Laplacian(middle, cv2.CV_32F)).mean())
 
 
-def _luma(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+def _luma(frame: VideoFrame) -> Pixels:
     scale = min(1.0, SHARPNESS_SIDE / max(frame.width, frame.height))
     small = frame.reformat(
         width=max(8, round(frame.width * scale)),
@@ -264,7 +262,7 @@ def _check_size(width: int, height: int, limits: VideoLimits) -> None:
             "too_many_pixels",
             f"The video's pictures have {width} x {height} pixels; film in 4K or less.",
         )
-    # 0: the container does not say; the frames will.
+    # 0: not in the container, but in the frames.
     if 0 < min(width, height) < 200:
         raise Refused(
             "too_small", f"The video's pictures have only {width} x {height} pixels; film in HD."

@@ -1,8 +1,7 @@
-"""Whether looks at a vehicle make a turn around it, which part of them, and which moments stand for
-it.
+"""Finds the walk around a vehicle in a video's observed azimuths, and the frames that represent it.
 
-Azimuths are the vehicle's own, in degrees: 0 its front, 90 its left side. A turn is told by the
-azimuth going one way round; a single look may be wrong by half a turn (front taken for rear) and is
+Azimuths are the vehicle's own, in degrees: 0 its front, 90 its left side. Around a vehicle the
+azimuth goes one way; a single observation may be wrong by half a turn (front taken for rear) and is
 then left out.
 """
 
@@ -10,23 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.photo.refusals import Refused
-
-Floats = npt.NDArray[np.float64]
+from okla_assets.imaging.types import Doubles
 
 MOST_GAP = 60.0  # degrees: a spin with a wider hole jumps; the same rule holds for photos
 LEAST_TURN = 360.0 - MOST_GAP
-LEAST_SEEN = 0.25  # of the looks must show a vehicle, or the video is about something else
-MOST_MISSED = 2  # looks in a row without a vehicle that do not end a part
-STRAY = 60.0  # degrees: a look this far off both its neighbours, which agree, is wrong
+LEAST_SEEN = 0.25  # of the observations must show a vehicle, or the video is about something else
+MOST_MISSED = 2  # observations in a row without a vehicle that do not end a part
+STRAY = 60.0  # degrees: an observation this far off both its neighbours, which agree, is wrong
 STILL = 3.0  # degrees: within this of an end nobody has begun to walk, or has stopped
 OFF_CENTRE = 0.35  # of a moment's spacing: how far sharpness may draw a frame from its moment
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """The main vehicle at one moment; `azimuth` None where none was seen from outside."""
 
     time: float
@@ -38,8 +35,8 @@ class Look:
 class WalkAround:
     """A part of a video that circles the vehicle.
 
-    `times` and `turned` say how far the view has gone round at which second: degrees that grow from
-    0, at most 360. `first` is the azimuth at the start, `direction` +1 where azimuths grow.
+    `turned` are the degrees that the view has gone round at each of `times` (seconds), from 0 to at
+    most 360. `first` is the azimuth at the start, `direction` +1 where azimuths increase.
     """
 
     times: tuple[float, ...]
@@ -49,12 +46,10 @@ class WalkAround:
 
     @property
     def start(self) -> float:
-        """Its first second."""
         return self.times[0]
 
     @property
     def end(self) -> float:
-        """Its last second."""
         return self.times[-1]
 
     def azimuth_at(self, time: float) -> float:
@@ -63,21 +58,21 @@ class WalkAround:
         return float((self.first + self.direction * gone) % 360)
 
 
-def find_turn(looks: Sequence[Look]) -> WalkAround:
-    """The turn that a video's looks, in order of time, show: its first full circle, or all of a
-    walk that leaves a gap of at most MOST_GAP.
+def find_turn(observations: Sequence[Observation]) -> WalkAround:
+    """The walk around the vehicle that observations, in order of time, show: the first full circle,
+    or all of a walk that leaves a gap of at most MOST_GAP.
 
     Raises Refused: no_vehicle, not_a_turn.
     """
-    seen = sum(look.azimuth is not None for look in looks)
-    if seen < max(3, LEAST_SEEN * len(looks)):
+    seen = sum(one.azimuth is not None for one in observations)
+    if seen < max(3, LEAST_SEEN * len(observations)):
         raise Refused(
             "no_vehicle",
             "The video hardly shows a whole car from outside; walk around it at five steps' "
             "distance.",
         )
     best: tuple[float, WalkAround | None] = (-1.0, None)
-    for part in _parts(looks):
+    for part in _parts(observations):
         turn = _turn_of(part)
         if turn.turned[-1] > best[0]:
             best = turn.turned[-1], turn
@@ -96,7 +91,7 @@ def moments_of(
 ) -> list[int]:
     """Indices of at most `count` frames: the sharpest near each of `count` equidistant moments.
 
-    `times` are those of all frames that were kept, in order. Where the turn holds no more than
+    `times` are those of all frames there are, in order. Where the turn holds no more than
     `count` of them, all are taken; a moment without a frame near it has none.
     """
     inside = [i for i, time in enumerate(times) if turn.start <= time <= turn.end]
@@ -120,29 +115,31 @@ def moments_of(
     return sorted(set(chosen))
 
 
-def _parts(looks: Sequence[Look]) -> list[list[Look]]:
-    """Stretches in which the vehicle is seen, gaps of MOST_MISSED looks allowed."""
-    parts: list[list[Look]] = [[]]
+def _parts(observations: Sequence[Observation]) -> list[list[Observation]]:
+    """Stretches in which the vehicle is seen, gaps of MOST_MISSED observations allowed."""
+    parts: list[list[Observation]] = [[]]
     missed = 0
-    for look in looks:
-        if look.azimuth is not None:
+    for one in observations:
+        if one.azimuth is not None:
             if missed > MOST_MISSED:
                 parts.append([])
-            parts[-1].append(look)
+            parts[-1].append(one)
             missed = 0
         else:
             missed += 1
     return [part for part in parts if len(part) >= 3]
 
 
-def _turn_of(part: Sequence[Look]) -> WalkAround:
-    """How far the looks go round, one way."""
+def _turn_of(part: Sequence[Observation]) -> WalkAround:
+    """The walk of a part: azimuths made monotone, standing still at both ends cut off."""
+    from scipy.optimize import isotonic_regression  # 0.4 s to import, for vehicles with a video
+
     kept = without_strays(part)
-    times = np.array([look.time for look in kept])
-    angles = unwrapped([look.azimuth or 0.0 for look in kept])
-    weights = np.array([max(look.confidence, 0.05) for look in kept])
+    times = np.array([one.time for one in kept])
+    angles = unwrapped([one.azimuth or 0.0 for one in kept])
+    weights = np.array([max(one.confidence, 0.05) for one in kept])
     direction = 1 if angles[-1] >= angles[0] else -1
-    turned = isotonic(direction * angles, weights)
+    turned = isotonic_regression(direction * angles, weights=weights).x
     turned[1:-1] = (turned[:-2] + 2 * turned[1:-1] + turned[2:]) / 4
     begun = int(np.flatnonzero(turned <= turned[0] + STILL)[-1])
     # A full circle ends half a frame before its start comes round again.
@@ -154,7 +151,7 @@ def _turn_of(part: Sequence[Look]) -> WalkAround:
     part_turned = turned[begun : last + 1] - turned[begun]
     part_times = times[begun : last + 1]
     if over.size and int(over[0]) <= stopped:
-        # The circle closes between two looks: go on to just before that second.
+        # The circle closes between two observations: go on to just before that second.
         close = float(np.interp(turned[begun] + 360.0 - STILL, turned[last:], times[last:]))
         if close > part_times[-1]:
             part_times = np.append(part_times, close)
@@ -167,11 +164,11 @@ def _turn_of(part: Sequence[Look]) -> WalkAround:
     )
 
 
-def without_strays(part: Sequence[Look]) -> list[Look]:
-    """The looks, but for those that contradict both neighbours while these agree."""
-    azimuths = [look.azimuth or 0.0 for look in part]
+def without_strays(part: Sequence[Observation]) -> list[Observation]:
+    """The observations without those that contradict both neighbours while these agree."""
+    azimuths = [one.azimuth or 0.0 for one in part]
     kept = []
-    for i, look in enumerate(part):
+    for i, one in enumerate(part):
         if 0 < i < len(part) - 1:
             before, after = azimuths[i - 1], azimuths[i + 1]
             if (
@@ -180,7 +177,7 @@ def without_strays(part: Sequence[Look]) -> list[Look]:
                 and apart(azimuths[i], after) > STRAY
             ):
                 continue
-        kept.append(look)
+        kept.append(one)
     return kept
 
 
@@ -189,22 +186,9 @@ def apart(a: float, b: float) -> float:
     return abs((a - b + 180) % 360 - 180)
 
 
-def unwrapped(azimuths: Sequence[float]) -> Floats:
+def unwrapped(azimuths: Sequence[float]) -> Doubles:
     """The same directions without the jump at 360: each within 180 degrees of the one before."""
     return np.asarray(np.unwrap(np.asarray(azimuths, np.float64), period=360.0))
-
-
-def isotonic(values: Floats, weights: Floats) -> Floats:
-    """The nearest sequence that never falls, in weighted squares (pool adjacent violators)."""
-    blocks: list[tuple[float, float, int]] = []
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        block = (value, weight, 1)
-        while blocks and blocks[-1][0] > block[0]:
-            mean, heavy, count = blocks.pop()
-            total = heavy + block[1]
-            block = ((mean * heavy + block[0] * block[1]) / total, total, count + block[2])
-        blocks.append(block)
-    return np.concatenate([np.full(count, mean) for mean, _, count in blocks])
 
 
 def gaps_of(azimuths: Sequence[float]) -> tuple[float, ...]:

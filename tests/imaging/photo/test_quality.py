@@ -7,22 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from okla_assets.imaging.photo.codec import (
-    DecodedPhoto,
-    DecodeLimits,
-    Pixels,
-    decode,
-    decode_trusted,
-    encode_jpeg,
-    fit_within,
-    resize,
-)
+from okla_assets.imaging.photo.codec import decode_trusted, encode_jpeg, fit_within, resize
+from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits, decode
 from okla_assets.imaging.photo.quality import (
     find_near_duplicates,
     near_duplicate,
     perceptual_hash,
     quality,
 )
+from okla_assets.imaging.types import Pixels
 
 
 def scene(seed: int = 0, height: int = 900, width: int = 1200) -> Pixels:

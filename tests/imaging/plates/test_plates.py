@@ -8,13 +8,14 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import plates
-from okla_assets.imaging.plates import Candidate, RawDetection, Style
-from okla_assets.imaging.types import Corners
+from okla_assets.imaging.plates import Candidate, RawDetection, masking, quads
+from okla_assets.imaging.plates.masking import Style
+from okla_assets.imaging.types import Box, Corners
 
 Pixels = npt.NDArray[np.uint8]
 
 TILTED = np.array([[300, 200], [420, 235], [410, 300], [296, 255]], np.float32)
-LEVEL = plates.box_quad((300, 200, 160, 50))
+LEVEL = quads.box_quad((300, 200, 160, 50))
 
 
 def painted_plate(characters: str, ground: int = 235, ink: int = 25) -> Pixels:
@@ -30,7 +31,7 @@ def scene(quad: Corners, characters: str = "ABC 1234", light: float = 1.0) -> Pi
     photo = np.full((480, 640, 3), (90, 20, 24), np.float32) + rng.normal(0, 2, (480, 640, 1))
     plate = painted_plate(characters).astype(np.float32) * light
     matrix = cv2.getPerspectiveTransform(
-        plates.box_quad((0, 0, plate.shape[1], plate.shape[0])), quad
+        quads.box_quad((0, 0, plate.shape[1], plate.shape[0])), quad
     )
     laid = cv2.warpPerspective(plate, matrix, (640, 480), flags=cv2.INTER_AREA)
     where = cv2.warpPerspective(np.ones(plate.shape[:2], np.float32), matrix, (640, 480))[..., None]
@@ -93,7 +94,7 @@ CAR = (100.0, 100.0, 400.0, 200.0)
     ],
 )
 def test_what_is_believed_depends_on_where_it_is(
-    box: plates.Box, score: float, agreement: float, interior: bool, covered: bool
+    box: Box, score: float, agreement: float, interior: bool, covered: bool
 ) -> None:
     assert plates.accept_plate(box, score, agreement, [CAR], interior) is covered
 
@@ -132,15 +133,15 @@ def test_an_empty_mask_has_no_quad() -> None:
 
 @pytest.mark.parametrize("start", range(4))
 def test_upright_starts_at_the_plates_own_top_left(start: int) -> None:
-    assert np.array_equal(plates.upright(np.roll(TILTED, start, axis=0)), TILTED)
-    assert np.array_equal(plates.upright(np.roll(TILTED[::-1], start, axis=0)), TILTED)
+    assert np.array_equal(quads.upright(np.roll(TILTED, start, axis=0)), TILTED)
+    assert np.array_equal(quads.upright(np.roll(TILTED[::-1], start, axis=0)), TILTED)
 
 
 def test_padding_moves_every_side_by_its_share() -> None:
     dilated = plates.padded(LEVEL, 0.1)
-    assert np.allclose(dilated, plates.box_quad((284, 195, 192, 60)), atol=1e-3)
-    small = plates.padded(plates.box_quad((10, 10, 12, 4)), 0.1, least=1.5)
-    assert np.allclose(small, plates.box_quad((8.5, 8.5, 15, 7)), atol=1e-3)
+    assert np.allclose(dilated, quads.box_quad((284, 195, 192, 60)), atol=1e-3)
+    small = plates.padded(quads.box_quad((10, 10, 12, 4)), 0.1, least=1.5)
+    assert np.allclose(small, quads.box_quad((8.5, 8.5, 15, 7)), atol=1e-3)
 
 
 def test_padding_keeps_the_perspective() -> None:
@@ -155,14 +156,14 @@ def test_padding_keeps_the_perspective() -> None:
 def test_refining_finds_the_plates_edge_again(move: tuple[int, int]) -> None:
     photo = scene(TILTED)
     guess = TILTED + np.array(move, np.float32) * np.array([[1, 1], [0.5, 1], [1, 0.5], [0.6, 1]])
-    found = plates.refined(photo, guess.astype(np.float32))
+    found = quads.refined(photo, guess.astype(np.float32))
     assert far_apart(found, TILTED) < far_apart(guess.astype(np.float32), TILTED)
     assert plates.contains(plates.padded(found), TILTED).all()
 
 
 def test_refining_leaves_a_quad_alone_where_there_is_no_edge() -> None:
     flat = np.full((480, 640, 3), 120, np.uint8)
-    assert np.allclose(plates.refined(flat, TILTED), TILTED, atol=0.01)
+    assert np.allclose(quads.refined(flat, TILTED), TILTED, atol=0.01)
 
 
 def test_an_unconfirmed_outline_goes_most_of_the_way_to_the_hull() -> None:
@@ -172,7 +173,7 @@ def test_an_unconfirmed_outline_goes_most_of_the_way_to_the_hull() -> None:
     loose = plates.plate_quad(flat, Candidate(hull, (0.8,), outline))
     exact = plates.plate_quad(flat, Candidate(hull, (0.8,), outline, outline))
     assert far_apart(exact, TILTED) < 0.1
-    assert far_apart(loose, (TILTED + 2 * plates.box_quad(hull)) / np.float32(3)) < 0.1
+    assert far_apart(loose, (TILTED + 2 * quads.box_quad(hull)) / np.float32(3)) < 0.1
 
 
 def test_true_aspect_sees_through_foreshortening() -> None:
@@ -181,8 +182,8 @@ def test_true_aspect_sees_through_foreshortening() -> None:
     corners = np.array([[-1, -0.5], [1, -0.5], [1, 0.5], [-1, 0.5]])
     x, z = corners[:, 0] * np.cos(turn), distance + corners[:, 0] * np.sin(turn)
     quad = np.stack([800 + focal * x / z, 600 + focal * corners[:, 1] / z], axis=1)
-    assert plates.apparent_aspect(quad.astype(np.float32)) < 1.2
-    assert plates.true_aspect(quad.astype(np.float32), 1600, 1200) == pytest.approx(2, rel=0.05)
+    assert quads.apparent_aspect(quad.astype(np.float32)) < 1.2
+    assert quads.true_aspect(quad.astype(np.float32), 1600, 1200) == pytest.approx(2, rel=0.05)
 
 
 def test_tiles_enlarge_each_box_and_know_the_way_back() -> None:
@@ -192,7 +193,7 @@ def test_tiles_enlarge_each_box_and_know_the_way_back() -> None:
         cv2.rectangle(photo, (int(x), int(y)), (int(x + w) - 1, int(y + h) - 1), (255,) * 3, -1)
     picture, matrices = plates.tiles(photo, boxes, 640)
     for box, matrix in zip(boxes, matrices, strict=True):
-        there = plates.box_quad(box) @ matrix[:, :2].T + matrix[:, 2]
+        there = quads.box_quad(box) @ matrix[:, :2].T + matrix[:, 2]
         x, y, w, h = plates.quad_box(there.astype(np.float32))
         assert w >= 100
         assert picture[int(y + h / 2), int(x + w / 2)].min() > 250
@@ -238,7 +239,7 @@ def test_the_photo_beside_the_plate_is_not_touched(style: Style) -> None:
 
 
 def test_cover_is_whole_on_eight_per_cent_and_soft_beyond() -> None:
-    place = plates.cover(TILTED, (480, 640))
+    place = masking.cover(TILTED, (480, 640))
     assert place is not None
     rows, columns, alpha = place
     full = np.zeros((480, 640), np.float32)
@@ -249,15 +250,15 @@ def test_cover_is_whole_on_eight_per_cent_and_soft_beyond() -> None:
 
 
 def test_a_plate_cut_off_by_the_picture_is_covered_to_its_edge() -> None:
-    quad = plates.box_quad((560, 200, 160, 50))
-    place = plates.cover(quad, (480, 640))
+    quad = quads.box_quad((560, 200, 160, 50))
+    place = masking.cover(quad, (480, 640))
     assert place is not None
     rows, columns, alpha = place
     assert columns.stop == 640
     assert alpha[(rows.stop - rows.start) // 2, -1] == 1
     photo = scene(quad)
     assert plates.mask_plates(photo, [quad], "blur").shape == photo.shape
-    assert plates.cover(plates.box_quad((900, 200, 160, 50)), (480, 640)) is None
+    assert masking.cover(quads.box_quad((900, 200, 160, 50)), (480, 640)) is None
 
 
 @pytest.mark.parametrize("light", [1.0, 0.45])

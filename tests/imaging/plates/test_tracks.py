@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from okla_assets.imaging.plates import box_quad, contains
+from okla_assets.imaging.plates.quads import box_quad, contains
 from okla_assets.imaging.plates.tracks import TrackedPlate, fitted, follow, matched, undecided
 
 PLATE_WIDTH, PLATE_HEIGHT = 60, 20

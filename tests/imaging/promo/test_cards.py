@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from okla_assets.imaging.promo import cards as cards
-from okla_assets.imaging.promo import frames as fr
+from okla_assets.imaging.promo import cards
+from okla_assets.imaging.promo.layers import draw_layer
 from okla_assets.imaging.promo.timeline import Picture, load_template, plan
+from okla_assets.imaging.promo.yuv import planes_of
 from resources.fonts import fonts_for
 
 TEMPLATE = load_template()
@@ -58,10 +59,10 @@ def test_a_title_is_drawn_light_on_the_card() -> None:
     size = (640, 360)
     frame = cards.card(size, TEMPLATE.look)
     timeline = plan(TEMPLATE, PICTURES, 30, size, has_spin=False)
-    before = fr.planes_of(frame)["y"].max()
+    before = planes_of(frame)["y"].max()
     for layer in cards.layers(timeline, SHORT, fonts_for(["Kia"]), TEMPLATE.look, size)[0]:
-        fr.draw_layer(frame, layer, 2.0)
-    assert before < 45 and fr.planes_of(frame)["y"].max() > 225
+        draw_layer(frame, layer, 2.0)
+    assert before < 45 and planes_of(frame)["y"].max() > 225
 
 
 def test_a_character_without_a_font_is_named_with_its_option() -> None:

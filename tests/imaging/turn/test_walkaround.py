@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.turn.walkaround import Look, find_turn, gaps_of, isotonic, moments_of
+from okla_assets.imaging.turn.walkaround import Observation, find_turn, gaps_of, moments_of
 
 ONE_WAY = [float(a) for a in range(0, 360, 9)]
 
 
-def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Look]:
-    return [Look(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
+def looks(azimuths: Sequence[float | None], step: float = 1.0) -> list[Observation]:
+    return [Observation(i * step, a if a is None else a % 360, 0.9) for i, a in enumerate(azimuths)]
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -88,8 +88,10 @@ def test_a_short_clip_gives_every_frame_once() -> None:
     assert moments_of(turn, [float(t) for t in range(40)], [1.0] * 40, 72) == list(range(40))
 
 
-def test_rising_pools_what_falls() -> None:
-    assert isotonic(np.array([1.0, 3, 2, 4]), np.ones(4)).tolist() == [1, 2.5, 2.5, 4]
+def test_a_walk_never_turns_back() -> None:
+    noise = np.random.default_rng(2).normal(0, 12, len(ONE_WAY))
+    turn = find_turn(looks([(a + n) % 360 for a, n in zip(ONE_WAY, noise, strict=True)]))
+    assert np.diff(turn.turned).min() >= 0
 
 
 def test_gaps_go_all_round() -> None:

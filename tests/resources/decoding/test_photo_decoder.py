@@ -15,9 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
-from okla_assets.imaging.photo.codec import DecodedPhoto, Pixels, encode_jpeg, encode_png
+from okla_assets.imaging.photo.codec import encode_jpeg, encode_png
+from okla_assets.imaging.photo.decode import DecodedPhoto
 from okla_assets.imaging.photo.quality import quality
 from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.types import Pixels
 from resources.decoding import photo_decoder
 from resources.decoding.photo_decoder import PhotoDecoder, stop_workers
 from resources.errors import BrokenSetup

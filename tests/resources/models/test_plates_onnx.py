@@ -12,6 +12,7 @@ import pytest
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_leaks import Leak, SearchRegion, find_leaks
 from resources.models.base import ModelInfo, PlateDetector, PlateFound, TextReader
@@ -26,7 +27,7 @@ from tests.plates import covered_share, labelled, vehicles_of
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
 CAR = (50.0, 50.0, 300.0, 200.0)
-PLACE = as_quad(plates.box_quad((150, 180, 80, 25)))
+PLACE = as_quad(quads.box_quad((150, 180, 80, 25)))
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def leaks_on(
 
 
 def at(box: Box, score: float, agreement: float = 0.0) -> PlateFound:
-    return PlateFound(as_quad(plates.box_quad(box)), box, score, agreement)
+    return PlateFound(as_quad(quads.box_quad(box)), box, score, agreement)
 
 
 @pytest.mark.parametrize("model", [FusedPlates(), PlatedetOnnx(), PlateFastOnnx(), FakePlates()])

@@ -1,0 +1,220 @@
+"""Uploaded bytes to pixels: the only file that knows EXIF and ICC profiles.
+
+What comes out of `decode` is what every later step may take for granted: upright, sRGB, no alpha,
+no metadata, at most `working_side` long. Uploads are untrusted, so sizes are read from the header
+before any pixel is decoded.
+
+`decode` bounds bytes and pixels, not seconds, and a native decoder can still crash: uploads go
+through `resources.decoding.photo_decoder`, which runs this in a worker process. The warnings that
+Pillow gives on odd files are left to the caller's filters.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from okla_assets.imaging.photo.codec import fit_within
+from okla_assets.imaging.photo.formats import DecodeNote, PhotoFormat, load, open_header, sniff
+from okla_assets.imaging.photo.jpeg import load_jpeg
+from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.types import Pixels
+
+ANIMATED_FORMATS: frozenset[PhotoFormat] = frozenset({"GIF", "WEBP", "AVIF", "PNG"})
+ORIENTATION_TAG = 0x0112  # of EXIF and TIFF
+TURNED = range(2, 9)
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What a photo may ask of this machine; beyond it the photo is refused by name."""
+
+    max_bytes: int = 60_000_000
+    max_pixels: int = 120_000_000
+    min_side: int = 64
+    max_aspect: float = 8.0
+
+
+@dataclass(frozen=True)
+class DecodedPhoto:
+    """An accepted photo.
+
+    `rgb` is uint8 (H, W, 3), sRGB, upright, C-contiguous, long side at most the working side and
+    never enlarged. `width` and `height` are those of the upright source, before any reduction.
+    """
+
+    rgb: Pixels
+    width: int
+    height: int
+    format: PhotoFormat
+    notes: tuple[DecodeNote, ...]
+
+
+def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:
+    """The photo in `data`, upright, in sRGB, reduced by area averaging to `working_side`.
+
+    Raises Refused with one of: empty_file, file_too_large, not_an_image, unsupported_format,
+    corrupt, truncated, too_many_pixels, too_small, extreme_aspect.
+    """
+    if not data:
+        raise Refused("empty_file", "The file is empty (0 bytes); upload the photo again.")
+    if len(data) > limits.max_bytes:
+        raise Refused(
+            "file_too_large",
+            f"The file has {len(data) / 1e6:.0f} MB, more than the {limits.max_bytes / 1e6:.0f} MB "
+            "allowed; upload a smaller version of the photo.",
+        )
+    photo_format = sniff(data)
+    stream = BytesIO(data)
+    image = open_header(stream, photo_format)
+    _check_size(*image.size, limits)
+
+    notes: set[DecodeNote] = set()
+    if photo_format in ANIMATED_FORMATS and getattr(image, "is_animated", False):
+        notes.add("first_frame_of_animation")
+    if isinstance(image, JpegImageFile):
+        width, height = image.size
+        orientation = _orientation(image, photo_format, notes)
+        loaded = load_jpeg(image, data, stream.tell(), working_side, notes)
+    else:
+        if isinstance(image, TiffImageFile) and image.tag_v2.get(ORIENTATION_TAG) in TURNED:
+            notes.add("rotated_by_exif")
+        load(image, photo_format)
+        width, height = image.size  # only now: Pillow turns a TIFF upright while loading it
+        orientation = _orientation(image, photo_format, notes)
+        loaded = image
+    icc = loaded.info.get("icc_profile")
+    pixels = _plain_pixels(loaded, data, notes)
+
+    if orientation >= 5:
+        width, height = height, width
+    pixels = fit_within(pixels, working_side)
+    pixels = turn_upright(pixels, orientation)
+    rgb = _to_srgb(pixels, icc, notes)
+    return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)))
+
+
+def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
+    short, long = sorted((width, height))
+    if width * height > limits.max_pixels:
+        raise Refused(
+            "too_many_pixels",
+            f"The file claims {width} x {height} pixels, more than the "
+            f"{limits.max_pixels / 1e6:.0f} million allowed; upload a smaller version.",
+        )
+    if long > limits.max_aspect * short:
+        raise Refused(
+            "extreme_aspect",
+            f"The picture is a strip of {width} x {height} pixels; upload an ordinary photo.",
+        )
+    if short < limits.min_side:
+        raise Refused(
+            "too_small",
+            f"The picture has only {width} x {height} pixels; upload the original photo, "
+            "not its thumbnail.",
+        )
+
+
+def _orientation(image: Image.Image, photo_format: PhotoFormat, notes: set[DecodeNote]) -> int:
+    """The EXIF orientation still to be applied, 1..8."""
+    if photo_format == "HEIF":
+        # libheif has turned the picture by its irot and imir boxes, which the EXIF value repeats.
+        done = image.info.get("original_orientation")
+        orientation = 1
+    else:
+        try:
+            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+        except Exception:  # noqa: BLE001  broken EXIF surfaces as any error at all
+            orientation = 1
+        done = orientation
+    if done in TURNED:
+        notes.add("rotated_by_exif")
+    return orientation if orientation in TURNED else 1
+
+
+def _plain_pixels(image: Image.Image, data: bytes, notes: set[DecodeNote]) -> Pixels:
+    """uint8 (H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK of a loaded image, flattened on white.
+
+    Still in the file's own colour space: the ICC profile is applied afterwards.
+    """
+    deep = image.mode.startswith("I;16")
+    if deep or _has_16_bits(image, data):
+        notes.add("converted_16bit")
+    if deep:
+        notes.add("converted_gray")
+        # Pillow would clip here; for the other 16-bit modes it keeps the high byte by itself.
+        wide = np.asarray(image).astype(np.uint32)
+        return ((wide + 128) // 257).astype(np.uint8)
+    if image.mode in ("1", "L", "LA", "La"):
+        notes.add("converted_gray")
+    elif image.mode in ("P", "PA"):
+        notes.add("converted_palette")
+    elif image.mode == "CMYK":
+        notes.add("converted_cmyk")
+        return np.array(image)
+    elif image.mode not in ("RGB", "RGBA", "RGBa", "RGBX", "YCbCr", "LAB", "HSV"):
+        raise Refused(
+            "unsupported_format",
+            f"The picture's pixel format ({image.mode}) is not one that photos have; "
+            "upload the photo as JPEG, PNG, WebP or HEIC.",
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            notes.add("transparency_flattened")
+            flat = Image.new("RGB", image.size, "white")
+            flat.paste(image, mask=alpha)
+            image = flat
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return np.array(image)
+
+
+def _has_16_bits(image: Image.Image, data: bytes) -> bool:
+    if isinstance(image, PngImageFile):
+        return data[24] == 16  # IHDR stands first, at a fixed place
+    return isinstance(image, TiffImageFile) and 16 in image.tag_v2.get(258, ())
+
+
+def _to_srgb(pixels: Pixels, icc: bytes | None, notes: set[DecodeNote]) -> Pixels:
+    """RGB (H, W, 3) in sRGB from gray, RGB or CMYK pixels and the ICC profile they came with.
+
+    A profile named sRGB is not applied; one that is broken or made for another kind of
+    pixels is ignored, with the note icc_unreadable.
+    """
+    mode = "L" if pixels.ndim == 2 else "RGB" if pixels.shape[2] == 3 else "CMYK"
+    if mode == "RGB" and not icc:
+        return pixels
+    # By bytes: fromarray takes four channels for RGBA.
+    image = Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
+    if icc:
+        try:
+            profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+            space = profile.profile.xcolor_space.strip()
+            if {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}.get(space) != mode:
+                raise ImageCms.PyCMSError(f"a {space} profile on {mode} pixels")
+            if "sRGB" not in (profile.profile.profile_description or ""):
+                srgb = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+                if converted is not None:
+                    image = converted
+                notes.add("icc_converted")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            notes.add("icc_unreadable")
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+
+
+def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels (H, W) or (H, W, C) turned by an EXIF orientation 1..8 (EXIF 2.3, tag 0x0112)."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,118 @@
+"""The pictures of a turn as a continuous film."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.promo.sheets import calm_border
+from okla_assets.imaging.promo.yuv import Plane, Yuv, to_yuv
+from okla_assets.imaging.types import Floats, Rgb
+
+MOST_MORPHED = 14.0
+"""Degrees between two pictures of a turn up to which the way between them is found: at 10 a car
+moves as if filmed, at 22 its lamps and wheels come apart."""
+QUICK_BLEND = 0.3
+"""Across wider gaps, the share of the time in which one picture gives way to the next."""
+FLOW_WIDTH = 480
+"""Motion between two frames of the turn is searched on copies of this width."""
+
+
+class SpinSequence:
+    """Pictures of a turn as a continuous film; `gaps` are the angles from each to the next one.
+
+    Between near pictures a moment is morphed: dense optical flow both ways (DIS, Kroeger et al.
+    2016, arXiv:1603.03590), each picture warped towards the moment, the two mixed by nearness.
+    Across a wide gap flow finds no way, and one picture gives way to the next.
+    """
+
+    def __init__(self, load: Callable[[int], Rgb], gaps: Sequence[float]) -> None:
+        self._load, self._gaps = load, gaps
+        self._ends = np.cumsum(gaps)
+        self._planes: dict[int, Yuv] = {}
+        self._flows: tuple[int, tuple[Floats, Floats]] | None = None
+        height, width = load(0).shape[:2]
+        self.size = (width - width % 2, height - height % 2)
+
+    def at(self, share: float) -> Yuv:
+        """The picture at a share of the whole turn, 0 and 1 being the first picture."""
+        angle = (share % 1.0) * float(self._ends[-1])
+        index = min(int(np.searchsorted(self._ends, angle, "right")), len(self._gaps) - 1)
+        after = (index + 1) % len(self._gaps)
+        between = 1 - (float(self._ends[index]) - angle) / max(self._gaps[index], 1e-6)
+        near = self._gaps[index] <= MOST_MORPHED
+        if not near:
+            between = min(max((between - 0.5) / QUICK_BLEND + 0.5, 0.0), 1.0)
+        if between < 1e-3 or between > 1 - 1e-3:
+            return self._picture(index if between < 0.5 else after)
+        one, other = self._picture(index), self._picture(after)
+        for old in [k for k in self._planes if k not in (index, after)]:
+            del self._planes[old]
+        if near:
+            return _morphed(one, other, *self._flow(index, one.y, other.y), between)
+        planes = ((getattr(one, n), getattr(other, n)) for n in ("y", "u", "v"))
+        mixed = (cv2.addWeighted(a, 1 - between, b, between, 0) for a, b in planes)
+        return Yuv(*(np.asarray(plane, np.uint8) for plane in mixed))
+
+    def _picture(self, index: int) -> Yuv:
+        if index not in self._planes:
+            width, height = self.size
+            picture = self._load(index)
+            if picture.shape[:2] != (height, width):
+                picture = picture[:height, :width]
+            # An upright frame continues the scene far beyond it: noise would become stripes.
+            calm = cv2.convertScaleAbs(calm_border(picture))
+            self._planes[index] = to_yuv(np.asarray(calm, np.uint8))
+        return self._planes[index]
+
+    def _flow(self, index: int, one: Plane, other: Plane) -> tuple[Floats, Floats]:
+        if self._flows is None or self._flows[0] != index:
+            scale = min(1.0, FLOW_WIDTH / one.shape[1])
+            a, b = (
+                cv2.resize(p, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+                for p in (one, other)
+            )
+            search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            # DIS reuses the buffer it is given: each direction gets its own.
+            forth, back = (
+                np.asarray(search.calc(p, q, np.zeros((*p.shape, 2), np.float32)), np.float32)
+                for p, q in ((a, b), (b, a))
+            )
+            self._flows = index, (forth / scale, back / scale)
+        return self._flows[1]
+
+
+def _morphed(
+    one: Yuv,
+    other: Yuv,
+    forth: Floats,
+    back: Floats,
+    share: float,
+) -> Yuv:
+    """`share` of the way from one picture to the other; flows in pixels of the luma plane."""
+    mixed = []
+    for name in ("y", "u", "v"):
+        a, b = getattr(one, name), getattr(other, name)
+        if name != "v":  # U and V share their maps
+            size, smaller = (a.shape[1], a.shape[0]), 1 if name == "y" else 2
+            # The flow of the picture itself, backwards: exact where the flow is smooth.
+            to_one = _map(size, forth, share / smaller)
+            to_other = _map(size, back, (1 - share) / smaller)
+        near = cv2.remap(a, *to_one, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        far = cv2.remap(b, *to_other, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mixed.append(np.asarray(cv2.addWeighted(near, 1 - share, far, share, 0), np.uint8))
+    return Yuv(*mixed)
+
+
+def _map(size: tuple[int, int], flow: Floats, share: float) -> tuple[Floats, Floats]:
+    """Where each pixel of a plane comes from: columns and rows."""
+    x, y = _grid(*size)
+    back_x, back_y = (cv2.resize(part, size) * np.float32(share) for part in cv2.split(flow))
+    return x - back_x, y - back_y
+
+
+@lru_cache(maxsize=4)
+def _grid(width: int, height: int) -> tuple[Floats, Floats]:
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return x[None, :], y[:, None]

@@ -1,0 +1,38 @@
+"""A turn that turns."""
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.promo.spin_sequence import SpinSequence
+
+
+def turn_of(gap: float) -> SpinSequence:
+    """A textured disc that steps 8 pixels to the right from picture to picture."""
+    rng = np.random.default_rng(3)
+    texture = cv2.GaussianBlur(rng.integers(0, 255, (300, 400), np.uint8), (0, 0), 3)
+    pictures = []
+    for step in range(4):
+        picture = np.full((300, 400), 220, np.uint8)
+        x, y = np.meshgrid(np.arange(400) - 150 - 8 * step, np.arange(300) - 150)
+        inside = np.hypot(x, y) < 70
+        picture[inside] = np.roll(texture, 8 * step, axis=1)[inside]
+        pictures.append(np.repeat(picture[..., None], 3, axis=2))
+    return SpinSequence(lambda i: pictures[i], [gap] * 4)
+
+
+def test_a_turn_is_continuous_between_near_pictures() -> None:
+    turn = turn_of(10)
+    first, second, between = (turn.at(s).y for s in (0.0, 0.25, 0.125))
+    shifted = np.roll(first, 4, axis=1)
+    inner = (slice(100, 200), slice(110, 200))
+    morphed = np.abs(between[inner].astype(int) - shifted[inner]).mean()
+    mixed = np.abs((first[inner].astype(int) + second[inner]) / 2 - shifted[inner]).mean()
+    assert morphed < 0.35 * mixed
+    assert np.array_equal(turn.at(1.0).y, first)
+
+
+def test_far_pictures_give_way_to_each_other_quickly() -> None:
+    turn = turn_of(22.5)
+    first = turn.at(0.0).y
+    assert np.array_equal(turn.at(0.25 * 0.3).y, first)
+    assert np.array_equal(turn.at(0.25 * 0.7).y, turn.at(0.25).y)
