@@ -4,9 +4,9 @@ A run is about one partition and about the files that were uploaded for it at on
 RUN_KEY_TAG names both, so that no door asks twice for what another has asked for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -31,6 +31,21 @@ RUN_KEY_TAG = "okla/run_key"
 
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""
+
+
+def vehicle_asset(
+    group: str, version: str, kinds: set[str], pool: str | None = None
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorator of a step: an asset with a partition a vehicle. `version` is its code's."""
+    return dg.asset(
+        partitions_def=vehicles,
+        group_name=group,
+        code_version=version,
+        kinds=kinds,
+        owners=["team:media"],
+        pool=pool,
+    )
+
 
 vehicle_media = dg.define_asset_job(
     "vehicle_media",

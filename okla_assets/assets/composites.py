@@ -37,7 +37,7 @@ from okla_assets.tables import (
     RawPhotos,
     Treatment,
 )
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -60,13 +60,7 @@ UNCUT = {
 """Why an exterior with this mask status is not on the studio scene."""
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="studio",
-    code_version=VERSION,
-    kinds={"python", "opencv"},
-    owners=["team:media"],
-)
+@vehicle_asset("studio", VERSION, {"python", "opencv"})
 def composites(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

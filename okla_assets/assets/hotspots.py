@@ -40,7 +40,7 @@ from okla_assets.tables import (
     RawPhotos,
     SpinFrames,
 )
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -54,13 +54,7 @@ SHOWS_PART = frozenset({"cropped", "no_vehicle"})
 """Mask statuses of an exterior that is a close-up."""
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="delivery",
-    code_version=VERSION,
-    kinds={"python", "opencv"},
-    owners=["team:media"],
-)
+@vehicle_asset("delivery", VERSION, {"python", "opencv"})
 def hotspots(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

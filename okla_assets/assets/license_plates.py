@@ -42,7 +42,7 @@ from okla_assets.tables import (
     RawPhotos,
     WalkaroundFrames,
 )
-from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
+from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
 from resources.models.base import PlateDetector, PlateFound
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -50,14 +50,7 @@ from resources.storage.media_store import MediaStore
 VERSION = "2"
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="vision",
-    code_version=VERSION,
-    kinds={"python", "onnx"},
-    owners=["team:media"],
-    pool=GPU_POOL,
-)
+@vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
 def license_plates(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

@@ -42,7 +42,7 @@ from okla_assets.tables import (
     Table,
     WalkaroundFrames,
 )
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
@@ -51,13 +51,7 @@ VERSION = "2"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="delivery",
-    code_version=VERSION,
-    kinds={"python", "json"},
-    owners=["team:media"],
-)
+@vehicle_asset("delivery", VERSION, {"python", "json"})
 def listing(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

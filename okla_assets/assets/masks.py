@@ -26,7 +26,7 @@ from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
-from okla_assets.vehicle_runs import GPU_POOL, vehicle_of, vehicles
+from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
 from resources.ahead import mapped
 from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, VehicleDetector
 from resources.progress import Progress
@@ -35,14 +35,7 @@ from resources.storage.media_store import MediaStore
 VERSION = "2"
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="vision",
-    code_version=VERSION,
-    kinds={"python", "onnx"},
-    owners=["team:media"],
-    pool=GPU_POOL,
-)
+@vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
 def masks(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

@@ -32,7 +32,7 @@ from okla_assets.tables import (
     SpinFrame,
     SpinFrames,
 )
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.promo_encoder import Music, PromoEncoder
 from resources.errors import BadInput
 from resources.progress import Progress
@@ -53,13 +53,7 @@ LEAST_SPIN_FRAMES = 12
 POSTER_MOMENT = 0.6
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="delivery",
-    code_version=VERSION,
-    kinds={"python", "ffmpeg"},
-    owners=["team:media"],
-)
+@vehicle_asset("delivery", VERSION, {"python", "ffmpeg"})
 def promo_video(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

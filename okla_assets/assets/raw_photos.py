@@ -19,7 +19,7 @@ from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE, encode_wor
 from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.steps.upload_digests import UploadDigests
 from okla_assets.tables import Photo, RawPhotos, RefusedFile, Row
-from okla_assets.vehicle_runs import note_uploads, vehicle_of, vehicles
+from okla_assets.vehicle_runs import note_uploads, vehicle_asset, vehicle_of
 from resources.ahead import mapped, work_ahead
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.progress import Progress
@@ -49,13 +49,7 @@ class _Intake(Row):
     refused: RefusedFile | None = None
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="intake",
-    code_version=VERSION,
-    kinds={"python", "pillow"},
-    owners=["team:media"],
-)
+@vehicle_asset("intake", VERSION, {"python", "pillow"})
 def raw_photos(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[MediaStore],

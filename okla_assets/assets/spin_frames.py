@@ -33,7 +33,7 @@ from okla_assets.tables import (
     SpinFrames,
     WalkaroundFrames,
 )
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.ahead import mapped
 from resources.models.onnx import usable_cores
 from resources.progress import Progress
@@ -65,13 +65,7 @@ class SpinPictures:
     reason: str | None
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="delivery",
-    code_version=VERSION,
-    kinds={"python", "opencv"},
-    owners=["team:media"],
-)
+@vehicle_asset("delivery", VERSION, {"python", "opencv"})
 def spin_frames(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,

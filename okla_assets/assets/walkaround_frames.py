@@ -23,7 +23,7 @@ from okla_assets.steps.pictures import FRAME_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.steps.upload_digests import UploadDigests
 from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
-from okla_assets.vehicle_runs import vehicle_of, vehicles
+from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
 from resources.models.base import VehicleDetector, ViewClassifier
 from resources.progress import Progress
@@ -49,13 +49,7 @@ class _Reading(Row):
     refused: RefusedFile | None = None
 
 
-@dg.asset(
-    partitions_def=vehicles,
-    group_name="intake",
-    code_version=VERSION,
-    kinds={"python", "ffmpeg", "onnx"},
-    owners=["team:media"],
-)
+@vehicle_asset("intake", VERSION, {"python", "ffmpeg", "onnx"})
 def walkaround_frames(
     context: dg.AssetExecutionContext,
     raw_photos: RawPhotos,
