@@ -25,106 +25,65 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Settings(BaseSettings):
     """The environment at the moment it is made; an empty variable counts as not set.
 
-    A description reads on in "give ...": it is what the error about a wrong value asks for.
+    A field's docstring reads on in "give ...": it is what the error about a wrong value asks for.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, validate_default=False, frozen=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        validate_default=False,
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
-    media_dir: str = Field(
-        default="okla-media", description="the folder of the media, or `s3://BUCKET/PREFIX`"
-    )
-    profile: str = Field(
-        default="local", description="the set of models that runs: `local` (CPU) or `gpu`"
-    )
-    config: str = Field(
-        default="", description="a TOML file that names other models, one section a role"
-    )
-    models_dir: str = Field(
-        default="",
-        description="the folder of the weights; default: `okla/models` in the user's cache folder",
-    )
-    definitions: str = Field(
-        default="", description="the module that Dagster loads instead of `okla_assets.definitions`"
-    )
+    media_dir: str = "okla-media"
+    """the folder of the media, or `s3://BUCKET/PREFIX`"""
+    profile: str = "local"
+    """the set of models that runs: `local` (CPU) or `gpu`"""
+    config: str = ""
+    """a TOML file that names other models, one section a role"""
+    models_dir: str = ""
+    """the folder of the weights; default: `okla/models` in the user's cache folder"""
+    definitions: str = ""
+    """the module that Dagster loads instead of `okla_assets.definitions`"""
     s3_endpoint_url: Address = Field(
         default="",
-        description="the address of a bucket's server that is not AWS; "
-        "default: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`",
         examples=["https://host"],
         validation_alias=AliasChoices(
             "OKLA_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
         ),
     )
-    s3_public_url: Address = Field(
-        default="",
-        description="the address (of a CDN, say) at which browsers find the bucket's files",
-        examples=["https://host"],
-    )
-    sqs_queue_url: str = Field(
-        default="", description="the URL of the SQS queue that receives the bucket's events"
-    )
-    quiet_seconds: Amount = Field(
-        default=10.0,
-        description="the seconds without a change after which a folder of uploads is complete",
-        examples=[10],
-    )
-    reconcile_seconds: Amount | None = Field(
-        default=None,
-        description="the seconds between two listings of all uploads; "
-        "default: 600 with a queue, 0 without one",
-        examples=[600],
-    )
-    alert_webhook_url: str = Field(
-        default="", description="the address to which each failed run is posted as JSON", repr=False
-    )
-    backfill_cron: str = Field(
-        default="0 2 * * *", description="the five cron fields of the schedule `nightly_backfill`"
-    )
-    backfill_timezone: str = Field(
-        default="UTC", description="the time zone of that schedule, such as `America/Santo_Domingo`"
-    )
-    backfill_limit: int = Field(
-        default=200,
-        description="the number of vehicles that a night makes again",
-        ge=0,
-        examples=[200],
-    )
-    price_cpu_hour: Amount | None = Field(
-        default=None,
-        description="the price of an hour of the machine while its CPU works, in dollars",
-        examples=[0.45],
-    )
-    price_gpu_hour: Amount | None = Field(
-        default=None,
-        description="the price of an hour of the machine while a GPU works, in dollars",
-        examples=[2.5],
-    )
-    runs: int = Field(
-        default=1,
-        description="the number of vehicles that `okla up` makes at a time",
-        ge=1,
-        examples=[2],
-    )
-    gpu_slots: int | None = Field(
-        default=None,
-        description="the number of steps that may use a GPU at a time; default: no limit",
-        ge=1,
-        examples=[1],
-    )
-    postgres_url: str = Field(
-        default="",
-        description="the database that holds Dagster's records instead of SQLite, as "
-        "`postgresql://USER:PASSWORD@HOST:5432/DATABASE`",
-        repr=False,
-    )
-    broker_url: str = Field(
-        default="",
-        description="the RabbitMQ that hands runs to `okla worker`, as "
-        "`pyamqp://USER:PASSWORD@HOST:5672//`",
-        repr=False,
-    )
+    """the address of a bucket's server that is not AWS; default: `AWS_ENDPOINT_URL_S3` or
+    `AWS_ENDPOINT_URL`"""
+    s3_public_url: Address = Field(default="", examples=["https://host"])
+    """the address (of a CDN, say) at which browsers find the bucket's files"""
+    sqs_queue_url: str = ""
+    """the URL of the SQS queue that receives the bucket's events"""
+    quiet_seconds: Amount = Field(default=10.0, examples=[10])
+    """the seconds without a change after which a folder of uploads is complete"""
+    reconcile_seconds: Amount | None = Field(default=None, examples=[600])
+    """the seconds between two listings of all uploads; default: 600 with a queue, 0 without one"""
+    alert_webhook_url: str = Field(default="", repr=False)
+    """the address to which each failed run is posted as JSON"""
+    backfill_cron: str = "0 2 * * *"
+    """the five cron fields of the schedule `nightly_backfill`"""
+    backfill_timezone: str = "UTC"
+    """the time zone of that schedule, such as `America/Santo_Domingo`"""
+    backfill_limit: int = Field(default=200, ge=0, examples=[200])
+    """the number of vehicles that a night makes again"""
+    price_cpu_hour: Amount | None = Field(default=None, examples=[0.45])
+    """the price of an hour of the machine while its CPU works, in dollars"""
+    price_gpu_hour: Amount | None = Field(default=None, examples=[2.5])
+    """the price of an hour of the machine while a GPU works, in dollars"""
+    runs: int = Field(default=1, ge=1, examples=[2])
+    """the number of vehicles that `okla up` makes at a time"""
+    gpu_slots: int | None = Field(default=None, ge=1, examples=[1])
+    """the number of steps that may use a GPU at a time; default: no limit"""
+    postgres_url: str = Field(default="", repr=False)
+    """the database that holds Dagster's records instead of SQLite, as
+    `postgresql://USER:PASSWORD@HOST:5432/DATABASE`"""
+    broker_url: str = Field(default="", repr=False)
+    """the RabbitMQ that hands runs to `okla worker`, as `pyamqp://USER:PASSWORD@HOST:5672//`"""
 
 
 def settings() -> Settings:
@@ -145,7 +104,7 @@ def _problem(error: Any) -> str:
         if location in (name, variables[0]):
             given = next(variable for variable in variables if os.environ.get(variable))
             example = (field.examples or ("",))[0]
-            return f"{given} is {error['input']!r}; give {field.description}, as {example}"
+            return f"{given} is {error['input']!r}; give {_description(field)}, as {example}"
     raise AssertionError(f"there is no field {location}")
 
 
@@ -156,12 +115,16 @@ def _variables(name: str, field: FieldInfo) -> tuple[str, ...]:
     return (PREFIX + name.upper(),)
 
 
+def _description(field: FieldInfo) -> str:
+    return " ".join(str(field.description).split())
+
+
 def settings_table() -> str:
     """All variables as a table in Markdown."""
     lines = ["| name | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if field.default in (None, "") else f"`{field.default}`"
-        lines.append(f"| `{_variables(name, field)[0]}` | {default} | {field.description} |")
+        lines.append(f"| `{_variables(name, field)[0]}` | {default} | {_description(field)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,9 +1,9 @@
-"""A bucket says what changed: its events name vehicles, which `uploads` then looks at.
+"""A bucket's events name vehicles that changed, which `uploads` then looks at.
 
-Events are hints and no more. A message's vehicles are marked in the durable memory that `uploads`
-works through, and only then is it deleted; what a vehicle holds and whether a run is due is read
-from the bucket and from Dagster's runs. So events may come twice, late, or in any order, a tick
-may be killed anywhere, and an event that never comes is made up for by the listing.
+Events are hints only. A message's vehicles are marked in the durable memory that `uploads` works
+through, and only then is it deleted; what a vehicle holds and whether a run is due is read from the
+bucket and from Dagster's runs. So events may come twice, late, or in any order, a tick may be
+killed anywhere, and an event that never comes is made up for by the listing.
 """
 
 from typing import Literal
@@ -104,7 +104,7 @@ def s3_events(
     for message in messages:
         found |= _vehicles_of(context, message, getattr(store, "prefix", ""))
     memory.mark(found)
-    # Only now: before it, a kill would have lost what they say.
+    # Only now: a kill before it would have lost them.
     event_queue.delete(messages)
     return dg.SkipReason(f"{len(messages)} events named {len(found)} vehicles")
 
@@ -138,5 +138,5 @@ def _vehicles_of(
             try:
                 found.add(keys.parse_vehicle_id(name))
             except keys.BadVehicleId:
-                continue  # `uploads` says so when it lists the folder
+                continue  # `uploads` warns of it when it lists the folder
     return found

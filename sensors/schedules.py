@@ -1,4 +1,4 @@
-"""What happens by the clock: the nightly backfill."""
+"""The nightly backfill."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ from resources.storage.media_store import MediaStore
 
 
 def nightly_backfill() -> dg.ScheduleDefinition:
-    """The schedule at the time that the settings say; BrokenSetup where it is no time."""
+    """The schedule at the settings' cron and time zone; BrokenSetup where Dagster refuses them."""
     chosen = settings()
     cron, timezone = chosen.backfill_cron, chosen.backfill_timezone
     try:

@@ -1,9 +1,13 @@
 """What the upload sensors remember: which vehicles wait to be looked at, and what was run.
 
-It lives in Dagster's own storage, because a cursor of 100,000 vehicles would be written whole on
-every tick. Vehicles that wait are a named set there (of dynamic partitions, which no asset has):
-any sensor may add to it at any time and nothing is lost. What was run is one row a vehicle, and
-only saves work: where a row is missing, Dagster's runs say the same.
+It is stored by Dagster, as a cursor of 100,000 vehicles would be written whole on every tick.
+Vehicles that wait are a named set there (of dynamic partitions, which no asset has): any sensor may
+add to it at any time and nothing is lost. What was run is one row a vehicle, and only saves work:
+where a row is missing, Dagster's runs have the same facts.
+
+Objects in the media store would be slower. A tick of 100 vehicles (mark, read, write, unmark) takes
+180 ms here in SQLite; with one object a vehicle 320 ms in a folder and 5.2 s in a bucket (moto, 16
+threads, 400 requests); with one object of 100,000 vehicles, rewritten, 2.7 s and 4.6 s.
 """
 
 import uuid
@@ -18,10 +22,10 @@ from okla_assets.digests import digest_of
 
 WAITING = "okla_uploads_waiting"
 MOST_WAITING = 1000
-"""Vehicles that may wait at once. Past it the queue keeps its messages and the scan its place."""
+"""Vehicles that may wait at once. Beyond, messages stay in the queue and the scan stands still."""
 
 _ROW = "okla/uploads/vehicle/"
-_TOLD = "okla/uploads/told/"
+_LOGGED = "okla/uploads/told/"
 _CHUNK = 500  # keys in one query: SQLite before 3.32 takes 999
 
 
@@ -33,13 +37,13 @@ class Known(BaseModel):
     done: str = ""
     """Run key of the files that its last run was for."""
     seen: str = ""
-    """Run key of files that claim to be from the future: a clock is wrong, so ours counts."""
+    """Run key of files from the future: a clock is wrong, so they age from `since`."""
     since: float = 0.0
-    """When those were seen first."""
+    """When those were seen first, by this machine's clock (seconds since 1970)."""
 
 
 class UploadMemory:
-    """The memory that is kept in one Dagster instance."""
+    """The memory in one Dagster instance."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
@@ -54,7 +58,7 @@ class UploadMemory:
         return marks
 
     def mark(self, vehicles: Iterable[keys.VehicleId]) -> None:
-        """Has the vehicles looked at; on return that is durable."""
+        """Adds the vehicles to those that wait; on return that is durable."""
         # A mark of its own for each call: one that comes while the vehicle is being looked at
         # outlives the `unmark` of those that came before.
         token = uuid.uuid4().hex[:12]
@@ -62,12 +66,12 @@ class UploadMemory:
             self._instance.add_dynamic_partitions(WAITING, chunk)
 
     def unmark(self, marks: Iterable[str]) -> None:
-        """Forgets marks that `waiting` gave."""
+        """Removes marks that `waiting` returned."""
         for mark in marks:
             self._instance.delete_dynamic_partition(WAITING, mark)
 
     def known(self, vehicles: Iterable[keys.VehicleId]) -> dict[keys.VehicleId, Known]:
-        """What is remembered of the vehicles; a blank where it is nothing."""
+        """What is remembered of the vehicles; an empty `Known` where nothing is."""
         wanted = list(vehicles)
         rows = self._get(f"{_ROW}{vehicle}" for vehicle in wanted)
         return {
@@ -85,13 +89,12 @@ class UploadMemory:
 
     def not_yet_logged(self, sentences: Iterable[str]) -> list[str]:
         """Those of the sentences that `mark_logged` was never called with."""
-        by_key = {f"{_TOLD}{digest_of(s)[:32]}": s for s in sentences}
-        told = self._get(by_key)
-        return [sentence for key, sentence in by_key.items() if key not in told]
+        by_key = {f"{_LOGGED}{digest_of(s)[:32]}": s for s in sentences}
+        logged = self._get(by_key)
+        return [sentence for key, sentence in by_key.items() if key not in logged]
 
     def mark_logged(self, sentences: Iterable[str]) -> None:
-        """Remembers that these have been said."""
-        self._set({f"{_TOLD}{digest_of(s)[:32]}": "1" for s in sentences})
+        self._set({f"{_LOGGED}{digest_of(s)[:32]}": "1" for s in sentences})
 
     def _get(self, names: Iterable[str]) -> dict[str, str]:
         rows: dict[str, str] = {}

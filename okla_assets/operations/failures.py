@@ -1,4 +1,4 @@
-"""What went wrong in a run, in plain words, and how a failed vehicle's listing says so."""
+"""What went wrong in a run, and how it shows in the listing of a failed vehicle."""
 
 import re
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from resources.storage.media_store import MediaStore
 
 FAILED_RUN = "the last run failed"
 """How the reason begins that a failed run leaves: the next one replaces it."""
-_OURS = re.compile(r"(okla_assets|resources|sensors)\.[\w.]+: ")
-MOST_SAID = 300
+_OUR_ERRORS = re.compile(r"(okla_assets|resources|sensors)\.[\w.]+: ")
+MOST_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Problem:
 
 
 def problem_of(instance: dg.DagsterInstance, run_id: str) -> Problem:
-    """Why a run failed: its first failed step, else what Dagster says of the run."""
+    """Why a run failed: its first failed step, else the message of the run's failure."""
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     found = instance.get_records_for_run(run_id, of_type=kinds, limit=20)
     events = [r.event_log_entry.dagster_event for r in found.records]
@@ -49,9 +49,9 @@ def problem_of(instance: dg.DagsterInstance, run_id: str) -> Problem:
 
 
 def _first_line(message: str) -> str:
-    """Without the class of our own errors, whose words are a sentence."""
+    """Without the class of our own errors, whose message is a sentence."""
     line = next(iter(message.strip().splitlines()), "")
-    return _OURS.sub("", line, count=1)[:MOST_SAID]
+    return _OUR_ERRORS.sub("", line, count=1)[:MOST_CHARACTERS]
 
 
 def mark_failed(
@@ -63,7 +63,7 @@ def mark_failed(
     of the photos it was made of, and taking a car off the market because a disk was full would
     cost more than it saves; but newer uploads may be missing, so a person must look. Only a vehicle
     that has no listing gets one, `failed` and empty. The next run that succeeds replaces either.
-    The error's own words are not in it: it is public, and they may hold paths.
+    The error's message is not in it: the listing is public, and a message may hold paths.
     """
     reason = f"{FAILED_RUN} at {problem.step} (run {run_id[:8]}); see it in Dagster"
     key = keys.listing(vehicle)

@@ -83,16 +83,15 @@ def dagster_home(media: str | Path) -> Path:
 def _without_wildcards(home: Path) -> Path:
     """Dagster 1.13.27 looks for dagster.yaml by glob: where a path holds `[`, `*` or `?` it finds
     none and silently uses its defaults. A link in the user's cache stands for such a home."""
-    from resources.weights.store import cache_folder
-
     if escape(str(home)) == str(home):
         return home
+    from resources.weights.store import cache_folder
+
     link = cache_folder() / "homes" / sha256(os.fsencode(home)).hexdigest()[:16]
-    if not link.is_symlink():
-        home.mkdir(parents=True, exist_ok=True)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # another process was quicker
-            link.symlink_to(home, target_is_directory=True)
+    for folder in (home, link.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # made earlier
+        link.symlink_to(home, target_is_directory=True)
     return link
 
 

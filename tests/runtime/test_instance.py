@@ -1,5 +1,6 @@
 """A killed process cannot say that its run is over; somebody else has to."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,9 @@ def test_a_path_may_hold_any_character(
     with open_instance(media) as instance:
         assert instance.get_run_by_id(run_id) is not None
     assert list((media / ".dagster" / "history").iterdir())
+    shutil.rmtree(media)
+    with open_instance(media) as instance:
+        assert instance.get_run_by_id(run_id) is None
 
 
 def test_a_configuration_is_written_once(home: Path) -> None:
