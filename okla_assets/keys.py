@@ -1,6 +1,6 @@
 """Every storage key is built here and nowhere else; vehicle ids are parsed here, once.
 
-The layout is the storage contract of the README. A key is relative to the bucket or local folder
+The layout is the storage contract of docs/options.md. A key is relative to the bucket or local folder
 and uses forward slashes on every platform.
 """
 
@@ -53,17 +53,14 @@ def raw_folder(vehicle: VehicleId) -> str:
 
 
 def raw_photos(vehicle: VehicleId) -> str:
-    """Prefix of the uploaded photos."""
     return f"{RAW}{vehicle}/photos/"
 
 
 def raw_videos(vehicle: VehicleId) -> str:
-    """Prefix of the uploaded videos."""
     return f"{RAW}{vehicle}/video/"
 
 
 def options(vehicle: VehicleId) -> str:
-    """The vehicle's own studio options."""
     return f"{RAW}{vehicle}/options.json"
 
 
@@ -148,7 +145,6 @@ def spin_frame(vehicle: VehicleId, position: int) -> str:
 
 
 def is_spin_frame(key: str) -> bool:
-    """Whether the key is one that `spin_frame` makes."""
     return bool(re.search(r"/360-viewer/frame_\d{3,}\.jpg\Z", key))
 
 
@@ -158,7 +154,6 @@ def spin_data(vehicle: VehicleId) -> str:
 
 
 def spin_page(vehicle: VehicleId) -> str:
-    """The viewer's page."""
     return f"{spin_folder(vehicle)}index.html"
 
 
@@ -178,22 +173,18 @@ def brand_music(name: str) -> str:
 
 
 def promo(vehicle: VehicleId) -> str:
-    """The promo video, 16:9."""
     return f"processed/{vehicle}/promo.mp4"
 
 
 def promo_vertical(vehicle: VehicleId) -> str:
-    """The promo video, 9:16."""
     return f"processed/{vehicle}/promo_vertical.mp4"
 
 
 def promo_poster(vehicle: VehicleId) -> str:
-    """The promo video's still."""
     return f"processed/{vehicle}/promo_poster.jpg"
 
 
 def gallery(vehicle: VehicleId) -> str:
-    """The vehicle's page for people."""
     return f"processed/{vehicle}/index.html"
 
 
@@ -213,7 +204,6 @@ def vehicle_work(vehicle: VehicleId) -> tuple[str, str]:
 
 
 def work_folder(vehicle: VehicleId, step: str) -> str:
-    """Prefix of one step's intermediate files."""
     return f"work/{vehicle}/{step}/"
 
 

@@ -99,6 +99,6 @@ def note_uploads(
     if RUN_KEY_TAG in context.run.tags or not context.has_partition_key:
         return
     selected = context.run.asset_selection
-    if selected is None or LISTING in selected:
+    if not selected or LISTING in selected:
         run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
-        context.instance.add_run_tags(context.run_id, {RUN_KEY_TAG: run_key})
+        context.instance.add_run_tags(context.run.run_id, {RUN_KEY_TAG: run_key})

@@ -38,7 +38,7 @@ from resources.models.u2net_onnx import U2NetOnnx
 from resources.models.vit_views import VitViews
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import YoloUltralytics
-from resources.settings import settings
+from resources.settings import merge, settings
 
 CONFIG = "OKLA_CONFIG"
 
@@ -162,18 +162,8 @@ def _choices(
         fresh = {key: value for key, value in section.items() if key != "model"}
         if "model" in section and section["model"] != name:
             name, fields = section["model"], {}
-        chosen[role] = (name, _over(fields, fresh), where)
+        chosen[role] = (name, merge(fields, fresh), where)
     return chosen
-
-
-def _over(fields: Mapping[str, Any], fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """`fields` updated by `fresh`, nested tables merged."""
-    merged = dict(fields)
-    for key, value in fresh.items():
-        had = merged.get(key)
-        both = isinstance(had, Mapping) and isinstance(value, Mapping)
-        merged[key] = _over(had, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _sections(path: Path) -> dict[str, Any]:

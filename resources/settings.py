@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, ValidationError
@@ -95,6 +96,16 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise BrokenSetup("; ".join(map(_problem, error.errors()))) from None
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with changes over it, nested tables merged."""
+    merged = dict(base)
+    for key, value in changes.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(before, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _problem(error: Any) -> str:

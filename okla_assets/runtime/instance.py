@@ -104,15 +104,15 @@ def write_config(home: Path, runs: int = 1) -> None:
     which go the settings of PostgreSQL and of the workers where the environment names them."""
     import yaml
 
-    from resources.settings import settings
+    from resources.settings import merge, settings
 
     chosen = settings()
     config = yaml.safe_load(packaged_config().read_text(encoding="utf-8"))
-    config = _merged(config, {"concurrency": {"runs": {"max_concurrent_runs": runs}}})
+    config = merge(config, {"concurrency": {"runs": {"max_concurrent_runs": runs}}})
     if chosen.broker_url:
-        config = _merged(config, CELERY_OVERRIDES)
+        config = merge(config, CELERY_OVERRIDES)
     if chosen.postgres_url:
-        config = _merged(config, POSTGRES_STORAGE)
+        config = merge(config, POSTGRES_STORAGE)
     else:
         # Where Dagster's own SQLite event log would be, whose files these are too.
         event_log = {
@@ -120,21 +120,11 @@ def write_config(home: Path, runs: int = 1) -> None:
             "class": "PooledSqliteEventLog",
             "config": {"base_dir": str(home / "history" / "runs")},
         }
-        config = _merged(config, {"event_log_storage": event_log})
+        config = merge(config, {"event_log_storage": event_log})
     home.mkdir(parents=True, exist_ok=True)
     half = home / f"dagster.yaml.{os.getpid()}"
     half.write_text(_header(home) + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     half.replace(home / "dagster.yaml")
-
-
-def _merged(config: Config, changes: Config) -> dict[str, Any]:
-    """Changes over a configuration, section by section."""
-    merged = dict(config)
-    for key, value in changes.items():
-        had = merged.get(key)
-        both = isinstance(had, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(had, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def packaged_config() -> Path:

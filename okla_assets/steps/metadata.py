@@ -117,11 +117,13 @@ def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any
     )
 
 
+def _named(photo: Photo) -> dict[str, Cell]:
+    return {"photo": photo.number, "file": photo.name}
+
+
 def photo_row(photo: Photo) -> dict[str, Cell]:
-    """An accepted photo."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "size": f"{photo.width} x {photo.height}",
         "says": ", ".join(photo.notes)
         + (f" repeats photo {photo.duplicate_of}" if photo.duplicate_of else ""),
@@ -131,7 +133,6 @@ def photo_row(photo: Photo) -> dict[str, Cell]:
 
 
 def refused_row(refused: RefusedFile) -> dict[str, Cell]:
-    """A refused file."""
     return {
         "photo": "",
         "file": refused.source_key.rsplit("/", 1)[-1],
@@ -141,10 +142,8 @@ def refused_row(refused: RefusedFile) -> dict[str, Cell]:
 
 
 def mask_row(photo: Photo, mask: Mask) -> dict[str, Cell]:
-    """A photo's main vehicle."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "status": mask.status,
         "agreement": mask.agreement,
         "vehicle box": None
@@ -154,10 +153,8 @@ def mask_row(photo: Photo, mask: Mask) -> dict[str, Cell]:
 
 
 def view_row(photo: Photo, view: Classification) -> dict[str, Cell]:
-    """What a photo shows."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "category": f"{view.category} {view.category_confidence:.2f}",
         "angle": None if view.angle is None else f"{view.angle} {view.angle_confidence or 0:.2f}",
         "side": view.side,
@@ -167,20 +164,16 @@ def view_row(photo: Photo, view: Classification) -> dict[str, Cell]:
 
 
 def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, Cell]:
-    """A photo's plates."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "plates": len(row.plates),
         "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
     }
 
 
 def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
-    """A finished photo."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "treatment": composite.treatment,
         "reason": composite.reason,
         "finished": composite.withheld or _file(composite.processed_key),
@@ -190,8 +183,7 @@ def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
 def close_up_row(photo: Photo, row: CloseUp) -> dict[str, Cell]:
     """A close-up's places, or why it has none."""
     return {
-        "photo": photo.number,
-        "file": photo.name,
+        **_named(photo),
         "on photos": " ".join(str(s.on_photo) for s in row.spots if s.on_photo is not None),
         "on frames": " ".join(str(s.on_frame) for s in row.spots if s.on_frame is not None),
         "by hand": "yes" if any(spot.by_hand for spot in row.spots) else "",
@@ -201,7 +193,6 @@ def close_up_row(photo: Photo, row: CloseUp) -> dict[str, Cell]:
 
 
 def listing_row(photo: ListingPhoto) -> dict[str, Cell]:
-    """A photo as published."""
     return {
         "photo": photo.number,
         "category": photo.category,

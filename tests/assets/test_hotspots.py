@@ -1,6 +1,8 @@
 """The asset `hotspots` on hand-made tables: found, told by hand, kept off, and not done twice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -8,11 +10,12 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
+from okla_assets.imaging import hotspots as matching
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent, place
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
-from okla_assets.imaging.types import Category
+from okla_assets.imaging.types import Category, Corners
 from okla_assets.options import PictureOptions, StudioOptions, hotspot_problems, read_options
 from okla_assets.tables import (
     Classification,
@@ -128,6 +131,11 @@ class Vehicle:
             )
         )
 
+    def pixels(self, number: int) -> Rgb:
+        """The working copy of a photo."""
+        (key,) = [row.masked_key for row in self.plates if row.number == number]
+        return codec.decode_trusted(self.store.get(key))
+
     def turn_of(self, number: int) -> None:
         """A spin of two frames, the second one made of this photo."""
         picture, alpha = vehicle()
@@ -228,6 +236,43 @@ def test_a_close_up_of_nothing_stays_off_with_a_reason(car: Vehicle) -> None:
     assert [(row.number, len(row.spots)) for row in table.rows] == [(2, 1), (3, 0)]
     assert table.rows[0].reason is None
     assert table.rows[1].reason == "no exterior shows it for sure"
+
+
+def test_a_close_up_that_cannot_be_looked_at_costs_only_itself(
+    car: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, _ = vehicle()
+    car.add("bad.jpg", taken(picture, 300, 300, zoom=2, turn=0, light=1), "misc", "cropped")
+    features, poisoned = matching.close_up_features, car.pixels(3)
+
+    def failing(shown: Rgb, quads: Sequence[Corners] = ()) -> matching.Features:
+        if np.array_equal(shown, poisoned):
+            raise RuntimeError("cannot be matched")
+        return features(shown, quads)
+
+    monkeypatch.setattr(matching, "close_up_features", failing)
+    table, _ = car.run()
+    assert [(row.number, len(row.spots)) for row in table.rows] == [(2, 1)]
+    (failed,) = table.failed
+    assert (failed.number, failed.detail) == (3, "RuntimeError: cannot be matched")
+
+
+def test_a_view_that_cannot_be_looked_at_costs_no_close_up_its_place_on_another(
+    car: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, _ = vehicle(9)
+    car.add("bad.jpg", other, "exterior", "cut")
+    features, poisoned = matching.view_features, car.pixels(3)
+
+    def failing(shown: Rgb, *more: Any, **named: Any) -> matching.Features:
+        if np.array_equal(shown, poisoned):
+            raise RuntimeError("cannot be matched")
+        return features(shown, *more, **named)
+
+    monkeypatch.setattr(matching, "view_features", failing)
+    table, _ = car.run()
+    assert [(spot.photo, spot.on_photo) for spot in table.spots] == [(2, 1)]
+    assert [failed.number for failed in table.failed] == [3]
 
 
 def test_it_is_on_the_spin_frame_made_of_that_photo(car: Vehicle) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pydantic import ValidationError
 
@@ -186,6 +187,26 @@ def test_a_vehicle_gets_both_clips_and_a_poster_and_only_once(run: Run) -> None:
     again, computed = run(*photos, options=WORDS)
     assert (again, computed) == (row, 0)
     assert written == {key: run.store.stat(key) for key in written}  # type: ignore[arg-type]
+
+
+def test_a_picture_that_cannot_be_shown_costs_the_clip_only_that_picture(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = (FRONT_QUARTER, Shown(angle="rear"), SEAT)
+    run(*photos)
+    key = keys.processed_photo(VEHICLE, "exterior", 2, "jpg")
+    bad, read = run.store.get(key), codec.decode_trusted
+
+    def failing(data: bytes) -> npt.NDArray[np.uint8]:
+        if data == bad:
+            raise ValueError("a bad picture")
+        return read(data)
+
+    monkeypatch.setattr(codec, "decode_trusted", failing)
+    row, computed = run(*photos, options=WORDS)
+    assert (row.reason, computed) == (None, 1)
+    assert key not in row.sources
+    assert [(f.number, f.detail) for f in row.failed] == [(2, "ValueError: a bad picture")]
 
 
 def test_a_changed_price_or_picture_makes_a_new_clip_and_others_the_same_bytes(run: Run) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from okla_assets import keys
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
-from okla_assets.imaging.types import Floats
+from okla_assets.imaging.turn import spin
+from okla_assets.imaging.types import Alpha, Floats, Rgb
 from okla_assets.tables import LicensePlates, SpinFrames
 from tests import clips
 from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key, yellow
@@ -181,3 +183,36 @@ def test_the_scene_of_the_option_is_behind_photos_and_frames(
     assert all(picture[:20, :20].max() < 30 for picture in (finished, *frames))
     grounds = [ground / len(frames[0]) for _, ground in car_boxes(frames)]
     assert np.mean(grounds) == pytest.approx(0.7, abs=0.02)
+
+
+def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
+    turning: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film(turning, tmp_path, AROUND)
+    whole = turning.run()
+    lost = table(turning).frames[5].source
+    finish = spin.finish
+
+    def failing(picture: Rgb, matte: Alpha, canvas: spin.Steady, position: int, *more: Any) -> Rgb:
+        if np.array_equal(picture, poisoned):
+            raise ValueError("a bad frame")
+        return finish(picture, matte, canvas, position, *more)
+
+    plates = LicensePlates.model_validate_json(
+        turning.store.get(keys.table(VEHICLE, "license_plates"))
+    )
+    (key,) = [row.masked_key for row in plates.frames if row.number == lost]
+    poisoned = codec.decode_trusted(turning.store.get(key))
+    monkeypatch.setattr(spin, "finish", failing)
+    turning.store.put(keys.options(VEHICLE), b'{"auto_enhance": false}')  # made anew
+    outcome = turning.run()
+    assert outcome.success
+    assert whole.listing.spin is not None and outcome.listing.spin is not None
+    assert len(outcome.listing.spin.frames) == len(whole.listing.spin.frames) - 1
+    assert lost not in outcome.listing.spin.sources
+    assert outcome.listing.status == "needs_review"
+    (reason,) = [r for r in outcome.listing.reasons if "Turning" in r]
+    assert f"moment {lost}: ValueError: a bad frame" in reason
+    monkeypatch.setattr(spin, "finish", finish)
+    healed = turning.run().listing.spin
+    assert healed is not None and lost in healed.sources

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
+from okla_assets.definitions import build_definitions
 from okla_assets.vehicle_runs import PRIORITIES, RUN_KEY_TAG, run_key_of, run_tags
 from resources.errors import BrokenSetup
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
@@ -178,6 +179,25 @@ def test_what_okla_process_has_done_is_not_repeated(daemon: Daemon, store: Local
     assert daemon.tick() == []
     pipeline.upload({"b.jpg": pictures.jpeg(pictures.cabin(2))})
     assert daemon.tick() == [VEHICLE]
+
+
+def test_a_run_started_by_hand_is_not_repeated(daemon: Daemon, store: LocalMediaStore) -> None:
+    pipeline = Pipeline(store, daemon.instance)
+    pipeline.upload({"a.jpg": pictures.jpeg(pictures.cabin())})
+    pipeline.run()  # as in Dagster's UI: without any tag of ours
+    assert daemon.tick() == []
+    pipeline.upload({"b.jpg": pictures.jpeg(pictures.cabin(2))})
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_a_run_in_progress_that_was_started_by_hand_is_waited_for(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    daemon.instance.create_run_for_job(
+        build_definitions("local").resolve_job_def("vehicle_media"),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": VEHICLE},
+    )
+    assert daemon.tick() == []
 
 
 def test_a_run_that_failed_elsewhere_is_made_here(daemon: Daemon, store: LocalMediaStore) -> None:
