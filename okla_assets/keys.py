@@ -1,7 +1,7 @@
 """Every storage key is built here and nowhere else; vehicle ids are parsed here, once.
 
-The layout is the storage contract of docs/options.md. A key is relative to the bucket or local folder
-and uses forward slashes on every platform.
+The layout is the storage contract of docs/options.md. A key is relative to the bucket or local
+folder and uses forward slashes on every platform.
 """
 
 import re

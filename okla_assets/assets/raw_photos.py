@@ -17,7 +17,7 @@ from okla_assets.steps import metadata
 from okla_assets.steps.costs import Laps
 from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.steps.upload_digests import UploadDigests, uploads_in
 from okla_assets.tables import Photo, RawPhotos, RefusedFile, Row
 from okla_assets.vehicle_runs import note_uploads, vehicle_asset, vehicle_of
 from resources.ahead import mapped, work_ahead
@@ -83,14 +83,7 @@ def take_in(
     vehicle: keys.VehicleId, store: MediaStore, decoder: PhotoDecoder, progress: Progress
 ) -> tuple[RawPhotos, int]:
     """The vehicle's table of uploads, and how many files had to be decoded."""
-    uploads = sorted(
-        (
-            info
-            for info in store.list(keys.raw_photos(vehicle))
-            if keys.suffix_of(info.key) in keys.PHOTO_SUFFIXES
-        ),
-        key=lambda info: keys.natural_order(info.key),
-    )
+    uploads = uploads_in(store, keys.raw_photos(vehicle), keys.PHOTO_SUFFIXES)
     progress.step("Reading photos", len(uploads))
     seen = UploadDigests(store, vehicle, "photos")
 

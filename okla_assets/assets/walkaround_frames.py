@@ -21,7 +21,7 @@ from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, photo_errors, short_message
 from okla_assets.steps.pictures import FRAME_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.steps.upload_digests import UploadDigests
+from okla_assets.steps.upload_digests import UploadDigests, uploads_in
 from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
@@ -96,14 +96,7 @@ def take_frames(
     progress: Progress,
 ) -> tuple[WalkaroundFrames, int]:
     """The vehicle's table of frames, and how many videos had to be read."""
-    videos = sorted(
-        (
-            info
-            for info in store.list(keys.raw_videos(vehicle))
-            if keys.suffix_of(info.key) in keys.VIDEO_SUFFIXES
-        ),
-        key=lambda info: keys.natural_order(info.key),
-    )
+    videos = uploads_in(store, keys.raw_videos(vehicle), keys.VIDEO_SUFFIXES)
     cache = StepCache(store, vehicle, "frames", _Reading)
     seen = UploadDigests(store, vehicle, "videos")
     progress.step("Reading video", len(videos))

@@ -1,6 +1,6 @@
 """SHA-256 of uploads, each read once: as long as its ETag stays, so do its bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
@@ -9,6 +9,12 @@ from okla_assets.tables import Row
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 VERSION = "1"
+
+
+def uploads_in(store: MediaStore, folder: str, suffixes: Collection[str]) -> list[ObjectInfo]:
+    """Uploaded files with one of these suffixes, photo2 before photo10."""
+    found = (info for info in store.list(folder) if keys.suffix_of(info.key) in suffixes)
+    return sorted(found, key=lambda info: keys.natural_order(info.key))
 
 
 class _Seen(Row):

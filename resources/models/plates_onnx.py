@@ -29,13 +29,33 @@ SURE_ENOUGH = 1.0
 """Sum of the networks' scores from which the main vehicle is not looked at again."""
 
 
-class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """platedet, a YOLOv8s-seg export with float16 input: boxes and outlines."""
+class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """What is common to networks that find plates on one picture."""
 
-    weights: str = "platedet"
+    weights: str
     min_score: float = 0.05
     threads: int = 0
     runs_on: RunsOn = "cpu"
+
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+        """All boxes of the picture, no NMS; `network` tells it from others in a cluster."""
+        raise NotImplementedError
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        from okla_assets.imaging.plates import cluster
+
+        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (catalogue_model(self.weights),)
+
+
+class PlatedetOnnx(PlateNetwork):
+    """platedet, a YOLOv8s-seg export with float16 input: boxes and outlines."""
+
+    weights: str = "platedet"
 
     def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS; the best of each location with its outline."""
@@ -57,28 +77,15 @@ class PlatedetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
             found.append(RawDetection(_placed(box, scale, left, top), float(row[4]), network, quad))
         return found
 
-    def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
-    ) -> list[list[PlateFound]]:
-        from okla_assets.imaging.plates import cluster
-
-        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
-
     def fingerprint(self) -> str:
         own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
 
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (catalogue_model(self.weights),)
 
-
-class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
+class PlateFastOnnx(PlateNetwork):
     """plate-fast, a YOLOv8n export: boxes only."""
 
     weights: str = "plate_fast"
-    min_score: float = 0.05
-    threads: int = 0
-    runs_on: RunsOn = "cpu"
 
     def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS."""
@@ -94,19 +101,9 @@ class PlateFastOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
             for box, score in zip(_boxes(rows[:4]), rows[4], strict=True)
         ]
 
-    def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
-    ) -> list[list[PlateFound]]:
-        from okla_assets.imaging.plates import cluster
-
-        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
-
     def fingerprint(self) -> str:
         own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.runs_on)
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (catalogue_model(self.weights),)
 
 
 class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
