@@ -237,6 +237,8 @@ class Board:
         """Photos to be placed: those that show a part, and those that options.json places."""
         by_hand = {spot.photo for spot in self.options.hotspots}
         for picture in self.photos:
+            if ("photo", picture.photo.number) in self.left_out:
+                continue
             automatic = self.options.auto_hotspots and picture.shows_part
             if automatic or picture.photo.name in by_hand:
                 yield picture
@@ -270,8 +272,12 @@ def _without_files(row: CloseUp) -> tuple[CloseUp, Outputs]:
 
 
 def place_all(board: Board, close_ups: Sequence[Pictured]) -> list[CloseUp]:
-    """What becomes of each close-up. Raises PictureFailed for a picture it cannot be placed on."""
-    return [place(close_up, board) for close_up in close_ups]
+    """What becomes of each close-up. Raises PictureFailed for it or for a picture it may be on."""
+    rows = []
+    for close_up in close_ups:
+        with blame("photo", close_up.photo.number):
+            rows.append(place(close_up, board))
+    return rows
 
 
 def place(close_up: Pictured, board: Board) -> CloseUp:

@@ -238,12 +238,15 @@ def test_a_close_up_of_nothing_stays_off_with_a_reason(car: Vehicle) -> None:
     assert table.rows[1].reason == "no exterior shows it for sure"
 
 
+@pytest.mark.parametrize("alone", [False, True])
 def test_a_close_up_that_cannot_be_looked_at_costs_only_itself(
-    car: Vehicle, monkeypatch: pytest.MonkeyPatch
+    car: Vehicle, monkeypatch: pytest.MonkeyPatch, alone: bool
 ) -> None:
     picture, _ = vehicle()
     car.add("bad.jpg", taken(picture, 300, 300, zoom=2, turn=0, light=1), "misc", "cropped")
     features, poisoned = matching.close_up_features, car.pixels(3)
+    if alone:
+        car.photos[1] = car.photos[1].model_copy(update={"duplicate_of": 1})
 
     def failing(shown: Rgb, quads: Sequence[Corners] = ()) -> matching.Features:
         if np.array_equal(shown, poisoned):
@@ -252,7 +255,7 @@ def test_a_close_up_that_cannot_be_looked_at_costs_only_itself(
 
     monkeypatch.setattr(matching, "close_up_features", failing)
     table, _ = car.run()
-    assert [(row.number, len(row.spots)) for row in table.rows] == [(2, 1)]
+    assert [(row.number, len(row.spots)) for row in table.rows] == ([] if alone else [(2, 1)])
     (failed,) = table.failed
     assert (failed.number, failed.detail) == (3, "RuntimeError: cannot be matched")
 
