@@ -1,5 +1,7 @@
 """Everything Dagster loads. The only module that knows all the others."""
 
+from functools import cache
+
 import dagster as dg
 
 from okla_assets.assets import checks
@@ -56,7 +58,7 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
     # Jobs that run vehicles in their own process need what they are a part of.
     runner = VehicleRunner(lambda: definitions, pipeline.fingerprint)
     definitions = dg.Definitions(
-        assets=dg.with_source_code_references([*ASSETS]),
+        assets=_with_code_links(),
         asset_checks=checks.ALL,
         jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
         schedules=[nightly_backfill()],
@@ -65,6 +67,12 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
         executor=dg.in_process_executor,
     )
     return definitions
+
+
+@cache
+def _with_code_links() -> list[dg.AssetsDefinition]:
+    """The assets with links to their code, which Dagster reads to find their lines: once."""
+    return [a for a in dg.with_source_code_references(ASSETS) if isinstance(a, dg.AssetsDefinition)]
 
 
 def runner_of(definitions: dg.Definitions) -> VehicleRunner:

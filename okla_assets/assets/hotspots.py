@@ -122,7 +122,7 @@ def hotspots(
 
 @dataclass(frozen=True)
 class Pictured:
-    """A photo with what the steps before have said about it; features are made when asked for."""
+    """A photo with its rows of the steps before; features are computed when asked for."""
 
     photo: Photo
     mask: Mask

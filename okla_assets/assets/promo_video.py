@@ -101,9 +101,7 @@ def promo_video(
         rows=[],
         pictures=[table.poster_key] if table.poster_key else [],
         link=keys.processed_folder(vehicle),
-        extra={
-            "says": "\n".join([table.reason or f"{table.duration:.1f} s", *table.problems]),
-        },
+        extra={"result": "\n".join([table.reason or f"{table.duration:.1f} s", *table.problems])},
     )
 
 

@@ -161,14 +161,12 @@ def _process(
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.operations.folder_import import import_folder
     from okla_assets.options import merge_options, save_options
-    from okla_assets.steps.costs import prices
     from resources.profiles import weights_of
     from resources.storage.media_store import LocalMediaStore
 
     store = store_for(out)
     # Mistakes in the command are reported before anything is copied or fetched.
     wanted = weights_of(profile)
-    prices()
     options = merge_options(folder, vehicle, store, given)
     imported = import_folder(folder, vehicle, store)
     save_options(vehicle, store, options)

@@ -125,7 +125,7 @@ def photo_row(photo: Photo) -> dict[str, Cell]:
     return {
         **_named(photo),
         "size": f"{photo.width} x {photo.height}",
-        "says": ", ".join(photo.notes)
+        "notes": ", ".join(photo.notes)
         + (f" repeats photo {photo.duplicate_of}" if photo.duplicate_of else ""),
         "sha256": photo.source_sha256,
         "etag": photo.source_etag,
@@ -137,7 +137,7 @@ def refused_row(refused: RefusedFile) -> dict[str, Cell]:
         "photo": "",
         "file": refused.source_key.rsplit("/", 1)[-1],
         "size": "refused",
-        "says": f"{refused.reason}: {refused.detail}",
+        "notes": f"{refused.reason}: {refused.detail}",
     }
 
 
