@@ -5,8 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache as once
-from functools import partial
+from functools import cache as once, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -47,6 +46,9 @@ class _Reading(Row):
     direction: Literal[1, -1] | None = None
     frames: tuple[Frame, ...] = ()
     refused: RefusedFile | None = None
+
+
+NO_TURN = Entry(_Reading(), 0.0, 0.0)
 
 
 @vehicle_asset("intake", VERSION, {"python", "ffmpeg", "onnx"})
@@ -130,25 +132,16 @@ def take_frames(
         refused.append(entry.row.refused.model_copy(update={"source_key": key}))
     cache.prune()
     seen.keep()
-    if found is not None:
-        key, sha256, entry = found
-        table = WalkaroundFrames(
-            source_key=key,
-            source_sha256=sha256,
-            direction=entry.row.direction,
-            frames=entry.row.frames,
-            refused=tuple(refused),
-            reason=None,
-            seconds=entry.seconds,
-        )
-        return table, computed
+    nothing = refused[-1].detail if refused else NO_VIDEO
+    source_key, source_sha256, turn = found or (None, None, NO_TURN)
     table = WalkaroundFrames(
-        source_key=None,
-        source_sha256=None,
-        direction=None,
-        frames=(),
+        source_key=source_key,
+        source_sha256=source_sha256,
+        direction=turn.row.direction,
+        frames=turn.row.frames,
         refused=tuple(refused),
-        reason=refused[-1].detail if refused else NO_VIDEO,
+        reason=None if found else nothing,
+        seconds=turn.seconds,
     )
     return table, computed
 

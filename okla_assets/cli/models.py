@@ -73,15 +73,13 @@ def train_views(
     Whole vehicles are held out to measure, then everything is trained on. Use the result by the
     field `heads` of the `views` resource.
     """
-    from okla_assets import training
+    from okla_assets.training.train import train_views
     from resources.models.main_vehicle import find_main_vehicle
     from resources.weights import names_for
 
     fetch_weights(names_for("local"))
     with share_bars() as progress:
-        trained = training.train_views(
-            labels, out, seed=seed, find_box=find_main_vehicle, progress=progress
-        )
+        trained = train_views(labels, out, seed=seed, find_box=find_main_vehicle, progress=progress)
     held = trained.held_out
     table = Table(f"held out: {held.vehicles} vehicles", "right", "of")
     for name, score in (("category", held.category), ("angle", held.angle), ("side", held.side)):
@@ -107,14 +105,14 @@ def calibrate_clip(
 
     Use the result by the field `prompts` of the `views` resource.
     """
-    from okla_assets import training
+    from okla_assets.training.calibrate import calibrate_clip
     from resources.models.clip_views import ClipViews
     from resources.models.main_vehicle import find_main_vehicle
     from resources.weights import names_for
 
     fetch_weights(names_for("local"))
     with share_bars() as progress:
-        fits = training.calibrate_clip(
+        fits = calibrate_clip(
             labels,
             ClipViews(weights=weights, prompts=prompts),
             out,

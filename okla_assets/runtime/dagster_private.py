@@ -8,12 +8,16 @@ from dagster._config import UserConfigSchema as UserConfigSchema
 from dagster._core.errors import DagsterUserCodeUnreachableError as DagsterUserCodeUnreachableError
 
 # What a run launcher is given and answers; `DefaultRunLauncher` itself is public.
-from dagster._core.launcher import CheckRunHealthResult as CheckRunHealthResult
-from dagster._core.launcher import LaunchRunContext as LaunchRunContext
-from dagster._core.launcher import WorkerStatus as WorkerStatus
+from dagster._core.launcher import (
+    CheckRunHealthResult as CheckRunHealthResult,
+    LaunchRunContext as LaunchRunContext,
+    WorkerStatus as WorkerStatus,
+)
 
 # Event logs with pooled connections: 0.96 CPU seconds a vehicle, where Dagster's take 3.4.
-from dagster._core.storage.event_log import SqlEventLogStorage as SqlEventLogStorage
-from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
+from dagster._core.storage.event_log import (
+    SqlEventLogStorage as SqlEventLogStorage,
+    SqliteEventLogStorage as SqliteEventLogStorage,
+)
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS as SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData

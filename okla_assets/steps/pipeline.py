@@ -7,11 +7,11 @@ those made by older code or weights with one query and without opening them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from okla_assets.contract import Listing
 from okla_assets.digests import digest_of
-from resources.models.base import ModelInfo
+from resources.models.base import Model, ModelInfo
 
 
 class Fingerprinted(Protocol):
@@ -20,13 +20,6 @@ class Fingerprinted(Protocol):
     def fingerprint(self) -> str:
         """Identifies weights and settings: two equal fingerprints give equal results."""
         ...
-
-
-@runtime_checkable
-class UsesModels(Protocol):
-    """What has weights; an encoder has none."""
-
-    def models(self) -> tuple[ModelInfo, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Pipeline:
         """All weights in use, each once, in the order of the roles."""
         in_use: dict[ModelInfo, None] = {}
         for role in self.roles.values():
-            if isinstance(role, UsesModels):
+            if isinstance(role, Model):
                 in_use |= dict.fromkeys(role.models())
         return tuple(in_use)
 

@@ -5,18 +5,3 @@
 heads are trained again on everything; `train` puts it together. `calibrate` is that of
 `okla calibrate-clip`.
 """
-
-from okla_assets.training.calibrate import Calibrated, calibrate_clip
-from okla_assets.training.labels import LabelError
-from okla_assets.training.measure import HeldOut, Score
-from okla_assets.training.train import Trained, train_views
-
-__all__ = [
-    "Calibrated",
-    "HeldOut",
-    "LabelError",
-    "Score",
-    "Trained",
-    "calibrate_clip",
-    "train_views",
-]

@@ -3,29 +3,14 @@
 `weight_path` is what models call; it never downloads. `ensure` and `pull` fetch.
 """
 
-from resources.weights.entries import catalogue, find, names_for
-from resources.weights.progress import rich_progress
-from resources.weights.puller import ensure, pull
+from resources.weights.entries import catalogue as catalogue, find as find, names_for as names_for
+from resources.weights.progress import rich_progress as rich_progress
+from resources.weights.puller import ensure as ensure, pull as pull
 from resources.weights.store import (
-    PickleRefused,
-    WeightsMissing,
-    digest,
-    models_dir,
-    status,
-    weight_path,
+    PickleRefused as PickleRefused,
+    WeightsMissing as WeightsMissing,
+    digest as digest,
+    models_dir as models_dir,
+    status as status,
+    weight_path as weight_path,
 )
-
-__all__ = [
-    "PickleRefused",
-    "WeightsMissing",
-    "catalogue",
-    "digest",
-    "ensure",
-    "find",
-    "models_dir",
-    "names_for",
-    "pull",
-    "rich_progress",
-    "status",
-    "weight_path",
-]

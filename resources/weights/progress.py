@@ -28,11 +28,11 @@ def rich_progress() -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        Progress as Bars,
         TextColumn,
         TimeElapsedColumn,
         TransferSpeedColumn,
     )
-    from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     if not console.is_terminal:

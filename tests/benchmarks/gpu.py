@@ -490,8 +490,7 @@ def serve_vehicles(setup: Setup, threads: int, tasks: Any, answers: Any) -> None
 
     from okla_assets import keys
     from resources.storage.media_store import LocalMediaStore
-    from tests.fakes import VEHICLE
-    from tests.fakes import Pipeline as Job
+    from tests.fakes import VEHICLE, Pipeline as Job
 
     _let_torchvision_import()
     pictures = scenes()

@@ -27,11 +27,13 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.promo import cards as cards
-from okla_assets.imaging.promo import frames as fr
-from okla_assets.imaging.promo import moves as moves
-from okla_assets.imaging.promo import timeline as tl
-from okla_assets.imaging.promo import yuv
+from okla_assets.imaging.promo import (
+    cards as cards,
+    frames as fr,
+    moves as moves,
+    timeline as tl,
+    yuv,
+)
 from okla_assets.imaging.promo.layers import Layer
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from resources.decoding.promo_encoder import X264, PromoEncoder

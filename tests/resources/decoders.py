@@ -5,8 +5,7 @@ import time
 
 import numpy as np
 
-from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits
-from okla_assets.imaging.photo.decode import decode as real_decode
+from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits, decode as real_decode
 
 
 def sleeping(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:

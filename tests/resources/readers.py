@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from okla_assets.imaging.turn.video import Moment, VideoLimits
-from okla_assets.imaging.turn.video import read_moments as real_read
+from okla_assets.imaging.turn.video import Moment, VideoLimits, read_moments as real_read
 
 
 def behaving(path: Path, limits: VideoLimits) -> list[Moment]:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from okla_assets.training import LabelError, Score, train_views
 from okla_assets.training.fit import fit_angle_head, fit_category_head
-from okla_assets.training.labels import read_labels
+from okla_assets.training.labels import LabelError, read_labels
+from okla_assets.training.measure import Score
 from okla_assets.training.samples import AngleTargets
+from okla_assets.training.train import train_views
 from resources.models.view_heads import ANGLES, BINS, CHANNELS, GRID, load_heads
 
 COLUMNS = ["file", "category", "angle", "side", "azimuth_deg", "vehicle_id", "mask", "box"]

@@ -318,7 +318,7 @@ def test_masking_costs_milliseconds(style: Style) -> None:
         plates.mask_plates(photo, quads, style, logo())
         times.append(time.process_time() - start)
     cv2.setNumThreads(threads)
-    # 3 to 8 ms on a quiet machine of 2024, 25 ms were seen on a busy virtual one.
+    # 25 ms of CPU were seen on a virtual machine with busy neighbours.
     assert min(times) < 0.06
 
 

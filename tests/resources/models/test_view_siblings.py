@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from okla_assets.imaging.types import Rgb
-from okla_assets.training import LabelError, calibrate_clip
+from okla_assets.training.calibrate import calibrate_clip
+from okla_assets.training.labels import LabelError
 from resources.errors import BadInput, BrokenSetup
 from resources.models.base import ViewClassifier
 from resources.models.clip_views import (
