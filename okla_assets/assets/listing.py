@@ -134,8 +134,12 @@ class Tables:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What of the vehicle's options could not be used."""
-        return tuple(problem for t in self.by_asset.values() for problem in t.problems)
+        """What of the vehicle's options could not be used, and what no file can be blamed for."""
+        problems = [problem for t in self.by_asset.values() for problem in t.problems]
+        # Of a turn that was made of photos: there is no video whose refusal would name it.
+        if self.turn_problem and self.walkaround_frames.source_key is None:
+            problems.append(self.turn_problem)
+        return tuple(problems)
 
     @property
     def failed(self) -> tuple[FailedPhoto, ...]:

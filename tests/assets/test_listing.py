@@ -222,6 +222,12 @@ def test_verdicts(listing: Listing, status: str, reasons: list[str]) -> None:
     assert (listing.status, list(listing.reasons)) == (status, reasons)
 
 
+def test_a_frame_that_failed_is_named_where_there_is_no_video() -> None:
+    problem = "Promo video failed on moment 3: ValueError: a bad picture"
+    listing = listing_of(CUT, promo=NO_PROMO.model_copy(update={"turn_problem": problem}))
+    assert (listing.status, listing.reasons) == ("needs_review", (problem,))
+
+
 def test_the_listing_says_what_it_cost_and_what_made_it() -> None:
     listing = listing_of(CUT, CABIN, seconds=2.5)
     assert listing.cost.seconds == {
