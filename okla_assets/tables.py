@@ -137,16 +137,17 @@ class PhotoRow(Row):
     number: int
 
 
-MaskStatus = Literal["cut", "unsure", "cropped", "no_vehicle"]
+MaskStatus = Literal["cut", "unsure", "obstructed", "cropped", "no_vehicle"]
 
 
 class Mask(PhotoRow):
     """The main vehicle of one photo.
 
     `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
+    `obstructed`: a matte, but something stands before the vehicle, which `obstructed` names.
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
-    matte at working size, present for `cut` and `unsure`. `other_vehicles` are the boxes of those
-    that the photo is not about.
+    matte at working size, present for `cut`, `unsure` and `obstructed`. `other_vehicles` are
+    the boxes of those that the photo is not about.
     """
 
     status: MaskStatus
@@ -155,6 +156,7 @@ class Mask(PhotoRow):
     vehicle_score: Confidence | None
     matte_key: str | None
     agreement: Confidence | None
+    obstructed: str | None = None
     digest: str
 
 

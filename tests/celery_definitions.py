@@ -17,7 +17,7 @@ import numpy as np
 
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.types import Box, Rgb
-from resources.models.base import Matte
+from resources.models.base import Matte, Subject
 from tests.fakes import FakeSegmenter, fake_models
 
 HELD = {"killed": (235, 20, 150), "cut": (150, 60, 235), "terminated": (235, 160, 20)}
@@ -33,13 +33,13 @@ def weights() -> None:
 class HeldSegmenter(FakeSegmenter):
     """The fake one, with weights, and held up where a test says so."""
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
         weights()
         time.sleep(float(os.environ["OKLA_TEST_GPU_SECONDS"]))
-        for photo, box in zip(photos, boxes, strict=True):
-            for name in _held(photo, box):
+        for photo, subject in zip(photos, subjects, strict=True):
+            for name in _held(photo, subject.box):
                 _wait(name)
-        return super().segment(photos, boxes)
+        return super().segment(photos, subjects)
 
 
 @dg.definitions

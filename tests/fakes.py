@@ -23,7 +23,7 @@ from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import MomentInfo, VideoReader
-from resources.models.base import Detection, Matte, ModelInfo, PlateFound, View
+from resources.models.base import Detection, Matte, ModelInfo, PlateFound, Subject, View
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class FakeSegmenter:
 
     asked: int = 0
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
         self.asked += len(photos)
-        return [_ellipse(photo, box) for photo, box in zip(photos, boxes, strict=True)]
+        return [_ellipse(photo, s.box) for photo, s in zip(photos, subjects, strict=True)]
 
     def fingerprint(self) -> str:
         return "fake-segmenter:1"
@@ -73,7 +73,7 @@ class FakeTurnSegmenter(FakeSegmenter):
     """The same, for frames."""
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        return self.segment(frames, boxes)
+        return self.segment(frames, [Subject(box) for box in boxes])
 
 
 @dataclass

@@ -23,7 +23,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.operations.folder_import import import_folder
 from resources.models.fused_matte import FusedMatte
-from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.models.main_vehicle import find_subject
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Quiet, finished_key
 
@@ -50,11 +50,9 @@ def manifest(testdata: Path, prefix: str) -> list[dict[str, str]]:
 
 
 def cut(photo: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float | None]:
-    (found,) = YoloOnnxDetector().detect([photo])
-    height, width = photo.shape[:2]
-    main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
-    assert main is not None
-    (result,) = FusedMatte().segment([photo], [found[main].box])
+    subject = find_subject(photo)
+    assert subject is not None
+    (result,) = FusedMatte().segment([photo], [subject])
     return result.alpha, result.agreement
 
 

@@ -18,7 +18,7 @@ from okla_assets.imaging.types import Box, Rgb
 from okla_assets.sample import FOLDER, MEDIA, body
 from okla_assets.sample.surface import inside, resampled, rounded
 from okla_assets.sample.truth import PhotoTruth, Truth, truth
-from resources.models.base import Matte, View
+from resources.models.base import Matte, Subject, View
 from resources.models.fused_matte import FusedMatte
 from resources.models.plates_onnx import FusedPlates
 from resources.models.tiny_vit import TinyVitViewClassifier
@@ -157,7 +157,7 @@ def seen(photo: PhotoTruth) -> Seen:
     main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
     assert main is not None, photo.file
     box = found[main].box
-    (cut,) = FusedMatte().segment([picture], [box])
+    (cut,) = FusedMatte().segment([picture], [Subject(box)])
     (view,) = TinyVitViewClassifier().classify([picture], [box])
     (candidates,) = FusedPlates().detect([picture], [[box]])
     accepted = [

@@ -12,20 +12,20 @@ from pathlib import Path
 import dagster as dg
 
 from okla_assets.definitions import build_definitions
-from okla_assets.imaging.types import Box, Rgb
-from resources.models.base import Matte
+from okla_assets.imaging.types import Rgb
+from resources.models.base import Matte, Subject
 from tests.fakes import FakeSegmenter, fake_models
 
 
 class GatedSegmenter(FakeSegmenter):
     """The fake one, held up where a run is to be killed in the middle."""
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
         gate = Path(os.environ["OKLA_TEST_GATE"])
         while self.asked == 1 and gate.exists():
             gate.with_suffix(".reached").touch()
             time.sleep(0.05)
-        return super().segment(photos, boxes)
+        return super().segment(photos, subjects)
 
 
 @dg.definitions

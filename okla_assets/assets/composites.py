@@ -54,6 +54,7 @@ THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
     "unsure": "no trustworthy cut-out: the two networks disagree",
+    "obstructed": "something stands before the vehicle",
     "cropped": "the vehicle is not shown whole",
     "no_vehicle": "no vehicle was found on the photo",
 }
@@ -135,7 +136,7 @@ def choose_treatment(
         return plain, f"{view.category}: keeps its own background"
     if mask.status == "cut":
         return "studio", None
-    return plain, UNCUT[mask.status]
+    return plain, mask.obstructed or UNCUT[mask.status]
 
 
 @dataclass(frozen=True)

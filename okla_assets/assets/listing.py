@@ -238,7 +238,7 @@ def judge(
         reasons.append("no photo shows the vehicle from outside")
     for photo, mask in joined(photos, masks):
         name = f"{photo.category}_{photo.number:03d}"
-        if photo.category == "exterior" and mask.status in ("unsure", "no_vehicle"):
+        if photo.category == "exterior" and mask.status in ("unsure", "obstructed", "no_vehicle"):
             reasons.append(f"{name}: {photo.treatment_reason}")
         if photo.withheld:
             reasons.append(f"{name}: {photo.withheld}")

@@ -28,11 +28,19 @@ from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
 from resources.ahead import mapped
-from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, VehicleDetector
+from resources.models.base import (
+    Detection,
+    Matte,
+    Segmenter,
+    Subject,
+    TurnSegmenter,
+    VehicleDetector,
+    vehicles_of,
+)
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -48,8 +56,9 @@ def masks(
 ) -> dg.MaterializeResult[Masks]:
     """The main vehicle of each photo and frame: its box, and a soft matte where it is shown whole.
 
-    `cut` is a matte to be trusted, `unsure` one on which the two networks disagree; `cropped`
-    vehicles run out of the picture and are not cut. Frames are cut together, as one turn.
+    `cut` is a matte to be trusted, `unsure` one on which the two networks disagree, `obstructed`
+    one of a vehicle before which something stands; `cropped` vehicles run out of the picture and
+    are not cut. Frames are cut together, as one turn.
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
@@ -101,13 +110,14 @@ def masks(
 class Seen:
     """What the models see on one working copy of `width` and `height` pixels.
 
-    `main` is the place in `found` of the vehicle that the photo is about; `cut` its matte, where
-    it is shown whole.
+    `main` is the place in `found`, the vehicles, of the one that the photo is about; `objects` are
+    what may stand before it; `cut` is its matte, where it is shown whole.
     """
 
     width: int
     height: int
     found: Sequence[Detection]
+    objects: Sequence[Detection]
     main: int | None
     cut: Matte | None = None
 
@@ -118,7 +128,7 @@ def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb
 
     seen = [_main_of(p, f) for p, f in zip(pictures, detector.detect(pictures), strict=True)]
     whole = {
-        i: s.found[s.main].box
+        i: Subject.among([*s.found, *s.objects], s.main)
         for i, s in enumerate(seen)
         if s.main is not None and not cutout.fills_frame(s.found[s.main].box, s.width, s.height)
     }
@@ -133,8 +143,11 @@ def _main_of(picture: Rgb, found: Sequence[Detection]) -> Seen:
     from okla_assets.imaging.matte import cutout
 
     height, width = picture.shape[:2]
-    main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
-    return Seen(width, height, found, main)
+    vehicles = vehicles_of(found)
+    main = cutout.main_vehicle(
+        [d.box for d in vehicles], [d.score for d in vehicles], width, height
+    )
+    return Seen(width, height, vehicles, [d for d in found if d not in vehicles], main)
 
 
 def keep_matte(
@@ -159,9 +172,11 @@ def keep_matte(
     place["agreement"] = _rounded(agreement)
     if cutout.runs_out(alpha):
         return _row(photo, digest, "cropped", **place), {}
-    trusted = cutout.trustworthy(alpha, agreement, box)
     key = keys.work_file(vehicle, "masks", digest, "png")
-    row = _row(photo, digest, "cut" if trusted else "unsure", matte_key=key, **place)
+    status = "cut" if cutout.trustworthy(alpha, agreement, box) else "unsure"
+    if seen.cut.obstructed is not None:
+        status, place["obstructed"] = "obstructed", seen.cut.obstructed
+    row = _row(photo, digest, status, matte_key=key, **place)
     return row, {key: codec.encode_png(_as_grey(alpha))}
 
 
@@ -257,7 +272,8 @@ def _rounded(agreement: float | None) -> float | None:
 
 
 def _row(photo: Photo | Frame, digest: str, status: str, **fields: object) -> Mask:
-    empty = dict.fromkeys(("vehicle_box", "vehicle_score", "matte_key", "agreement"))
+    optional = ("vehicle_box", "vehicle_score", "matte_key", "agreement", "obstructed")
+    empty = dict.fromkeys(optional)
     return Mask.model_validate(
         {**empty, **fields, "number": photo.number, "status": status, "digest": digest}
     )

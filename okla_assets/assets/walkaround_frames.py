@@ -24,7 +24,7 @@ from okla_assets.steps.upload_digests import UploadDigests, uploads_in
 from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
-from resources.models.base import VehicleDetector, ViewClassifier
+from resources.models.base import VehicleDetector, ViewClassifier, vehicles_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -212,7 +212,7 @@ def look_around(
         index = round(position * (len(video.moments) - 1) / max(1, count - 1))
         picture: Rgb = video.picture(index)
         height, width = picture.shape[:2]
-        (found,) = detector.detect([picture])
+        found = vehicles_of(detector.detect([picture])[0])
         main = main_vehicle([d.box for d in found], [d.score for d in found], width, height)
         azimuth, confidence = None, 0.0
         if main is not None:

@@ -6,6 +6,8 @@ A model whose weights are missing raises `resources.weights.WeightsMissing`; non
 with a made-up result.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -15,10 +17,36 @@ from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Si
 
 @dataclass(frozen=True)
 class Detection:
-    """One vehicle found on a photo: box in pixels, score in [0, 1]."""
+    """One vehicle found on a photo: box in pixels, score in [0, 1].
+
+    `kind` is "vehicle", or the name of something else that may stand before one.
+    """
 
     box: Box
     score: float
+    kind: str = "vehicle"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The vehicle to cut out: its box, those of other vehicles, and what may stand before it.
+
+    `objects` are names and boxes, such as ("person", (x, y, w, h)).
+    """
+
+    box: Box
+    others: tuple[Box, ...] = ()
+    objects: tuple[tuple[str, Box], ...] = ()
+
+    @classmethod
+    def among(cls, found: Sequence[Detection], main: int) -> Subject:
+        """The vehicle number `main` of those found, and the rest of what was found."""
+        vehicles = vehicles_of(found)
+        return cls(
+            vehicles[main].box,
+            tuple(d.box for n, d in enumerate(vehicles) if n != main),
+            tuple((d.kind, d.box) for d in found if d.kind != "vehicle"),
+        )
 
 
 @dataclass(frozen=True)
@@ -26,11 +54,13 @@ class Matte:
     """The cut-out of one vehicle.
 
     `alpha` has the photo's size. `agreement` in [0, 1] is that of two independent networks on the
-    silhouette; None where only one was used.
+    silhouette; None where only one was used. `obstructed` says what stands before the
+    vehicle, where something does.
     """
 
     alpha: Alpha
     agreement: float | None
+    obstructed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,16 +118,21 @@ class VehicleDetector(Model, Protocol):
     """Finds cars, buses and trucks."""
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        """All vehicles on each photo, best score first."""
+        """All vehicles on each photo, best score first; then what else may stand before one."""
         ...
+
+
+def vehicles_of(found: Sequence[Detection]) -> list[Detection]:
+    """The vehicles among what a detector found."""
+    return [detection for detection in found if detection.kind == "vehicle"]
 
 
 @runtime_checkable
 class Segmenter(Model, Protocol):
     """Cuts one boxed vehicle out of its photo."""
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        """One matte a photo, for the vehicle in its box."""
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
+        """One matte a photo, for the vehicle in its subject's box."""
         ...
 
 

@@ -1,18 +1,29 @@
-"""The default matte: SAM 2 decides which pixels are the vehicle, U2-Net where its edge runs."""
+"""The default matte: SAM 2 decides which pixels are the vehicle, U2-Net where its edge runs.
+
+Further questions to SAM 2 bring back what sticks out, take away what belongs to other vehicles and
+find what stands before it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
-from resources.models.base import Matte, ModelInfo
+from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.matte import prompts
+
+
+METHOD = 2  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -21,19 +32,20 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        return [self._segment(p, b) for p, b in zip(photos, boxes, strict=True)]
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
+        return [self._segment(p, s) for p, s in zip(photos, subjects, strict=True)]
 
     def fingerprint(self) -> str:
-        return f"fused:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
+        return f"fused:{METHOD}:{self.sam2.fingerprint()}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return self.sam2.models() + self.saliency.models()
 
-    def _segment(self, photo: Rgb, box: Box) -> Matte:
-        crop = crop_of(photo, box)
-        logits = self.sam2.logits(crop.pixels, crop.box)
-        return fused(crop, logits, self.saliency.saliency(crop.pixels))
+    def _segment(self, photo: Rgb, subject: Subject) -> Matte:
+        crop = crop_of(photo, subject.box)
+        embedded = self.sam2.embedded(crop.pixels)
+        logits = embedded.vehicle(crop.box)
+        return fused(crop, logits, self.saliency.saliency(crop.pixels), subject, embedded.ask)
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,11 @@ class Crop:
         whole[self.top : self.top + rows, self.left : self.left + columns] = alpha
         return whole
 
+    def of_box(self, box: Box) -> Box:
+        """A box of the photo, in pixels of the crop; it may reach out of it."""
+        x, y, w, h = box
+        return x - self.left, y - self.top, w, h
+
     def of_photo(self, alpha: Alpha) -> Alpha:
         """The crop's part of an alpha of the photo."""
         rows, columns = self.pixels.shape[:2]
@@ -77,9 +94,27 @@ def crop_of(photo: Rgb, box: Box) -> Crop:
     return Crop(pixels, (x - x0, y - y0, w, h), x0, y0, height, width)
 
 
-def fused(crop: Crop, logits: Floats, saliency: Alpha) -> Matte:
-    """The matte of a photo from both networks' answers (H, W) on its crop."""
-    from okla_assets.imaging.matte import cutout
+def fused(
+    crop: Crop, logits: Floats, saliency: Alpha, subject: Subject, ask: prompts.Ask | None
+) -> Matte:
+    """The matte of a photo from both networks' answers (H, W) on its crop.
 
-    alpha, agreement = cutout.fuse(logits, saliency, crop.box[2])
-    return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), agreement)
+    `ask` puts further questions to SAM 2 about the same crop; None where its package takes none.
+    """
+    from okla_assets.imaging.matte import cutout, obstruction, parts
+
+    alpha, agreement = cutout.fuse(logits, saliency, crop.box)
+    if agreement < cutout.TRUSTED_AGREEMENT:
+        return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), agreement)
+    looked = parts.Looked(crop.pixels, crop.box, logits, saliency)
+    if ask is not None:
+        others = [crop.of_box(box) for box in subject.others]
+        alpha, theirs = parts.others_removed(alpha, looked, others, ask)
+        alpha = np.where(parts.parts_found(alpha, looked, theirs, ask), np.float32(1), alpha)
+        alpha = cutout.without_rags(alpha)
+    objects = [(name, crop.of_box(box)) for name, box in subject.objects]
+    obstructed = obstruction.before(alpha, looked, objects, ask)
+    smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
+    lines = parts.antennas(crop.of_photo(smooth), looked)
+    smooth = np.maximum(smooth, crop.on_photo(cutout.thin_edge(lines)))
+    return Matte(smooth, agreement, obstructed)

@@ -24,7 +24,7 @@ from resources.models.torch_models import (
     to_device,
     tokenizer_of,
 )
-from resources.models.yolo_onnx import vehicles_in
+from resources.models.yolo_onnx import best_of
 
 
 class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -95,7 +95,7 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
         cx, cy, w, h = boxes[keep].T
         placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
         placed = placed * np.array([width, height, width, height], np.float32)
-        return vehicles_in(placed, score[keep], self.min_score, self.nms_iou, (height, width))
+        return best_of(placed, score[keep], self.min_score, self.nms_iou, (height, width))
 
 
 def _squashed(photo: Rgb, side: int) -> Rgb:

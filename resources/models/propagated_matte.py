@@ -17,7 +17,7 @@ from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
-METHOD = 2  # of `imaging.turn.propagation`, for the fingerprint
+METHOD = 3  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -86,7 +86,9 @@ class _Turn:
         crop, (left, top, _, _) = self._crop(i), self._crops[i]
         x, y, w, h = self._boxes[i]
         logits = self._sam2.logits(crop, (x - left, y - top, w, h))
-        alpha, self.agreement[i] = cutout.fuse(logits, self._seen(i, crop), w)
+        alpha, self.agreement[i] = cutout.fuse(
+            logits, self._seen(i, crop), (x - left, y - top, w, h)
+        )
         self._alphas[i] = alpha
         self._distance[i] = propagation.signed_distance(propagation.as_grid(alpha) > 0.5)
 

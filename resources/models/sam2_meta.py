@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Box, Rgb
-from resources.models.base import Matte, ModelInfo
-from resources.models.fused_matte import crop_of, fused
+from resources.models.base import Matte, ModelInfo, Subject
+from resources.models.fused_matte import METHOD, crop_of, fused
 from resources.models.sam2_torch import CLIP, Logits, at_size
 from resources.models.torch_models import (
     Device,
@@ -46,14 +46,14 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
     device: str = "auto"
     batch: int = 4
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        cuts = list(zip(photos, boxes, strict=True))
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
+        cuts = list(zip(photos, subjects, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def fingerprint(self) -> str:
         where = resolve_device(self.device, "float32")
         own = f"{file_digest(self._path())}:{self.architecture}:{where}"
-        return f"sam2-meta:{own}:{self.saliency.fingerprint()}"
+        return f"sam2-meta:{METHOD}:{own}:{self.saliency.fingerprint()}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         path = self._path()
@@ -66,12 +66,18 @@ class Sam2Meta(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise WeightsMissing(f"{path}: there is no such checkpoint of SAM 2")
         return path
 
-    def _segment(self, cuts: Sequence[tuple[Rgb, Box]]) -> list[Matte]:
-        crops = [crop_of(photo, box) for photo, box in cuts]
+    def _segment(self, cuts: Sequence[tuple[Rgb, Subject]]) -> list[Matte]:
+        crops = [crop_of(photo, subject.box) for photo, subject in cuts]
         found = self._logits([c.pixels for c in crops], [c.box for c in crops])
         return [
-            fused(crop, at_size(logits, crop.pixels), self.saliency.saliency(crop.pixels))
-            for crop, logits in zip(crops, found, strict=True)
+            fused(
+                crop,
+                at_size(logits, crop.pixels),
+                self.saliency.saliency(crop.pixels),
+                subject,
+                None,
+            )
+            for crop, (_, subject), logits in zip(crops, cuts, found, strict=True)
         ]
 
     def _logits(self, crops: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:

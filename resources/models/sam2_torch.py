@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -16,8 +17,8 @@ import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Box, Floats, Rgb
-from resources.models.base import Matte, ModelInfo
-from resources.models.fused_matte import Crop, crop_of, fused
+from resources.models.base import Matte, ModelInfo, Subject
+from resources.models.fused_matte import METHOD, Crop, crop_of, fused
 from resources.models.onnx import usable_cores
 from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.torch_models import (
@@ -58,8 +59,8 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     compiled: bool = False
     batch: int = 8
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
-        cuts = list(zip(photos, boxes, strict=True))
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
+        cuts = list(zip(photos, subjects, strict=True))
         return in_batches(cuts, self.batch, self._segment, lambda cut: size_of(cut[0]))
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
@@ -67,7 +68,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         agreement 0."""
         from okla_assets.imaging.turn import propagation
 
-        mattes = self.segment(frames, boxes)
+        mattes = self.segment(frames, [Subject(box) for box in boxes])
         crops = [crop_of(frame, box) for frame, box in zip(frames, boxes, strict=True)]
         pairs = zip(crops, mattes, strict=True)
         grids = [propagation.as_grid(crop.of_photo(cut.alpha)) for crop, cut in pairs]
@@ -87,7 +88,10 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         return in_batches(
             pairs,
             self.batch,
-            lambda some: network.logits([c for c, _ in some], [b for _, b in some]),
+            lambda some: [
+                embedded.vehicle
+                for embedded in network.embedded([c for c, _ in some], [b for _, b in some])
+            ],
             lambda pair: size_of(pair[0]),
             fill=self.compiled,
         )
@@ -95,7 +99,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     def fingerprint(self) -> str:
         where = resolve_device(self.device, self.dtype)
         edge = self.saliency.fingerprint() if self.fusion else "alone"
-        return f"sam2-torch:{self._checkpoint().digest}:{where}:{edge}"
+        return f"sam2-torch:{METHOD}:{self._checkpoint().digest}:{where}:{edge}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         own = (self._checkpoint().info("segmentation"),)
@@ -104,19 +108,21 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _checkpoint(self) -> Checkpoint:
         return checkpoint(self.weights, KINDS)
 
-    def _segment(self, cuts: Sequence[tuple[Rgb, Box]]) -> list[Matte]:
-        crops = [crop_of(photo, box) for photo, box in cuts]
-        logits = self.logits([c.pixels for c in crops], [c.box for c in crops])
+    def _segment(self, cuts: Sequence[tuple[Rgb, Subject]]) -> list[Matte]:
+        crops = [crop_of(photo, subject.box) for photo, subject in cuts]
+        network = _Sam2(self._checkpoint(), resolve_device(self.device, self.dtype, self.compiled))
+        embedded = network.embedded([c.pixels for c in crops], [c.box for c in crops])
         # numpy and cv2 let go of the interpreter: half a second a photo, over all cores.
         with ThreadPoolExecutor(min(len(crops), usable_cores())) as pool:
-            return list(pool.map(self._matte, crops, logits))
+            return list(pool.map(self._matte, crops, (s for _, s in cuts), embedded))
 
-    def _matte(self, crop: Crop, logits: Logits) -> Matte:
+    def _matte(self, crop: Crop, subject: Subject, embedded: _Embedded) -> Matte:
         from okla_assets.imaging.matte import cutout
 
-        full = at_size(logits, crop.pixels)
+        full = at_size(embedded.vehicle, crop.pixels)
         if self.fusion:
-            return fused(crop, full, self.saliency.saliency(crop.pixels))
+            saliency = self.saliency.saliency(crop.pixels)
+            return fused(crop, full, saliency, subject, embedded.ask)
         alpha = cutout.alone(full, crop.box[2])
         return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), None)
 
@@ -143,8 +149,8 @@ class _Sam2:
             lambda: as_numbers(self._model.vision_encoder, where),
         )
 
-    def logits(self, crops: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:
-        """The refined logits of each crop, (256, 256)."""
+    def embedded(self, crops: Sequence[Rgb], boxes: Sequence[Box]) -> list[_Embedded]:
+        """Each crop with the refined logits of its vehicle, ready for further questions."""
         torch = need("torch")
         pictures = np.stack([squashed(crop) for crop in crops])
         corners = np.array(
@@ -155,7 +161,25 @@ class _Sam2:
             prompt = to_device(corners, self._where)[:, None]
             first = self._best(features, prompt, None)
             refined = self._best(features, prompt, first.clamp(-CLIP, CLIP))
-            return list(refined[:, 0].cpu().numpy())
+            logits = refined[:, 0].cpu().numpy()
+        return [
+            _Embedded(self, [part[i : i + 1] for part in features], logits[i], crop.shape)
+            for i, crop in enumerate(crops)
+        ]
+
+    def answer(
+        self, features: list[Any], points: Floats, labels: Sequence[int]
+    ) -> tuple[Logits, Floats]:
+        """The three masks (3, 256, 256) for points on the squashed crop, and their scores."""
+        torch = need("torch")
+        with torch.inference_mode():
+            answer = self._model(
+                image_embeddings=list(features),
+                input_points=to_device(points[None, None], self._where),
+                input_labels=to_device(np.array([[labels]], np.int64), self._where),
+            )
+            masks, scores = answer.pred_masks[0, 0], answer.iou_scores[0, 0]
+            return masks.float().cpu().numpy(), scores.float().cpu().numpy()
 
     def _features(self, pictures: Any) -> list[Any]:
         """What `Sam2Model.get_image_embeddings` gives, the encoder alone in another dtype."""
@@ -176,6 +200,23 @@ class _Sam2:
         best = answer.iou_scores[:, 0].argmax(dim=1)
         rows = torch.arange(len(best), device=best.device)
         return answer.pred_masks[rows, 0, best][:, None]
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """One crop that the encoder has seen, and the logits (256, 256) of its vehicle."""
+
+    network: _Sam2
+    features: list[Any]
+    vehicle: Logits
+    shape: tuple[int, ...]
+
+    def ask(
+        self, points: Sequence[tuple[float, float]], labels: Sequence[int]
+    ) -> tuple[Floats, Floats]:
+        """`imaging.matte.prompts.Ask`."""
+        scale = np.array([SIDE / self.shape[1], SIDE / self.shape[0]], np.float32)
+        return self.network.answer(self.features, np.asarray(points, np.float32) * scale, labels)
 
 
 def squashed(crop: Rgb) -> Rgb:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Box, Rgb
-from resources.models.base import Matte, ModelInfo
+from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.fused_matte import crop_of, fused
 from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.sam2_torch import Logits, at_size, corners_of, squashed
@@ -54,7 +54,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
             rows, columns = crop.pixels.shape[:2]
             whole = at_size(logits, frame)
             here = whole[crop.top : crop.top + rows, crop.left : crop.left + columns]
-            cut = fused(crop, here, self.saliency.saliency(crop.pixels))
+            cut = fused(crop, here, self.saliency.saliency(crop.pixels), Subject(box), None)
             mattes.append(cut)
             grids.append(propagation.as_grid(crop.of_photo(cut.alpha)))
         doubted = set(propagation.jumps(grids))

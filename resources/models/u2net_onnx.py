@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import dagster as dg
 import numpy as np
 
-from okla_assets.imaging.types import Alpha, Box, Rgb
-from resources.models.base import Matte, ModelInfo
+from okla_assets.imaging.types import Alpha, Rgb
+from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.onnx import (
     RunsOn,
     catalogue_model,
@@ -44,14 +44,14 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         full = cv2.resize(probability, (width, height), interpolation=cv2.INTER_CUBIC)
         return np.asarray(full.clip(0, 1), np.float32)
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
         """Mattes by saliency on the boxed crop alone."""
         from okla_assets.imaging.matte.cutout import crop_box
 
         mattes = []
-        for photo, box in zip(photos, boxes, strict=True):
+        for photo, subject in zip(photos, subjects, strict=True):
             height, width = photo.shape[:2]
-            x0, y0, x1, y1 = crop_box(box, width, height)
+            x0, y0, x1, y1 = crop_box(subject.box, width, height)
             alpha = np.zeros((height, width), np.float32)
             alpha[y0:y1, x0:x1] = self.saliency(photo[y0:y1, x0:x1])
             mattes.append(Matte(alpha, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import numpy as np
@@ -14,13 +14,31 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 INPUT_SIDE = 640
 PAD_GREY = 114
 VEHICLE_CLASSES = {2: "car", 5: "bus", 7: "truck"}
+OBJECT_CLASSES = {
+    0: "person",
+    1: "bicycle",
+    3: "motorcycle",
+    10: "fire hydrant",
+    11: "stop sign",
+    12: "parking meter",
+    13: "bench",
+    15: "cat",
+    16: "dog",
+    25: "umbrella",
+    28: "suitcase",
+    56: "chair",
+    58: "potted plant",
+}
+"""What may stand before a vehicle."""
 
 
 class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Vehicles (COCO car, bus, truck) by an Ultralytics YOLOv8 export without NMS inside."""
+    """Vehicles (COCO car, bus, truck), and what may stand before them, by an Ultralytics YOLOv8
+    export without NMS inside."""
 
     weights: str = "yolov8s"
     min_score: float = 0.25
+    min_object_score: float = 0.35
     nms_iou: float = 0.6
     threads: int = 0
     runs_on: RunsOn = "cpu"
@@ -36,6 +54,7 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        own += f":{self.min_object_score}"
         return own + engine_mark(self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -49,19 +68,26 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         top: float,
         shape: tuple[int, ...],
     ) -> list[Detection]:
-        score = output[[4 + number for number in VEHICLE_CLASSES]].max(axis=0)
-        keep = score >= self.min_score
-        cx, cy, w, h = output[:4, keep] / scale
-        boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-        return vehicles_in(boxes, score[keep], self.min_score, self.nms_iou, shape)
+        def found(classes: Iterable[int], least: float, kind: str) -> list[Detection]:
+            score = output[[4 + number for number in classes]].max(axis=0)
+            keep = score >= least
+            cx, cy, w, h = output[:4, keep] / scale
+            boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
+            return best_of(boxes, score[keep], least, self.nms_iou, shape, kind)
+
+        detections = found(VEHICLE_CLASSES, self.min_score, "vehicle")
+        for number, name in OBJECT_CLASSES.items():
+            detections += found([number], self.min_object_score, name)
+        return detections
 
 
-def vehicles_in(
+def best_of(
     boxes: Floats,
     scores: Floats,
     min_score: float,
     nms_iou: float,
     shape: tuple[int, ...],
+    kind: str = "vehicle",
 ) -> list[Detection]:
     """The best of many overlapping boxes (N, 4; x, y, w, h), cut at the photo of `shape`.
 
@@ -78,7 +104,7 @@ def vehicles_in(
         x, y, w, h = boxes[i]
         x0, y0 = max(0.0, float(x)), max(0.0, float(y))
         x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i])))
+        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), kind))
     return found
 
 

@@ -32,7 +32,7 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import VEHICLE_CLASSES, letterbox, vehicles_in
+from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, letterbox
 from resources.weights import WeightsMissing
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -51,6 +51,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
     weights: str = "yolov8m"
     side: int = 640
     min_score: float = 0.25
+    min_object_score: float = 0.35
     nms_iou: float = 0.6
     classes: dict[str, str] = Field(
         default_factory=lambda: {str(number): name for number, name in VEHICLE_CLASSES.items()}
@@ -67,6 +68,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         own = f"{self.side}:{self.min_score}:{self.nms_iou}:{sorted(self.classes.items())}"
+        own += f":{self.min_object_score}"
         if self._is_pickle():
             return (
                 f"yolo-pt:{self._pickle_digest()}:{own}:{resolve_device(self.device, self.dtype)}"
@@ -102,10 +104,31 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
         found = []
         for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
-            boxes, scores = self._candidates(output)
-            boxes = (boxes - np.array([left, top, 0, 0], np.float32)) / np.float32(scale)
-            found.append(vehicles_in(boxes, scores, self.min_score, self.nms_iou, photo.shape[:2]))
+            place = (np.array([left, top, 0, 0], np.float32), np.float32(scale), photo.shape[:2])
+            numbers = [int(number) for number in self.classes]
+            detections = self._found(output, numbers, self.min_score, "vehicle", place)
+            for number, name in self._objects(output).items():
+                detections += self._found(output, [number], self.min_object_score, name, place)
+            found.append(detections)
         return found
+
+    def _objects(self, output: Floats) -> dict[int, str]:
+        """What may stand before a vehicle, by its class, where the network knows COCO's classes."""
+        coco = {int(number) for number in self.classes} == set(VEHICLE_CLASSES)
+        has_them = output.shape[-1] == 6 or output.shape[0] > 4 + max(OBJECT_CLASSES)
+        return OBJECT_CLASSES if coco and has_them else {}
+
+    def _found(
+        self,
+        output: Floats,
+        numbers: Sequence[int],
+        least: float,
+        kind: str,
+        place: tuple[Floats, np.float32, tuple[int, ...]],
+    ) -> list[Detection]:
+        offset, scale, shape = place
+        boxes, scores = self._candidates(output, numbers, least)
+        return best_of((boxes - offset) / scale, scores, least, self.nms_iou, shape, kind)
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
         torch = need("torch")
@@ -118,16 +141,17 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             output = output[0] if isinstance(output, (tuple, list)) else output
             return list(output.float().cpu().numpy())
 
-    def _candidates(self, output: Floats) -> tuple[Floats, Floats]:
+    def _candidates(
+        self, output: Floats, numbers: Sequence[int], least: float
+    ) -> tuple[Floats, Floats]:
         """Boxes (N, 4; x, y, w, h) of the letterboxed picture, and their scores (N,).
 
         A network gives (4 + classes, anchors): centre, size and a score per class; or, where NMS
         is inside (26), (boxes, 6): two corners, score and class.
         """
-        numbers = [int(number) for number in self.classes]
         rows = np.asarray(output, np.float32)
         if rows.ndim == 2 and rows.shape[1] == 6:
-            wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= self.min_score)
+            wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= least)
             kept = rows[wanted]
             return np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1), kept[:, 4]
         last = max(numbers)
@@ -137,7 +161,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
                 'network\'s own numbers, for one of cars alone {"0" = "car"}'
             )
         score = rows[[4 + number for number in numbers]].max(axis=0)
-        keep = score >= self.min_score
+        keep = score >= least
         cx, cy, w, h = rows[:4, keep]
         return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep]
 

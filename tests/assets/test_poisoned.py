@@ -14,7 +14,7 @@ from okla_assets.operations.backfill import missing_outputs
 from resources.decoding import photo_decoder
 from resources.decoding.photo_decoder import PhotoDecoder, stop_workers
 from resources.errors import BrokenSetup
-from resources.models.base import Detection, Matte, PlateFound, View
+from resources.models.base import Detection, Matte, PlateFound, Subject, View
 from resources.storage.media_store import LocalMediaStore
 from tests import clips, pictures
 from tests.fakes import (
@@ -59,10 +59,10 @@ class BatchSegmenter(FakeSegmenter):
     batch: int = 3
     error: type[Exception] | None = None
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Matte]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
         if self.error is not None:
             swallow(photos, self.error)
-        return super().segment(photos, boxes)
+        return super().segment(photos, subjects)
 
 
 @dataclass

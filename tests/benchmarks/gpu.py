@@ -355,12 +355,16 @@ def true_matte(crop: Any, alpha: npt.NDArray[np.float32]) -> Any:
     """The matte the profile's own code makes of true answers of both networks."""
     import cv2
 
+    from resources.models.base import Subject
     from resources.models.fused_matte import fused
 
     true = crop.of_photo(alpha)
     logits = np.asarray(20 * true - 10, np.float32)
     small = cv2.resize(logits, (256, 256), interpolation=cv2.INTER_AREA)
-    return fused(crop, np.asarray(cv2.resize(small, true.shape[::-1]), np.float32), true)
+    subject = Subject((crop.left, crop.top, *true.shape[::-1]))
+    return fused(
+        crop, np.asarray(cv2.resize(small, true.shape[::-1]), np.float32), true, subject, None
+    )
 
 
 class _NoPlates:
@@ -413,12 +417,12 @@ class Assets:
         scenes_ = [self.scene_of(photo) for photo in photos]
         return [[Detection(scene.box, 0.9)] if scene else [] for scene in scenes_]
 
-    def segment(self, photos: Sequence[Rgb], boxes: Sequence[Box]) -> list[Any]:
+    def segment(self, photos: Sequence[Rgb], subjects: Sequence[Any]) -> list[Any]:
         """The true matte, by the profile's own code."""
         from resources.models.fused_matte import crop_of
         from resources.models.onnx import usable_cores
 
-        crops = [crop_of(p, b) for p, b in zip(photos, boxes, strict=True)]
+        crops = [crop_of(p, s.box) for p, s in zip(photos, subjects, strict=True)]
         self._models["sam2"].logits([c.pixels for c in crops], [c.box for c in crops])
 
         def one(pair: tuple[Rgb, Any]) -> Any:
@@ -433,7 +437,9 @@ class Assets:
 
     def segment_turn(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Any]:
         """The same: there is no video."""
-        return self.segment(frames, boxes)
+        from resources.models.base import Subject
+
+        return self.segment(frames, [Subject(box) for box in boxes])
 
     def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[Any]:
         """An exterior, after the network has looked."""

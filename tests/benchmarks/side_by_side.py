@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from okla_assets.runtime.processes import MALLOC
+from resources.models.base import Subject, vehicles_of
 
 CANDIDATES = ("ours", "rembg", "naive")
 Finish = Callable[[bytes], bytes]
@@ -69,11 +70,14 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         photo = codec.decode_trusted(work)
         height, width = photo.shape[:2]
         (found,) = detector.detect([photo])  # type: ignore[attr-defined]
-        main = cutout.main_vehicle([d.box for d in found], [d.score for d in found], width, height)
+        vehicles = vehicles_of(found)
+        main = cutout.main_vehicle(
+            [d.box for d in vehicles], [d.score for d in vehicles], width, height
+        )
         if main is None:
             raise SystemExit("no vehicle on the photo: the benchmark needs exteriors")
-        box = found[main].box
-        (cut,) = segmenter.segment([photo], [box])  # type: ignore[attr-defined]
+        box = vehicles[main].box
+        (cut,) = segmenter.segment([photo], [Subject.among(found, main)])  # type: ignore[attr-defined]
         stored = codec.encode_png((cut.alpha * 255).round().astype("uint8"))
         views.classify([photo], [box])  # type: ignore[attr-defined]
         quality.quality(photo, width, height, box)

@@ -22,6 +22,12 @@ LEAST_PROBABILITY = 0.08
 # Of SAM 2's logit and of the saliency: a pixel outside SAM 2's silhouette that reaches both belongs
 # to the vehicle.
 LEAST_LOGIT, LEAST_SALIENCY = -1.5, 0.8
+# Where SAM 2's coarse mask and the saliency net both draw the roof line too low: above LOW of the
+# box height a logit over UPPER_LOGIT is the vehicle's. Under it shadow clings to sill and tyres, so
+# the score must be LOWER_DOUBT higher there.
+UPPER_LOGIT, UPPER, LOWER, LOWER_DOUBT = -0.4, 0.55, 0.7, 1.0
+RAMP = 0.1  # of the box height: over which the doubt grows
+RAG = 0.1  # alpha
 EDGE_SIGMA_AT_1600 = 2.0
 NARROW = 6  # pixels: the second neighbourhood of the edge colours
 FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
@@ -110,14 +116,15 @@ def dilated(mask: npt.NDArray[np.bool_], pixels: float) -> npt.NDArray[np.bool_]
     return np.asarray(distance <= pixels)
 
 
-def fuse(logits: Floats, saliency: Alpha, box_width: float) -> tuple[Alpha, float]:
+def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
     """SAM 2's silhouette with the saliency net's edge; returns the alpha and the agreement.
 
     `logits` are SAM 2's mask logits and `saliency` the other net's probability, both (H, W) on the
-    same crop. SAM 2 decides what the vehicle is, so neighbours and furniture stay out; the
-    saliency net decides where its edge runs. `agreement` is the IoU of the two silhouettes; below
-    TRUSTED_AGREEMENT the saliency net is not used.
+    same crop, on which `box` is the vehicle's. SAM 2 decides what the vehicle is, so neighbours and
+    furniture stay out; the saliency net decides where its edge runs. `agreement` is the IoU of the
+    two silhouettes; below TRUSTED_AGREEMENT the saliency net is not used.
     """
+    _, top, box_width, height = box
     silhouette = largest_component(logits > 0)
     gate = dilated(silhouette, GATE * box_width)
     salient = (saliency > 0.5) & gate
@@ -132,9 +139,24 @@ def fuse(logits: Floats, saliency: Alpha, box_width: float) -> tuple[Alpha, floa
         p = np.clip(saliency, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         score = 2 * np.clip(logits, -10, 10) + np.log(p / (1 - p))
         score[joined] = np.maximum(score[joined], 6 * saliency[joined])
+        row = (np.arange(logits.shape[0], dtype=np.float32)[:, None] - top) / height
+        score -= LOWER_DOUBT * np.clip((row - LOWER) / RAMP, 0, 1)
+        upper = np.clip(4 * (logits - UPPER_LOGIT), -40, 40)
+        score = np.where(row < UPPER, np.maximum(score, upper), score)
     else:
         score = 6 * np.clip(logits, -10, 10)
-    return _alpha(score, silhouette, box_width), agreement
+    return without_rags(_alpha(score, silhouette, box_width)), agreement
+
+
+def without_rags(alpha: Alpha) -> Alpha:
+    """The alpha without the small parts that are not joined to the largest."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (alpha > RAG).astype(np.uint8), connectivity=8
+    )
+    if count < 3:
+        return alpha
+    main = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    return np.where(labels == main, alpha, np.float32(0))
 
 
 def alone(logits: Floats, box_width: float) -> Alpha:
@@ -156,6 +178,12 @@ def smooth_edge(alpha: Alpha, photo_width: int) -> Alpha:
     sigma = EDGE_SIGMA_AT_1600 * photo_width / 1600
     blurred = cv2.GaussianBlur(alpha, (0, 0), max(0.5, sigma))
     return np.asarray(np.clip((blurred - 0.3) / 0.4, 0, 1), np.float32)
+
+
+def thin_edge(lines: npt.NDArray[np.bool_]) -> Alpha:
+    """An alpha of lines a few pixels wide, which the blur of `smooth_edge` would take away."""
+    blurred = cv2.GaussianBlur(lines.astype(np.float32), (0, 0), 0.6)
+    return np.asarray(np.clip(1.4 * blurred, 0, 1), np.float32)
 
 
 def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:

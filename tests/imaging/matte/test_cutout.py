@@ -7,6 +7,8 @@ import pytest
 from okla_assets.imaging.matte import cutout
 from tests.imaging.scenes import PAINT, STREET, car_alpha, photo_of
 
+BOX = (250.0, 150.0, 500.0, 400.0)
+
 
 def as_logits(mask: np.ndarray, inside: float = 8.0) -> np.ndarray:
     return np.where(mask, inside, -inside).astype(np.float32)
@@ -46,7 +48,7 @@ def test_fusing_keeps_the_neighbour_out_and_the_saliency_nets_edge() -> None:
     silhouette = car > 0.5
     saliency = car.copy()
     saliency[100:200, 20:120] = 1  # another car that stands out as much
-    alpha, agreement = cutout.fuse(as_logits(silhouette), saliency, 500)
+    alpha, agreement = cutout.fuse(as_logits(silhouette), saliency, BOX)
     assert agreement > 0.98
     assert alpha[150, 70] == 0
     assert np.abs((alpha > 0.5) ^ silhouette).mean() < 0.002
@@ -59,7 +61,7 @@ def test_a_mirror_that_sam2_doubts_is_kept_where_saliency_is_sure() -> None:
     logits = as_logits(car)
     logits[mirror & ~car] = -1.0
     saliency = (car | mirror).astype(np.float32)
-    alpha, _ = cutout.fuse(logits, saliency, 500)
+    alpha, _ = cutout.fuse(logits, saliency, BOX)
     assert (alpha[mirror] > 0.5).mean() > 0.95
 
 
@@ -67,7 +69,7 @@ def test_networks_that_disagree_are_told_and_sam2_is_followed() -> None:
     car = car_alpha() > 0.5
     saliency = np.zeros(car.shape, np.float32)
     saliency[:300] = car[:300]
-    alpha, agreement = cutout.fuse(as_logits(car), saliency, 500)
+    alpha, agreement = cutout.fuse(as_logits(car), saliency, BOX)
     assert agreement < cutout.TRUSTED_AGREEMENT
     assert ((alpha > 0.5) == car).mean() > 0.995
 

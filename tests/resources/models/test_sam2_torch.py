@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.types import Rgb
-from resources.models.base import Segmenter, TurnSegmenter
+from resources.models.base import Segmenter, Subject, TurnSegmenter
 from resources.models.fused_matte import FusedMatte, crop_of
 from resources.models.main_vehicle import find_main_vehicle
 from resources.models.sam2_onnx import Sam2Onnx
@@ -67,9 +67,9 @@ def test_a_batch_gives_what_its_photos_give_alone(smallest: Path) -> None:
     sam2 = Sam2Torch(weights=str(smallest), device="cpu", fusion=False, batch=2)
     photos = [noise(90, 120, 1), noise(200, 150, 2), noise(64, 64, 3)]
     boxes = [(20.0, 20.0, 80.0, 50.0), (10.0, 30.0, 100.0, 100.0), (5.0, 5.0, 50.0, 50.0)]
-    together = sam2.segment(photos, boxes)
+    together = sam2.segment(photos, [Subject(box) for box in boxes])
     for photo, box, cut in zip(photos, boxes, together, strict=True):
-        (alone,) = sam2.segment([photo], [box])
+        (alone,) = sam2.segment([photo], [Subject(box)])
         assert cut.alpha.shape == photo.shape[:2]
         assert cut.agreement is None
         np.testing.assert_allclose(cut.alpha, alone.alpha, atol=1e-3)
@@ -79,7 +79,7 @@ def test_a_box_beside_its_photo_is_refused(smallest: Path) -> None:
     sam2 = Sam2Torch(weights=str(smallest), device="cpu", fusion=False)
     boxes = [(20.0, 20.0, 80.0, 50.0), (900.0, 900.0, 10.0, 10.0)]
     with pytest.raises(ValueError, match="lies outside the photo of 120x90"):
-        sam2.segment([noise(90, 120)] * 2, boxes)
+        sam2.segment([noise(90, 120)] * 2, [Subject(box) for box in boxes])
 
 
 def test_the_fingerprint_says_what_decides_a_result(smallest: Path, weights: object) -> None:
@@ -134,6 +134,7 @@ def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genu
     assert len(scores) == 10
     assert np.mean(scores) >= 0.995
     (photo, box), *_ = found
-    (mine,), (theirs,) = ours.segment([photo], [box]), FusedMatte().segment([photo], [box])
+    subject = Subject(box)
+    (mine,), (theirs,) = ours.segment([photo], [subject]), FusedMatte().segment([photo], [subject])
     assert np.abs(mine.alpha - theirs.alpha).mean() < 0.001
     assert mine.agreement == pytest.approx(theirs.agreement, abs=0.005)

@@ -15,7 +15,7 @@ from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
 from resources.models import torch_models
-from resources.models.base import View
+from resources.models.base import Subject, View
 from resources.models.clip_views import ClipLogits, ClipViews
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
@@ -240,7 +240,7 @@ def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_pa
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda where: Sam2Torch(weights=where).segment([PICTURE], [BOX]),
+        lambda where: Sam2Torch(weights=where).segment([PICTURE], [Subject(BOX)]),
         lambda where: Sam2Torch(weights=where).fingerprint(),
         lambda where: Sam2VideoTorch(weights=where).segment_turn([PICTURE], [BOX]),
         lambda where: ClipViews(weights=where).classify([PICTURE], [BOX]),
@@ -249,7 +249,7 @@ def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_pa
         lambda where: YoloUltralytics(weights=f"{where}.pt").detect([PICTURE]),
         lambda where: YoloUltralytics(weights=f"{where}.onnx").detect([PICTURE]),
         lambda where: YoloUltralytics(weights=f"{where}.onnx").models(),
-        lambda where: Sam2Meta(weights=f"{where}.pt").segment([PICTURE], [BOX]),
+        lambda where: Sam2Meta(weights=f"{where}.pt").segment([PICTURE], [Subject(BOX)]),
         lambda where: IsNetOnnx(weights=f"{where}.onnx").saliency(PICTURE),
     ],
 )

@@ -28,18 +28,20 @@ def test_both_forms_of_output_are_read() -> None:
     many = np.zeros((84, 3), np.float32)
     many[:4] = [[50, 90, 20], [40, 80, 20], [20, 30, 10], [10, 20, 10]]
     many[4 + 2], many[4 + 7], many[4] = [0.9, 0.1, 0.1], [0.2, 0.6, 0.1], 0.99
-    boxes, scores = yolo._candidates(many)
+    boxes, scores = yolo._candidates(many, [2, 5, 7], 0.25)
     assert scores.tolist() == pytest.approx([0.9, 0.6])
     assert boxes.tolist() == [[40, 35, 20, 10], [75, 70, 30, 20]]
     few = np.array([[40, 35, 60, 45, 0.9, 2], [0, 0, 9, 9, 0.9, 0], [1, 1, 2, 2, 0.1, 7]])
-    boxes, scores = yolo._candidates(few.astype(np.float32))
+    boxes, scores = yolo._candidates(few.astype(np.float32), [2, 5, 7], 0.25)
     assert scores.tolist() == pytest.approx([0.9])
     assert boxes.tolist() == [[40, 35, 20, 10]]
 
 
 def test_a_network_without_the_classes_says_which_is_missing() -> None:
     with pytest.raises(BrokenSetup, match="has no class 7; set classes"):
-        YoloUltralytics(weights="cars.onnx")._candidates(np.zeros((5, 8400), np.float32))
+        YoloUltralytics(weights="cars.onnx")._candidates(
+            np.zeros((5, 8400), np.float32), [2, 5, 7], 0.25
+        )
 
 
 def test_a_missing_file_is_named_and_nothing_is_downloaded(tmp_path: Path) -> None:

@@ -1,0 +1,219 @@
+"""What the two networks' fusion loses of a vehicle, and what of its neighbours it takes in.
+
+Mirrors, wings and fins: SAM 2 is asked about a point on each weak piece beside the matte. Antennas:
+thinner than a cell of the networks' grids, found as straight lines that rise from the roof and end.
+Neighbours: SAM 2 is asked about their own boxes, with a point on the main vehicle as not theirs.
+All thresholds were chosen on real photos; see docs/measured.md.
+
+Mattes float32 (H, W) in [0, 1], logits and saliency (H, W), boxes (x, y, w, h), all of one crop.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.matte import prompts
+from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
+
+Bools = npt.NDArray[np.bool_]
+
+MOST_PARTS = 3  # questions a photo
+ABOVE = 0.72  # of the box height: what sticks out lower is floor, shadow or a tyre
+WEAK_SALIENCY = 20 / 255
+WEAK_LOGIT = -3.5  # mean of a piece that is worth a question
+THICK = 0.008  # of the box width: a piece is more than the edge's own ramp
+LEAST_PART, MOST_PART = 0.0003, 0.04  # of the vehicle's area
+LEAST_SCORE = 0.6
+LEAST_LOGIT = -2.2
+"""Of the main question's answer, the mean over a part: below, SAM 2 is sure that it is background.
+True parts have -.4 to -2, panes and plants behind the roof -2.5 to -10."""
+LEAST_SOLID = 0.6  # of its hull: a thin ring around a mirror is no part
+NEAR = 9  # pixels between a part and the matte
+MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle
+
+LEAST_NEIGHBOUR_SCORE = 0.5
+SURE = 4.0  # logit of the main vehicle
+MOST_NEIGHBOURS = 2  # questions a photo
+CONTESTED = 0.0003  # of the vehicle's area, in the neighbour's box and not sure
+
+STROKE = 0.012  # of the box width: an antenna is thinner
+CONTRAST = 20  # levels between an antenna and what is beside it
+LEAST_LENGTH, MOST_LENGTH = 0.015, 0.14  # of the box width
+BEND = 0.006  # of the box width: how far from straight
+SLANT = 1.6  # columns a row
+ANTENNA_LOGIT = -6.0
+ROOF = 0.45  # of the box height
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One crop and what both networks say of it: `logits` of the main vehicle, `saliency`."""
+
+    pixels: Rgb
+    box: Box
+    logits: Floats
+    saliency: Alpha
+
+    def rows_above(self, share: float) -> Bools:
+        """(H, 1): the rows above a share of the box's height."""
+        rows = np.arange(self.pixels.shape[0])[:, None]
+        return np.asarray(rows < self.box[1] + share * self.box[3])
+
+
+def others_removed(
+    alpha: Alpha, looked: Looked, others: Sequence[Box], ask: prompts.Ask
+) -> tuple[Alpha, Bools]:
+    """The matte without what belongs to other vehicles, and where those are."""
+    x, y, w, h = looked.box
+    theirs = np.zeros(alpha.shape, bool)
+    core = looked.logits > SURE
+    for box in _contested(alpha, looked, others):
+        answer = prompts.about_box(ask, box, alpha.shape, [(x + w / 2, y + 0.6 * h)])
+        inside = answer.inside
+        if answer.score <= LEAST_NEIGHBOUR_SCORE or (inside & core).sum() > 0.5 * core.sum():
+            continue
+        theirs |= inside & (answer.logits > looked.logits)
+    if theirs.any():
+        alpha = np.where(theirs, np.float32(0), alpha)
+    return alpha, theirs
+
+
+def _contested(alpha: Alpha, looked: Looked, others: Sequence[Box]) -> list[Box]:
+    """The boxes in which the matte is not sure of the main vehicle, the largest doubt first."""
+    rows, columns = alpha.shape
+    doubted = (alpha > 0.1) & (looked.logits < SURE) | (looked.logits > WEAK_LOGIT) & (alpha <= 0.1)
+    least = CONTESTED * (alpha > 0.5).sum()
+    found = []
+    for x, y, w, h in others:
+        x0, y0, x1, y1 = (
+            max(0.0, x),
+            max(0.0, y),
+            min(float(columns), x + w),
+            min(float(rows), y + h),
+        )
+        if x1 - x0 < 2 * NEAR or y1 - y0 < 2 * NEAR:
+            continue
+        doubt = int(doubted[int(y0) : int(y1), int(x0) : int(x1)].sum())
+        if doubt > least:
+            found.append((doubt, (x0, y0, x1 - x0, y1 - y0)))
+    return [box for _, box in sorted(found, reverse=True)[:MOST_NEIGHBOURS]]
+
+
+def parts_found(alpha: Alpha, looked: Looked, theirs: Bools, ask: prompts.Ask) -> Bools:
+    """Where mirrors, wings and fins are that the matte lacks."""
+    matte = alpha > 0.5
+    area = matte.sum()
+    near = _dilated(matte, NEAR)
+    found = np.zeros(matte.shape, bool)
+    for point in _weak_pieces(alpha, looked):
+        best, best_score = None, LEAST_SCORE
+        for answer in prompts.about_point(ask, point, matte.shape):
+            part = answer.inside & ~matte
+            if answer.score >= best_score and _is_part(part, looked, near, theirs, int(area)):
+                best, best_score = part, answer.score
+        if best is not None:
+            found |= best
+    return found
+
+
+def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int) -> bool:
+    size = int(part.sum())
+    if not LEAST_PART * area <= size <= MOST_PART * area or not (part & near).any():
+        return False
+    if part[~looked.rows_above(0.9)[:, 0]].any():
+        return False
+    if looked.logits[part].mean() < LEAST_LOGIT or theirs[part].mean() > MOST_NEIGHBOUR:
+        return False
+    ys, xs = np.nonzero(part)
+    hull = cv2.contourArea(cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32)))
+    return size >= LEAST_SOLID * hull
+
+
+def _weak_pieces(alpha: Alpha, looked: Looked) -> list[prompts.Point]:
+    """The thickest place of each piece beside the matte that one of the networks half takes."""
+    weak = (looked.saliency > WEAK_SALIENCY) | (looked.logits > LEAST_LOGIT)
+    weak &= (alpha <= 0.25) & looked.rows_above(ABOVE)
+    thick = _opened(weak, THICK * looked.box[2])
+    least = LEAST_PART * (alpha > 0.5).sum()
+    found = []
+    for where, piece in _pieces(thick):
+        size = int(piece.sum())
+        if size < least or looked.logits[where][piece].mean() < WEAK_LOGIT:
+            continue
+        depth = cv2.distanceTransform(np.pad(piece, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        point = (float(column + where[1].start), float(row + where[0].start))
+        found.append((size, point))
+    return [point for _, point in sorted(found, reverse=True)[:MOST_PARTS]]
+
+
+def antennas(alpha: Alpha, looked: Looked) -> Bools:
+    """Straight thin lines that start at the roof and end within reach of it.
+
+    A lamp post or a wire behind the roof goes on where an antenna ends.
+    """
+    _, y, w, h = looked.box
+    found = np.zeros(alpha.shape, bool)
+    top, bottom = max(0, int(y - MOST_LENGTH * w)), min(alpha.shape[0], int(y + ROOF * h))
+    matte = alpha[top:bottom] > 0.5
+    if not matte.any():
+        return found
+    away = cv2.distanceTransform((~matte).astype(np.uint8), cv2.DIST_L2, 5)
+    reach = MOST_LENGTH * w
+    lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
+    lines &= away <= reach
+    for where, line in _pieces(lines):
+        rows, columns = np.nonzero(line)
+        distance = away[where][line]
+        tall = np.ptp(rows) + 1 >= LEAST_LENGTH * w and distance.max() >= LEAST_LENGTH * w
+        ends = distance.min() <= NEAR / 2 and distance.max() <= 0.95 * reach
+        if not tall or not ends:
+            continue
+        length = float(np.hypot(np.ptp(rows), np.ptp(columns)))
+        slope, start = np.polyfit(rows, columns, 1)
+        bend = np.percentile(np.abs(slope * rows + start - columns), 90)
+        thin = len(rows) / length <= max(3.0, STROKE * w)
+        likely = np.percentile(looked.logits[top:bottom][where][line], 70) >= ANTENNA_LOGIT
+        if thin and likely and abs(slope) <= SLANT and bend <= max(2.0, BEND * w):
+            found[top:bottom][where] |= line
+    return found
+
+
+def _strokes(pixels: Rgb, width: float) -> Pixels:
+    """How much each pixel differs from what lies beside a stroke of at most that width."""
+    side = max(5, int(width) | 1)
+    kernel = np.ones((side, side), np.uint8)
+    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
+    hats = [
+        cv2.morphologyEx(np.ascontiguousarray(lab[..., channel]), kind, kernel)
+        for channel in range(3)
+        for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
+    ]
+    return np.asarray(np.max(hats, axis=0), np.uint8)
+
+
+def _pieces(mask: Bools) -> Iterator[tuple[tuple[slice, slice], Bools]]:
+    """Each connected piece: its rectangle, and itself within it."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
+    for number in range(1, count):
+        x, y, w, h, _ = stats[number]
+        where = (slice(y, y + h), slice(x, x + w))
+        yield where, np.asarray(labels[where] == number)
+
+
+def _ellipse(size: float) -> Pixels:
+    side = max(3, int(size) | 1)
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def _opened(mask: Bools, size: float) -> Bools:
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _ellipse(size)) > 0)
+
+
+def _dilated(mask: Bools, reach: int) -> Bools:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), _ellipse(2 * reach + 1)) > 0)
