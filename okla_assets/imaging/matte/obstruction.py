@@ -30,6 +30,9 @@ FOOT = (
 )
 NOTCH = 0.4  # of the box width: the widest notch that counts, wider ones lie between the wheels
 DEEP = 0.22  # of the box height: sills and bonnets lie less deep
+STEP = 0.16  # of the box height: the lower outline's largest step; 45 clean cars have .08 at most
+STEP_RUN = 0.006  # of the vehicle's width
+STEP_ENDS = 0.12  # of the vehicle's width, left out: a tyre's flank is a step
 LEAST_NOTCH = 0.006  # of the vehicle's area
 HOLE = 0.004  # of the vehicle's area
 HOLE_LOGIT = -2.0  # mean over a hole: panes that one sees through are less sure
@@ -46,16 +49,16 @@ def before(
     core = looked.logits > SURE
     for name, box in _near(matte, objects):
         if name in SEEN_THROUGH:
-            if covers(matte, _filled(box, matte.shape)):
+            if covers(matte, _filled(box, matte.shape), looked.box):
                 return f"a {name} stands before the vehicle"
             continue
         if ask is None:
             continue
         answer = prompts.about_box(ask, box, matte.shape)
         thing = answer.inside
-        if (thing & core).sum() > OWN * thing.sum():
+        if name != "person" and (thing & core).sum() > OWN * thing.sum():
             continue  # a part of the vehicle, or what its paint mirrors
-        if answer.score > LEAST_SCORE and covers(matte, thing):
+        if answer.score > LEAST_SCORE and covers(matte, thing, looked.box):
             return f"a {name} stands before the vehicle"
     if outline_broken(matte, looked.logits, looked.box):
         return "something stands before the vehicle"
@@ -86,13 +89,13 @@ def _filled(box: Box, shape: tuple[int, ...]) -> Bools:
     return thing
 
 
-def covers(matte: Bools, thing: Bools) -> bool:
+def covers(matte: Bools, thing: Bools, vehicle: Box) -> bool:
     """Whether the thing lies over the vehicle: over what its silhouette beside the thing spans."""
     rest = matte & ~thing
     columns = np.flatnonzero(rest.any(axis=0) & ~thing.any(axis=0))
     if columns.size < 2:
         return bool(thing.any() and (thing & matte).sum() > LEAST_COVER * matte.sum())
-    top, bottom = _outline(rest, columns)
+    top, bottom = _outline(rest, columns, vehicle)
     rows = np.arange(matte.shape[0])[:, None]
     covered = thing & (rows >= top[None]) & (rows <= bottom[None])
     if covered.sum() < LEAST_COVER * matte.sum():
@@ -103,12 +106,12 @@ def covers(matte: Bools, thing: Bools) -> bool:
     return bool(share.max() >= FOOT)
 
 
-def _outline(rest: Bools, columns: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """The first and last row of the silhouette in every column, from those columns' own."""
+def _outline(rest: Bools, columns: npt.NDArray[np.intp], vehicle: Box) -> tuple[Floats, Floats]:
+    """First and last row of the silhouette in every column of the box, from those columns' own."""
     every = np.arange(rest.shape[1])
     top = rest[:, columns].argmax(axis=0)
     bottom = rest.shape[0] - 1 - rest[::-1, columns].argmax(axis=0)
-    inside = (every >= columns[0]) & (every <= columns[-1])
+    inside = (every >= vehicle[0]) & (every <= vehicle[0] + vehicle[2])
     tops = np.interp(every, columns, top)
     bottoms = np.interp(every, columns, bottom)
     return np.where(inside, tops, np.inf), np.where(inside, bottoms, -np.inf)
@@ -116,7 +119,12 @@ def _outline(rest: Bools, columns: npt.NDArray[np.intp]) -> tuple[Floats, Floats
 
 def outline_broken(matte: Bools, logits: Floats, box: Box) -> bool:
     """Whether the silhouette has a notch, a hole or a second half that no vehicle has."""
-    return bool(notched(matte, box) or _holed(matte, logits) or _halved(matte, logits, box))
+    return bool(
+        notched(matte, box)
+        or stepped(matte, box)
+        or _holed(matte, logits)
+        or _halved(matte, logits, box)
+    )
 
 
 def notched(matte: Bools, box: Box) -> bool:
@@ -139,6 +147,17 @@ def notched(matte: Bools, box: Box) -> bool:
         if depth[deep].sum() > LEAST_NOTCH * area:
             return True
     return False
+
+
+def stepped(matte: Bools, box: Box) -> bool:
+    """Whether the lower outline steps up or down as only a straight upright edge makes it."""
+    columns = np.flatnonzero(matte.any(axis=0))
+    some = matte[:, columns[0] : columns[-1] + 1]
+    lowest = matte.shape[0] - 1 - some[::-1].argmax(axis=0)
+    bottom = np.where(some.any(axis=0), lowest, 0).astype(np.float32)
+    run, ends = max(2, int(STEP_RUN * bottom.size)), int(STEP_ENDS * bottom.size)
+    steps = np.abs(bottom[run:] - bottom[:-run])[ends : bottom.size - ends]
+    return bool(steps.size and steps.max() > STEP * box[3])
 
 
 def _holed(matte: Bools, logits: Floats) -> bool:
