@@ -5,6 +5,7 @@ folder and uses forward slashes on every platform.
 """
 
 import re
+import unicodedata
 from typing import NewType
 
 VehicleId = NewType("VehicleId", str)
@@ -220,6 +221,11 @@ def private_folder(vehicle: VehicleId, step: str) -> str:
 def private_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str:
     """An intermediate picture as the seller took it, plates and all."""
     return f"{private_folder(vehicle, step)}{digest[:32]}.{suffix}"
+
+
+def nfc(name: str) -> str:
+    """How names are compared: from a Mac they come in NFD, people and options write NFC."""
+    return unicodedata.normalize("NFC", name)
 
 
 def suffix_of(key: str) -> str:
