@@ -24,10 +24,13 @@ from typing import Protocol, runtime_checkable
 
 import dagster as dg
 
+from resources.errors import BrokenSetup, system_reason
 from resources.settings import settings
 
 TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
+LEAST_FREE = 100 * 2**20
+"""What a vehicle of some photos takes beside its uploads, in bytes."""
 
 # Also surrogates: a file name that is not UTF-8 can stand in no JSON.
 _UNUSABLE = re.compile(r"[\0\\\ud800-\udfff]")
@@ -142,6 +145,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._write(key, lambda temp: temp.write_bytes(data))
 
     def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+        with path.open("rb"):  # else an error of the source would count as one of the store
+            pass
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -192,6 +197,29 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 except FileNotFoundError:  # deleted while we list
                     continue
 
+    def check_writable(self, uploads: int = 0) -> None:
+        """Raises BrokenSetup where nothing can be written, or not `uploads` bytes and a vehicle."""
+        with self._writing():
+            temp = self._temp_file()
+            try:
+                temp.write_bytes(b"\0")
+            finally:
+                temp.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        if free < uploads + LEAST_FREE:
+            raise BrokenSetup(
+                f"{self.folder} has {free >> 20} MB left, and this takes about "
+                f"{(uploads + LEAST_FREE) >> 20} MB; free some space or choose another folder"
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns what the system raises into a BrokenSetup that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise BrokenSetup(f"{self.folder} cannot be written: {system_reason(error)}") from error
+
     def _temp_file(self) -> Path:
         folder = self.folder / TEMP_FOLDER
         if folder not in _swept:
@@ -202,11 +230,14 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _write(self, key: str, fill: Callable[[Path], object]) -> str:
         path = self._path(key)
-        temp = self._temp_file()
+        with self._writing():
+            return self._move_in(path, self._temp_file(), fill)
+
+    def _move_in(self, path: Path, temp: Path, fill: Callable[[Path], object]) -> str:
         try:
             fill(temp)
             _date_after(temp, path)
-            etag = _info(key, temp.stat()).etag  # after the move it may be another writer's
+            etag = _etag(temp.stat())  # after the move it may be another writer's
             path.parent.mkdir(parents=True, exist_ok=True)
             temp.replace(path)
             return etag
@@ -271,11 +302,15 @@ def _date_after(temp: Path, path: Path) -> None:
         os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
 
 
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size=stat.st_size,
-        etag=f"{stat.st_mtime_ns:x}-{stat.st_size:x}",
+        etag=_etag(stat),
         # Copying keeps the mtime, which for a photo can be years ago or a camera's wrong guess;
         # the ctime is when the file got here.
         modified=datetime.fromtimestamp(stat.st_ctime, UTC),
