@@ -281,7 +281,7 @@ def database_url(url: str) -> "sqlalchemy.URL":
     parsed = sqlalchemy.make_url(url)
     if "%" in (parsed.database or ""):
         named = {"dbname": unquote(str(parsed.database))}
-        parsed = parsed.set(database=None).update_query_dict(named)  # type: ignore[arg-type]
+        parsed = parsed.set(database=None).update_query_dict(named)
     return parsed
 
 
