@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.errors import BrokenSetup
 from resources.storage import media_store
 from resources.storage.media_store import TEMP_FOLDER, BadKey, LocalMediaStore, MediaStore
 from resources.storage.stores import store_for
@@ -307,9 +308,15 @@ def test_temps_of_other_machines_go_after_a_day(
     assert [path.name for path in folder.iterdir()] == ["another-machine.1.fresh"]
 
 
-@pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError("the disk is full"), BrokenSetup), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_a_write_that_fails_leaves_nothing(
-    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    store: LocalMediaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
 ) -> None:
     store.put("a.bin", b"old")
     write = Path.write_bytes
@@ -319,7 +326,7 @@ def test_a_write_that_fails_leaves_nothing(
         raise error
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)
-    with pytest.raises(type(error)):
+    with pytest.raises(told):
         store.put("a.bin", b"newer")
     assert store.get("a.bin") == b"old"
     assert list((store.folder / TEMP_FOLDER).iterdir()) == []
