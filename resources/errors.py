@@ -11,3 +11,10 @@ class BadInput(Exception):
 
 class BrokenSetup(Exception):
     """The installation cannot work until a person acts: stop; the message says what to do."""
+
+
+class Unreadable(BrokenSetup):
+    """One file, folder or object may not be read, though the store works.
+
+    Whoever has others to go on with names it and goes on; for all others it is a BrokenSetup.
+    """

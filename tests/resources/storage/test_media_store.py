@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from resources.storage import media_store
-from resources.storage.media_store import TEMP_FOLDER, BadKey, LocalMediaStore, MediaStore
+from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore, MediaStore
+from resources.storage.odd_entries import BadKey
 from resources.storage.stores import store_for
 
 ODD_NAMES = ["photo 1.jpg", "niño.jpg", "日本.png", "a+b&c=d?.jpg", "100%.jpg", "'\"#.jpg"]
