@@ -321,6 +321,11 @@ def private_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str
     return f"{private_folder(vehicle, step)}{digest[:32]}.{suffix}"
 
 
+def nfc(name: str) -> str:
+    """How names are compared: from a Mac they come in NFD, people and options write NFC."""
+    return unicodedata.normalize("NFC", name)
+
+
 def suffix_of(key: str) -> str:
     """The file suffix in lower case, without the dot; empty where there is none.
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from okla_assets import keys
 from okla_assets.imaging.photo.refusals import RefusalReason
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import PlateStyle, StudioOptions
@@ -72,8 +73,8 @@ class Photo(Row):
 
     @property
     def name(self) -> str:
-        """The uploaded file's own name, for people."""
-        return self.source_key.rsplit("/", 1)[-1]
+        """The uploaded file's own name, for people and for the options that name it."""
+        return keys.nfc(self.source_key.rsplit("/", 1)[-1])
 
     @property
     def scale(self) -> float:
