@@ -32,9 +32,9 @@ snimki obrazky фото фотографии фотографія снимки �
 
 _PARTS = _words("""
 exterior exteriors exteriorphotos outside interior interiors inside cabin dashboard engine
-enginebay motor boot trunk wheel wheels rims tyres tires detail details closeup closeups damage
-damages underbody front rear back side sides left right seats misc other others walkaround
-spin turntable day set part batch session aussen innen innenraum schaden
+enginebay trunk wheel wheels rims tyres tires detail details closeup closeups damage
+damages underbody seats walkaround
+aussen innen innenraum schaden
 schaeden rader raeder exterieur interieur dettagli interni esterni detalles dano danos
 """)
 
@@ -46,7 +46,12 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", kept)
 
 
+_BELOW = _words("""
+boot motor front rear back side sides left right misc other others spin day set part batch session
+""")
+
 _KNOWN = frozenset(map(_plain, _PLACES | _PARTS))
+_KNOWN_BELOW = _KNOWN | _BELOW
 _BESIDE = _words(
     "a all android car cars copy iphone kopie mein meine mes mis my new of old phone the"
 )
@@ -61,9 +66,18 @@ _CARD_FOLDER = re.compile(
 
 def names_no_car(name: str) -> bool:
     """Whether a folder's name is one of those: `Photos (2)`, `DCIM`, `100APPLE`, `Bilder`."""
+    return _is_known(name, _KNOWN)
+
+
+def is_of_the_same_car(name: str) -> bool:
+    """Whether a folder in a car's folder is of that car, as its name tells: `DCIM`, `rear`."""
+    return _is_known(name, _KNOWN_BELOW)
+
+
+def _is_known(name: str, known: frozenset[str]) -> bool:
     name = unicodedata.normalize("NFC", name)
-    if _CARD_FOLDER.fullmatch(name) or _plain(name) in _KNOWN:
+    if _CARD_FOLDER.fullmatch(name) or _plain(name) in known:
         return True
     words = [_plain(w).rstrip("0123456789") for w in re.split(r"[\W_]+", _MOMENT.sub(" ", name))]
     said = [w for w in words if w and w not in _BESIDE]
-    return bool(said) and (all(w in _KNOWN for w in said) or "".join(said) in _KNOWN)
+    return bool(said) and (all(w in known for w in said) or "".join(said) in known)

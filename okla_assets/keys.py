@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal, NewType
 
-from okla_assets.folder_names import names_no_car
+from okla_assets.folder_names import is_of_the_same_car, names_no_car
 
 VehicleId = NewType("VehicleId", str)
 
@@ -170,7 +170,7 @@ def lies_where_uploads_do(key: str) -> bool:
     name, or beside them. A folder of another name may be another car's.
     """
     folders = key.removeprefix(RAW).split("/")[1:-1]
-    return not folders or folders[0] in ("photos", "video") or names_no_car(folders[0])
+    return not folders or folders[0] in ("photos", "video") or is_of_the_same_car(folders[0])
 
 
 def processed_folder(vehicle: VehicleId) -> str:

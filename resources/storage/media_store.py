@@ -24,6 +24,7 @@ import dagster as dg
 
 from resources.errors import Unreadable
 from resources.settings import settings
+from resources.storage.folders import entries_of, identity, is_folder
 from resources.storage.odd_entries import (
     OddEntries,
     OddEntry,
@@ -129,19 +130,19 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             check_key(folder)
         base = f"{folder}/" if folder else ""
         try:
-            entries = _entries(self.folder / folder)
+            entries = entries_of(self.folder / folder)
         except OSError as error:
             raise Unreadable(f"{base or self.folder} {may_not(error)}") from None
-        above = (_identity(self.folder / folder),)
+        above = (identity(self.folder / folder),)
         yield from self._walk(entries, base, prefix, after, odd or warn_once, above)
 
     def folders(self, prefix: str) -> Iterator[str]:
         folder = self._path(prefix.rstrip("/"))
         try:
-            entries = _entries(folder)
+            entries = entries_of(folder)
         except OSError as error:
             raise Unreadable(f"{prefix} {may_not(error)}") from None
-        yield from sorted(e.name for e in entries if e.name[0] != "." and _is_folder(e))
+        yield from sorted(e.name for e in entries if e.name[0] != "." and is_folder(e))
 
     def get(self, key: str) -> bytes:
         with self._reading(key):
@@ -215,9 +216,9 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> Iterator[ObjectInfo]:
         """Objects below a folder; `above` are the folders that it lies in, itself included."""
         # A folder sorts as "name/", so that the order is that of the whole keys, as on S3.
-        for entry in sorted(entries, key=lambda e: e.name + "/" * _is_folder(e)):
+        for entry in sorted(entries, key=lambda e: e.name + "/" * is_folder(e)):
             key = base + entry.name
-            if _is_folder(entry):
+            if is_folder(entry):
                 key += "/"
                 if not (key.startswith(prefix) or prefix.startswith(key)) or not (
                     key > after or after.startswith(key)
@@ -254,8 +255,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         above: tuple[tuple[int, int], ...],
     ) -> Iterator[ObjectInfo]:
         try:
-            itself = _identity(entry.path)
-            entries = _entries(entry.path)
+            itself = identity(entry.path)
+            entries = entries_of(entry.path)
         except OSError as error:
             odd(odd_of(key, error))
             return
@@ -308,30 +309,6 @@ def _alive(pid: int) -> bool:
     import psutil
 
     return psutil.pid_exists(pid)
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder; nothing where there is none."""
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, or to where nobody may look
-        return False
-
-
-def _identity(folder: str | Path) -> tuple[int, int]:
-    try:
-        found = Path(folder).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, 0
-    return found.st_dev, found.st_ino
 
 
 def _date_after(temp: Path, path: Path) -> None:
