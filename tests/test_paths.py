@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import wave
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.fakes import VEHICLE, Pipeline
 from tests.names import FOLDER_NAMES, HARD, PHOTO_NAMES
 from tests.viewer.made import listing, photo
 
+PHOTO = pictures.jpeg(pictures.car())
 LOOSE = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -86,10 +88,35 @@ def test_a_bucket_keeps_names(s3_place: str, name: str) -> None:
 @given(name=PHOTO_NAMES)
 def test_an_import_keeps_names(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     folder = tmp_path_factory.mktemp("import")
-    (folder / name).write_bytes(b"1")
+    (folder / name).write_bytes(PHOTO)
     store = LocalMediaStore(root=str(folder / "media"))
     imported = import_folder(folder, VEHICLE, store)
     assert imported.uploaded == (keys.raw_photos(VEHICLE) + name,)
+
+
+@pytest.mark.parametrize("depth", [40, 900])
+def test_folders_in_folders_without_end_are_named_and_the_rest_is_read(
+    tmp_path: Path, depth: int
+) -> None:
+    folder = tmp_path / "car"
+    folder.mkdir()
+    (folder / "front.jpg").write_bytes(pictures.jpeg(pictures.car()))
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    store = LocalMediaStore(root=str(tmp_path / "media"))
+    imported = import_folder(folder, VEHICLE, store)
+    assert imported.uploaded == (keys.raw_photos(VEHICLE) + "front.jpg",)
+    (refused,) = imported.refused
+    assert refused.detail.endswith("d lies more than 32 folders deep; move it up")
+    odd: list[str] = []
+    (found,) = LocalMediaStore(root=str(tmp_path)).list("car/", odd=lambda e: odd.append(e.detail))
+    assert found.key == "car/front.jpg"
+    assert odd == [f"car/{'d/' * 33} lies more than 32 folders deep; move it up"]
 
 
 # --- what a person sees ---------------------------------------------------------------------------

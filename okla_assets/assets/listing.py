@@ -12,6 +12,7 @@ from okla_assets import keys
 from okla_assets.contract import (
     Listing,
     ListingPhoto,
+    ListingVideo,
     ModelUsed,
     PipelineInfo,
     Plate,
@@ -202,11 +203,13 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
         options=raw.options,
         cost=costs.cost_of(tables.seconds, tables.gpu_seconds, prices),
         photos=photos,
+        videos=tuple(_videos(tables)),
         refused=(
             *raw.refused,
             *(file for file in tables.walkaround_frames.refused if file not in failed),
             *failed,
         ),
+        ignored=raw.ignored,
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.walkaround_frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
@@ -317,6 +320,14 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -
         video_key=video.source_key if from_video else None,
         video_sha256=video.source_sha256 if from_video else None,
     )
+
+
+def _videos(tables: Tables) -> Iterator[ListingVideo]:
+    video = tables.walkaround_frames
+    if video.source_key is not None and not tables.turn_problem:
+        yield ListingVideo(source_key=video.source_key, use="walkaround")
+    for key in video.not_needed:
+        yield ListingVideo(source_key=key, use="not_needed")
 
 
 def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:

@@ -20,10 +20,12 @@ from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, photo_errors, short_message
 from okla_assets.steps.pictures import FRAME_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.steps.upload_digests import UploadDigests, uploads_in
+from okla_assets.steps.upload_facts import UploadFacts
+from okla_assets.steps.uploads import unreadable, uploads_of
 from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
+from resources.errors import Unreadable
 from resources.models.base import VehicleDetector, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -98,9 +100,9 @@ def take_frames(
     progress: Progress,
 ) -> tuple[WalkaroundFrames, int]:
     """The vehicle's table of frames, and how many videos had to be read."""
-    videos = uploads_in(store, keys.raw_videos(vehicle), keys.VIDEO_SUFFIXES)
+    videos = uploads_of(vehicle, store).videos
     cache = StepCache(store, vehicle, "frames", _Reading)
-    seen = UploadDigests(store, vehicle, "videos")
+    seen = UploadFacts(store, vehicle, "videos")
     progress.step("Reading video", len(videos))
     refused: list[RefusedFile] = []
     computed = 0
@@ -109,7 +111,12 @@ def take_frames(
         key = info.key
         with ExitStack() as opened:
             path = once(partial(opened.enter_context, store.as_file(key)))
-            sha256 = seen.of(info, partial(_sha256_of, path))
+            try:
+                sha256 = seen.of(info, partial(_sha256_of, path))
+            except Unreadable as error:
+                refused.append(unreadable(key, error))
+                progress.advance(key.rsplit("/", 1)[-1])
+                continue
             digest = digest_of(
                 "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
             )
@@ -141,6 +148,7 @@ def take_frames(
         frames=turn.row.frames,
         refused=tuple(refused),
         reason=None if found else nothing,
+        not_needed=tuple(info.key for info in videos[len(refused) + 1 :]) if found else (),
         seconds=turn.seconds,
     )
     return table, computed

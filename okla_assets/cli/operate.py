@@ -26,7 +26,7 @@ from okla_assets.cli.terminal import (
     say,
     warn,
 )
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.stores import store_for
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def archive(
         for vehicle in [keys.parse_vehicle_id(name) for name in vehicles]:
             try:
                 removed = retire(vehicle, store, instance, processed=processed, raw=raw)
-            except BadInput as bad:
+            except (BadInput, Unreadable) as bad:
                 refused += 1
                 print_error(bad)
             else:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LONGEST_VALUE = 80
 """Of a wrong option as it is repeated."""
+MOST_REFUSALS = 20
+"""Reasons that the terminal names; listing.json has all."""
 
 
 def process(
@@ -56,6 +58,10 @@ def process(
     license_plate_mask_type: Annotated[
         str | None, typer.Option(help="fill, blur, logo or none.")
     ] = None,
+    add: Annotated[
+        bool,
+        typer.Option("--add", help="The folder is of the same car as the files the vehicle has."),
+    ] = False,
     fresh: Fresh = False,
     option: Annotated[
         list[str] | None,
@@ -70,9 +76,7 @@ def process(
     """Make the studio listing of one car from a folder of photos."""
     check_folder(folder)
     vehicle = (
-        keys.parse_vehicle_id(vehicle_id)
-        if vehicle_id is not None
-        else _id_from_folder(folder.resolve().name)
+        keys.new_vehicle_id(vehicle_id) if vehicle_id is not None else _id_from_folder(folder, out)
     )
     flags: dict[str, object] = {
         "max_width": max_width,
@@ -87,7 +91,7 @@ def process(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     given |= dict(map(parse_option, option or ()))
-    _finish(_process(folder, vehicle, out, profile, given, fresh))
+    _finish(_process(folder, vehicle, out, profile, given, fresh, add=add))
 
 
 def demo(
@@ -103,7 +107,7 @@ def demo(
     from okla_assets import sample
 
     vehicle = keys.parse_vehicle_id("sample")
-    listing = _process(sample.MEDIA, vehicle, out, profile, {})
+    listing = _process(sample.MEDIA, vehicle, out, profile, {}, add=True, origin="the sample")
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
     _finish(listing)
@@ -148,11 +152,24 @@ def check_folder(folder: Path) -> None:
         stop(f"{folder} is not a folder; give the folder that holds the car's photos")
 
 
-def _id_from_folder(name: str) -> keys.VehicleId:
+def _id_from_folder(folder: Path, out: str) -> keys.VehicleId:
+    """The id that the folder's name makes; of a folder in the media folder, whose it is."""
+    from resources.storage.media_store import LocalMediaStore
+
+    folder, store = folder.resolve(), store_for(out)
+    if isinstance(store, LocalMediaStore):
+        raw = (store.folder / keys.RAW).resolve()
+        if folder != raw and folder.is_relative_to(raw):
+            return keys.parse_vehicle_id(folder.relative_to(raw).parts[0])
     try:
-        return keys.vehicle_id_from_folder(name)
+        return keys.vehicle_id_from_folder(folder.name)
+    except keys.NamesNoCar as error:
+        with suppress(keys.BadVehicleId):
+            such = f", such as {keys.vehicle_id_from_folder(folder.parent.name)}"
+            stop(f"{error}; give the car's id by --vehicle-id{such}")
+        stop(f"{error}; give the car's id by --vehicle-id")
     except keys.BadVehicleId:
-        stop(f"the folder's name {name!r} makes no vehicle id; give one by --vehicle-id")
+        stop(f"the folder's name {folder.name!r} makes no vehicle id; give one by --vehicle-id")
 
 
 def _process(
@@ -162,6 +179,9 @@ def _process(
     profile: str,
     given: Mapping[str, object],
     fresh: bool = False,
+    *,
+    add: bool = False,
+    origin: str | None = None,
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.operations.folder_import import import_folder
@@ -174,13 +194,11 @@ def _process(
     wanted = weights_of(profile)
     check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
-    imported = import_folder(folder, vehicle, store)
+    imported = import_folder(folder, vehicle, store, add=add, origin=origin)
     save_options(vehicle, store, options)
     fetch_weights(wanted)
-    if imported.ignored:
-        warn(f"ignored, no photo or video: {', '.join(imported.ignored)}", "dim")
     if imported.earlier:
-        names = ", ".join(map(_file_name, imported.earlier))
+        names = keys.in_short([keys.upload_name(key) for key in imported.earlier])
         warn(f"kept from an earlier upload: {names}", "dim")
     try:
         with step_bars() as progress:
@@ -239,6 +257,8 @@ def run_vehicle(
 
 
 def _print_summary(listing: "Listing") -> None:
+    from okla_assets.tables import IGNORED
+
     table = Table("photo", "finished as", "shows", "quality", "treatment")
     reasons = []
     for photo in listing.photos:
@@ -252,14 +272,24 @@ def _print_summary(listing: "Listing") -> None:
         out_console.print(table)
     for reason in reasons:
         say(reason)
-    for refused in listing.refused:
-        say(
-            f"refused {_file_name(refused.source_key)}: {refused.reason}: {refused.detail}",
-            "yellow",
-        )
+    alike = listing.refused_alike
+    for files in alike[:MOST_REFUSALS]:
+        names = keys.in_short([keys.upload_name(file.source_key) for file in files])
+        say(f"refused {names}: {files[0].reason}: {files[0].detail}", "yellow")
+    if rest := sum(map(len, alike[MOST_REFUSALS:])):
+        say(f"refused {rest:,} more files: listing.json has their names and reasons", "yellow")
+    for group in listing.ignored:
+        names = keys.in_short(group.examples, group.count)
+        say(f"ignored {_files(group.count)}, {IGNORED[group.rule]}: {names}", "dim")
+    if spare := [keys.upload_name(v.source_key) for v in listing.videos if v.use == "not_needed"]:
+        say(f"not needed, as another video shows the turn: {keys.in_short(spare)}", "dim")
     say(f"{listing.vehicle_id}: {listing.status}", STYLES[listing.status])
     for reason in listing.reasons:
         say(f"  {reason}")
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _file_name(key: str) -> str:

@@ -20,7 +20,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from resources.storage.media_store import BadKey, ObjectInfo, check_key, warn_unusable
+from resources.storage.media_store import ObjectInfo
+from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
 
@@ -80,14 +81,20 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Its address, for messages and `store_for`."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
         start = {"StartAfter": self._full(after)} if after else {}
         for page in self._pages(prefix, **start):
             for found in page.get("Contents", ()):
                 key = self._own(found["Key"])
-                if self._is_ours(key):
+                if key.endswith("/"):  # the marker of a folder that a console leaves
+                    continue
+                if (reason := odd_name(key)) is not None:
+                    (odd or warn_once)(reason)
+                else:
                     yield _info(key, found["Size"], found["ETag"], found["LastModified"])
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -98,10 +105,18 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             for found in page.get("CommonPrefixes", ())
         ]
         # The bucket's order is that of "name/": there "a-b" comes before "a".
-        yield from sorted(name for name in names if name and self._is_ours(name))
+        yield from sorted(name for name in names if name and odd_name(name) is None)
 
     def get(self, key: str) -> bytes:
         return self._read(key, lambda body: bytes(body.read()))
+
+    def head(self, key: str, count: int) -> bytes:
+        from resources.storage.s3_client import EmptyRange
+
+        try:
+            return self._read(key, lambda body: bytes(body.read()), Range=f"bytes=0-{count - 1}")
+        except EmptyRange:
+            return b""
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
@@ -236,26 +251,15 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return
             yield page
 
-    def _is_ours(self, key: str) -> bool:
-        """Not hidden, not the marker of a folder that a console leaves, and usable."""
-        if key.endswith("/") or any(part.startswith(".") for part in key.split("/")):
-            return False
-        try:
-            check_key(key)
-        except BadKey:
-            warn_unusable(f"{self.location}/{key}")
-            return False
-        return True
-
-    def _read(self, key: str, take: Callable[[Any], T]) -> T:
+    def _read(self, key: str, take: Callable[[Any], T], **how: str) -> T:
         """`take(body)`, called again with a new body when a download breaks off."""
-        from resources.storage.s3_client import BROKEN_STREAM
+        from resources.storage.s3_client import BROKEN_STREAM, object_errors_named
 
         where = self._where(key)
         for attempt in range(1, self.max_attempts + 1):
             with (
-                self._errors_named(key),
-                closing(self._client().get_object(**where)["Body"]) as body,
+                object_errors_named(self.location, key),
+                closing(self._client().get_object(**where, **how)["Body"]) as body,
             ):
                 try:
                     return take(body)

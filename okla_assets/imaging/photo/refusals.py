@@ -20,6 +20,9 @@ RefusalReason = Literal[
     "no_vehicle",
     "not_a_turn",
     "step_failed",
+    "unreadable",
+    "not_a_file",
+    "unusable_name",
 ]
 """Codes of `refused[].reason` in listing.json. Adding one is a change of the contract."""
 
