@@ -84,7 +84,8 @@ def import_folder(
     )
     ignored = ignored_files(survey.ignored)
     source = source.model_copy(update={"ignored": ignored, "refused": refused})
-    _remember(vehicle, store, Sources(folders=(*others, source)))
+    in_order = sorted((*others, source), key=lambda one: one.path)
+    _remember(vehicle, store, Sources(folders=tuple(in_order)))
     earlier = (key for key in existing if key not in uploaded and _is_of(key, source, others))
     return Imported(tuple(uploaded), ignored, refused, tuple(sorted(earlier)))
 
