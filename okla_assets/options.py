@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from okla_assets import keys
 from okla_assets.imaging.studio.scenes import SceneId
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore
 
 PlateStyle = Literal["blur", "fill", "logo", "none"]
@@ -93,7 +93,7 @@ def read_options(
         return StudioOptions(), ()
     try:
         options = _parse(store.get(key), "options.json")
-    except BadInput as error:
+    except (BadInput, Unreadable) as error:
         return StudioOptions(), (f"{error}; the defaults are used",)
     try:
         return StudioOptions.model_validate(options), ()

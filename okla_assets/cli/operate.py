@@ -17,6 +17,7 @@ from okla_assets.cli.terminal import (
     Json,
     Out,
     Profile,
+    cell,
     fetch_weights,
     interrupted,
     out_console,
@@ -217,8 +218,9 @@ def trace(
     from okla_assets.operations import trace
     from okla_assets.runtime.instance import open_instance
 
+    store = store_for(out)
     with open_instance(out) as instance:
-        found = trace.trace(file, store_for(out), instance)
+        found = trace.trace(file, store, instance)
     if as_json:
         print_json(
             asdict(found)
@@ -237,7 +239,7 @@ def _print_due(found: "Sequence[Due]") -> None:
         return
     table = Table("vehicle", "why", "listing made")
     for one in found:
-        table.add_row(one.vehicle, one.reason, _ago(one.made))
+        table.add_row(one.vehicle, cell(one.reason), _ago(one.made))
     out_console.print(table)
     say(f"{len(found)} vehicles are due")
 

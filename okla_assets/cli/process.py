@@ -17,6 +17,7 @@ from okla_assets.cli.terminal import (
     Fresh,
     Out,
     Profile,
+    cell,
     fetch_weights,
     interrupted,
     out_console,
@@ -26,7 +27,7 @@ from okla_assets.cli.terminal import (
     warn,
 )
 from resources.errors import BadInput
-from resources.storage.stores import location_of, store_for
+from resources.storage.stores import check_writable, location_of, store_for
 
 if TYPE_CHECKING:
     from okla_assets.contract import Listing
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 MOST_REFUSALS = 20
 """Reasons that the terminal names; listing.json has all."""
+LONGEST_VALUE = 80
+"""Of a wrong option as it is repeated."""
 
 
 def process(
@@ -126,7 +129,7 @@ def parse_option(text: str) -> tuple[str, object]:
         known = ", ".join(StudioOptions.model_fields)
         raise BadInput(f"there is no option {name!r}; the options are {known}")
     readings: list[object] = [value]
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         readings.insert(0, json.loads(value))
     reasons = []
     for reading in readings:
@@ -139,7 +142,8 @@ def parse_option(text: str) -> tuple[str, object]:
     reason = reasons[0]["msg"]
     if reasons[0]["type"] == "tuple_type":
         reason = 'give a JSON list, such as ["a", "b"]'
-    raise BadInput(f"option {name} cannot be {value}: {reason}")
+    given = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+    raise BadInput(f"option {name} cannot be {given}: {reason}")
 
 
 def check_folder(folder: Path) -> None:
@@ -188,6 +192,7 @@ def _process(
     store = store_for(out)
     # Mistakes in the command are reported before anything is copied or fetched.
     wanted = weights_of(profile)
+    check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
     imported = import_folder(folder, vehicle, store, add=add, origin=origin)
     save_options(vehicle, store, options)
@@ -206,6 +211,20 @@ def _process(
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
         say(store.folder / key if isinstance(store, LocalMediaStore) else store.url(key))
     return listing
+
+
+def _bytes_of(folder: Path, vehicle: keys.VehicleId, store: "MediaStore") -> int:
+    """What a first import of the folder takes; 0 where the vehicle has uploads, mostly the same.
+
+    Also 0 where that cannot be seen: the import names what it cannot read.
+    """
+    if next(iter(store.list(keys.raw_folder(vehicle))), None) is not None:
+        return 0
+    try:
+        found = [*folder.glob("*"), *folder.glob("*/*")]
+        return sum(path.stat().st_size for path in found if path.is_file())
+    except OSError:
+        return 0
 
 
 def run_vehicle(
@@ -246,7 +265,7 @@ def _print_summary(listing: "Listing") -> None:
         name = f"{photo.category}_{photo.number:03d}"
         shows = " ".join(filter(None, (photo.side, photo.angle))) or photo.category
         quality = f"{photo.quality.score} {', '.join(photo.quality.issues)}".strip()
-        table.add_row(_file_name(photo.source_key), name, shows, quality, photo.treatment)
+        table.add_row(cell(_file_name(photo.source_key)), name, shows, quality, photo.treatment)
         if photo.category == "exterior" and photo.treatment_reason:
             reasons.append(f"{name} not in the studio: {photo.treatment_reason}")
     if listing.photos:

@@ -108,7 +108,8 @@ def _surveyed(folder: Path, store: MediaStore) -> _Survey:
     survey = _Survey()
     skipped = store.folder.resolve() if isinstance(store, LocalMediaStore) else None
     try:
-        above = (identity(folder),)
+        at = folder.resolve()
+        above = tuple(identity(place) for place in (at, *at.parents))
         _look_into(folder, "", survey, skipped, above)
     except OSError as error:
         raise BadInput(f"{folder} {may_not(error)}") from None

@@ -22,7 +22,7 @@ from typing import Protocol, runtime_checkable
 
 import dagster as dg
 
-from resources.errors import Unreadable
+from resources.errors import BrokenSetup, Unreadable, system_reason
 from resources.settings import settings
 from resources.storage.folders import entries_of, identity, is_folder
 from resources.storage.odd_entries import (
@@ -37,6 +37,8 @@ from resources.storage.odd_entries import (
 
 TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
+LEAST_FREE = 100 * 2**20
+"""What a vehicle of some photos takes beside its uploads, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             entries = entries_of(self.folder / folder)
         except OSError as error:
             raise Unreadable(f"{base or self.folder} {may_not(error)}") from None
-        above = (identity(self.folder / folder),)
+        at = (self.folder / folder).resolve()
+        above = tuple(identity(place) for place in (at, *at.parents))
         yield from self._walk(entries, base, prefix, after, odd or warn_once, above)
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -163,6 +166,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._write(key, lambda temp: temp.write_bytes(data))
 
     def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+        with path.open("rb"):  # else an error of the source would count as one of the store
+            pass
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -265,6 +270,29 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return
         yield from self._walk(entries, key, prefix, after, odd, (*above, itself))
 
+    def check_writable(self, uploads: int = 0) -> None:
+        """Raises BrokenSetup where nothing can be written, or not `uploads` bytes and a vehicle."""
+        with self._writing():
+            temp = self._temp_file()
+            try:
+                temp.write_bytes(b"\0")
+            finally:
+                temp.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        if free < uploads + LEAST_FREE:
+            raise BrokenSetup(
+                f"{self.folder} has {free >> 20} MB left, and this takes about "
+                f"{(uploads + LEAST_FREE) >> 20} MB; free some space or choose another folder"
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns what the system raises into a BrokenSetup that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise BrokenSetup(f"{self.folder} cannot be written: {system_reason(error)}") from error
+
     def _temp_file(self) -> Path:
         folder = self.folder / TEMP_FOLDER
         if folder not in _swept:
@@ -275,11 +303,14 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _write(self, key: str, fill: Callable[[Path], object]) -> str:
         path = self._path(key)
-        temp = self._temp_file()
+        with self._writing():
+            return self._move_in(path, self._temp_file(), fill)
+
+    def _move_in(self, path: Path, temp: Path, fill: Callable[[Path], object]) -> str:
         try:
             fill(temp)
             _date_after(temp, path)
-            etag = _info(key, temp.stat()).etag  # after the move it may be another writer's
+            etag = _etag(temp.stat())  # after the move it may be another writer's
             path.parent.mkdir(parents=True, exist_ok=True)
             temp.replace(path)
             return etag
@@ -324,11 +355,15 @@ def _date_after(temp: Path, path: Path) -> None:
         os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
 
 
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size=stat.st_size,
-        etag=f"{stat.st_mtime_ns:x}-{stat.st_size:x}",
+        etag=_etag(stat),
         # Copying keeps the mtime, which for a photo can be years ago or a camera's wrong guess;
         # the ctime is when the file got here.
         modified=datetime.fromtimestamp(stat.st_ctime, UTC),

@@ -168,6 +168,7 @@ def test_one_bad_entry_never_stops_the_rest(
     (folder / "loop.jpg").symlink_to("loop.jpg")
     (folder / "nowhere.jpg").symlink_to("gone.jpg")
     (folder / "again").symlink_to(folder)
+    (folder / "up").symlink_to(fill(tmp_path, "other car.jpg"))
     os.mkfifo(folder / "pipe.jpg")
     deny(monkeypatch, folder / "2.jpg", folder / "shut")
     imported = import_folder(folder, VEHICLE, store)
@@ -176,6 +177,7 @@ def test_one_bad_entry_never_stops_the_rest(
         "2.jpg": "unreadable",
         "shut": "unreadable",
         "again": "not_a_file",
+        "up": "not_a_file",
         "loop.jpg": "not_a_file",
         "nowhere.jpg": "not_a_file",
         "pipe.jpg": "not_a_file",

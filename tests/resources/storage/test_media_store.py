@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.errors import Unreadable
+from resources.errors import BrokenSetup, Unreadable
 from resources.storage import media_store
 from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore, MediaStore
 from resources.storage.odd_entries import BadKey, OddEntry
@@ -279,6 +279,11 @@ def test_what_is_no_object_is_told_and_the_rest_is_listed(odd_store: LocalMediaS
     assert odd_store.stat("raw/loop") is None
 
 
+def test_a_link_upwards_brings_no_other_vehicle_in(odd_store: LocalMediaStore) -> None:
+    (odd_store.folder / "raw" / "b" / "up").symlink_to(odd_store.folder)
+    assert [info.key for info in odd_store.list("raw/b/")] == ["raw/b/photos/1.jpg"]
+
+
 def test_each_is_logged_once(odd_store: LocalMediaStore, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         list(odd_store.list("raw/"))
@@ -379,9 +384,15 @@ def test_temps_of_other_machines_go_after_a_day(
     assert [path.name for path in folder.iterdir()] == ["another-machine.1.fresh"]
 
 
-@pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError("the disk is full"), BrokenSetup), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_a_write_that_fails_leaves_nothing(
-    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    store: LocalMediaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
 ) -> None:
     store.put("a.bin", b"old")
     write = Path.write_bytes
@@ -391,7 +402,7 @@ def test_a_write_that_fails_leaves_nothing(
         raise error
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)
-    with pytest.raises(type(error)):
+    with pytest.raises(told):
         store.put("a.bin", b"newer")
     assert store.get("a.bin") == b"old"
     assert list((store.folder / TEMP_FOLDER).iterdir()) == []
