@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
+from av.bitstream import BitStreamFilterContext
 
 from okla_assets.imaging.types import Pixels
 
@@ -39,10 +40,18 @@ FROM_BT709 = {
 }  # fmt: skip
 
 
-def coded(srgb: Pixels, gamut: Gamut, curve: Curve, white: float = 203.0) -> Deep:
-    """The same colours in another space, over all of 16 bits; sRGB's white is at `white` nits."""
+def coded(
+    srgb: Pixels, gamut: Gamut, curve: Curve, white: float = 203.0, *, filmed: bool = False
+) -> Deep:
+    """The same colours in another space, over all of 16 bits; sRGB's white is at `white` nits.
+
+    `filmed`: as a video converter makes HDR of SDR video, which it takes for BT.1886 (2.4), and
+    HLG's system gamma works on each channel.
+    """
     code = srgb / 255
     light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+    if filmed and curve in ("pq", "hlg"):
+        light = code**2.4
     light = light @ FROM_BT709[gamut].T
     if curve == "pq":
         y = (light * white / 10000) ** 0.1593017578125
@@ -50,7 +59,8 @@ def coded(srgb: Pixels, gamut: Gamut, curve: Curve, white: float = 203.0) -> Dee
     elif curve == "hlg":
         display = light * white / 1000
         luma = np.maximum(display @ (0.2627, 0.678, 0.0593), 1e-12)[..., None]
-        scene = display * luma ** ((1 - 1.2) / 1.2)
+        steered = np.maximum(display, 1e-12) if filmed else luma
+        scene = display * steered ** ((1 - 1.2) / 1.2)
         with np.errstate(invalid="ignore", divide="ignore"):
             high = 0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073
         out = np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
@@ -88,6 +98,20 @@ def nclx(gamut: Gamut, curve: Curve) -> dict[str, int]:
 def avif(path: Path, rgb: Deep, gamut: Gamut, curve: Curve) -> bytes:
     """A 10-bit AVIF."""
     return film(path, [rgb], gamut, curve, "libsvtav1", {"crf": "8"}, "avif").read_bytes()
+
+
+def told_by_file_alone(path: Path, source: Path) -> Path:
+    """A film of HEVC whose stream says nothing of its colours, only the file around it."""
+    silent = "colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
+    with av.open(str(source)) as before, av.open(str(path), "w") as after:
+        stream = before.streams.video[0]
+        copy = after.add_stream_from_template(stream)
+        strip = BitStreamFilterContext(f"hevc_metadata={silent}", stream, copy)
+        for packet in before.demux(stream):
+            for stripped in strip.filter(packet if packet.dts is not None else None):
+                stripped.stream = copy
+                after.mux(stripped)
+    return path
 
 
 def film(

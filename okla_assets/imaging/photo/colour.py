@@ -3,7 +3,7 @@
 What ICC profiles say is left to littleCMS (`icc`). Here is what files say in numbers: code points
 of ITU-T H.273 (HEIC, AVIF, PNG, video), PNG's gamma and chromaticities, and EXIF's Adobe RGB.
 
-HDR is tone-mapped: reference white is 203 cd/m² in PQ and HLG (Report ITU-R BT.2408-7) and becomes
+HDR is tone-mapped: reference white is 203 cd/m² in PQ and HLG (Report ITU-R BT.2408-8) and becomes
 white where the picture has nothing brighter; what is brighter is rolled off by the EETF of Report
 ITU-R BT.2390-11, 5.4.1, on the largest of R, G and B, so that hues stay.
 """
@@ -26,7 +26,7 @@ DeepRgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W, 3), coded, over the full range of its type."""
 
 WHITE_NITS = 203.0
-HLG_PEAK_NITS = 1000.0  # the nominal display, whose system gamma is 1.2 (BT.2100-2, table 5)
+HLG_PEAK_NITS, HLG_GAMMA = 1000.0, 1.2  # the nominal display (BT.2100-2, table 5)
 PQ_PEAK_NITS = 10000.0
 PEAK_PERCENTILE = 99.5  # of the brightest channel: what is above it is a glint, which may clip
 PEAK_STRIDE = 4  # pixels, when the peak is measured
@@ -94,46 +94,56 @@ def of_png(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Col
     return ColourSpace(primaries, transfer)
 
 
-def to_srgb(rgb: DeepRgb, space: ColourSpace, peak: float | None = None) -> Rgb:
+def to_srgb(
+    rgb: DeepRgb, space: ColourSpace, peak: float | None = None, *, video: bool = False
+) -> Rgb:
     """RGB uint8 (H, W, 3) in sRGB; out of gamut is clipped.
 
     `peak` is the brightest light that an HDR picture shall keep, in reference whites; by default
     the picture's own (`peak_of`).
+
+    HDR `video` gets the numbers that the same camera gives in SDR, which are taken for sRGB as they
+    are: HLG's system gamma works on R, G and B each, as SDR's does (BT.2390-11, 6.5; BT.2408-8,
+    5.1.4), and light is coded for BT.1886's display.
     """
-    light = linear(rgb, space)
+    light = linear(rgb, space, video=video)
     if space.hdr:
-        _tone_map(light, peak_of(light) if peak is None else peak)
+        _tone_map(light, peak_of(rgb, space, video=video) if peak is None else peak)
     np.clip(light, 0, 1, out=light)
-    codes: Rgb = _srgb_codes()[np.rint(light * 65535).astype(np.uint16)]
-    return codes
+    codes = _codes("bt1886" if space.hdr and video else "srgb")
+    return np.asarray(codes[np.rint(light * 65535).astype(np.uint16)], np.uint8)
 
 
-def linear(rgb: DeepRgb, space: ColourSpace) -> Floats:
-    """Light as displayed, float32 (H, W, 3) in BT.709's primaries; 1 is (reference) white."""
-    light = _light_of_codes(space.transfer, rgb.dtype.str)[rgb]
-    if space.transfer == "hlg":
-        luma = cv2.transform(light, BT2020_LUMA)  # OOTF of BT.2100-2, table 5
-        light *= (HLG_PEAK_NITS / WHITE_NITS) * np.maximum(luma, 1e-9).reshape(
-            *light.shape[:2], 1
-        ) ** np.float32(0.2)
+def linear(rgb: DeepRgb, space: ColourSpace, *, video: bool = False) -> Floats:
+    """Light as displayed, float32 (H, W, 3) in BT.709's primaries; 1 is (reference) white.
+
+    `video` as in `to_srgb`.
+    """
+    by_channel = video and space.transfer == "hlg"
+    light = _light_of_codes("hlg_video" if by_channel else space.transfer, rgb.dtype.str)[rgb]
+    if space.transfer == "hlg" and not by_channel:
+        luma = cv2.transform(light, BT2020_LUMA)
+        light *= _hlg_gains()[np.rint(luma * 65535).astype(np.uint16)][..., None]
     if space.primaries != BT709:
         light = np.asarray(cv2.transform(light, _to_bt709(space.primaries)), np.float32)
     return light
 
 
-def peak_of(light: Floats) -> float:
+def peak_of(rgb: DeepRgb, space: ColourSpace, *, video: bool = False) -> float:
     """The brightest light of a picture, in reference whites, but for glints; at least 1."""
-    brightest = light[::PEAK_STRIDE, ::PEAK_STRIDE].max(axis=2)
+    brightest = linear(rgb[::PEAK_STRIDE, ::PEAK_STRIDE], space, video=video).max(axis=2)
     return max(1.0, float(np.percentile(brightest, PEAK_PERCENTILE)))
 
 
 def _tone_map(light: Floats, peak: float) -> None:
     """Rolls light (H, W, 3) from `peak` off to 1, in place."""
+    peak = round(peak, 2)
     if peak <= 1:
         return
-    brightest = light.max(axis=2)
+    # By channels: NumPy's maximum over a short last axis is many times slower.
+    brightest = np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])
     steps = np.clip(brightest * np.float32((GAINS - 1) / peak), 0, GAINS - 1)
-    light *= _gains(round(peak, 3))[np.rint(steps).astype(np.uint16)][..., None]
+    light *= _gains(peak)[np.rint(steps).astype(np.uint16)][..., None]
 
 
 @lru_cache(4)
@@ -157,25 +167,40 @@ def _gains(peak: float) -> Floats:
 
 
 @lru_cache(8)
-def _light_of_codes(transfer: Transfer, dtype: str) -> Floats:
-    """Light of each code of an integer type, in (reference) whites; of HLG the scene's, 0 to 1."""
+def _light_of_codes(transfer: Transfer | Literal["hlg_video"], dtype: str) -> Floats:
+    """Light of each code of an integer type, in (reference) whites; of HLG the scene's, 0 to 1.
+
+    Of "hlg_video" it is displayed light again, of each channel by itself.
+    """
     code = np.linspace(0, 1, np.iinfo(dtype).max + 1)
     if transfer == "srgb":  # IEC 61966-2-1
         light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     elif transfer == "pq":
         light = _pq_light(code) / WHITE_NITS
-    elif transfer == "hlg":  # BT.2100-2, table 5: inverse OETF
+    elif transfer in ("hlg", "hlg_video"):  # BT.2100-2, table 5: inverse OETF
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+        if transfer == "hlg_video":
+            light = light**HLG_GAMMA * (HLG_PEAK_NITS / WHITE_NITS)
     else:
-        light = code**transfer
+        light = code ** float(transfer)
     return light.astype(np.float32)
 
 
 @lru_cache(1)
-def _srgb_codes() -> Rgb:
+def _hlg_gains() -> Floats:
+    """From scene to display for each of 65536 levels of luminance: OOTF of BT.2100-2, table 5."""
+    luma = np.maximum(np.linspace(0, 1, 65536), 1e-6)
+    return (HLG_PEAK_NITS / WHITE_NITS * luma ** (HLG_GAMMA - 1)).astype(np.float32)
+
+
+@lru_cache(2)
+def _codes(curve: Literal["srgb", "bt1886"]) -> Rgb:
+    """Codes of 65536 levels of light from 0 to 1."""
     light = np.linspace(0, 1, 65536)
-    code = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    code = light ** (1 / 2.4)
+    if curve == "srgb":
+        code = np.where(light <= 0.0031308, light * 12.92, 1.055 * code - 0.055)
     return np.asarray(np.rint(code * 255), np.uint8)
 
 
