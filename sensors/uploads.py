@@ -261,7 +261,7 @@ def _told_of(odd: Iterable[OddEntry]) -> Iterator[str]:
     for entry in odd:
         if entry.reason != "hidden":
             folder = entry.key.rstrip("/").rpartition("/")[0]
-            alike.setdefault((folder, entry.reason), []).append(entry)
+            alike.setdefault((folder, entry.detail.replace(entry.key, "")), []).append(entry)
     for entries in alike.values():
         others = [entry.key for entry in entries[1:]]
         yield entries[0].detail + (f"; likewise {keys.in_short(others)}" if others else "")

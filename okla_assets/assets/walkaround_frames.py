@@ -14,7 +14,8 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
 from okla_assets.digests import digest_of
-from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.photo.refusals import RefusalReason, Refused
+from okla_assets.imaging.turn.container import is_cut_off
 from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, photo_errors, short_message
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
+VERSION = "2"
 MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
 NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}
+UNSEEN: frozenset[RefusalReason] = frozenset({"no_vehicle", "not_a_turn"})
+"""Refusals for what a video does not show, which the lost part of it may have shown."""
 NO_VIDEO = "no walk-around video was uploaded"
 
 
@@ -139,7 +142,8 @@ def take_frames(
         refused.append(entry.row.refused.model_copy(update={"source_key": key}))
     cache.prune()
     seen.keep()
-    nothing = refused[-1].detail if refused else NO_VIDEO
+    walks = [file for file in refused if file.reason != "live_photo"]
+    nothing = walks[-1].detail if walks else NO_VIDEO
     source_key, source_sha256, turn = found or (None, None, NO_TURN)
     table = WalkaroundFrames(
         source_key=source_key,
@@ -196,7 +200,10 @@ def read_video(
                 frames.append(frame)
                 outputs[frame.work_key] = encode_working(picture)
     except Refused as refusal:
-        refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
+        detail = refusal.detail
+        if refusal.reason in UNSEEN and is_cut_off(path):
+            detail = f"The recording was cut off, and of what there is: {detail}"
+        refused = RefusedFile(source_key=key, reason=refusal.reason, detail=detail)
         return _Reading(refused=refused), {}
     except photo_errors() as error:
         log.warning("%s cannot be looked at", key, exc_info=error)

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from resources.progress import Progress
     from resources.storage.media_store import MediaStore
 
-LONGEST_VALUE = 80
-"""Of a wrong option as it is repeated."""
 MOST_REFUSALS = 20
 """Reasons that the terminal names; listing.json has all."""
+LONGEST_VALUE = 80
+"""Of a wrong option as it is repeated."""
 
 
 def process(

@@ -20,7 +20,7 @@ from okla_assets.steps.uploads import (
     uploads_of,
 )
 from okla_assets.tables import IgnoredFiles, IgnoredRule, RefusedFile
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.folders import DEEPEST, entries_of, identity, is_folder
 from resources.storage.media_store import LocalMediaStore, MediaStore
 from resources.storage.odd_entries import may_not, odd_of
@@ -84,7 +84,8 @@ def import_folder(
     )
     ignored = ignored_files(survey.ignored)
     source = source.model_copy(update={"ignored": ignored, "refused": refused})
-    _remember(vehicle, store, Sources(folders=(*others, source)))
+    in_order = sorted((*others, source), key=lambda one: one.path)
+    _remember(vehicle, store, Sources(folders=tuple(in_order)))
     earlier = (key for key in existing if key not in uploaded and _is_of(key, source, others))
     return Imported(tuple(uploaded), ignored, refused, tuple(sorted(earlier)))
 
@@ -107,7 +108,8 @@ def _surveyed(folder: Path, store: MediaStore) -> _Survey:
     survey = _Survey()
     skipped = store.folder.resolve() if isinstance(store, LocalMediaStore) else None
     try:
-        above = (identity(folder),)
+        at = folder.resolve()
+        above = tuple(identity(place) for place in (at, *at.parents))
         _look_into(folder, "", survey, skipped, above)
     except OSError as error:
         raise BadInput(f"{folder} {may_not(error)}") from None
@@ -135,7 +137,7 @@ def _look_into(
                 survey.refused[name] = RefusedFile(
                     source_key=name, reason="not_a_file", detail=detail
                 )
-            elif len(above) > DEEPEST:
+            elif name.count("/") >= DEEPEST:
                 detail = f"{name} lies more than {DEEPEST} folders deep; move it up"
                 survey.refused[name] = RefusedFile(
                     source_key=name, reason="unreadable", detail=detail
@@ -290,8 +292,11 @@ def _same(path: Path, store: MediaStore, key: str) -> bool:
     if info is None or info.size != path.stat().st_size:
         return False
     if isinstance(store, LocalMediaStore):
-        with store.as_file(key) as there:
-            return filecmp.cmp(there, path, shallow=False)
+        try:
+            with store.as_file(key) as there:
+                return filecmp.cmp(there, path, shallow=False)
+        except Unreadable:  # it is written anew
+            return False
     algorithm, _, digest = info.digest.partition(":")
     if not digest:
         return False

@@ -20,7 +20,7 @@ from okla_assets.tables import IgnoredFiles, IgnoredRule, RefusedFile, Row
 from resources.ahead import mapped
 from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore, ObjectInfo
-from resources.storage.odd_entries import OddEntry
+from resources.storage.odd_entries import OddEntry, may_not
 
 VERSION = "1"
 _TO_UNPACK = frozenset({"zip", "rar", "7z", "gz", "tgz", "tar", "pdf"})
@@ -146,7 +146,8 @@ def may_hold_media(info: ObjectInfo, store: MediaStore) -> bool:
 
 def unreadable(key: str, error: Exception) -> RefusedFile:
     """The refusal of an upload that is there and cannot be read; the listing is public."""
-    log.warning("%s is left out: %s", key, error)
+    reason = may_not(error) if isinstance(error, OSError) else error
+    log.warning("%s is left out: %s", key, reason)
     return RefusedFile(
         source_key=key,
         reason="unreadable",

@@ -135,7 +135,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             entries = entries_of(self.folder / folder)
         except OSError as error:
             raise Unreadable(f"{base or self.folder} {may_not(error)}") from None
-        above = (identity(self.folder / folder),)
+        at = (self.folder / folder).resolve()
+        above = tuple(identity(place) for place in (at, *at.parents))
         yield from self._walk(entries, base, prefix, after, odd or warn_once, above)
 
     def folders(self, prefix: str) -> Iterator[str]:

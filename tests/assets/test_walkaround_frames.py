@@ -122,6 +122,31 @@ def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -
     assert len(table(turning).frames) == 36
 
 
+def test_live_photos_are_recognised_and_no_model_looks_at_them(turning: Pipeline) -> None:
+    path = Path(str(turning.store.folder)) / "../IMG_1.MOV"
+    mark = {"com.apple.quicktime.content.identifier": "8A0BD6B1-F3C3"}
+    clips.turn(path, AROUND[:30], metadata=mark)
+    turning.store.put(keys.raw_videos(VEHICLE) + "IMG_1.MOV", path.read_bytes())
+    detector = FakeDetector()
+    turning.models["detector"] = detector
+    outcome = turning.run()
+    (refused,) = outcome.listing.refused
+    assert refused.reason == "live_photo"
+    assert detector.asked == 1  # the photo
+    assert (outcome.listing.spin_reason or "").startswith("no walk-around video was uploaded")
+    assert outcome.listing.status == "ready"
+
+
+def test_half_a_walk_says_that_the_recording_was_cut_off(turning: Pipeline) -> None:
+    path = Path(str(turning.store.folder)) / "../walk.mp4"
+    clips.turn(path, AROUND, options={"movflags": "faststart"})
+    data = path.read_bytes()
+    turning.store.put(keys.raw_videos(VEHICLE) + "walk.mp4", data[: len(data) // 2])
+    (refused,) = turning.run().listing.refused
+    assert refused.reason == "not_a_turn"
+    assert refused.detail.startswith("The recording was cut off")
+
+
 def test_a_video_without_a_car_is_refused(turning: Pipeline) -> None:
     turning.models["detector"] = Blind()
     film(turning, AROUND)

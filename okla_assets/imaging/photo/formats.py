@@ -3,7 +3,8 @@
 Only the formats named here are ever handed to a parser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Literal
 
@@ -30,6 +31,8 @@ from okla_assets.imaging.photo.signatures import (
 PhotoFormat = Literal["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF", "GIF"]
 
 DecodeNote = Literal[
+    "colour_converted",
+    "colour_unknown",
     "converted_16bit",
     "converted_cmyk",
     "converted_gray",
@@ -39,10 +42,12 @@ DecodeNote = Literal[
     "icc_converted",
     "icc_unreadable",
     "rotated_by_exif",
+    "tone_mapped",
     "transparency_flattened",
     "truncated_repaired",
 ]
-"""What was done to a photo on its way in. `damaged_data` asks for a person's eye."""
+"""What was done to a photo on its way in. `damaged_data` and `colour_unknown` ask for a person's
+eye."""
 
 
 def sniff(data: bytes) -> PhotoFormat:
@@ -166,8 +171,15 @@ def open_header(stream: BytesIO, photo_format: PhotoFormat) -> ImageFile.ImageFi
 
 def load(image: ImageFile.ImageFile, photo_format: PhotoFormat) -> None:
     """Decodes the pixels in place. Raises Refused: corrupt, truncated, too_many_pixels."""
-    try:
+    with decoding(photo_format):
         image.load()
+
+
+@contextmanager
+def decoding(photo_format: PhotoFormat) -> Iterator[None]:
+    """Turns a decoder's errors into Refused: corrupt, truncated, too_many_pixels."""
+    try:
+        yield
     except (MemoryError, Image.DecompressionBombError) as error:
         raise _too_large() from error
     except Exception as error:  # as in open_header

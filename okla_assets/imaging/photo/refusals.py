@@ -15,6 +15,7 @@ RefusalReason = Literal[
     "decode_timeout",
     "decoder_crashed",
     "not_a_video",
+    "live_photo",
     "too_short",
     "too_long",
     "no_vehicle",

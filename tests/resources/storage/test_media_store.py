@@ -279,6 +279,11 @@ def test_what_is_no_object_is_told_and_the_rest_is_listed(odd_store: LocalMediaS
     assert odd_store.stat("raw/loop") is None
 
 
+def test_a_link_upwards_brings_no_other_vehicle_in(odd_store: LocalMediaStore) -> None:
+    (odd_store.folder / "raw" / "b" / "up").symlink_to(odd_store.folder)
+    assert [info.key for info in odd_store.list("raw/b/")] == ["raw/b/photos/1.jpg"]
+
+
 def test_each_is_logged_once(odd_store: LocalMediaStore, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         list(odd_store.list("raw/"))
