@@ -116,7 +116,7 @@ def test_folders_in_folders_without_end_are_named_and_the_rest_is_read(
     odd: list[str] = []
     (found,) = LocalMediaStore(root=str(tmp_path)).list("car/", odd=lambda e: odd.append(e.detail))
     assert found.key == "car/front.jpg"
-    assert odd == [f"car/{'d/' * 33} lies more than 32 folders deep; move it up"]
+    assert odd == [f"car/{'d/' * 32} lies more than 32 folders deep; move it up"]
 
 
 # --- what a person sees ---------------------------------------------------------------------------

@@ -265,7 +265,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except OSError as error:
             odd(odd_of(key, error))
             return
-        if len(above) > DEEPEST:
+        if key.count("/") > DEEPEST:
             odd(
                 OddEntry(
                     key, "unreadable", f"{key} lies more than {DEEPEST} folders deep; move it up"
