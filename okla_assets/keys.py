@@ -190,7 +190,8 @@ def processed_key_in(place: str) -> tuple[VehicleId, str] | None:
 
     Raises `BadVehicleId`.
     """
-    found = _PROCESSED_KEY.fullmatch(place.partition("?")[0] if "://" in place else place)
+    path = re.split(r"[?#]", place)[0] if "://" in place else place
+    found = _PROCESSED_KEY.fullmatch(path)
     if found is None:
         return None
     vehicle = parse_vehicle_id(found[1])
