@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from rich.console import Console
 from rich.table import Table
 
@@ -22,11 +22,10 @@ from okla_assets.operations.folder_import import import_folder
 from okla_assets.tables import RefusedFile
 from okla_assets.viewer import pages
 from resources.decoding.promo_encoder import PromoEncoder
-from resources.decoding.video_reader import VideoReader
 from resources.storage.media_store import LocalMediaStore, MediaStore
 from resources.storage.stores import store_for
 from tests import clips, pictures
-from tests.fakes import VEHICLE, Pipeline
+from tests.fakes import VEHICLE, Pipeline, QuickVideoReader
 from tests.names import FOLDER_NAMES, HARD, PHOTO_NAMES
 from tests.viewer.made import listing, photo
 
@@ -204,6 +203,7 @@ def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @FEW
 @given(name=FOLDER_NAMES)
+@example(name="a:b")
 def test_ffmpeg_takes_a_name_as_a_file(
     tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -227,16 +227,18 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.write(path, (clips.square(n) for n in range(20)), rate=10)
 
 
-@settings(LOOSE, max_examples=5)
+@FEW
 @given(name=FOLDER_NAMES)
+@example(name="a:b")
 def test_a_video_of_any_name_is_read(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     named = Path(f"{name}.mp4")
     named.write_bytes(film.read_bytes())
-    with VideoReader().open(named, 320) as video:
+    with QuickVideoReader().open(named, 320) as video:
         assert video.picture(0).shape == (240, 320, 3)
+    named.unlink()
 
 
 # --- all together ---------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame
     """Every frame that can be decoded, and its time on a clock that only goes forward."""
     try:
         container = av.open(
-            str(path),
+            f"file:{path}",  # else `a:b.mp4` is an address
             # A playlist that calls itself .mp4 could name any file or address.
             container_options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
             metadata_errors="replace",
