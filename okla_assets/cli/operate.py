@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def up(
     out: Out = "okla-media",
     profile: Profile = "local",
-    port: Annotated[int, typer.Option(help="Port of Dagster's UI on 127.0.0.1.")] = 3000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of Dagster's UI on 127.0.0.1.")
+    ] = 3000,
     runs: Annotated[
         int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
     ] = 1,
