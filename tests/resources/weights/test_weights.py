@@ -671,7 +671,7 @@ def test_a_disk_without_room_is_told_before_the_download(
     usage = shutil.disk_usage(models.parent)._replace(free=len(CONTENT) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(
-        BrokenSetup, match=r"has 0 MB left, and to fetch tiny takes .*by OKLA_MODELS_DIR"
+        BrokenSetup, match=r"has 0 MB left, and fetching tiny takes .*by OKLA_MODELS_DIR"
     ):
         weights.pull(["tiny"])
     assert registry.asked == []
