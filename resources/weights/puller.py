@@ -146,8 +146,8 @@ def _check_room(weights: Sequence[Weight], job: _Job) -> None:
     if free < needed:
         names = ", ".join(weight.name for weight in weights)
         raise BrokenSetup(
-            f"the models folder {models_dir()} has {free >> 20} MB left, and fetching {names} takes "
-            f"{needed >> 20} MB; free some space or choose another folder by OKLA_MODELS_DIR"
+            f"the models folder {models_dir()} has {free >> 20} MB left, and fetching {names} "
+            f"takes {needed >> 20} MB; free some space or choose another folder by OKLA_MODELS_DIR"
         )
 
 
