@@ -265,7 +265,9 @@ def _print_summary(listing: "Listing") -> None:
         name = f"{photo.category}_{photo.number:03d}"
         shows = " ".join(filter(None, (photo.side, photo.angle))) or photo.category
         quality = f"{photo.quality.score} {', '.join(photo.quality.issues)}".strip()
-        table.add_row(cell(_file_name(photo.source_key)), name, shows, quality, photo.treatment)
+        table.add_row(
+            cell(keys.upload_name(photo.source_key)), name, shows, quality, photo.treatment
+        )
         if photo.category == "exterior" and photo.treatment_reason:
             reasons.append(f"{name} not in the studio: {photo.treatment_reason}")
     if listing.photos:
@@ -290,10 +292,6 @@ def _print_summary(listing: "Listing") -> None:
 
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count:,} files"
-
-
-def _file_name(key: str) -> str:
-    return key.rsplit("/", 1)[-1]
 
 
 def _finish(listing: "Listing") -> None:

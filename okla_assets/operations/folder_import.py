@@ -156,7 +156,7 @@ def _look_into(
 def _look_at(path: Path, name: str, survey: _Survey) -> None:
     """Raises OSError where the file cannot be read."""
     if not path.exists() or not path.is_file():
-        what = "a link that leads nowhere" if path.is_symlink() else "no ordinary file"
+        what = "a link that leads nowhere or to itself" if path.is_symlink() else "no ordinary file"
         survey.refused[name] = RefusedFile(
             source_key=name, reason="not_a_file", detail=f"{name} is {what}"
         )

@@ -62,6 +62,7 @@ def context(listing: Listing) -> dict[str, Any]:
         "link": partial(address, page=keys.gallery(keys.parse_vehicle_id(listing.vehicle_id))),
         "count": lambda things, name: _count(len(things), name),
         "name_of": _file_name,
+        "upload_of": keys.upload_name,
         "title_of": _title,
         "size_of": partial(_size, listing),
         "level_of": _level,

@@ -14,7 +14,11 @@ from okla_assets.assets.raw_photos import take_in
 from okla_assets.options import StudioOptions, read_options
 from okla_assets.tables import RawPhotos
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.s3_client import client_for
+from resources.storage.s3_store import S3MediaStore
+from resources.storage.stores import store_for
 from tests import pictures
+from tests.denied import deny
 from tests.fakes import VEHICLE, Pipeline, QuickDecoder, Quiet, finished_key
 
 
@@ -286,6 +290,68 @@ def test_a_refusal_that_may_pass_is_tried_again(store: LocalMediaStore) -> None:
     assert [r.reason for r in table.refused] == ["decode_timeout"]
     table, computed = taken_in(store)
     assert (numbers(table), computed) == ({"a.jpg": 1}, 1)
+
+
+def test_a_photo_that_may_not_be_read_is_refused_by_name(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car()), "2.jpg": b"1", "shut/3.jpg": b"1"})
+    folder = pipeline.store.folder / keys.raw_photos(VEHICLE)
+    with monkeypatch.context() as patch:
+        deny(patch, folder / "2.jpg", folder / "shut")
+        outcome = pipeline.run()
+    assert outcome.success
+    assert len(outcome.listing.photos) == 1
+    assert {keys.upload_name(f.source_key): f.reason for f in outcome.listing.refused} == {
+        "2.jpg": "unreadable",
+        "shut/": "unreadable",
+    }
+    assert all(str(folder) not in f.detail for f in outcome.listing.refused)
+    # Once it may be read it is looked at, though its ETag is the same.
+    again = pipeline.run()
+    assert {f.reason for f in again.listing.refused} == {"not_an_image"}
+
+
+def test_where_no_photo_can_be_read_the_listing_stays(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
+    assert pipeline.run().success
+    before = pipeline.snapshot()
+    deny(monkeypatch, pipeline.store.folder / keys.raw_photos(VEHICLE))
+    assert not pipeline.run(may_fail=True).success
+    assert pipeline.snapshot() == before
+
+
+def test_a_bucket_with_objects_of_every_kind(s3_place: str) -> None:
+    store = store_for(s3_place)
+    assert isinstance(store, S3MediaStore)
+    client = client_for(store.endpoint_url, store.max_attempts, store.location)
+    raw, car = keys.raw_folder(VEHICLE), pictures.jpeg(pictures.car())
+    for name in (
+        "photos/1.jpg",
+        "photos/IMG_4",
+        "video/IMG_5.HIF",
+        "photos//6.jpg",
+        "photos/7.jpg",
+    ):
+        how = {"StorageClass": "GLACIER"} if name == "photos/7.jpg" else {}
+        client.put_object(
+            Bucket=store.bucket, Key=f"{store.prefix}/{raw}{name}", Body=car + name.encode(), **how
+        )
+    for name in ("photos/.DS_Store", "photos/notes.txt", "photos/", "124/photos/1.jpg"):
+        client.put_object(Bucket=store.bucket, Key=f"{store.prefix}/{raw}{name}", Body=b"1")
+    table, _ = take_in(VEHICLE, store, QuickDecoder(), Quiet())
+    assert set(numbers(table)) == {"1.jpg", "IMG_4", "IMG_5.HIF"}
+    assert {f.source_key.removeprefix(raw): f.reason for f in table.refused} == {
+        "photos//6.jpg": "unusable_name",
+        "photos/7.jpg": "unreadable",
+    }
+    assert {group.rule: group.examples for group in table.ignored} == {
+        "elsewhere": ("124/photos/1.jpg",),
+        "hidden_file": (".DS_Store",),
+        "not_media": ("notes.txt",),
+    }
 
 
 @pytest.mark.parametrize("output_format", ["jpg", "png", "webp"])

@@ -122,6 +122,16 @@ def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -
     assert len(table(turning).frames) == 36
 
 
+def test_videos_after_the_walk_are_in_the_record(turning: Pipeline) -> None:
+    film(turning, AROUND, "2 again.mp4")
+    walk = turning.store.get(keys.raw_videos(VEHICLE) + "2 again.mp4")
+    turning.store.put(keys.raw_photos(VEHICLE) + "1 walk", walk)  # no ending, among the photos
+    outcome = turning.run()
+    uses = {v.source_key.rsplit("/", 1)[-1]: v.use for v in outcome.listing.videos}
+    assert uses == {"1 walk": "walkaround", "2 again.mp4": "not_needed"}
+    assert outcome.listing.refused == ()
+
+
 def test_live_photos_are_recognised_and_no_model_looks_at_them(turning: Pipeline) -> None:
     path = Path(str(turning.store.folder)) / "../IMG_1.MOV"
     mark = {"com.apple.quicktime.content.identifier": "8A0BD6B1-F3C3"}
