@@ -66,7 +66,7 @@ def import_folder(
             f"{folder} holds folders that may be of several cars: {keys.in_short(cars)}; process "
             "each by itself, or give --add where all are of one car"
         )
-    origin = origin or _usable(str(folder.resolve()))
+    origin = origin or keys.nfc(_usable(str(folder.resolve())))
     sources = read_sources(vehicle, store)
     existing = [
         info.key
@@ -74,7 +74,7 @@ def import_folder(
         if info.key not in keys.records(vehicle) and not keys.ignored_by_name(info.key)
     ]
     source, others = _place(folder, origin, vehicle, store, survey, sources, existing, add)
-    uploaded = _keys(folder, vehicle, survey, source.place)
+    uploaded = _keys(folder, vehicle, survey, source.place, existing)
     for key, path in uploaded.items():
         if not _same(path, store, key):
             store.put_file(key, path)
@@ -238,14 +238,14 @@ def _place(
         return SourceFolder(path=origin), ()
     if known is not None:
         mine = {key for key in existing if _is_of(key, known, others)}
-        uploads = _keys(folder, vehicle, survey, known.place)
+        uploads = _keys(folder, vehicle, survey, known.place, existing)
         if add or not mine or any(_same(uploads[key], store, key) for key in mine & uploads.keys()):
             return known, others
         raise BadInput(
             f"none of the files that {folder} had when {vehicle} was made is in it now: it may be "
             f"another car; {ONE_CAR}"
         )
-    uploads = _keys(folder, vehicle, survey, "")
+    uploads = _keys(folder, vehicle, survey, "", existing)
     if all(key in uploads and _same(uploads[key], store, key) for key in existing):
         return SourceFolder(path=origin), ()  # the folder was moved, or its files copied by hand
     if not add:
@@ -265,16 +265,28 @@ def _is_of(key: str, source: SourceFolder, others: Iterable[SourceFolder]) -> bo
     )
 
 
-def _keys(folder: Path, vehicle: keys.VehicleId, survey: _Survey, place: str) -> Mapping[str, Path]:
-    """The folder's files by key. Raises BadInput for two that would have one."""
+def _keys(
+    folder: Path,
+    vehicle: keys.VehicleId,
+    survey: _Survey,
+    place: str,
+    existing: Sequence[str],
+) -> Mapping[str, Path]:
+    """The folder's files by key. Raises BadInput for two that would have one.
+
+    A file that came from a Mac before, or went there since, keeps the key that it has.
+    """
     uploaded: dict[str, Path] = {}
+    stored = {keys.nfc(key): key for key in existing} | {key: key for key in existing}
     found = [(name, path) for name, (path, _) in survey.media.items()]
     for name, path in (*found, *survey.twins):
         kind = survey.media[name][1]
         where = keys.raw_photos(vehicle) if kind == "photo" else keys.raw_videos(vehicle)
         # What lies in photos/ or video/ is stored as if it lay in the folder itself.
         below = re.sub(r"\A(photos|video)/", "", name)
-        first = uploaded.setdefault(where + place + below, path)
+        key = where + place + below
+        key = stored.get(key) or stored.get(keys.nfc(key), key)
+        first = uploaded.setdefault(key, path)
         if first is not path and not filecmp.cmp(first, path, shallow=False):
             raise BadInput(f"{folder} holds two different files called {below}; rename one of them")
     return uploaded

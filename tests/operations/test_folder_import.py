@@ -1,7 +1,9 @@
 """One car's folder becomes its uploads; another car's never joins them unasked."""
 
 import os
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -238,3 +240,20 @@ def test_a_stored_copy_that_cannot_be_read_is_written_anew(
         key: data for key, (data, _) in before.items()
     }
     assert after[keys.raw_photos(VEHICLE) + "1.jpg"][1].etag != etag
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_folder_that_came_by_a_mac_is_the_same(
+    tmp_path: Path, store: LocalMediaStore, forms: tuple[Literal["NFC", "NFD"], ...]
+) -> None:
+    first, second = (unicodedata.normalize(form, "R\u00e4der.jpg") for form in forms)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / first).write_bytes(JPEG)
+    (tmp_path / "b" / second).write_bytes(JPEG)
+    assert import_folder(tmp_path / "a", VEHICLE, store).uploaded == (
+        keys.raw_photos(VEHICLE) + first,
+    )
+    again = import_folder(tmp_path / "b", VEHICLE, store)
+    assert (again.uploaded, again.earlier) == ((keys.raw_photos(VEHICLE) + first,), ())
+    assert uploaded(store) == [keys.raw_photos(VEHICLE) + first]
