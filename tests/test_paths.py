@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +34,9 @@ LOOSE = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 FEW = settings(LOOSE, max_examples=20)
+
+IN_A_ROUTE = FOLDER_NAMES.filter(lambda name: "\n" not in name)
+"""The test server's routes end at a line break."""
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -73,9 +76,10 @@ def test_a_folder_of_any_name_keeps_names(tmp_path: Path, folder: str, name: str
 
 
 @FEW
-@given(name=PHOTO_NAMES.filter(lambda name: "\n" not in name))  # there the server's routes end
-def test_a_bucket_keeps_names(s3_place: str, name: str) -> None:
-    store = store_for(s3_place)
+@given(prefix=IN_A_ROUTE, name=st.builds("{}.jpg".format, IN_A_ROUTE))
+@example(prefix="p", name=f"a.{'b' * 300}")
+def test_a_bucket_keeps_names(s3_place: str, prefix: str, name: str) -> None:
+    store = store_for(f"{s3_place}/{prefix}")
     comes_back(store, name)
     address = urlsplit(store.url(keys.raw_photos(VEHICLE) + name))
     assert unquote(address.path).endswith(name)

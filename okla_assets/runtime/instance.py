@@ -75,8 +75,9 @@ def dagster_home(media: str | Path) -> Path:
     if bucket is None:
         home = Path(media, HOME_FOLDER).resolve()
     else:
-        # One folder a prefix, for homes must not lie in each other; no bucket has a comma.
-        name = ",".join(filter(None, (bucket.name, *bucket.prefix.split("/"))))
+        # One folder a prefix, for homes must not lie in each other.
+        parts = filter(None, (bucket.name, *bucket.prefix.split("/")))
+        name = ",".join(part.replace("%", "%25").replace(",", "%2C") for part in parts)
         home = Path("okla-media", HOME_FOLDER, name).resolve()
     if settings().postgres_url:
         home /= "postgres"

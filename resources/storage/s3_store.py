@@ -28,6 +28,7 @@ T = TypeVar("T")
 PART_BYTES = 8 * 1024 * 1024
 """Files up to this go in one request, larger ones in parts of it; aws-cli draws the same line."""
 PARTS_AT_ONCE = 4
+LONGEST_SUFFIX = 12
 DIGEST = "sha256"
 """Metadata of each object that is written here: the digest of its bytes."""
 
@@ -122,7 +123,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def as_file(self, key: str) -> Iterator[Path]:
         """A copy of the object, deleted when the context ends."""
         with tempfile.TemporaryDirectory(prefix="okla-") as folder:
-            path = Path(folder, f"object{Path(key).suffix}")
+            # The ending helps whoever reads it; a key may have one that no file system takes.
+            path = Path(folder, f"object{Path(key).suffix[:LONGEST_SUFFIX]}")
 
             def save(body: Any) -> None:
                 with path.open("wb") as file:

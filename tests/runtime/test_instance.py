@@ -101,8 +101,9 @@ def test_a_dagster_home_of_the_users_own_is_used(
 def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
-    homes = {place: dagster_home(place) for place in ("s3://okla", "s3://okla/a/b", "s3://okla/a")}
-    assert len(set(homes.values())) == 3
+    places = ["s3://okla", "s3://okla/a/b", "s3://okla/a", "s3://okla/a,b", "s3://okla/a%2Cb"]
+    homes = {place: dagster_home(place) for place in places}
+    assert len(set(homes.values())) == len(places)
     for home in homes.values():
         assert home.parent == tmp_path / "okla-media" / ".dagster"
         assert (home / "dagster.yaml").is_file()
