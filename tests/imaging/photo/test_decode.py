@@ -170,7 +170,7 @@ def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_noted() -> None:
     assert np.array_equal(photo.rgb, picture())
     for icc in (b"not a profile", display_p3()[:200], srgb[:128] + bytes(len(srgb) - 128)):
         photo = read(saved(image, "PNG", icc_profile=icc))
-        assert photo.notes == ("icc_unreadable",)
+        assert photo.notes == ("colour_unknown", "icc_unreadable")
         assert np.array_equal(photo.rgb, picture())
 
 
