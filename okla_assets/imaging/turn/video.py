@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from okla_assets.imaging.photo import colour
 from okla_assets.imaging.photo.codec import encode_jpeg, resize
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.turn.container import is_cut_off, is_live_photo
+from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
 from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
@@ -85,10 +85,7 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
     if path.stat().st_size == 0:
         raise Refused("empty_file", "The file is empty; upload it again.")
     if is_live_photo(path):
-        raise Refused(
-            "live_photo",
-            "This is the clip of a Live Photo, not a walk-around video; its photo is what counts.",
-        )
+        raise live_photo()
     slots = _Slots(limits)
     last = 0.0
     for time, frame, film in _frames(path, limits):
