@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.photo.signatures import HEAD_BYTES, QUICKTIME_BOXES
+from okla_assets.imaging.photo.signatures import HEAD_BYTES, QUICKTIME_BOXES, media_kind
 
 MOST_BOXES = 10_000
 MOST_INDEX = 64_000_000  # bytes of `moov`; one of five minutes has under a million
@@ -39,6 +39,8 @@ def is_cut_off(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         size = os.fstat(file.fileno()).st_size
+        if media_kind(head) != "video":
+            return False
         if head.startswith(b"RIFF"):
             return 8 + int.from_bytes(head[4:8], "little") > size
         if head[4:8] != b"ftyp" and head[4:8] not in QUICKTIME_BOXES:

@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.photo.decode import turn_upright
@@ -254,6 +255,19 @@ def test_the_little_that_an_interrupted_upload_left_was_cut_off(tmp_path: Path) 
     with pytest.raises(Refused, match="recording was cut off: only") as refused:
         read_moments(path, VideoLimits(shortest=8))
     assert refused.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "AVIF", "HEIF"])
+def test_a_photo_is_called_a_photo(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / "a.mp4"
+    if file_format == "HEIF":
+        deep = colours.coded(clips.square(0), "bt2020", "pq")
+        path.write_bytes(colours.heic(deep, "bt2020", "pq"))
+    else:
+        Image.fromarray(clips.square(0)).save(path, file_format)
+    with pytest.raises(Refused, match="is a photo") as refused:
+        read_moments(path, LIMITS)
+    assert refused.value.reason == "not_a_video"
 
 
 def test_a_broken_video_that_is_complete_was_not_cut_off(tmp_path: Path) -> None:
