@@ -117,7 +117,7 @@ def test_films_of_any_space_have_the_colours_that_were_filmed(
     tmp_path: Path, gamut: colours.Gamut, curve: colours.Curve, container: str
 ) -> None:
     truth = colourful()
-    deep = colours.coded(truth, gamut, curve, filmed=True)
+    deep = colours.filmed(truth, gamut, curve)
     moments = read_moments(colours.film(tmp_path / container, [deep] * 8, gamut, curve), LIMITS)
     for moment in moments:
         assert colours.delta_e(codec.decode_trusted(moment.jpeg), truth) < 3
@@ -125,7 +125,7 @@ def test_films_of_any_space_have_the_colours_that_were_filmed(
 
 def test_colours_that_only_the_file_tells_count(tmp_path: Path) -> None:
     truth = colourful()
-    deep = colours.coded(truth, "bt2020", "hlg", filmed=True)
+    deep = colours.filmed(truth, "bt2020", "hlg")
     source = colours.film(tmp_path / "a.mov", [deep] * 8, "bt2020", "hlg")
     path = colours.told_by_file_alone(tmp_path / "b.mov", source)
     with av.open(str(path)) as container:
@@ -135,7 +135,7 @@ def test_colours_that_only_the_file_tells_count(tmp_path: Path) -> None:
 
 
 def test_a_glint_on_one_frame_does_not_make_it_darker(tmp_path: Path) -> None:
-    plain = colours.coded(colourful(), "bt2020", "pq", filmed=True)
+    plain = colours.filmed(colourful(), "bt2020", "pq")
     glint = plain.copy()
     glint[:60, :200] = 55000  # some thousand nits
     path = colours.film(tmp_path / "a.mov", [plain] * 8 + [glint] + [plain] * 8, "bt2020", "pq")
