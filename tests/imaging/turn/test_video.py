@@ -75,6 +75,20 @@ def test_what_older_cameras_write_is_read(tmp_path: Path, name: str, codec_name:
     assert places(moments)[-1] >= 135
 
 
+def test_of_an_interlaced_picture_one_field_is_taken(tmp_path: Path) -> None:
+    # Grey, because colour has half the lines: the bar has moved from one field to the next.
+    woven = np.full((240, 320, 3), 60, np.uint8)
+    woven[::2, 40:120] = 220
+    woven[1::2, 160:240] = 220
+    options = {"x264-params": "tff=1", "crf": "10"}
+    path = clips.write(tmp_path / "a.mts", [woven] * 10, codec_options=options)
+    for moment in read_moments(path, LIMITS):
+        found = codec.decode_trusted(moment.jpeg).astype(int)
+        assert found.shape == woven.shape
+        assert found[20:220, 50:110].min() > 200
+        assert found[20:220, 170:230].max() < 80
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_display_matrix_gives_upright_frames(tmp_path: Path, orientation: int) -> None:
     upright = clips.square(0)
