@@ -71,7 +71,8 @@ def raw_folder(vehicle: keys.VehicleId, listed: Iterable[ObjectInfo]) -> RawFold
     objects = list(listed)
     if not objects:
         return None
-    uploads = [o for o in objects if o.key not in keys.records(vehicle)]
+    records = keys.records(vehicle)
+    uploads = [o for o in objects if o.key not in records]
     looked_at = [
         o for o in uploads if keys.lies_where_uploads_do(o.key) and not keys.ignored_by_name(o.key)
     ]

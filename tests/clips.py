@@ -87,6 +87,7 @@ def write(
     times: Sequence[int] | None = None,
     audio: bool = False,
     options: Mapping[str, str] | None = None,
+    codec_options: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
     cover: Literal["first", "last"] | None = None,
 ) -> Path:
@@ -98,7 +99,9 @@ def write(
     with av.open(str(path), "w", options=flags | dict(options or {})) as container:
         container.metadata.update(metadata or {})
         picture_first = _cover(container) if cover == "first" else None
-        stream = container.add_stream(codec, rate=CLOCK if times else rate)
+        stream = container.add_stream(
+            codec, rate=CLOCK if times else rate, options=dict(codec_options or {})
+        )
         assert isinstance(stream, av.VideoStream)
         pictures = iter(pictures)
         begin = next(pictures)

@@ -41,16 +41,22 @@ FROM_BT709 = {
 
 
 def coded(
-    srgb: Pixels, gamut: Gamut, curve: Curve, white: float = 203.0, *, filmed: bool = False
+    srgb: Pixels,
+    gamut: Gamut,
+    curve: Curve,
+    white: float = 203.0,
+    *,
+    bt1886: bool = False,
+    by_channel: bool = False,
 ) -> Deep:
     """The same colours in another space, over all of 16 bits; sRGB's white is at `white` nits.
 
-    `filmed`: as a video converter makes HDR of SDR video, which it takes for BT.1886 (2.4), and
-    HLG's system gamma works on each channel.
+    HDR is made of what a display with BT.1886's gamma shows, or else with sRGB's curve; HLG's
+    system gamma works on each channel, or else on luminance. Video converters do both (`filmed`).
     """
     code = srgb / 255
     light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
-    if filmed and curve in ("pq", "hlg"):
+    if bt1886 and curve in ("pq", "hlg"):
         light = code**2.4
     light = light @ FROM_BT709[gamut].T
     if curve == "pq":
@@ -59,7 +65,7 @@ def coded(
     elif curve == "hlg":
         display = light * white / 1000
         luma = np.maximum(display @ (0.2627, 0.678, 0.0593), 1e-12)[..., None]
-        steered = np.maximum(display, 1e-12) if filmed else luma
+        steered = np.maximum(display, 1e-12) if by_channel else luma
         scene = display * steered ** ((1 - 1.2) / 1.2)
         with np.errstate(invalid="ignore", divide="ignore"):
             high = 0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073
@@ -68,6 +74,11 @@ def coded(
         # A display shows BT.709's curve as it shows sRGB's.
         out = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(np.clip(out, 0, 1) * 65535), np.uint16)
+
+
+def filmed(srgb: Pixels, gamut: Gamut, curve: Curve) -> Deep:
+    """The colours as a video converter codes them."""
+    return coded(srgb, gamut, curve, bt1886=True, by_channel=True)
 
 
 def delta_e(a: Pixels, b: Pixels) -> float:

@@ -247,6 +247,8 @@ def judge(
             reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+        if "colour_unknown" in photo.quality.issues:
+            reasons.append(f"{name}: the file names colours that cannot be read; look at them")
     reasons += [f"{file.source_key.rsplit('/', 1)[-1]}: {file.detail}" for file in failed]
     return ("needs_review" if reasons else "ready"), tuple(reasons)
 

@@ -3,10 +3,10 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from functools import cache as once, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
@@ -15,7 +15,7 @@ from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
 from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.refusals import RefusalReason, Refused
-from okla_assets.imaging.turn.container import is_cut_off
+from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
 from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, photo_errors, short_message
@@ -74,7 +74,10 @@ def walkaround_frames(
     vehicle = vehicle_of(context)
     count = raw_photos.options.spin_frames
     began = time.perf_counter()
-    table, computed = take_frames(vehicle, count, store, video_reader, detector, views, progress)
+    stems = {stem_of(photo.source_key) for photo in raw_photos.photos}
+    table, computed = take_frames(
+        vehicle, count, stems, store, video_reader, detector, views, progress
+    )
     return metadata.result(
         context,
         table,
@@ -96,13 +99,17 @@ def walkaround_frames(
 def take_frames(
     vehicle: keys.VehicleId,
     count: int,
+    stems: Collection[str],
     store: MediaStore,
     reader: VideoReader,
     detector: VehicleDetector,
     views: ViewClassifier,
     progress: Progress,
 ) -> tuple[WalkaroundFrames, int]:
-    """The vehicle's table of frames, and how many videos had to be read."""
+    """The vehicle's table of frames, and how many videos had to be read.
+
+    `stems` are the names of its photos without their endings (`stem_of`).
+    """
     videos = uploads_of(vehicle, store).videos
     cache = StepCache(store, vehicle, "frames", _Reading)
     seen = UploadFacts(store, vehicle, "videos")
@@ -112,6 +119,7 @@ def take_frames(
     found: tuple[str, str, Entry[_Reading]] | None = None
     for info in videos:
         key = info.key
+        beside = stem_of(key) in stems
         with ExitStack() as opened:
             path = once(partial(opened.enter_context, store.as_file(key)))
             try:
@@ -121,13 +129,19 @@ def take_frames(
                 progress.advance(key.rsplit("/", 1)[-1])
                 continue
             digest = digest_of(
-                "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
+                "frames",
+                VERSION,
+                sha256,
+                count,
+                detector.fingerprint(),
+                views.fingerprint(),
+                beside,
             )
             entry = cache.get(digest)
             if entry is None:
                 began = time.perf_counter()
                 reading, outputs = read_video(
-                    vehicle, key, digest, path(), count, reader, detector, views
+                    vehicle, key, digest, path(), beside, count, reader, detector, views
                 )
                 computed += 1
                 seconds = time.perf_counter() - began
@@ -158,6 +172,11 @@ def take_frames(
     return table, computed
 
 
+def stem_of(key: str) -> str:
+    """A file's name without folder, ending and case; the two files of a Live Photo agree in it."""
+    return PurePosixPath(key).stem.casefold()
+
+
 def _sha256_of(path: Callable[[], Path]) -> str:
     with path().open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -168,6 +187,7 @@ def read_video(
     key: str,
     digest: str,
     path: Path,
+    beside_photo: bool,
     count: int,
     reader: VideoReader,
     detector: VehicleDetector,
@@ -177,6 +197,8 @@ def read_video(
     from okla_assets.imaging.turn import walkaround
 
     try:
+        if beside_photo and is_live_photo(path, beside_photo=True):
+            raise live_photo()
         with reader.open(path, FRAME_SIDE) as video:
             around = walkaround.find_turn(look_around(video, detector, views))
             times = [moment.time for moment in video.moments]

@@ -252,7 +252,8 @@ def _refresh(
         return "failed", str(bad)
     try:
         objects = list(store.list(keys.raw_folder(vehicle)))
-        uploads = [o for o in objects if o.key not in keys.records(vehicle)]
+        records = keys.records(vehicle)
+        uploads = (o for o in objects if o.key not in records)
         nothing = not any(may_hold_media(o, store) for o in uploads)
     except Unreadable as error:
         return "failed", str(error)

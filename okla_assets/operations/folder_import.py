@@ -68,10 +68,11 @@ def import_folder(
         )
     origin = origin or keys.nfc(_usable(str(folder.resolve())))
     sources = read_sources(vehicle, store)
+    records = keys.records(vehicle)
     existing = [
         info.key
         for info in store.list(keys.raw_folder(vehicle))
-        if info.key not in keys.records(vehicle) and not keys.ignored_by_name(info.key)
+        if info.key not in records and not keys.ignored_by_name(info.key)
     ]
     source, others = _place(folder, origin, vehicle, store, survey, sources, existing, add)
     uploaded = _keys(folder, vehicle, survey, source.place, existing)

@@ -373,3 +373,22 @@ def test_nothing_published_says_where_or_by_whom_a_photo_was_taken(
         if key.endswith((".jpg", ".png", ".webp")):
             with Image.open(BytesIO(data)) as image:
                 assert not image.getexif()
+
+
+def test_colours_that_cannot_be_read_and_lost_restarts_want_a_persons_eye(
+    pipeline: Pipeline,
+) -> None:
+    image = Image.fromarray(pictures.car(1))
+    strange, broken = BytesIO(), BytesIO()
+    image.save(strange, "JPEG", quality=90, icc_profile=b"no profile at all")
+    image.save(broken, "JPEG", quality=90, restart_marker_blocks=5)
+    data = broken.getvalue()
+    lost = data.replace(b"\xff\xd3", b"", 1)
+    assert lost != data
+    pipeline.upload({"1_strange.jpg": strange.getvalue(), "2_broken.jpg": lost})
+    listing = pipeline.run().listing
+    assert listing.status == "needs_review"
+    assert [p.quality.issues for p in listing.photos if "colour_unknown" in p.quality.issues]
+    said = " ".join(listing.reasons)
+    assert "colours that cannot be read" in said
+    assert "the uploaded file is damaged" in said

@@ -147,6 +147,25 @@ def test_live_photos_are_recognised_and_no_model_looks_at_them(turning: Pipeline
     assert outcome.listing.status == "ready"
 
 
+@pytest.mark.parametrize(
+    ("name", "frames", "reason"),
+    [
+        ("1.MOV", 30, "live_photo"),  # beside 1.jpg
+        ("2.MOV", 30, "not_a_turn"),
+        ("1.MOV", 40, None),
+        ("1.mp4", 30, "not_a_turn"),
+    ],
+)
+def test_a_clip_without_marks_is_known_by_the_photo_of_its_name(
+    turning: Pipeline, name: str, frames: int, reason: str | None
+) -> None:
+    path = Path(str(turning.store.folder)) / f"../{name}"
+    clips.turn(path, AROUND[:frames])
+    turning.store.put(keys.raw_videos(VEHICLE) + name, path.read_bytes())
+    refused = turning.run().listing.refused
+    assert [file.reason for file in refused] == ([] if reason is None else [reason])
+
+
 def test_half_a_walk_says_that_the_recording_was_cut_off(turning: Pipeline) -> None:
     path = Path(str(turning.store.folder)) / "../walk.mp4"
     clips.turn(path, AROUND, options={"movflags": "faststart"})

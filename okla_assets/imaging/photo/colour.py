@@ -28,6 +28,11 @@ DeepRgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 WHITE_NITS = 203.0
 HLG_PEAK_NITS, HLG_GAMMA = 1000.0, 1.2  # the nominal display (BT.2100-2, table 5)
 PQ_PEAK_NITS = 10000.0
+BT1886_GAMMA = 2.4
+# What writes HDR stills differs in whether SDR's display has sRGB's curve or BT.1886's, and in
+# whether HLG's system gamma works on luminance (BT.2100) or on each channel (BT.2390, 6.5). These
+# lie between and come within Delta E 3 of each on photos of cars; the ends are up to 3.9 apart.
+HDR_STILLS_GAMMA, HLG_STILLS_BY_CHANNEL = 2.25, 0.3
 PEAK_PERCENTILE = 99.5  # of the brightest channel: what is above it is a glint, which may clip
 PEAK_STRIDE = 4  # pixels, when the peak is measured
 GAINS = 8192
@@ -104,13 +109,15 @@ def to_srgb(
 
     HDR `video` gets the numbers that the same camera gives in SDR, which are taken for sRGB as they
     are: HLG's system gamma works on R, G and B each, as SDR's does (BT.2390-11, 6.5; BT.2408-8,
-    5.1.4), and light is coded for BT.1886's display.
+    5.1.4), and light is coded for BT.1886's display. Stills have no such custom; see
+    HDR_STILLS_GAMMA.
     """
     light = linear(rgb, space, video=video)
     if space.hdr:
         _tone_map(light, peak_of(rgb, space, video=video) if peak is None else peak)
     np.clip(light, 0, 1, out=light)
-    codes = _codes("bt1886" if space.hdr and video else "srgb")
+    gamma = (BT1886_GAMMA if video else HDR_STILLS_GAMMA) if space.hdr else None
+    codes = _codes(gamma)
     return np.asarray(codes[np.rint(light * 65535).astype(np.uint16)], np.uint8)
 
 
@@ -119,14 +126,28 @@ def linear(rgb: DeepRgb, space: ColourSpace, *, video: bool = False) -> Floats:
 
     `video` as in `to_srgb`.
     """
-    by_channel = video and space.transfer == "hlg"
-    light = _light_of_codes("hlg_video" if by_channel else space.transfer, rgb.dtype.str)[rgb]
-    if space.transfer == "hlg" and not by_channel:
-        luma = cv2.transform(light, BT2020_LUMA)
-        light *= _hlg_gains()[np.rint(luma * 65535).astype(np.uint16)][..., None]
+    if space.transfer == "hlg":
+        light = _displayed_hlg(rgb, 1.0 if video else HLG_STILLS_BY_CHANNEL)
+    else:
+        light = _light_of_codes(space.transfer, rgb.dtype.str)[rgb]
     if space.primaries != BT709:
         light = np.asarray(cv2.transform(light, _to_bt709(space.primaries)), np.float32)
     return light
+
+
+def _displayed_hlg(rgb: DeepRgb, by_channel: float) -> Floats:
+    """HLG as its nominal display shows it, in reference whites: BT.2100-2, table 5, EOTF.
+
+    The system gamma works on each channel where `by_channel` is 1, and on luminance where it is 0.
+    """
+    scene = _light_of_codes("hlg", rgb.dtype.str)
+    light = (scene ** (1 + (HLG_GAMMA - 1) * by_channel) * (HLG_PEAK_NITS / WHITE_NITS))[rgb]
+    if by_channel < 1:
+        luma = np.rint(cv2.transform(scene[rgb], BT2020_LUMA) * 65535).astype(np.uint16)
+        levels = np.maximum(np.linspace(0, 1, 65536), 1e-6)
+        gains = levels ** ((HLG_GAMMA - 1) * (1 - by_channel))
+        light *= gains.astype(np.float32)[luma][..., None]
+    return np.asarray(light, np.float32)
 
 
 def peak_of(rgb: DeepRgb, space: ColourSpace, *, video: bool = False) -> float:
@@ -167,40 +188,28 @@ def _gains(peak: float) -> Floats:
 
 
 @lru_cache(8)
-def _light_of_codes(transfer: Transfer | Literal["hlg_video"], dtype: str) -> Floats:
-    """Light of each code of an integer type, in (reference) whites; of HLG the scene's, 0 to 1.
-
-    Of "hlg_video" it is displayed light again, of each channel by itself.
-    """
+def _light_of_codes(transfer: Transfer, dtype: str) -> Floats:
+    """Light of each code of an integer type, in (reference) whites; of HLG the scene's, 0 to 1."""
     code = np.linspace(0, 1, np.iinfo(dtype).max + 1)
     if transfer == "srgb":  # IEC 61966-2-1
         light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     elif transfer == "pq":
         light = _pq_light(code) / WHITE_NITS
-    elif transfer in ("hlg", "hlg_video"):  # BT.2100-2, table 5: inverse OETF
+    elif transfer == "hlg":  # BT.2100-2, table 5: inverse OETF
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
-        if transfer == "hlg_video":
-            light = light**HLG_GAMMA * (HLG_PEAK_NITS / WHITE_NITS)
     else:
         light = code ** float(transfer)
     return light.astype(np.float32)
 
 
-@lru_cache(1)
-def _hlg_gains() -> Floats:
-    """From scene to display for each of 65536 levels of luminance: OOTF of BT.2100-2, table 5."""
-    luma = np.maximum(np.linspace(0, 1, 65536), 1e-6)
-    return (HLG_PEAK_NITS / WHITE_NITS * luma ** (HLG_GAMMA - 1)).astype(np.float32)
-
-
-@lru_cache(2)
-def _codes(curve: Literal["srgb", "bt1886"]) -> Rgb:
-    """Codes of 65536 levels of light from 0 to 1."""
+@lru_cache(3)
+def _codes(gamma: float | None) -> Rgb:
+    """Codes of 65536 levels of light from 0 to 1, by a display's gamma or else by sRGB's curve."""
     light = np.linspace(0, 1, 65536)
-    code = light ** (1 / 2.4)
-    if curve == "srgb":
-        code = np.where(light <= 0.0031308, light * 12.92, 1.055 * code - 0.055)
+    code = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    if gamma is not None:
+        code = light ** (1 / gamma)
     return np.asarray(np.rint(code * 255), np.uint8)
 
 

@@ -35,7 +35,7 @@ def apply(pixels: Pixels, icc: bytes, notes: set[DecodeNote]) -> Rgb:
     """RGB (H, W, 3) in sRGB from gray (H, W), RGB or CMYK (H, W, 4) pixels and their profile.
 
     A profile that means sRGB changes nothing; one that is broken or made for another kind of
-    pixels is ignored, with the note icc_unreadable.
+    pixels is ignored, with the note icc_unreadable, and colour_unknown where there are colours.
     """
     mode = "L" if pixels.ndim == 2 else "RGB" if pixels.shape[2] == 3 else "CMYK"
     # By bytes: fromarray takes four channels for RGBA.
@@ -52,6 +52,8 @@ def apply(pixels: Pixels, icc: bytes, notes: set[DecodeNote]) -> Rgb:
             notes.add("icc_converted")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         notes.add("icc_unreadable")
+        if mode != "L":
+            notes.add("colour_unknown")
     return np.ascontiguousarray(np.asarray(image.convert("RGB")))
 
 

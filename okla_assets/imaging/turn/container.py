@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from okla_assets.imaging.photo.signatures import HEAD_BYTES, QUICKTIME_BOXES
+from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.photo.signatures import HEAD_BYTES, QUICKTIME_BOXES, media_kind
 
 MOST_BOXES = 10_000
 MOST_INDEX = 64_000_000  # bytes of `moov`; one of five minutes has under a million
 LIVE_PHOTO_SECONDS = 10.0  # Apple's have three, with room for edited ones
+UNMARKED_SECONDS = 3.5
 STILL_TIME = b"com.apple.quicktime.still-image-time"
 CONTENT_IDENTIFIER = b"com.apple.quicktime.content.identifier"
 
@@ -37,6 +39,8 @@ def is_cut_off(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         size = os.fstat(file.fileno()).st_size
+        if media_kind(head) != "video":
+            return False
         if head.startswith(b"RIFF"):
             return 8 + int.from_bytes(head[4:8], "little") > size
         if head[4:8] != b"ftyp" and head[4:8] not in QUICKTIME_BOXES:
@@ -45,19 +49,35 @@ def is_cut_off(path: Path) -> bool:
     return not any(box.name == b"moov" for box in boxes) or any(box.end > size for box in boxes)
 
 
-def is_live_photo(path: Path) -> bool:
-    """Whether this is the clip beside a Live Photo: Apple's own marks, and a few seconds long."""
+def is_live_photo(path: Path, *, beside_photo: bool = False) -> bool:
+    """Whether this is the clip of a Live Photo: Apple's own marks, and a few seconds long.
+
+    `beside_photo` says that a photo has the same name but for the ending: then a QuickTime file of
+    three seconds is one even where some program has left the marks out.
+    """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        if file.read(8)[4:] not in QUICKTIME_BOXES | {b"ftyp"}:
+        head = file.read(12)
+        if head[4:8] not in QUICKTIME_BOXES | {b"ftyp"}:
             return False
         index = next((box for box in _boxes(file, size) if box.name == b"moov"), None)
         if index is None or index.end - index.start > MOST_INDEX:
             return False
         file.seek(index.start)
         content = file.read(index.end - index.start)
+    seconds = _seconds(content)
+    if beside_photo and head[4:12] == b"ftypqt  " and 0 < seconds <= UNMARKED_SECONDS:
+        return True
     marked = STILL_TIME in content or CONTENT_IDENTIFIER in content
-    return marked and 0 < _seconds(content) <= LIVE_PHOTO_SECONDS
+    return marked and 0 < seconds <= LIVE_PHOTO_SECONDS
+
+
+def live_photo() -> Refused:
+    """The refusal of such a clip."""
+    return Refused(
+        "live_photo",
+        "This is the clip of a Live Photo, not a walk-around video; its photo is what counts.",
+    )
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[Box]:

@@ -26,7 +26,8 @@ from av.video.stream import VideoStream
 from okla_assets.imaging.photo import colour
 from okla_assets.imaging.photo.codec import encode_jpeg, resize
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.turn.container import is_cut_off, is_live_photo
+from okla_assets.imaging.photo.signatures import HEAD_BYTES, media_kind
+from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
 from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
@@ -84,11 +85,13 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
     """
     if path.stat().st_size == 0:
         raise Refused("empty_file", "The file is empty; upload it again.")
+    with path.open("rb") as file:
+        if media_kind(file.read(HEAD_BYTES)) == "photo":
+            raise Refused(
+                "not_a_video", "This file is a photo, not a video; upload it among the photos."
+            )
     if is_live_photo(path):
-        raise Refused(
-            "live_photo",
-            "This is the clip of a Live Photo, not a walk-around video; its photo is what counts.",
-        )
+        raise live_photo()
     slots = _Slots(limits)
     last = 0.0
     for time, frame, film in _frames(path, limits):

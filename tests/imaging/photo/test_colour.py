@@ -18,10 +18,12 @@ from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits, decode
 from okla_assets.imaging.types import Pixels
 from tests import colours
 from tests.colours import Curve, Gamut, delta_e
+from tests.conftest import REPOSITORY
 from tests.imaging.photo.test_decode import chunk, display_p3, saved
 from tests.imaging.scenes import picture
 
 JUST_NOTICEABLE = 3.0
+SAMPLE = REPOSITORY / "okla_assets" / "sample" / "media" / "photos"
 SPACES = [(g, c) for g in get_args(Gamut) for c in get_args(Curve) if (g, c) != ("bt709", "srgb")]
 
 
@@ -56,6 +58,17 @@ def test_an_avif_of_any_space(tmp_path: Path, gamut: Gamut, curve: Curve) -> Non
     assert delta_e(read(data).rgb, truth) < JUST_NOTICEABLE
 
 
+@pytest.mark.parametrize(("by_channel", "bt1886"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("curve", ["hlg", "pq"])
+@pytest.mark.parametrize("number", [1, 6, 12])
+def test_hdr_stills_of_each_convention(
+    curve: Curve, number: int, by_channel: bool, bt1886: bool
+) -> None:
+    truth = np.asarray(Image.open(SAMPLE / f"IMG_01{number:02d}.jpg").resize((640, 480)))
+    deep = colours.coded(truth, "bt2020", curve, by_channel=by_channel, bt1886=bt1886)
+    assert delta_e(read(colours.heic(deep, "bt2020", curve)).rgb, truth) < JUST_NOTICEABLE
+
+
 @pytest.mark.parametrize(("gamut", "curve"), SPACES)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_png_with_cicp_of_any_space(gamut: Gamut, curve: Curve, bits: int) -> None:
@@ -87,7 +100,7 @@ def test_what_is_brighter_than_white_is_rolled_off_and_keeps_its_order(curve: Cu
     white = int(np.searchsorted(ramp[0, :, 0], 137))  # 203 of 812 nits
     assert 205 < out[white] < 245  # dimmed to make room, not grey
     dark = colour.linear(deep, space)[10, 100].max()
-    plain = 255 * (1.055 * dark ** (1 / 2.4) - 0.055)
+    plain = 255 * dark ** (1 / colour.HDR_STILLS_GAMMA)
     assert out[100] == pytest.approx(plain, abs=2)  # the shadows stay
 
 

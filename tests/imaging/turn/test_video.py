@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.photo.decode import turn_upright
@@ -74,6 +75,20 @@ def test_what_older_cameras_write_is_read(tmp_path: Path, name: str, codec_name:
     assert places(moments)[-1] >= 135
 
 
+def test_of_an_interlaced_picture_one_field_is_taken(tmp_path: Path) -> None:
+    # Grey, because colour has half the lines: the bar has moved from one field to the next.
+    woven = np.full((240, 320, 3), 60, np.uint8)
+    woven[::2, 40:120] = 220
+    woven[1::2, 160:240] = 220
+    options = {"x264-params": "tff=1", "crf": "10"}
+    path = clips.write(tmp_path / "a.mts", [woven] * 10, codec_options=options)
+    for moment in read_moments(path, LIMITS):
+        found = codec.decode_trusted(moment.jpeg).astype(int)
+        assert found.shape == woven.shape
+        assert found[20:220, 50:110].min() > 200
+        assert found[20:220, 170:230].max() < 80
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_display_matrix_gives_upright_frames(tmp_path: Path, orientation: int) -> None:
     upright = clips.square(0)
@@ -116,7 +131,7 @@ def test_films_of_any_space_have_the_colours_that_were_filmed(
     tmp_path: Path, gamut: colours.Gamut, curve: colours.Curve, container: str
 ) -> None:
     truth = colourful()
-    deep = colours.coded(truth, gamut, curve, filmed=True)
+    deep = colours.filmed(truth, gamut, curve)
     moments = read_moments(colours.film(tmp_path / container, [deep] * 8, gamut, curve), LIMITS)
     for moment in moments:
         assert colours.delta_e(codec.decode_trusted(moment.jpeg), truth) < 3
@@ -124,7 +139,7 @@ def test_films_of_any_space_have_the_colours_that_were_filmed(
 
 def test_colours_that_only_the_file_tells_count(tmp_path: Path) -> None:
     truth = colourful()
-    deep = colours.coded(truth, "bt2020", "hlg", filmed=True)
+    deep = colours.filmed(truth, "bt2020", "hlg")
     source = colours.film(tmp_path / "a.mov", [deep] * 8, "bt2020", "hlg")
     path = colours.told_by_file_alone(tmp_path / "b.mov", source)
     with av.open(str(path)) as container:
@@ -134,7 +149,7 @@ def test_colours_that_only_the_file_tells_count(tmp_path: Path) -> None:
 
 
 def test_a_glint_on_one_frame_does_not_make_it_darker(tmp_path: Path) -> None:
-    plain = colours.coded(colourful(), "bt2020", "pq", filmed=True)
+    plain = colours.filmed(colourful(), "bt2020", "pq")
     glint = plain.copy()
     glint[:60, :200] = 55000  # some thousand nits
     path = colours.film(tmp_path / "a.mov", [plain] * 8 + [glint] + [plain] * 8, "bt2020", "pq")
@@ -254,6 +269,19 @@ def test_the_little_that_an_interrupted_upload_left_was_cut_off(tmp_path: Path) 
     with pytest.raises(Refused, match="recording was cut off: only") as refused:
         read_moments(path, VideoLimits(shortest=8))
     assert refused.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "AVIF", "HEIF"])
+def test_a_photo_is_called_a_photo(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / "a.mp4"
+    if file_format == "HEIF":
+        deep = colours.coded(clips.square(0), "bt2020", "pq")
+        path.write_bytes(colours.heic(deep, "bt2020", "pq"))
+    else:
+        Image.fromarray(clips.square(0)).save(path, file_format)
+    with pytest.raises(Refused, match="is a photo") as refused:
+        read_moments(path, LIMITS)
+    assert refused.value.reason == "not_a_video"
 
 
 def test_a_broken_video_that_is_complete_was_not_cut_off(tmp_path: Path) -> None:
