@@ -178,24 +178,24 @@ def test_the_listing_names_duplicates(pipeline: Pipeline) -> None:
     [
         (b"{}", {}, []),
         (b'{"max_width": 800, "aspect": "1:1"}', {"max_width": 800, "aspect": "1:1"}, []),
-        (b'{"max_width": 99999, "aspect": "1:1"}', {"aspect": "1:1"}, ["max_width"]),
+        (b'{"max_width": 99999, "aspect": "1:1"}', {"aspect": "1:1"}, [": max_width: "]),
         (
             b'{"aspect": "wide", "output_format": "gif", "output_quality": 70}',
             {"output_quality": 70},
-            ["aspect", "output_format"],
+            [": aspect: ", ": output_format: "],
         ),
-        (b'{"colour": "red", "max_width": 800}', {"max_width": 800}, ["colour"]),
-        (b'{"max_width": {"px": 800}}', {}, ["max_width"]),
-        (b'{"max_width": null, "auto_enhance": false}', {"auto_enhance": False}, ["max_width"]),
-        (b'{"shadow_opacity": NaN}', {}, ["shadow_opacity"]),
-        (b'{"": 1, "max_width": 800}', {"max_width": 800}, ["the file"]),
-        (b'{"max_width": 800', {}, ["the file"]),
-        (b"", {}, ["the file"]),
-        (b"\xff\xfe\x00", {}, ["the file"]),
-        (b"[1, 2]", {}, ["the file"]),
-        (b'"white_studio"', {}, ["the file"]),
-        (b"null", {}, ["the file"]),
-        (b"7", {}, ["the file"]),
+        (b'{"colour": "red", "max_width": 800}', {"max_width": 800}, [": colour: "]),
+        (b'{"max_width": {"px": 800}}', {}, [": max_width: "]),
+        (b'{"max_width": null, "auto_enhance": false}', {"auto_enhance": False}, [": max_width: "]),
+        (b'{"shadow_opacity": NaN}', {}, [": shadow_opacity: "]),
+        (b'{"": 1, "max_width": 800}', {"max_width": 800}, [": "]),
+        (b'{"max_width": 800', {}, [" is "]),
+        (b"", {}, [" is "]),
+        (b"\xff\xfe\x00", {}, [" is "]),
+        (b"[1, 2]", {}, [" is "]),
+        (b'"white_studio"', {}, [" is "]),
+        (b"null", {}, [" is "]),
+        (b"7", {}, [" is "]),
     ],
     ids=repr,
 )
@@ -207,8 +207,8 @@ def test_options_that_cannot_be_used_are_named_and_the_rest_holds(
     assert read == StudioOptions.model_validate(options)
     assert len(problems) == len(told)
     for problem, name in zip(sorted(problems), told, strict=True):
-        assert problem.startswith(f"options.json: {name}: ")
-        assert "the default is used" in problem
+        assert problem.startswith(f"options.json{name}")
+        assert problem.endswith(("the default is used", "the defaults are used"))
 
 
 def test_no_options_are_no_problem(store: LocalMediaStore) -> None:

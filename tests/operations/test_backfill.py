@@ -217,7 +217,7 @@ def test_a_run_that_fails_is_tried_again_after_the_others(pipeline: Pipeline) ->
         record_listing(pipeline.instance, vehicle, "ready.older.digest")
     pipeline.models["progress"] = FullDisk()
     (done,) = refreshed(pipeline, failing)
-    assert (done.outcome, done.detail) == ("failed", "raw_photos: OSError: the disk is full")
+    assert (done.outcome, done.detail) == ("failed", "raw_photos: the disk is full")
     assert due(pipeline) == [
         (other, "older code or weights made it"),
         (failing, "its last run failed"),
