@@ -211,6 +211,17 @@ def test_options_that_cannot_be_used_are_named_and_the_rest_holds(
         assert problem.endswith(("the default is used", "the defaults are used"))
 
 
+def test_options_that_may_not_be_read_stop_no_photo(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(store, {"1.jpg": pictures.jpeg(pictures.car())})
+    store.put(keys.options(VEHICLE), b"{}")
+    deny(monkeypatch, store.folder / keys.options(VEHICLE))
+    table, _ = taken_in(store)
+    assert numbers(table) == {"1.jpg": 1}
+    assert table.problems == ("options.json may not be read; the defaults are used",)
+
+
 def test_no_options_are_no_problem(store: LocalMediaStore) -> None:
     assert read_options(VEHICLE, store) == (StudioOptions(), ())
 
