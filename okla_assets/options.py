@@ -95,8 +95,6 @@ def read_options(
         options = _parse(store.get(key), "options.json")
     except (BadInput, Unreadable) as error:
         return StudioOptions(), (f"{error}; the defaults are used",)
-    except Unreadable:
-        return StudioOptions(), ("options.json may not be read; the defaults are used",)
     try:
         return StudioOptions.model_validate(options), ()
     except ValidationError as error:
