@@ -11,7 +11,15 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
-from okla_assets.tables import Confidence, Hotspot, Quality, RefusedFile, Row, Treatment
+from okla_assets.tables import (
+    Confidence,
+    Hotspot,
+    IgnoredFiles,
+    Quality,
+    RefusedFile,
+    Row,
+    Treatment,
+)
 
 Status = Literal["ready", "needs_review", "failed"]
 
@@ -124,6 +132,13 @@ class Promo(Row):
     sources: tuple[str, ...] = ()
 
 
+class ListingVideo(Row):
+    """An accepted video: the walk-around, or one after it that nothing is made of."""
+
+    source_key: str
+    use: Literal["walkaround", "not_needed"]
+
+
 class Listing(Row):
     """listing.json: everything a marketplace needs to show the vehicle."""
 
@@ -136,7 +151,11 @@ class Listing(Row):
     options: StudioOptions
     cost: Cost
     photos: tuple[ListingPhoto, ...]
+    videos: tuple[ListingVideo, ...] = ()
     refused: tuple[RefusedFile, ...]
+    ignored: tuple[IgnoredFiles, ...] = Field(
+        default=(), description="uploads that are neither photo nor video, by the rule that says so"
+    )
     spin: Spin | None
     spin_reason: str | None = Field(description="why there is no spin")
     promo: Promo | None
@@ -152,6 +171,14 @@ class Listing(Row):
         if self.promo is not None:
             named += [self.promo.key, self.promo.vertical_key, self.promo.poster_key]
         return tuple(named)
+
+    @property
+    def refused_alike(self) -> tuple[tuple[RefusedFile, ...], ...]:
+        """The refused files, those of one reason and sentence together."""
+        alike: dict[tuple[str, str], list[RefusedFile]] = {}
+        for file in self.refused:
+            alike.setdefault((file.reason, file.detail), []).append(file)
+        return tuple(map(tuple, alike.values()))
 
 
 def listing_schema() -> dict[str, Any]:

@@ -4,21 +4,49 @@ The layout is the storage contract of docs/options.md. A key is relative to the 
 folder and uses forward slashes on every platform.
 """
 
+import hashlib
 import re
-from typing import NewType
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal, NewType
+
+from okla_assets.folder_names import is_of_the_same_car, names_no_car
 
 VehicleId = NewType("VehicleId", str)
 
+MOST_CHARACTERS = 64
+MOST_NAMED = 5
+"""Files of one kind that a line names before it only counts."""
 _VEHICLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 RAW = "raw/"
 PROCESSED = "processed/"
 READY_MARKER = "_READY"
 ARCHIVED_MARKER = "_ARCHIVED"
-PHOTO_SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp"}) | frozenset(
-    {"heic", "heif", "avif", "tif", "tiff", "gif", "bmp"}
-)
-VIDEO_SUFFIXES = frozenset(["mp4", "m4v", "mov", "avi", "webm", "mkv"])
+SOURCE_RECORD = "_SOURCE"
+PHOTO_SUFFIXES = _words("""
+    jpg jpeg jpe jfif jif pjpeg mpo png apng webp gif bmp dib tif tiff heic heif heics heifs hif hic
+    avif avifs avcs avci jxl jp2 j2k jpx jpf jxr wdp hdp psd tga svg
+    dng cr2 cr3 crw nef nrw arw srf sr2 raf rw2 rwl orf pef srw raw gpr 3fr fff iiq x3f erf mrw kdc
+    dcr mef mos
+    """)
+"""Pictures, those that are refused too: so that a file of this name is never passed over."""
+VIDEO_SUFFIXES = _words("""
+    mp4 m4v mov qt 3gp 3g2 3gpp avi divx webm mkv mts m2ts m2t ts tod mod mpg mpeg mpe m2v mpv vob
+    wmv asf flv f4v ogv rm rmvb insv lrf dv mxf
+    """)
+"""Recordings, likewise."""
+SIDECAR_SUFFIXES = _words("aae thm lrv xmp pp3 dop cos ini db lnk url")
+"""What cameras, phones and desktops put beside a picture; some hold a small copy of it."""
+UNFINISHED_SUFFIXES = _words("part partial crdownload filepart download opdownload")
+"""A transfer that is still going on, or has broken off."""
+_SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
+_SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information"})
 
 
 class BadVehicleId(ValueError):
@@ -31,6 +59,17 @@ class BadVehicleId(ValueError):
         )
 
 
+class NamesNoCar(BadVehicleId):
+    """The text is what folders of pictures are called everywhere."""
+
+    def __init__(self, text: str) -> None:
+        ValueError.__init__(
+            self,
+            f"{text!r} is what folders of pictures are called, and two cars could share it: "
+            "it cannot be a vehicle's id",
+        )
+
+
 def parse_vehicle_id(text: str) -> VehicleId:
     """The one door for vehicle ids; raises `BadVehicleId`."""
     if not _VEHICLE_ID.fullmatch(text):
@@ -38,9 +77,31 @@ def parse_vehicle_id(text: str) -> VehicleId:
     return VehicleId(text)
 
 
+def new_vehicle_id(text: str) -> VehicleId:
+    """The id of a vehicle that may be made, which no folder of pictures has for a name.
+
+    Raises `BadVehicleId`.
+    """
+    vehicle = parse_vehicle_id(text)
+    if names_no_car(text):
+        raise NamesNoCar(text)
+    return vehicle
+
+
 def vehicle_id_from_folder(name: str) -> VehicleId:
-    """A vehicle id out of a folder's name, unusable characters turned to '-'."""
-    return parse_vehicle_id(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:64])
+    """A vehicle id out of a folder's name, unusable characters turned to '-'.
+
+    Where a character was turned or cut off, a digest of the whole name follows, so that two names
+    never make one id. Raises `BadVehicleId`, also for names such as `photos` and `100APPLE`.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if names_no_car(name):
+        raise NamesNoCar(name)
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")
+    if kept != name or len(kept) > MOST_CHARACTERS:
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+        kept = kept and f"{kept[: MOST_CHARACTERS - 9].rstrip('-_')}-{digest}"
+    return parse_vehicle_id(kept)
 
 
 PLATE_LOGO = "brand/plate_logo.png"
@@ -74,6 +135,44 @@ def archived_marker(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/{ARCHIVED_MARKER}"
 
 
+def source_record(vehicle: VehicleId) -> str:
+    """Which folders `okla process` took the uploads from, and what it left out there."""
+    return f"{RAW}{vehicle}/{SOURCE_RECORD}"
+
+
+def records(vehicle: VehicleId) -> frozenset[str]:
+    """What lies among the uploads and is none: markers, options, and whence they came."""
+    return frozenset(
+        {
+            ready_marker(vehicle),
+            archived_marker(vehicle),
+            options(vehicle),
+            source_record(vehicle),
+            raw_folder(vehicle),
+        }
+    )
+
+
+def upload_name(key: str) -> str:
+    """An upload's name for people: its path below photos/, video/ or the vehicle's folder."""
+    path = key.removeprefix(RAW).partition("/")[2] if key.startswith(RAW) else key
+    return re.sub(r"\A(photos|video)/(?=.)", "", path)
+
+
+def in_short(names: Sequence[str], count: int | None = None) -> str:
+    """The first names of a list, and how many more there are; `count` in all."""
+    more = (len(names) if count is None else count) - min(len(names), MOST_NAMED)
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more else "")
+
+
+def lies_where_uploads_do(key: str) -> bool:
+    """Whether a file below raw/VEHICLE/ is looked at: in photos/ or video/, in a folder of a like
+    name, or beside them. A folder of another name may be another car's.
+    """
+    folders = key.removeprefix(RAW).split("/")[1:-1]
+    return not folders or folders[0] in ("photos", "video") or is_of_the_same_car(folders[0])
+
+
 def processed_folder(vehicle: VehicleId) -> str:
     """Everything a buyer may see."""
     return f"processed/{vehicle}/"
@@ -91,7 +190,8 @@ def processed_key_in(place: str) -> tuple[VehicleId, str] | None:
 
     Raises `BadVehicleId`.
     """
-    found = _PROCESSED_KEY.fullmatch(place.partition("?")[0] if "://" in place else place)
+    path = re.split(r"[?#]", place)[0] if "://" in place else place
+    found = _PROCESSED_KEY.fullmatch(path)
     if found is None:
         return None
     vehicle = parse_vehicle_id(found[1])
@@ -222,15 +322,41 @@ def private_file(vehicle: VehicleId, step: str, digest: str, suffix: str) -> str
     return f"{private_folder(vehicle, step)}{digest[:32]}.{suffix}"
 
 
+def nfc(name: str) -> str:
+    """How names are compared: from a Mac they come in NFD, people and options write NFC."""
+    return unicodedata.normalize("NFC", name)
+
+
 def suffix_of(key: str) -> str:
-    """The file suffix in lower case, without the dot; empty where there is none."""
-    name = key.rsplit("/", 1)[-1]
+    """The file suffix in lower case, without the dot; empty where there is none.
+
+    Dots and spaces at the end of a name do not count.
+    """
+    name = key.rsplit("/", 1)[-1].rstrip(". ")
     return name.rsplit(".", 1)[-1].lower() if "." in name else ""
 
 
 def is_media(key: str) -> bool:
     """Whether an uploaded file is a photo or video by its suffix."""
     return suffix_of(key) in PHOTO_SUFFIXES | VIDEO_SUFFIXES
+
+
+def ignored_by_name(
+    path: str,
+) -> Literal["hidden_file", "system_file", "sidecar", "unfinished"] | None:
+    """The rule by which a file is never a photo or video, whatever it holds; None where none is.
+
+    `path` may be a key or lie below a folder.
+    """
+    *folders, name = (part.lower() for part in path.split("/"))
+    if any(part.startswith(".") for part in (*folders, name)):
+        return "hidden_file"
+    if name in _SYSTEM_NAMES or not _SYSTEM_FOLDERS.isdisjoint(folders):
+        return "system_file"
+    suffix = suffix_of(name)
+    if suffix in SIDECAR_SUFFIXES:
+        return "sidecar"
+    return "unfinished" if suffix in UNFINISHED_SUFFIXES else None
 
 
 def natural_order(key: str) -> tuple[tuple[int, int, str], ...]:

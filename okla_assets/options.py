@@ -1,18 +1,23 @@
 """A vehicle's options: raw/{vehicle}/options.json, read, merged, validated and stored here."""
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from okla_assets import keys
 from okla_assets.imaging.studio.scenes import SceneId
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore
 
 PlateStyle = Literal["blur", "fill", "logo", "none"]
+FileName = Annotated[str, AfterValidator(keys.nfc)]
+"""The name of an upload, compared in NFC."""
+
+LONGEST_NAME = 80
 
 
 class _Options(BaseModel):
@@ -25,8 +30,8 @@ class HandHotspot(_Options):
     Both photos are named as uploaded.
     """
 
-    photo: str
-    on: str
+    photo: FileName
+    on: FileName
     x: float = Field(ge=0, le=1)
     y: float = Field(ge=0, le=1)
 
@@ -57,7 +62,7 @@ class StudioOptions(PictureOptions):
     promo_price: str = Field(default="", max_length=40)
     promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
     promo_contact: str = Field(default="", max_length=120)
-    promo_music: str | None = Field(default=None, pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")
+    promo_music: Annotated[FileName, Field(pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")] | None = None
 
     @property
     def aspect_ratio(self) -> float:
@@ -86,20 +91,19 @@ def read_options(
     key = keys.options(vehicle)
     if store.stat(key) is None:
         return StudioOptions(), ()
-    text = store.get(key)
     try:
-        return StudioOptions.model_validate_json(text), ()
+        options = _parse(store.get(key), "options.json")
+    except (BadInput, Unreadable) as error:
+        return StudioOptions(), (f"{error}; the defaults are used",)
+    try:
+        return StudioOptions.model_validate(options), ()
     except ValidationError as error:
         problems = error.errors(include_url=False)
-    bad = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    bad = {str(problem["loc"][0]) for problem in problems}
     named = tuple(
-        f"options.json: {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}; "
-        "the default is used"
-        for p in problems
+        f"options.json: {_field(p['loc'])}: {p['msg']}; the default is used" for p in problems
     )
-    if any(not problem["loc"] for problem in problems):  # not a JSON object at all
-        return StudioOptions(), named
-    usable = {name: value for name, value in json.loads(text).items() if name not in bad}
+    usable = {name: value for name, value in options.items() if name not in bad}
     return StudioOptions.model_validate(usable), named
 
 
@@ -132,7 +136,7 @@ def merge_options(
         return StudioOptions.model_validate({**options, **given})
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+            f"{_field(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise BadInput(f"the options cannot be used: {wrong}") from None
 
@@ -145,9 +149,18 @@ def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOpti
         store.put(key, text, "application/json")
 
 
+def _field(location: Sequence[int | str]) -> str:
+    """A field's name for a message."""
+    name = ".".join(map(str, location))
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
 def _parse(text: bytes, source: str) -> dict[str, object]:
+    """The JSON object in a file of UTF-8, -16 or -32, with or without a byte order mark."""
     try:
-        options = json.loads(text)
+        options = from_json(text.decode(json.detect_encoding(text)))
+    except UnicodeDecodeError:
+        raise BadInput(f"{source} is not in UTF-8; save it again in that encoding") from None
     except ValueError as error:
         raise BadInput(f"{source} is no JSON: {error}") from None
     if not isinstance(options, dict):

@@ -6,10 +6,12 @@ towards the picture's left it shows its left side; azimuth 0 is the front, 90 th
 the rear.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from okla_assets import keys
 from okla_assets.imaging.photo.refusals import RefusalReason
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import PlateStyle, StudioOptions
@@ -71,8 +73,8 @@ class Photo(Row):
 
     @property
     def name(self) -> str:
-        """The uploaded file's own name, for people."""
-        return self.source_key.rsplit("/", 1)[-1]
+        """The uploaded file's own name, for people and for the options that name it."""
+        return keys.nfc(self.source_key.rsplit("/", 1)[-1])
 
     @property
     def scale(self) -> float:
@@ -92,13 +94,37 @@ class RefusedFile(Row):
     number: int | None = None
 
 
+IgnoredRule = Literal[
+    "hidden_file", "system_file", "sidecar", "unfinished", "not_media", "elsewhere"
+]
+"""Why a file is looked at no further; IGNORED has it in words."""
+
+IGNORED: Mapping[IgnoredRule, str] = {
+    "hidden_file": "hidden, as its name or its folder's begins with a dot",
+    "system_file": "put there by the operating system",
+    "sidecar": "what cameras and desktops put beside a picture",
+    "unfinished": "a transfer that has not ended",
+    "not_media": "neither a photo nor a video",
+    "elsewhere": "in a folder that may be another car's; photos go to photos/, videos to video/",
+}
+
+
+class IgnoredFiles(Row):
+    """Uploads that one rule passes over: how many, and the names of the first."""
+
+    rule: IgnoredRule
+    count: int = Field(ge=1)
+    examples: tuple[str, ...]
+
+
 class RawPhotos(Table):
-    """Table of `raw_photos`."""
+    """Table of `raw_photos`. Each upload is in `photos`, `refused` or `ignored`, or is a video."""
 
     vehicle_id: str
     options: StudioOptions
     photos: tuple[Photo, ...]
     refused: tuple[RefusedFile, ...]
+    ignored: tuple[IgnoredFiles, ...] = ()
 
 
 class Frame(Row):
@@ -120,7 +146,8 @@ class WalkaroundFrames(Table):
     """Table of `walkaround_frames`: N moments of one turn around the vehicle, in video order.
 
     `direction` is +1 where azimuths grow with the numbers, -1 where they fall. Without frames
-    `reason` says why: there is no video, or none of them shows a turn.
+    `reason` says why: there is no video, or none of them shows a turn. `not_needed` are the keys of
+    videos that come after the one that shows it.
     """
 
     source_key: str | None
@@ -129,6 +156,7 @@ class WalkaroundFrames(Table):
     frames: tuple[Frame, ...]
     refused: tuple[RefusedFile, ...]
     reason: str | None
+    not_needed: tuple[str, ...] = ()
 
 
 class PhotoRow(Row):

@@ -73,8 +73,8 @@ def request(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo], source: Sour
 
 
 def run_key_of(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo]) -> str:
-    """Changes when any uploaded key or ETag does; our markers do not count."""
-    markers = (keys.ready_marker(vehicle), keys.archived_marker(vehicle))
+    """Changes when any uploaded key or ETag does; what we write beside them does not count."""
+    markers = keys.records(vehicle) - {keys.options(vehicle)}
     pairs = sorted((o.key, o.etag) for o in uploads if o.key not in markers)
     return f"{vehicle}:{digest_of(pairs)[:24]}"
 

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from html import escape
 from http import HTTPStatus
 from logging import Logger
 
@@ -29,7 +30,8 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     def send(self, text: str, facts: Mapping[str, str | None], log: Logger) -> bool:
         """Whether the webhook accepted the alert. A webhook that fails is logged, never raised.
 
-        `text` is the sentence that Slack, Mattermost and their like show.
+        `text` is the sentence that Slack, Mattermost and their like show: there `<!here>` in a
+        file's name would call all.
         """
         log.error(text)
         url = self.url or settings().alert_webhook_url
@@ -38,7 +40,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not url.startswith(("http://", "https://")):
             log.error("OKLA_ALERT_WEBHOOK_URL is no http:// or https:// address: no alert was sent")
             return False
-        problem = self._post(url, json.dumps({"text": text, **facts}).encode())
+        problem = self._post(url, json.dumps({"text": escape(text, quote=False), **facts}).encode())
         if problem:
             log.error(f"the webhook did not accept the alert: {problem}")
         return not problem

@@ -8,8 +8,13 @@ from itertools import groupby
 from okla_assets import keys
 from okla_assets.operations.archive import is_archived
 from okla_assets.options import read_options
+from okla_assets.steps.uploads import may_hold_media
 from okla_assets.vehicle_runs import VehicleRun, request
 from resources.storage.media_store import MediaStore, ObjectInfo
+from resources.storage.odd_entries import OddEntries
+
+MOST_READ = 20
+"""Files of a folder without a photo by name that are looked into."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,9 @@ class RawFolder:
     archived: bool
     """Retired, and nothing was uploaded since."""
     has_media: bool
+    """By the files' names."""
+    nameless: tuple[ObjectInfo, ...]
+    """Files whose names do not tell whether they are photos or videos."""
     strays: tuple[str, ...]
     """Keys that the pipeline looks at nowhere, unless the options name them."""
 
@@ -45,9 +53,9 @@ class Stretch:
     """Listing after this key goes on behind the stretch."""
 
 
-def stretches(store: MediaStore, after: str) -> Iterator[Stretch]:
+def stretches(store: MediaStore, after: str, odd: OddEntries) -> Iterator[Stretch]:
     """raw/ in key order behind a key, read from the store only as far as asked for."""
-    for (name, slash), objects in groupby(store.list(keys.RAW, after), _first_name):
+    for (name, slash), objects in groupby(store.list(keys.RAW, after, odd), _first_name):
         # '0' follows '/': everything in the folder comes before it.
         end = keys.RAW + name + ("0" if slash else "")
         yield Stretch(name, bool(slash), tuple(objects), end)
@@ -63,20 +71,31 @@ def raw_folder(vehicle: keys.VehicleId, listed: Iterable[ObjectInfo]) -> RawFold
     objects = list(listed)
     if not objects:
         return None
+    records = keys.records(vehicle)
+    uploads = [o for o in objects if o.key not in records]
+    looked_at = [
+        o for o in uploads if keys.lies_where_uploads_do(o.key) and not keys.ignored_by_name(o.key)
+    ]
     places = (keys.raw_photos(vehicle), keys.raw_videos(vehicle))
-    ours = {
-        keys.ready_marker(vehicle),
-        keys.archived_marker(vehicle),
-        keys.options(vehicle),
-        keys.raw_folder(vehicle),
-    }
+    taken = {o.key for o in looked_at if keys.is_media(o.key)}
     return RawFolder(
         request(vehicle, objects, "upload"),
         max(o.modified for o in objects),
         ready=any(o.key == keys.ready_marker(vehicle) for o in objects),
         archived=is_archived(vehicle, objects),
-        has_media=any(o.key.startswith(places) and keys.is_media(o.key) for o in objects),
-        strays=tuple(o.key for o in objects if not o.key.startswith(places) and o.key not in ours),
+        has_media=bool(taken),
+        nameless=tuple(o for o in looked_at if o.key not in taken),
+        strays=tuple(o.key for o in uploads if not o.key.startswith(places) and o.key not in taken),
+    )
+
+
+def holds_media(folder: RawFolder, store: MediaStore) -> bool:
+    """Whether a run would find a photo or video, or refuse one; reads some files' first bytes.
+
+    Raises `Unreadable`.
+    """
+    return folder.has_media or any(
+        may_hold_media(info, store) for info in folder.nameless[:MOST_READ]
     )
 
 

@@ -136,7 +136,7 @@ def _vehicles_of(
         name, slash, _ = key.removeprefix(start).partition("/")
         if key.startswith(start) and slash:
             try:
-                found.add(keys.parse_vehicle_id(name))
+                found.add(keys.new_vehicle_id(name))
             except keys.BadVehicleId:
                 continue  # `uploads` warns of it when it lists the folder
     return found

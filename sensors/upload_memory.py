@@ -35,7 +35,7 @@ class Known(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     done: str = ""
-    """Run key of the files that its last run was for."""
+    """Run key of the files that its last run was for, or that hold nothing to run for."""
     seen: str = ""
     """Run key of files from the future: a clock is wrong, so they age from `since`."""
     since: float = 0.0

@@ -13,7 +13,7 @@ between asks again, under the same run key.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -25,9 +25,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.vehicle_runs import RUN_KEY_TAG, vehicle_media, vehicles
+from resources.errors import Unreadable
 from resources.settings import settings
 from resources.storage.media_store import MediaStore
-from sensors.raw_folders import RawFolder, raw_folder, stretches, without_own_music
+from resources.storage.odd_entries import OddEntry
+from sensors.raw_folders import (
+    RawFolder,
+    holds_media,
+    raw_folder,
+    stretches,
+    without_own_music,
+)
 from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
 
 RECONCILE_SECONDS = 600.0
@@ -89,18 +97,33 @@ class Tick:
     questions: int = 0
 
     def settles(self, folder: RawFolder) -> bool:
-        """Whether nothing is left to do for the folder; requests its run where it is due."""
+        """Whether nothing is left to do for the folder; requests its run where it is due.
+
+        One whose files cannot be read is named and does not stop the others.
+        """
+        try:
+            return self._settles(folder)
+        except Unreadable as error:
+            self.sentences.append(f"{folder.vehicle} is left alone: {error}")
+            return True
+
+    def _settles(self, folder: RawFolder) -> bool:
         known = self.known[folder.vehicle]
         if folder.archived or folder.run_key == known.done:
             return True
         at_rest = self._is_at_rest(folder, known)
-        if not folder.has_media:
+        if not folder.has_media and not folder.nameless:
             if at_rest and folder.strays:
                 self.sentences.append(_left_alone(folder.strays))
             return True
         if not at_rest or self.questions == MOST_QUESTIONS or len(self.requests) == MOST_REQUESTS:
             return False
         self.questions += 1
+        if not holds_media(folder, self.store):
+            names = [*folder.strays, *(info.key for info in folder.nameless)]
+            self.sentences.append(_left_alone(list(dict.fromkeys(names))))
+            self.remembered[folder.vehicle] = Known(done=folder.run_key)
+            return True
         standing, run_key = _standing(self.instance, folder)
         if standing is Standing.DONE:
             self.remembered[folder.vehicle] = Known(done=folder.run_key)
@@ -157,9 +180,9 @@ def uploads(
 
     listed = {folder.vehicle for folder, _ in scan.folders}
     turns = _in_turn(waiting, position.looked)
-    looks = {v: raw_folder(v, store.list(keys.raw_folder(v))) for v in turns if v not in listed}
+    looks, unusable = _looks(store, [v for v in turns if v not in listed])
     tick = Tick(context.instance, store, now, chosen.quiet_seconds, memory.known([*looks, *listed]))
-    tick.sentences += scan.sentences
+    tick.sentences += [*scan.sentences, *unusable]
 
     settled = [v for v, folder in looks.items() if folder is None or tick.settles(folder)]
     marked: list[keys.VehicleId] = []
@@ -197,12 +220,13 @@ def _scan(store: MediaStore, after: str) -> Scan:
     """A stretch of raw/ behind a key; `after` of the result is empty where raw/ ended."""
     folders: list[tuple[RawFolder, str]] = []
     sentences: list[str] = []
+    odd: list[OddEntry] = []
     count = 0
-    for stretch in stretches(store, after):
+    for stretch in stretches(store, after, odd.append):
         count += len(stretch.objects)
         if stretch.is_folder:
             try:
-                vehicle = keys.parse_vehicle_id(stretch.name)
+                vehicle = keys.new_vehicle_id(stretch.name)
                 if folder := raw_folder(vehicle, stretch.objects):
                     folders.append((folder, stretch.end))
             except keys.BadVehicleId as bad:
@@ -210,8 +234,37 @@ def _scan(store: MediaStore, after: str) -> Scan:
         elif stretch.name:
             sentences.append(_left_alone([o.key for o in stretch.objects]))
         if count >= MOST_OBJECTS:
-            return Scan(folders, sentences, stretch.end)
-    return Scan(folders, sentences, "")
+            return Scan(folders, [*sentences, *_told_of(odd)], stretch.end)
+    return Scan(folders, [*sentences, *_told_of(odd)], "")
+
+
+def _looks(
+    store: MediaStore, wanted: Sequence[keys.VehicleId]
+) -> tuple[dict[keys.VehicleId, RawFolder | None], list[str]]:
+    """The vehicles' folders, None where there is none to be looked at; and what is odd there."""
+    folders: dict[keys.VehicleId, RawFolder | None] = {}
+    sentences: list[str] = []
+    odd: list[OddEntry] = []
+    for vehicle in wanted:
+        try:
+            listed = store.list(keys.raw_folder(vehicle), odd=odd.append)
+            folders[vehicle] = raw_folder(vehicle, listed)
+        except Unreadable as error:
+            folders[vehicle] = None
+            sentences.append(f"{vehicle} is left alone: {error}")
+    return folders, [*sentences, *_told_of(odd)]
+
+
+def _told_of(odd: Iterable[OddEntry]) -> Iterator[str]:
+    """A sentence for what is odd in a folder in one way."""
+    alike: dict[tuple[str, str], list[OddEntry]] = {}
+    for entry in odd:
+        if entry.reason != "hidden":
+            folder = entry.key.rstrip("/").rpartition("/")[0]
+            alike.setdefault((folder, entry.detail.replace(entry.key, "")), []).append(entry)
+    for entries in alike.values():
+        others = [entry.key for entry in entries[1:]]
+        yield entries[0].detail + (f"; likewise {keys.in_short(others)}" if others else "")
 
 
 def _in_turn(waiting: Iterable[keys.VehicleId], looked: str) -> list[keys.VehicleId]:
@@ -253,7 +306,7 @@ def _say_once(
 
 
 def _left_alone(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    listed = keys.in_short(names)
     return f"left alone, as photos go to {keys.RAW}VEHICLE_ID/photos/, videos to video/: {listed}"
 
 

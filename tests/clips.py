@@ -1,16 +1,20 @@
 """Small made video clips: a bright square that walks over a grey street, encoded by PyAV."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from okla_assets.imaging.types import Box
 from resources.models.base import View
 from tests.fakes import FakeViews
+from tests.pictures import jpeg
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,9 +48,18 @@ def turning_car(azimuth: float, plate: bool = False) -> Pixels:
     return picture
 
 
-def turn(path: Path, azimuths: Sequence[float], plate: bool = False, rate: int = 10) -> Path:
+def turn(
+    path: Path,
+    azimuths: Sequence[float],
+    plate: bool = False,
+    rate: int = 10,
+    *,
+    options: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
     """A walk along these azimuths, a frame each."""
-    return write(path, (turning_car(a, plate) for a in azimuths), rate=rate)
+    shown = (turning_car(a, plate) for a in azimuths)
+    return write(path, shown, rate=rate, options=options, metadata=metadata)
 
 
 class TurningViews(FakeViews):
@@ -73,17 +86,35 @@ def write(
     rate: int = 10,
     times: Sequence[int] | None = None,
     audio: bool = False,
+    options: Mapping[str, str] | None = None,
+    codec_options: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    cover: Literal["first", "last"] | None = None,
 ) -> Path:
-    """Writes the pictures; `times` in ticks of 1/CLOCK s make the frame rate vary."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=CLOCK if times else rate)
+    """Writes the pictures; `times` in ticks of 1/CLOCK s make the frame rate vary.
+
+    `metadata` become QuickTime's keys; a `cover` picture is a stream before or after the film.
+    """
+    flags = {"movflags": "use_metadata_tags"} if metadata else {}
+    with av.open(str(path), "w", options=flags | dict(options or {})) as container:
+        container.metadata.update(metadata or {})
+        picture_first = _cover(container) if cover == "first" else None
+        stream = container.add_stream(
+            codec, rate=CLOCK if times else rate, options=dict(codec_options or {})
+        )
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        pictures = iter(pictures)
+        begin = next(pictures)
+        stream.height, stream.width = begin.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        covered = _cover(container) if cover == "last" else picture_first
         if times:
             stream.time_base = Fraction(1, CLOCK)
             stream.codec_context.time_base = Fraction(1, CLOCK)
         sound = container.add_stream("aac", rate=44100) if audio else None
-        for i, picture in enumerate(pictures):
+        if covered is not None:
+            container.mux(covered)
+        for i, picture in enumerate(chain([begin], pictures)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if times:
                 frame.pts, frame.time_base = times[i], Fraction(1, CLOCK)
@@ -94,11 +125,25 @@ def write(
     return path
 
 
-def sound_only(path: Path) -> Path:
-    """A file with nothing to see."""
+def sound_only(path: Path, *, cover: bool = False) -> Path:
+    """A file with nothing to see, or a cover picture at most."""
     with av.open(str(path), "w") as container:
-        _silence(container, container.add_stream("aac", rate=44100))
+        sound = container.add_stream("aac", rate=44100)
+        if cover:
+            container.mux(_cover(container))
+        _silence(container, sound)
     return path
+
+
+def _cover(container: "av.container.OutputContainer") -> "av.Packet[av.stream.Stream]":
+    """The only packet of a new stream that is a cover picture."""
+    stream = container.add_stream("mjpeg", rate=1)
+    assert isinstance(stream, av.VideoStream)
+    stream.width, stream.height, stream.pix_fmt = 200, 200, "yuvj420p"
+    stream.disposition = Disposition.attached_pic
+    packet = av.Packet(jpeg(np.full((200, 200, 3), 200, np.uint8)))
+    packet.stream, packet.pts, packet.dts = stream, 0, 0
+    return packet
 
 
 def _silence(container: "av.container.OutputContainer", stream: "av.AudioStream") -> None:
@@ -118,6 +163,21 @@ def turned(path: Path, degrees: int) -> Path:
         270: (none, -one, one, none),
     }
     a, b, c, d = rows[degrees]
+    return _with_matrix(path, a, b, c, d)
+
+
+def displayed(path: Path, orientation: int) -> Path:
+    """The same MP4 whose header says how players turn and mirror it, numbered as in EXIF."""
+    one = 1 << 16
+    signs = {
+        1: (1, 0, 0, 1), 2: (-1, 0, 0, 1), 3: (-1, 0, 0, -1), 4: (1, 0, 0, -1),
+        5: (0, 1, 1, 0), 6: (0, 1, -1, 0), 7: (0, -1, -1, 0), 8: (0, -1, 1, 0),
+    }  # fmt: skip
+    a, b, c, d = (one * sign for sign in signs[orientation])
+    return _with_matrix(path, a, b, c, d)
+
+
+def _with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
     matrix = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
     data = bytearray(path.read_bytes())
     header = data.index(b"tkhd") + 4

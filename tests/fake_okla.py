@@ -1,7 +1,7 @@
 """The `okla` command on fake models, in a process of its own: `python -m tests.fake_okla ...`.
 
-With OKLA_TEST_WAIT_AT=n it says so on stderr and waits for a minute before photo n is searched for
-plates, by when the one before it is being written.
+With OKLA_TEST_WAIT_AT=n it says so on stderr and waits for a minute, or OKLA_TEST_WAIT_SECONDS,
+before photo n is searched for plates, by when the one before it is being written.
 """
 
 import os
@@ -28,7 +28,7 @@ def main() -> None:
         if photos == wait_at:
             sys.stderr.write("waiting\n")
             sys.stderr.flush()
-            time.sleep(60)
+            time.sleep(float(os.environ.get("OKLA_TEST_WAIT_SECONDS", "60")))
         return search(*args)  # type: ignore[arg-type]
 
     models = fake_models()

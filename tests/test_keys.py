@@ -53,9 +53,9 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
     ("folder", "vehicle"),
     [
         ("1HGCM82633A004352", "1HGCM82633A004352"),
-        ("Toyota Corolla 2019", "Toyota-Corolla-2019"),
-        ("_año 2020 (rojo)", "a-o-2020-rojo"),
-        ("x" * 70, "x" * 64),
+        ("Toyota Corolla 2019", "Toyota-Corolla-2019-feb3c45c"),
+        ("_año 2020 (rojo)", "a-o-2020-rojo-8bdd080e"),
+        ("x" * 70, "x" * 55 + "-c71bd109"),
     ],
 )
 def test_a_folders_name_becomes_an_id(folder: str, vehicle: str) -> None:
@@ -165,6 +165,10 @@ def test_other_files_are_not_taken_for_photo_outputs(name: str) -> None:
         ("a.JPG", True),
         ("a.tar.heic", True),
         ("a.mov", True),
+        ("IMG_3.HIF", True),
+        ("IMG_1.DNG", True),
+        ("clip.3gp", True),
+        ("IMG_11.JPG. .", True),
         ("a.txt", False),
         ("jpg", False),
         ("folder.jpg/readme", False),
@@ -173,3 +177,47 @@ def test_other_files_are_not_taken_for_photo_outputs(name: str) -> None:
 )
 def test_media_are_known_by_suffix(name: str, media: bool) -> None:
     assert keys.is_media(keys.raw_photos(VEHICLE) + name) is media
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        (".hidden.jpg", "hidden_file"),
+        (".thumbnails/1.jpg", "hidden_file"),
+        ("._IMG_1.jpg", "hidden_file"),
+        ("Thumbs.db", "system_file"),
+        ("__MACOSX/IMG_1.jpg", "system_file"),
+        ("IMG_1.AAE", "sidecar"),
+        ("MVI_1.THM", "sidecar"),
+        ("IMG_1.jpg.part", "unfinished"),
+        ("IMG_1", None),
+        ("party.jpg", None),
+        ("IMG_1.JPG.", None),
+    ],
+)
+def test_some_names_are_passed_over_by_a_rule(path: str, rule: str | None) -> None:
+    assert keys.ignored_by_name(path) == rule
+
+
+@pytest.mark.parametrize(
+    ("path", "looked_at"),
+    [
+        ("photos/a.jpg", True),
+        ("photos/deep/er/a.jpg", True),
+        ("video/a.jpg", True),
+        ("a.jpg", True),
+        ("DCIM/100APPLE/a.jpg", True),
+        ("interior/a.jpg", True),
+        ("124/photos/a.jpg", False),
+        ("Golf/a.jpg", False),
+    ],
+)
+def test_a_folder_of_another_name_may_be_another_cars(path: str, looked_at: bool) -> None:
+    assert keys.lies_where_uploads_do(keys.raw_folder(VEHICLE) + path) is looked_at
+
+
+def test_many_names_are_counted() -> None:
+    names = [f"{n}.txt" for n in range(10_000)]
+    assert keys.in_short(names) == "0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 9,995 more"
+    assert keys.in_short(names[:5]) == "0.txt, 1.txt, 2.txt, 3.txt, 4.txt"
+    assert keys.in_short(["a"], 3) == "a and 2 more"

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]
 def taken(store: LocalMediaStore, video: Path) -> WalkaroundFrames:
     store.put_file(keys.raw_videos(VEHICLE) + video.name, video)
     table, _ = take_frames(
-        VEHICLE, 36, store, VideoReader(), YoloOnnxDetector(), TinyVitViewClassifier(), Quiet()
+        VEHICLE, 36, (), store, VideoReader(), YoloOnnxDetector(), TinyVitViewClassifier(), Quiet()
     )
     return table
 

@@ -130,6 +130,7 @@ def _with_intake_issues(row: Classification, photo: Photo, mask: Mask) -> Classi
             ("exact_duplicate", photo.exact_duplicate),
             ("near_duplicate", photo.duplicate_of is not None and not photo.exact_duplicate),
             ("damaged_data", bool({"damaged_data", "truncated_repaired"} & set(photo.notes))),
+            ("colour_unknown", "colour_unknown" in photo.notes),
             ("cropped", row.category == "exterior" and mask.status == "cropped"),
             ("obstructed", row.category == "exterior" and mask.status == "obstructed"),
         )

@@ -12,6 +12,7 @@ from okla_assets import keys
 from okla_assets.contract import (
     Listing,
     ListingPhoto,
+    ListingVideo,
     ModelUsed,
     PipelineInfo,
     Plate,
@@ -47,7 +48,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -202,11 +203,13 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
         options=raw.options,
         cost=costs.cost_of(tables.seconds, tables.gpu_seconds, prices),
         photos=photos,
+        videos=tuple(_videos(tables)),
         refused=(
             *raw.refused,
             *(file for file in tables.walkaround_frames.refused if file not in failed),
             *failed,
         ),
+        ignored=raw.ignored,
         spin=_spin(keys.parse_vehicle_id(raw.vehicle_id), spin, tables.walkaround_frames),
         spin_reason=spin.reason,
         promo=_promo(promo),
@@ -244,6 +247,8 @@ def judge(
             reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
+        if "colour_unknown" in photo.quality.issues:
+            reasons.append(f"{name}: the file names colours that cannot be read; look at them")
     reasons += [f"{file.source_key.rsplit('/', 1)[-1]}: {file.detail}" for file in failed]
     return ("needs_review" if reasons else "ready"), tuple(reasons)
 
@@ -317,6 +322,14 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -
         video_key=video.source_key if from_video else None,
         video_sha256=video.source_sha256 if from_video else None,
     )
+
+
+def _videos(tables: Tables) -> Iterator[ListingVideo]:
+    video = tables.walkaround_frames
+    if video.source_key is not None and not tables.turn_problem:
+        yield ListingVideo(source_key=video.source_key, use="walkaround")
+    for key in video.not_needed:
+        yield ListingVideo(source_key=key, use="not_needed")
 
 
 def _failed(photo: Photo, failure: FailedPhoto) -> RefusedFile:

@@ -294,8 +294,9 @@ def find_music(
         return None, None
     places = (keys.own_music(vehicle, name), keys.brand_music(name))
     for key in places:
-        if store.stat(key) is not None:
-            return key, None
+        same = (i.key for i in store.list(f"{key.rpartition('/')[0]}/") if keys.nfc(i.key) == key)
+        if (found := next(same, None)) is not None:
+            return found, None
     return None, f"promo_music: neither {' nor '.join(places)} exists; the video is silent"
 
 

@@ -17,11 +17,13 @@ from okla_assets.steps import metadata
 from okla_assets.steps.costs import Laps
 from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.steps.upload_digests import UploadDigests, uploads_in
+from okla_assets.steps.upload_facts import UploadFacts
+from okla_assets.steps.uploads import unreadable, uploads_of
 from okla_assets.tables import Photo, RawPhotos, RefusedFile, Row
 from okla_assets.vehicle_runs import note_uploads, vehicle_asset, vehicle_of
 from resources.ahead import mapped, work_ahead
 from resources.decoding.photo_decoder import PhotoDecoder
+from resources.errors import Unreadable
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore, ObjectInfo
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.photo.decode import DecodedPhoto
     from okla_assets.imaging.photo.refusals import Refused
 
-VERSION = "2"
+VERSION = "3"
 UPLOADS_AT_ONCE = 4
 """Read from the store, or made smaller; an upload may have 60 MB."""
 PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})
@@ -69,7 +71,11 @@ def raw_photos(
         context,
         table,
         store,
-        counts={"accepted": len(table.photos), "refused": len(table.refused)},
+        counts={
+            "accepted": len(table.photos),
+            "refused": len(table.refused),
+            "ignored": sum(group.count for group in table.ignored),
+        },
         computed=computed,
         spent=time.perf_counter() - began,
         rows=[metadata.photo_row(p) for p in table.photos]
@@ -83,19 +89,28 @@ def take_in(
     vehicle: keys.VehicleId, store: MediaStore, decoder: PhotoDecoder, progress: Progress
 ) -> tuple[RawPhotos, int]:
     """The vehicle's table of uploads, and how many files had to be decoded."""
-    uploads = uploads_in(store, keys.raw_photos(vehicle), keys.PHOTO_SUFFIXES)
-    progress.step("Reading photos", len(uploads))
-    seen = UploadDigests(store, vehicle, "photos")
+    options, problems = read_options(vehicle, store)
+    found = uploads_of(vehicle, store)
+    progress.step("Reading photos", len(found.photos))
+    seen = UploadFacts(store, vehicle, "photos")
 
-    def digest_of_upload(info: ObjectInfo) -> str:
-        return seen.of(info, partial(_sha256, store, info.key))
+    def digest_of_upload(info: ObjectInfo) -> str | RefusedFile:
+        try:
+            return seen.of(info, partial(_sha256, store, info.key))
+        except Unreadable as error:
+            return unreadable(info.key, error)
 
-    sha256s = mapped(uploads, digest_of_upload, "digest", UPLOADS_AT_ONCE)
-    digests = {info.key: sha256 for info, sha256 in zip(uploads, sha256s, strict=True)}
+    sha256s = mapped(found.photos, digest_of_upload, "digest", UPLOADS_AT_ONCE)
+    pairs = list(zip(found.photos, sha256s, strict=True))
+    digests = {info.key: sha256 for info, sha256 in pairs if isinstance(sha256, str)}
+    uploads = [info for info in found.photos if info.key in digests]
+    refused = (*found.refused, *(file for _, file in pairs if isinstance(file, RefusedFile)))
     seen.keep()
+    if not uploads and (lost := [file for file in refused if file.reason == "unreadable"]):
+        # Else the listing would lose all its photos, and with them its files.
+        raise Unreadable(f"{lost[0].source_key}: {lost[0].detail}")
     entries, computed = _decode(vehicle, uploads, digests, store, decoder, progress)
     intakes = {key: entry.row for key, entry in entries.items()}
-    options, problems = read_options(vehicle, store)
     accepted = [info.key for info in uploads if intakes[info.key].refused is None]
     etags = {info.key: info.etag for info in uploads}
     photos = tuple(
@@ -107,11 +122,15 @@ def take_in(
         options=options,
         problems=(*problems, *hotspot_problems(options, {photo.name for photo in photos})),
         photos=photos,
-        refused=tuple(
-            refused.model_copy(update={"source_key": info.key})
-            for info in uploads
-            if (refused := intakes[info.key].refused) is not None
+        refused=(
+            *(
+                file.model_copy(update={"source_key": info.key})
+                for info in uploads
+                if (file := intakes[info.key].refused) is not None
+            ),
+            *refused,
         ),
+        ignored=found.ignored,
         seconds=sum({digests[key]: entry.seconds for key, entry in entries.items()}.values()),
     )
     return table, computed

@@ -3,10 +3,10 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from functools import cache as once, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
@@ -14,16 +14,19 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.assets.raw_photos import PASSING_REASONS
 from okla_assets.digests import digest_of
-from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.photo.refusals import RefusalReason, Refused
+from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
 from okla_assets.imaging.types import Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, photo_errors, short_message
 from okla_assets.steps.pictures import FRAME_SIDE, encode_working
 from okla_assets.steps.step_cache import Entry, StepCache
-from okla_assets.steps.upload_digests import UploadDigests, uploads_in
+from okla_assets.steps.upload_facts import UploadFacts
+from okla_assets.steps.uploads import unreadable, uploads_of
 from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFrames
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
+from resources.errors import Unreadable
 from resources.models.base import VehicleDetector, ViewClassifier, vehicles_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -33,10 +36,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
+VERSION = "2"
 MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
 NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}
+UNSEEN: frozenset[RefusalReason] = frozenset({"no_vehicle", "not_a_turn"})
+"""Refusals for what a video does not show, which the lost part of it may have shown."""
 NO_VIDEO = "no walk-around video was uploaded"
 
 
@@ -69,7 +74,10 @@ def walkaround_frames(
     vehicle = vehicle_of(context)
     count = raw_photos.options.spin_frames
     began = time.perf_counter()
-    table, computed = take_frames(vehicle, count, store, video_reader, detector, views, progress)
+    stems = {stem_of(photo.source_key) for photo in raw_photos.photos}
+    table, computed = take_frames(
+        vehicle, count, stems, store, video_reader, detector, views, progress
+    )
     return metadata.result(
         context,
         table,
@@ -91,33 +99,49 @@ def walkaround_frames(
 def take_frames(
     vehicle: keys.VehicleId,
     count: int,
+    stems: Collection[str],
     store: MediaStore,
     reader: VideoReader,
     detector: VehicleDetector,
     views: ViewClassifier,
     progress: Progress,
 ) -> tuple[WalkaroundFrames, int]:
-    """The vehicle's table of frames, and how many videos had to be read."""
-    videos = uploads_in(store, keys.raw_videos(vehicle), keys.VIDEO_SUFFIXES)
+    """The vehicle's table of frames, and how many videos had to be read.
+
+    `stems` are the names of its photos without their endings (`stem_of`).
+    """
+    videos = uploads_of(vehicle, store).videos
     cache = StepCache(store, vehicle, "frames", _Reading)
-    seen = UploadDigests(store, vehicle, "videos")
+    seen = UploadFacts(store, vehicle, "videos")
     progress.step("Reading video", len(videos))
     refused: list[RefusedFile] = []
     computed = 0
     found: tuple[str, str, Entry[_Reading]] | None = None
     for info in videos:
         key = info.key
+        beside = stem_of(key) in stems
         with ExitStack() as opened:
             path = once(partial(opened.enter_context, store.as_file(key)))
-            sha256 = seen.of(info, partial(_sha256_of, path))
+            try:
+                sha256 = seen.of(info, partial(_sha256_of, path))
+            except Unreadable as error:
+                refused.append(unreadable(key, error))
+                progress.advance(key.rsplit("/", 1)[-1])
+                continue
             digest = digest_of(
-                "frames", VERSION, sha256, count, detector.fingerprint(), views.fingerprint()
+                "frames",
+                VERSION,
+                sha256,
+                count,
+                detector.fingerprint(),
+                views.fingerprint(),
+                beside,
             )
             entry = cache.get(digest)
             if entry is None:
                 began = time.perf_counter()
                 reading, outputs = read_video(
-                    vehicle, key, digest, path(), count, reader, detector, views
+                    vehicle, key, digest, path(), beside, count, reader, detector, views
                 )
                 computed += 1
                 seconds = time.perf_counter() - began
@@ -132,7 +156,8 @@ def take_frames(
         refused.append(entry.row.refused.model_copy(update={"source_key": key}))
     cache.prune()
     seen.keep()
-    nothing = refused[-1].detail if refused else NO_VIDEO
+    walks = [file for file in refused if file.reason != "live_photo"]
+    nothing = walks[-1].detail if walks else NO_VIDEO
     source_key, source_sha256, turn = found or (None, None, NO_TURN)
     table = WalkaroundFrames(
         source_key=source_key,
@@ -141,9 +166,15 @@ def take_frames(
         frames=turn.row.frames,
         refused=tuple(refused),
         reason=None if found else nothing,
+        not_needed=tuple(info.key for info in videos[len(refused) + 1 :]) if found else (),
         seconds=turn.seconds,
     )
     return table, computed
+
+
+def stem_of(key: str) -> str:
+    """A file's name without folder, ending and case; the two files of a Live Photo agree in it."""
+    return PurePosixPath(key).stem.casefold()
 
 
 def _sha256_of(path: Callable[[], Path]) -> str:
@@ -156,6 +187,7 @@ def read_video(
     key: str,
     digest: str,
     path: Path,
+    beside_photo: bool,
     count: int,
     reader: VideoReader,
     detector: VehicleDetector,
@@ -165,6 +197,8 @@ def read_video(
     from okla_assets.imaging.turn import walkaround
 
     try:
+        if beside_photo and is_live_photo(path, beside_photo=True):
+            raise live_photo()
         with reader.open(path, FRAME_SIDE) as video:
             around = walkaround.find_turn(look_around(video, detector, views))
             times = [moment.time for moment in video.moments]
@@ -188,7 +222,10 @@ def read_video(
                 frames.append(frame)
                 outputs[frame.work_key] = encode_working(picture)
     except Refused as refusal:
-        refused = RefusedFile(source_key=key, reason=refusal.reason, detail=refusal.detail)
+        detail = refusal.detail
+        if refusal.reason in UNSEEN and is_cut_off(path):
+            detail = f"The recording was cut off, and of what there is: {detail}"
+        refused = RefusedFile(source_key=key, reason=refusal.reason, detail=detail)
         return _Reading(refused=refused), {}
     except photo_errors() as error:
         log.warning("%s cannot be looked at", key, exc_info=error)

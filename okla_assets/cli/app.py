@@ -3,6 +3,9 @@
 Nothing heavy is imported before a command needs it: `okla --help` answers at once.
 """
 
+import errno
+import io
+import os
 import sys
 
 import typer
@@ -44,14 +47,34 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    """Runs the command line: a person's error is one sentence, not a traceback."""
-    from resources.errors import BadInput, BrokenSetup
+    """Runs the command line: an error of a person or of the system is a sentence, no traceback."""
+    from resources.errors import BadInput, BrokenSetup, system_sentence
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file's name may hold what the terminal's encoding has not.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except (BadInput, keys.BadVehicleId) as error:
         print_error(error)
         sys.exit(BAD_INPUT)
     except BrokenSetup as error:
         print_error(error)
         sys.exit(FAILED)
+    except OSError as error:
+        if error.errno != errno.EPIPE:  # `okla status | head` is no error
+            print_error(system_sentence(error))
+        _forget_output()
+        sys.exit(FAILED)
+
+
+def _forget_output() -> None:
+    """What could not be written is not tried once more when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

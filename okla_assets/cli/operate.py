@@ -17,6 +17,7 @@ from okla_assets.cli.terminal import (
     Json,
     Out,
     Profile,
+    cell,
     fetch_weights,
     interrupted,
     out_console,
@@ -25,7 +26,7 @@ from okla_assets.cli.terminal import (
     say,
     warn,
 )
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.stores import store_for
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 def up(
     out: Out = "okla-media",
     profile: Profile = "local",
-    port: Annotated[int, typer.Option(help="Port of Dagster's UI on 127.0.0.1.")] = 3000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of Dagster's UI on 127.0.0.1.")
+    ] = 3000,
     runs: Annotated[
         int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
     ] = 1,
@@ -176,7 +179,7 @@ def archive(
         for vehicle in [keys.parse_vehicle_id(name) for name in vehicles]:
             try:
                 removed = retire(vehicle, store, instance, processed=processed, raw=raw)
-            except BadInput as bad:
+            except (BadInput, Unreadable) as bad:
                 refused += 1
                 print_error(bad)
             else:
@@ -217,8 +220,9 @@ def trace(
     from okla_assets.operations import trace
     from okla_assets.runtime.instance import open_instance
 
+    store = store_for(out)
     with open_instance(out) as instance:
-        found = trace.trace(file, store_for(out), instance)
+        found = trace.trace(file, store, instance)
     if as_json:
         print_json(
             asdict(found)
@@ -237,7 +241,7 @@ def _print_due(found: "Sequence[Due]") -> None:
         return
     table = Table("vehicle", "why", "listing made")
     for one in found:
-        table.add_row(one.vehicle, one.reason, _ago(one.made))
+        table.add_row(one.vehicle, cell(one.reason), _ago(one.made))
     out_console.print(table)
     say(f"{len(found)} vehicles are due")
 

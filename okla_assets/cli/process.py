@@ -17,6 +17,7 @@ from okla_assets.cli.terminal import (
     Fresh,
     Out,
     Profile,
+    cell,
     fetch_weights,
     interrupted,
     out_console,
@@ -26,12 +27,17 @@ from okla_assets.cli.terminal import (
     warn,
 )
 from resources.errors import BadInput
-from resources.storage.stores import location_of, store_for
+from resources.storage.stores import check_writable, location_of, store_for
 
 if TYPE_CHECKING:
     from okla_assets.contract import Listing
     from resources.progress import Progress
     from resources.storage.media_store import MediaStore
+
+MOST_REFUSALS = 20
+"""Reasons that the terminal names; listing.json has all."""
+LONGEST_VALUE = 80
+"""Of a wrong option as it is repeated."""
 
 
 def process(
@@ -52,6 +58,10 @@ def process(
     license_plate_mask_type: Annotated[
         str | None, typer.Option(help="fill, blur, logo or none.")
     ] = None,
+    add: Annotated[
+        bool,
+        typer.Option("--add", help="The folder is of the same car as the files the vehicle has."),
+    ] = False,
     fresh: Fresh = False,
     option: Annotated[
         list[str] | None,
@@ -66,9 +76,7 @@ def process(
     """Make the studio listing of one car from a folder of photos."""
     check_folder(folder)
     vehicle = (
-        keys.parse_vehicle_id(vehicle_id)
-        if vehicle_id is not None
-        else _id_from_folder(folder.resolve().name)
+        keys.new_vehicle_id(vehicle_id) if vehicle_id is not None else _id_from_folder(folder, out)
     )
     flags: dict[str, object] = {
         "max_width": max_width,
@@ -83,7 +91,7 @@ def process(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     given |= dict(map(parse_option, option or ()))
-    _finish(_process(folder, vehicle, out, profile, given, fresh))
+    _finish(_process(folder, vehicle, out, profile, given, fresh, add=add))
 
 
 def demo(
@@ -99,7 +107,7 @@ def demo(
     from okla_assets import sample
 
     vehicle = keys.parse_vehicle_id("sample")
-    listing = _process(sample.MEDIA, vehicle, out, profile, {})
+    listing = _process(sample.MEDIA, vehicle, out, profile, {}, add=True, origin="the sample")
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
     _finish(listing)
@@ -121,7 +129,7 @@ def parse_option(text: str) -> tuple[str, object]:
         known = ", ".join(StudioOptions.model_fields)
         raise BadInput(f"there is no option {name!r}; the options are {known}")
     readings: list[object] = [value]
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         readings.insert(0, json.loads(value))
     reasons = []
     for reading in readings:
@@ -134,7 +142,8 @@ def parse_option(text: str) -> tuple[str, object]:
     reason = reasons[0]["msg"]
     if reasons[0]["type"] == "tuple_type":
         reason = 'give a JSON list, such as ["a", "b"]'
-    raise BadInput(f"option {name} cannot be {value}: {reason}")
+    given = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+    raise BadInput(f"option {name} cannot be {given}: {reason}")
 
 
 def check_folder(folder: Path) -> None:
@@ -143,11 +152,24 @@ def check_folder(folder: Path) -> None:
         stop(f"{folder} is not a folder; give the folder that holds the car's photos")
 
 
-def _id_from_folder(name: str) -> keys.VehicleId:
+def _id_from_folder(folder: Path, out: str) -> keys.VehicleId:
+    """The id that the folder's name makes; of a folder in the media folder, whose it is."""
+    from resources.storage.media_store import LocalMediaStore
+
+    folder, store = folder.resolve(), store_for(out)
+    if isinstance(store, LocalMediaStore):
+        raw = (store.folder / keys.RAW).resolve()
+        if folder != raw and folder.is_relative_to(raw):
+            return keys.parse_vehicle_id(folder.relative_to(raw).parts[0])
     try:
-        return keys.vehicle_id_from_folder(name)
+        return keys.vehicle_id_from_folder(folder.name)
+    except keys.NamesNoCar as error:
+        with suppress(keys.BadVehicleId):
+            such = f", such as {keys.vehicle_id_from_folder(folder.parent.name)}"
+            stop(f"{error}; give the car's id by --vehicle-id{such}")
+        stop(f"{error}; give the car's id by --vehicle-id")
     except keys.BadVehicleId:
-        stop(f"the folder's name {name!r} makes no vehicle id; give one by --vehicle-id")
+        stop(f"the folder's name {folder.name!r} makes no vehicle id; give one by --vehicle-id")
 
 
 def _process(
@@ -157,6 +179,9 @@ def _process(
     profile: str,
     given: Mapping[str, object],
     fresh: bool = False,
+    *,
+    add: bool = False,
+    origin: str | None = None,
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.operations.folder_import import import_folder
@@ -167,14 +192,13 @@ def _process(
     store = store_for(out)
     # Mistakes in the command are reported before anything is copied or fetched.
     wanted = weights_of(profile)
+    check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
-    imported = import_folder(folder, vehicle, store)
+    imported = import_folder(folder, vehicle, store, add=add, origin=origin)
     save_options(vehicle, store, options)
     fetch_weights(wanted)
-    if imported.ignored:
-        warn(f"ignored, no photo or video: {', '.join(imported.ignored)}", "dim")
     if imported.earlier:
-        names = ", ".join(map(_file_name, imported.earlier))
+        names = keys.in_short([keys.upload_name(key) for key in imported.earlier])
         warn(f"kept from an earlier upload: {names}", "dim")
     try:
         with step_bars() as progress:
@@ -187,6 +211,20 @@ def _process(
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
         say(store.folder / key if isinstance(store, LocalMediaStore) else store.url(key))
     return listing
+
+
+def _bytes_of(folder: Path, vehicle: keys.VehicleId, store: "MediaStore") -> int:
+    """What a first import of the folder takes; 0 where the vehicle has uploads, mostly the same.
+
+    Also 0 where that cannot be seen: the import names what it cannot read.
+    """
+    if next(iter(store.list(keys.raw_folder(vehicle))), None) is not None:
+        return 0
+    try:
+        found = [*folder.glob("*"), *folder.glob("*/*")]
+        return sum(path.stat().st_size for path in found if path.is_file())
+    except OSError:
+        return 0
 
 
 def run_vehicle(
@@ -219,31 +257,41 @@ def run_vehicle(
 
 
 def _print_summary(listing: "Listing") -> None:
+    from okla_assets.tables import IGNORED
+
     table = Table("photo", "finished as", "shows", "quality", "treatment")
     reasons = []
     for photo in listing.photos:
         name = f"{photo.category}_{photo.number:03d}"
         shows = " ".join(filter(None, (photo.side, photo.angle))) or photo.category
         quality = f"{photo.quality.score} {', '.join(photo.quality.issues)}".strip()
-        table.add_row(_file_name(photo.source_key), name, shows, quality, photo.treatment)
+        table.add_row(
+            cell(keys.upload_name(photo.source_key)), name, shows, quality, photo.treatment
+        )
         if photo.category == "exterior" and photo.treatment_reason:
             reasons.append(f"{name} not in the studio: {photo.treatment_reason}")
     if listing.photos:
         out_console.print(table)
     for reason in reasons:
         say(reason)
-    for refused in listing.refused:
-        say(
-            f"refused {_file_name(refused.source_key)}: {refused.reason}: {refused.detail}",
-            "yellow",
-        )
+    alike = listing.refused_alike
+    for files in alike[:MOST_REFUSALS]:
+        names = keys.in_short([keys.upload_name(file.source_key) for file in files])
+        say(f"refused {names}: {files[0].reason}: {files[0].detail}", "yellow")
+    if rest := sum(map(len, alike[MOST_REFUSALS:])):
+        say(f"refused {rest:,} more files: listing.json has their names and reasons", "yellow")
+    for group in listing.ignored:
+        names = keys.in_short(group.examples, group.count)
+        say(f"ignored {_files(group.count)}, {IGNORED[group.rule]}: {names}", "dim")
+    if spare := [keys.upload_name(v.source_key) for v in listing.videos if v.use == "not_needed"]:
+        say(f"not needed, as another video shows the turn: {keys.in_short(spare)}", "dim")
     say(f"{listing.vehicle_id}: {listing.status}", STYLES[listing.status])
     for reason in listing.reasons:
         say(f"  {reason}")
 
 
-def _file_name(key: str) -> str:
-    return key.rsplit("/", 1)[-1]
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _finish(listing: "Listing") -> None:

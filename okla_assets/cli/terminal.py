@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it, here and in all of `cli`.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from resources.progress import Progress
@@ -39,18 +41,34 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for a program, instead 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew, reuse nothing.")]
 
 
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: object) -> str:
+    """Text of which a terminal shows all: a file's name may hold line breaks, escape sequences,
+    marks that turn the writing around, and bytes that are no text."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def cell(text: object) -> Text:
+    """The same in a table, where rich would take [x] for markup."""
+    return Text(shown(text))
+
+
 def say(line: object, style: str | None = None) -> None:
     """Prints a line as it is: neither wrapped nor coloured by its words."""
-    out_console.print(str(line), style=style, soft_wrap=True, highlight=False, markup=False)
+    out_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)
 
 
-def warn(line: str, style: str | None = None) -> None:
+def warn(line: object, style: str | None = None) -> None:
     """The same on standard error."""
-    err_console.print(line, style=style, soft_wrap=True, highlight=False, markup=False)
+    err_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_error(error: object) -> None:
-    warn(f"error: {error}", "red")
+    """An error's sentence; what a program said may be several lines."""
+    for line in f"error: {error}".split("\n"):
+        warn(line, "red")
 
 
 def stop(message: str, code: int = BAD_INPUT) -> NoReturn:
@@ -88,11 +106,11 @@ def step_bars() -> "Iterator[Progress]":
     )
 
     columns = (
-        TextColumn("{task.description:<16}"),
+        TextColumn("{task.description:<16}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[what]}"),
+        TextColumn("{task.fields[what]}", style="dim", markup=False),
     )
     with Progress(*columns, console=err_console) as bars:
 
@@ -103,7 +121,7 @@ def step_bars() -> "Iterator[Progress]":
                 self.task = bars.add_task(title, total=total, what="")
 
             def advance(self, what: str) -> None:
-                bars.update(self.task, advance=1, what=what)
+                bars.update(self.task, advance=1, what=shown(what))
 
         yield Bars()
 

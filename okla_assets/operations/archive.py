@@ -12,7 +12,7 @@ from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.operations.run_index import busy
 from okla_assets.vehicle_runs import vehicles
-from resources.errors import BadInput
+from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 
@@ -107,7 +107,7 @@ def archive_each(
                 processed=config.processed,
                 raw=config.raw,
             )
-        except (BadInput, keys.BadVehicleId) as bad:
+        except (BadInput, Unreadable, keys.BadVehicleId) as bad:
             refused.append(str(bad))
             context.log.error(str(bad))
         else:

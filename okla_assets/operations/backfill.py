@@ -33,8 +33,9 @@ from okla_assets.operations.run_index import (
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.pipeline import parse_listing_version
+from okla_assets.steps.uploads import may_hold_media
 from okla_assets.vehicle_runs import Source
-from resources.errors import BrokenSetup
+from resources.errors import BrokenSetup, Unreadable
 from resources.storage.media_store import MediaStore
 
 BATCH = 20
@@ -166,7 +167,10 @@ def _candidate(
 
 def missing_outputs(vehicle: keys.VehicleId, store: MediaStore) -> str:
     """What is missing of the vehicle's finished files; empty where they are all there."""
-    there = {info.key for info in store.list(keys.processed_folder(vehicle))}
+    try:
+        there = {info.key for info in store.list(keys.processed_folder(vehicle))}
+    except Unreadable as error:
+        return str(error)
     key = keys.listing(vehicle)
     if key not in there:
         return "it has no listing.json"
@@ -176,10 +180,14 @@ def missing_outputs(vehicle: keys.VehicleId, store: MediaStore) -> str:
         return "its listing.json is of another version"
     except FileNotFoundError:  # archived while we look
         return ""
+    except Unreadable as error:
+        return str(error)
     if failed := [file for file in listing.refused if file.reason == "step_failed"]:
         return f"a step failed on {len(failed)} of its uploads"
-    lost = [name for name in (*listing.files, keys.gallery(vehicle)) if name not in there]
-    return f"{len(lost)} of its files are gone, first {lost[0]}" if lost else ""
+    if lost := [file for file in listing.refused if file.reason == "unreadable"]:
+        return f"{len(lost)} of its uploads could not be read"
+    gone = [name for name in (*listing.files, keys.gallery(vehicle)) if name not in there]
+    return f"{len(gone)} of its files are gone, first {gone[0]}" if gone else ""
 
 
 def _dated(chosen: Iterable[_Candidate], instance: dg.DagsterInstance) -> list[Due]:
@@ -242,8 +250,14 @@ def _refresh(
         vehicle = keys.parse_vehicle_id(name)
     except keys.BadVehicleId as bad:
         return "failed", str(bad)
-    objects = list(store.list(keys.raw_folder(vehicle)))
-    if not any(keys.is_media(o.key) for o in objects):
+    try:
+        objects = list(store.list(keys.raw_folder(vehicle)))
+        records = keys.records(vehicle)
+        uploads = (o for o in objects if o.key not in records)
+        nothing = not any(may_hold_media(o, store) for o in uploads)
+    except Unreadable as error:
+        return "failed", str(error)
+    if nothing:
         # A run would find nothing and remove the finished files.
         return "skipped", "it has no uploads"
     if is_archived(vehicle, objects):

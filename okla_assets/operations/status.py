@@ -29,6 +29,7 @@ from okla_assets.operations.run_index import (
 )
 from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.vehicle_runs import SOURCE_TAG
+from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore
 
 MOST_RUNS = 20
@@ -132,7 +133,10 @@ def of_vehicle(
             line = _failure(instance, record)
     listing = _listing(vehicle, store)
     if listing is None:
-        uploads = any(True for _ in store.list(keys.raw_folder(vehicle)))
+        try:
+            uploads = any(True for _ in store.list(keys.raw_folder(vehicle)))
+        except Unreadable:
+            uploads = True
         return VehicleStatus(vehicle, state, line, None, known=uploads or record is not None)
     return VehicleStatus(
         vehicle, state, line, listing.status, listing.reasons, listing.generated_at
@@ -161,12 +165,19 @@ def _new_uploads(store: MediaStore, known: set[str]) -> tuple[str, ...]:
     for name in store.folders(keys.RAW):
         if name not in known and len(unknown) < MOST_NEW:
             try:
-                unknown.append(keys.parse_vehicle_id(name))
+                unknown.append(keys.new_vehicle_id(name))
             except keys.BadVehicleId:  # the sensor names it once
                 continue
     with ThreadPoolExecutor(READERS) as readers:
-        archived = readers.map(lambda v: store.stat(keys.archived_marker(v)), unknown)
-        return tuple(v for v, marker in zip(unknown, archived, strict=True) if marker is None)
+        archived = readers.map(lambda v: _is_marked(keys.archived_marker(v), store), unknown)
+        return tuple(v for v, marked in zip(unknown, archived, strict=True) if not marked)
+
+
+def _is_marked(marker: str, store: MediaStore) -> bool:
+    try:
+        return store.stat(marker) is not None
+    except Unreadable:  # the folder waits all the same; the sensor says why
+        return False
 
 
 def _reasons(review: Sequence[str], store: MediaStore) -> dict[str, int]:
@@ -185,7 +196,7 @@ def _reasons(review: Sequence[str], store: MediaStore) -> dict[str, int]:
 def _listing(vehicle: keys.VehicleId, store: MediaStore) -> Listing | None:
     try:
         return Listing.model_validate_json(store.get(keys.listing(vehicle)))
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, ValidationError, Unreadable):
         return None
 
 

@@ -9,7 +9,7 @@ from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.runtime.instance import PROCESS_TAG, this_process
 from okla_assets.vehicle_runs import Source, request, vehicle_media, vehicles
-from resources.errors import BrokenSetup
+from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
 
 
@@ -70,6 +70,7 @@ class VehicleRunner:
 
 def _failures(events: Sequence[object]) -> Iterator[str]:
     """What went wrong, a line a failed step; of a run that failed outside its steps, its own."""
+    sentences = _names(BrokenSetup) | _names(BadInput) | _names(OSError)
     for event in events:
         error = getattr(getattr(event, "event_specific_data", None), "error", None)
         if error is None or not (
@@ -78,7 +79,10 @@ def _failures(events: Sequence[object]) -> Iterator[str]:
             continue
         while error.cause is not None:
             error = error.cause
-        yield f"{getattr(event, 'step_key', None) or 'run'}: {error.message.strip()}"
+        message = error.message.strip()
+        if error.cls_name in sentences:
+            message = message.partition(": ")[2]  # Dagster puts the class before it
+        yield f"{getattr(event, 'step_key', None) or 'run'}: {message}"
 
 
 def _any_is(events: Sequence[object], names: set[str]) -> bool:

@@ -5,6 +5,8 @@ Each worker is a process with one GPU that takes one vehicle at a time and keeps
 
 from typing import Any
 
+from okla_assets.runtime.instance import database_url
+
 QUEUE = "gpu"
 """Where a run waits for a worker, unless its tag dagster-celery/queue names another."""
 
@@ -23,7 +25,5 @@ SETTINGS: dict[str, Any] = {
 
 def result_backend(postgres_url: str) -> str:
     """Where Celery notes how a task ended: the database of Dagster's records."""
-    import sqlalchemy
-
-    url = sqlalchemy.make_url(postgres_url).set(drivername="db+postgresql+psycopg2")
+    url = database_url(postgres_url).set(drivername="db+postgresql+psycopg2")
     return url.render_as_string(hide_password=False)

@@ -5,20 +5,24 @@ Records are files that change all the time: those of a bucket stay on this machi
 
 import json
 import os
+import shutil
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from glob import escape
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from resources.errors import BrokenSetup
+from resources.errors import BrokenSetup, system_reason
 from resources.storage.stores import bucket_of
 
 if TYPE_CHECKING:
     import dagster as dg
+    import sqlalchemy
 
 HOME_FOLDER = ".dagster"
 
@@ -27,6 +31,9 @@ PROCESS_TAG = "okla/process"
 
 POSTGRES_URL = "OKLA_POSTGRES_URL"
 BROKER_URL = "OKLA_BROKER_URL"
+
+LONGEST_REASON = 300
+"""Dagster lists all that a configuration may hold."""
 
 Config = Mapping[str, Any]
 
@@ -63,31 +70,49 @@ def dagster_home(media: str | Path) -> Path:
     from resources.settings import settings
 
     if given := os.environ.get("DAGSTER_HOME"):
-        return Path(given)
+        return _without_wildcards(Path(given).expanduser().absolute())
     bucket = bucket_of(str(media))
     if bucket is None:
         home = Path(media, HOME_FOLDER).resolve()
     else:
-        # One folder a prefix, for homes must not lie in each other; no bucket has a comma.
-        name = ",".join(filter(None, (bucket.name, *bucket.prefix.split("/"))))
+        # One folder a prefix, for homes must not lie in each other.
+        parts = filter(None, (bucket.name, *bucket.prefix.split("/")))
+        name = ",".join(part.replace("%", "%25").replace(",", "%2C") for part in parts)
         home = Path("okla-media", HOME_FOLDER, name).resolve()
     if settings().postgres_url:
         home /= "postgres"
-    home = _without_wildcards(home)
-    config = home / "dagster.yaml"
-    if not config.exists() or _header(home) not in config.read_text(encoding="utf-8"):
-        write_config(home)  # the first time, or in a folder that was moved
+    with _written(home):
+        home = _without_wildcards(home)
+        config = home / "dagster.yaml"
+        if not config.exists() or _header(home) not in config.read_text(encoding="utf-8"):
+            write_config(home)  # the first time, or in a folder that was moved
     return home
+
+
+@contextmanager
+def _written(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BrokenSetup(
+            f"Dagster's records cannot be kept in {home}: {system_reason(error)}"
+        ) from error
 
 
 def _without_wildcards(home: Path) -> Path:
     """Dagster 1.13.27 looks for dagster.yaml by glob: where a path holds `[`, `*` or `?` it finds
-    none and silently uses its defaults. A link in the user's cache stands for such a home."""
+    none and silently uses its defaults, telemetry among them; SQLite's URLs end at a `?`. A link
+    in the user's cache stands for such a home."""
     if escape(str(home)) == str(home):
         return home
     from resources.weights.store import cache_folder
 
     link = cache_folder() / "homes" / sha256(os.fsencode(home)).hexdigest()[:16]
+    if escape(str(link)) != str(link):
+        raise BrokenSetup(
+            f"Dagster cannot work in {home} for its [, * or ?, and no link to it can be made in "
+            f"{cache_folder()}, which has one too; set XDG_CACHE_HOME to a folder without"
+        )
     for folder in (home, link.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):  # made earlier
@@ -192,19 +217,45 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     return closed
 
 
-def open_instance(media: str | Path) -> "dg.DagsterInstance":
+@contextmanager
+def open_instance(media: str | Path) -> "Iterator[dg.DagsterInstance]":
     """The instance that `okla up` shows for this media folder or bucket.
 
-    Makes tables that are missing. Raises BrokenSetup where the database cannot be reached.
+    Makes tables that are missing. Raises BrokenSetup where the database cannot be reached, and
+    where it fails in the context: its disk is full or read-only, its file damaged, its server gone.
     """
-    import dagster as dg
+    from sqlalchemy import exc
 
     from resources.settings import settings
 
     home = dagster_home(media)
     if url := settings().postgres_url:
         _check_postgres(url)
-    return dg.DagsterInstance.from_config(str(home))
+    try:
+        with _configured(home) as instance:
+            yield instance
+    except exc.DatabaseError as error:
+        if type(error) not in (exc.DatabaseError, exc.OperationalError):
+            raise  # a mistake in a statement, not the database's state
+        reason = " ".join(str(error.orig).split())
+        if shutil.disk_usage(home).free < 2**20:  # SQLite says "disk I/O error"
+            reason = system_reason(OSError(ENOSPC, os.strerror(ENOSPC)))
+        raise BrokenSetup(f"Dagster's records in {home} cannot be used: {reason}") from error
+
+
+def _configured(home: Path) -> "dg.DagsterInstance":
+    """The instance of a DAGSTER_HOME, whose dagster.yaml may be the user's own."""
+    import dagster as dg
+    import yaml
+    from dagster_shared.check import CheckError
+
+    if not home.is_dir():
+        raise BrokenSetup(f"DAGSTER_HOME names {home}, which is no folder")
+    try:
+        return dg.DagsterInstance.from_config(str(home))
+    except (dg.DagsterError, CheckError, yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise BrokenSetup(f"{home / 'dagster.yaml'} cannot be used: {reason}") from error
 
 
 def check_broker() -> None:
@@ -220,20 +271,35 @@ def check_broker() -> None:
         raise BrokenSetup(f"{BROKER_URL} needs Celery: pip install 'okla-media[scale]'")
 
 
+def database_url(url: str) -> "sqlalchemy.URL":
+    """The URL of a database such that SQLAlchemy and PostgreSQL's own client read it alike.
+
+    Dagster hands it to both. Only the second decodes the database's name, and only the first takes
+    a % that is not encoded. Raises sqlalchemy's ArgumentError.
+    """
+    import sqlalchemy
+
+    parsed = sqlalchemy.make_url(url)
+    if "%" in (parsed.database or ""):
+        named = {"dbname": unquote(str(parsed.database))}
+        parsed = parsed.set(database=None).update_query_dict(named)
+    return parsed
+
+
 def _check_postgres(url: str) -> None:
     """Raises BrokenSetup, which never shows a password."""
     import sqlalchemy
     from sqlalchemy import exc
 
     try:
-        database = sqlalchemy.make_url(url)
-        if database.get_backend_name() != "postgresql":
+        database = database_url(url)
+        if database.get_backend_name() != "postgresql" or "@" in (database.host or ""):
             raise exc.ArgumentError
         engine = sqlalchemy.create_engine(database, connect_args={"connect_timeout": 5})
     except (exc.ArgumentError, exc.NoSuchModuleError, ValueError):
         raise BrokenSetup(
             f"{POSTGRES_URL} is no URL of a PostgreSQL database; it looks like "
-            "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE, with %40 for an @ in the password"
         ) from None
     try:
         engine.connect().close()

@@ -11,6 +11,7 @@ from dagster_postgres.utils import (
 )
 
 from okla_assets.runtime.dagster_private import ConfigurableClassData
+from okla_assets.runtime.instance import database_url
 from okla_assets.runtime.records import RemembersPartitions
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class PooledPostgres(DagsterPostgresStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgres":
         return cls(
-            postgres_url=pg_url_from_config(config_value),
+            postgres_url=database_url(pg_url_from_config(config_value)).render_as_string(
+                hide_password=False
+            ),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             inst_data=inst_data,
             token_provider=get_token_provider_from_config(config_value),

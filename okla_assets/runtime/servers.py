@@ -6,7 +6,9 @@ child of the code server and ends with it, which loses nothing: it is retried, o
 was stopped, resumed at its next start.
 """
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -35,7 +37,7 @@ from okla_assets.runtime.processes import dagster_environment, definitions_modul
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
 from resources.settings import settings
-from resources.storage.stores import bucket_of, store_for
+from resources.storage.stores import bucket_of, check_writable, store_for
 
 HOST = "127.0.0.1"
 """Dagster's UI has no login."""
@@ -118,7 +120,8 @@ def run(out: str, profile: str, port: int, runs: int, gpu_slots: int | None, say
     if bucket_of(out):
         list(store_for(out).folders(keys.RAW))  # raises now where the bucket cannot be used
     else:
-        Path(out, keys.RAW).mkdir(parents=True, exist_ok=True)
+        check_writable(store_for(out))
+        Path(out, keys.RAW).mkdir(exist_ok=True)
     with _alone(dagster_home(out)):
         if closed := prepare(out, runs, gpu_slots):
             say(f"{closed} runs of killed processes reported as failed")
@@ -173,7 +176,10 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
 def serve(out: str, profile: str, port: int, say: Say) -> None:
     """Runs the servers until INT or TERM. Raises BrokenSetup where they cannot start."""
     stop = threading.Event()
-    with _stopped_by(stop), tempfile.TemporaryDirectory(prefix="okla-") as folder:
+    with (
+        _stopped_by(stop),
+        tempfile.TemporaryDirectory(prefix="okla-", dir=_socket_place()) as folder,
+    ):
         code, others = _servers(out, profile, port, Path(folder))
         try:
             code.start()
@@ -194,14 +200,24 @@ def serve(out: str, profile: str, port: int, say: Say) -> None:
             code.kill()
 
 
+def _socket_place() -> str | None:
+    """Where the code server's socket may lie; None for the usual folder of temporary files.
+
+    gRPC reads its path as a URI, in which % and others have a meaning, and the system takes at
+    most some 100 bytes of it.
+    """
+    usual = tempfile.gettempdir()
+    return None if re.fullmatch(r"[A-Za-z0-9_/.+-]{1,60}", usual) else "/tmp"
+
+
 def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, list[Server]]:
     """The code server, and the webserver and the daemon that ask it."""
     environment = dagster_environment(out, profile)
     workspace = folder / "workspace.yaml"
     # A socket in a private folder: nobody else on this machine can run code through it.
-    workspace.write_text(
-        f"load_from: [{{grpc_server: {{socket: {folder / SOCKET}, location_name: okla}}}}]\n"
-    )
+    code_server = {"socket": str(folder / SOCKET), "location_name": "okla"}
+    # JSON is YAML.
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": code_server}]}))
     python = [sys.executable, "-m"]
     code = [*python, "dagster", "api", "grpc", "-m", definitions_module(), "--log-level", "warning"]
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]

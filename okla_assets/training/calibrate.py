@@ -100,7 +100,7 @@ def _fit(task: str, photos: Sequence[LabelledPhoto], found: Sequence[ClipLogits]
 
 def _write(clip: ClipViews, fits: Sequence[Calibrated], out: Path) -> None:
     prompts = Path(clip.prompts).expanduser() if clip.prompts else packaged_prompts()
-    text = prompts.read_text(encoding="utf-8")
+    text = prompts.read_text(encoding="utf-8-sig")
     rows = "".join(f"{fit.task} = {fit.temperature}\n" for fit in fits)
     text = _TEMPERATURES.sub("", text).rstrip("\n") + f"\n\n[temperature]\n{rows}"
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
+from okla_assets.tables import IGNORED
 from okla_assets.viewer.templating import address
 
 STATUS = {
@@ -22,6 +23,8 @@ TREATMENTS = {
     "enhanced": "Own background, corrected",
     "original": "As taken",
 }
+MOST_REFUSALS = 60
+"""Reasons that the page names; listing.json has all."""
 GOOD, FAIR = 70, 40
 """Quality scores from which a photo counts as good, or still fair."""
 
@@ -51,12 +54,15 @@ def context(listing: Listing) -> dict[str, Any]:
             )
             if reason is not None
         ],
+        "refused": list(_refused(listing)),
+        "passed_over": list(_passed_over(listing)),
         "downloads": _downloads(listing),
         "kinds": KINDS,
         "treatments": TREATMENTS,
         "link": partial(address, page=keys.gallery(keys.parse_vehicle_id(listing.vehicle_id))),
         "count": lambda things, name: _count(len(things), name),
         "name_of": _file_name,
+        "upload_of": keys.upload_name,
         "title_of": _title,
         "size_of": partial(_size, listing),
         "level_of": _level,
@@ -98,7 +104,28 @@ def _summary(listing: Listing) -> str:
         facts.append(f"film of {listing.promo.seconds:.0f} s")
     if listing.refused:
         facts.append(f"{len(listing.refused)} refused")
+    if ignored := sum(group.count for group in listing.ignored):
+        facts.append(f"{ignored:,} ignored")
     return " · ".join(facts)
+
+
+def _refused(listing: Listing) -> Iterator[tuple[str, str, str]]:
+    """Names, sentence and code of the refused files, a row a reason."""
+    alike = listing.refused_alike
+    for files in alike[:MOST_REFUSALS]:
+        names = [keys.upload_name(file.source_key) for file in files]
+        yield keys.in_short(names), files[0].detail, files[0].reason.replace("_", " ")
+    if rest := sum(map(len, alike[MOST_REFUSALS:])):
+        yield f"{rest:,} more", "Their names and reasons are in listing.json.", ""
+
+
+def _passed_over(listing: Listing) -> Iterator[tuple[str, str, int]]:
+    """Names, reason and number of the uploads of which nothing is shown and nothing is wrong."""
+    for group in listing.ignored:
+        yield keys.in_short(group.examples, group.count), IGNORED[group.rule], group.count
+    spare = [keys.upload_name(v.source_key) for v in listing.videos if v.use == "not_needed"]
+    if spare:
+        yield keys.in_short(spare), "not needed, as another video shows the turn", len(spare)
 
 
 def _dots(photos: Sequence[ListingPhoto]) -> Iterator[tuple[ListingPhoto, str, str]]:

@@ -77,7 +77,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> None:
         """Writes the clip. Frames are planar YUV 4:2:0 (H * 3 / 2, W) in video range."""
         with _samples_file(music) as sound:
-            command = [_ffmpeg(), *self._arguments(size, music, sound), str(path)]
+            command = [_ffmpeg(), *self._arguments(size, music, sound), _file(path)]
             with tempfile.TemporaryFile() as errors:
                 process = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
@@ -105,7 +105,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
         arguments = ["-nostdin", "-v", "error", "-y", *shape, *colours, "-r", str(self.fps)]
         arguments += ["-i", "pipe:0"]
         if music is not None and sound is not None:
-            arguments += ["-f", "f32le", "-ar", "48000", "-ac", "2", "-i", str(sound)]
+            arguments += ["-f", "f32le", "-ar", "48000", "-ac", "2", "-i", _file(sound)]
             level = f"volume={music.gain_db:.3f}dB,alimiter=limit={PEAK}:level=disabled:attack=3"
             arguments += ["-af", level, "-c:a", "aac", "-b:a", "160k", "-ar", "48000"]
         arguments += ["-map", "0:v:0", *(["-map", "1:a:0", "-shortest"] if music else [])]
@@ -128,7 +128,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
         command = [
             *(_ffmpeg(), "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"),
             *("-format_whitelist", "mp3,ogg,wav,flac,aac,mov,matroska,aiff,w64,caf,asf"),
-            *("-t", str(LONGEST_SECONDS), "-i", str(path), "-map", "0:a:0"),
+            *("-t", str(LONGEST_SECONDS), "-i", _file(path), "-map", "0:a:0"),
             *("-ar", "48000", "-ac", "2", "-f", "f32le", "pipe:1"),
         ]
         try:
@@ -163,6 +163,11 @@ def _ffmpeg() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise BrokenSetup(f"no ffmpeg: {error}") from None
+
+
+def _file(path: Path) -> str:
+    """A path as ffmpeg takes it as one: else `a:b.mp3` is an address and `-b.mp3` an option."""
+    return f"file:{path}"
 
 
 @contextmanager

@@ -191,8 +191,8 @@ def load_prompts(path: Path) -> Prompts:
     """Reads a file of prompts. Raises `BadInput` naming the section that cannot be used."""
     try:
         content = path.read_bytes()
-        table = tomllib.loads(content.decode())
-    except (OSError, ValueError) as error:
+        table = tomllib.loads(content.decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as prompts: {error}") from error
     templates = table.get("templates")
     if not templates or not all(isinstance(t, str) and "{}" in t for t in templates):

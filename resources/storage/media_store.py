@@ -6,33 +6,39 @@ objects atomically: a reader sees the old bytes or the new ones, never a part.
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
-import re
 import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol, runtime_checkable
 
 import dagster as dg
 
+from resources.errors import BrokenSetup, Unreadable, system_reason
 from resources.settings import settings
+from resources.storage.folders import DEEPEST, entries_of, identity, is_folder
+from resources.storage.odd_entries import (
+    OddEntries,
+    OddEntry,
+    check_key,
+    may_not,
+    odd_name,
+    odd_of,
+    warn_once,
+)
 
 TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
-
-# Also surrogates: a file name that is not UTF-8 can stand in no JSON.
-_UNUSABLE = re.compile(r"[\0\\\ud800-\udfff]")
-
-log = logging.getLogger(__name__)
+LEAST_FREE = 100 * 2**20
+"""What a vehicle of some photos takes beside its uploads, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +56,18 @@ class ObjectInfo:
     digest: str = field(default="", compare=False)
 
 
-class BadKey(ValueError):
-    """The key is empty, absolute, hidden or climbs out of the store."""
-
-
 @runtime_checkable
 class MediaStore(Protocol):
     """What the pipeline needs of storage; the local folder and S3 are siblings behind it."""
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
         """Objects whose key starts with `prefix` and is greater than `after`, in key order.
 
-        Lazy: a caller who stops early has not listed the whole bucket.
+        Lazy: a caller who stops early has not listed the whole bucket. What is no object never ends
+        the listing: `odd` is told of it, or the log once. Raises `Unreadable` where the folder that
+        the prefix names may not be listed.
         """
         ...
 
@@ -70,13 +76,17 @@ class MediaStore(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; raises `FileNotFoundError` naming the key."""
+        """The object's bytes; raises `FileNotFoundError` and `Unreadable` naming the key."""
+        ...
+
+    def head(self, key: str, count: int) -> bytes:
+        """The object's first `count` bytes, or all there are; raises as `get` does."""
         ...
 
     def as_file(self, key: str) -> AbstractContextManager[Path]:
         """The object as a file on this machine while the context lasts; not to be written to.
 
-        Raises `FileNotFoundError` naming the key.
+        Raises `FileNotFoundError` and `Unreadable` naming the key.
         """
         ...
 
@@ -114,34 +124,50 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def folder(self) -> Path:
         return Path(self.root or settings().media_dir)
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
         if folder:
             check_key(folder)
-        yield from self._walk(self.folder / folder, f"{folder}/" if folder else "", prefix, after)
+        base = f"{folder}/" if folder else ""
+        try:
+            entries = entries_of(self.folder / folder)
+        except OSError as error:
+            raise Unreadable(f"{base or self.folder} {may_not(error)}") from None
+        at = (self.folder / folder).resolve()
+        above = tuple(identity(place) for place in (at, *at.parents))
+        yield from self._walk(entries, base, prefix, after, odd or warn_once, above)
 
     def folders(self, prefix: str) -> Iterator[str]:
         folder = self._path(prefix.rstrip("/"))
-        if folder.is_dir():
-            yield from sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".")
+        try:
+            entries = entries_of(folder)
+        except OSError as error:
+            raise Unreadable(f"{prefix} {may_not(error)}") from None
+        yield from sorted(e.name for e in entries if e.name[0] != "." and is_folder(e))
 
     def get(self, key: str) -> bytes:
-        try:
+        with self._reading(key):
             return self._path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise FileNotFoundError(f"{key} is not in the media store {self.folder}") from None
+
+    def head(self, key: str, count: int) -> bytes:
+        with self._reading(key), self._path(key).open("rb") as file:
+            return file.read(count)
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
         path = self._path(key)
-        if not path.is_file():
-            raise FileNotFoundError(f"{key} is not in the media store {self.folder}")
+        with self._reading(key), path.open("rb"):
+            pass
         yield path
 
     def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
         return self._write(key, lambda temp: temp.write_bytes(data))
 
     def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+        with path.open("rb"):  # else an error of the source would count as one of the store
+            pass
         return self._write(key, lambda temp: shutil.copyfile(path, temp))
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -149,6 +175,10 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             found = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link that leads to itself: no object
+                return None
+            raise Unreadable(f"{key} {may_not(error)}") from None
         return _info(key, found) if S_ISREG(found.st_mode) else None
 
     def delete(self, key: str) -> None:
@@ -171,26 +201,104 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         check_key(key)
         return self.folder.joinpath(*key.split("/"))
 
-    def _walk(self, folder: Path, base: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
         try:
-            entries = list(os.scandir(folder))
-        except (FileNotFoundError, NotADirectoryError):
-            return
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise FileNotFoundError(f"{key} is not in the media store {self.folder}") from None
+        except OSError as error:
+            raise Unreadable(f"{key} {may_not(error)}") from None
+
+    def _walk(
+        self,
+        entries: Sequence[os.DirEntry[str]],
+        base: str,
+        prefix: str,
+        after: str,
+        odd: OddEntries,
+        above: tuple[tuple[int, int], ...],
+    ) -> Iterator[ObjectInfo]:
+        """Objects below a folder; `above` are the folders that it lies in, itself included."""
         # A folder sorts as "name/", so that the order is that of the whole keys, as on S3.
-        entries = [e for e in entries if not e.name.startswith(".") and _usable(e)]
-        for entry in sorted(entries, key=lambda e: e.name + "/" * e.is_dir()):
+        for entry in sorted(entries, key=lambda e: e.name + "/" * is_folder(e)):
             key = base + entry.name
-            if entry.is_dir():
-                inside = f"{key}/"
-                if (inside.startswith(prefix) or prefix.startswith(inside)) and (
-                    inside > after or after.startswith(inside)
+            if is_folder(entry):
+                key += "/"
+                if not (key.startswith(prefix) or prefix.startswith(key)) or not (
+                    key > after or after.startswith(key)
                 ):
-                    yield from self._walk(folder / entry.name, inside, prefix, after)
-            elif key.startswith(prefix) and key > after and entry.is_file():
-                try:
-                    yield _info(key, entry.stat())
-                except FileNotFoundError:  # deleted while we list
                     continue
+            elif not (key.startswith(prefix) and key > after):
+                continue
+            if (reason := odd_name(key)) is not None:
+                odd(reason)
+            elif key.endswith("/"):
+                yield from self._below(entry, key, prefix, after, odd, above)
+            else:
+                try:
+                    found = entry.stat()
+                except FileNotFoundError:
+                    if entry.is_symlink():
+                        odd(OddEntry(key, "not_a_file", f"{key} is a link that leads nowhere"))
+                    continue  # else deleted while we list
+                except OSError as error:
+                    odd(odd_of(key, error))
+                    continue
+                if S_ISREG(found.st_mode):
+                    yield _info(key, found)
+                else:
+                    odd(OddEntry(key, "not_a_file", f"{key} is no ordinary file"))
+
+    def _below(
+        self,
+        entry: os.DirEntry[str],
+        key: str,
+        prefix: str,
+        after: str,
+        odd: OddEntries,
+        above: tuple[tuple[int, int], ...],
+    ) -> Iterator[ObjectInfo]:
+        try:
+            itself = identity(entry.path)
+            entries = entries_of(entry.path)
+        except OSError as error:
+            odd(odd_of(key, error))
+            return
+        if key.count("/") > DEEPEST:
+            odd(
+                OddEntry(
+                    key, "unreadable", f"{key} lies more than {DEEPEST} folders deep; move it up"
+                )
+            )
+            return
+        if itself in above:
+            odd(OddEntry(key, "not_a_file", f"{key} is a link to a folder that it lies in"))
+            return
+        yield from self._walk(entries, key, prefix, after, odd, (*above, itself))
+
+    def check_writable(self, uploads: int = 0) -> None:
+        """Raises BrokenSetup where nothing can be written, or not `uploads` bytes and a vehicle."""
+        with self._writing():
+            temp = self._temp_file()
+            try:
+                temp.write_bytes(b"\0")
+            finally:
+                temp.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        if free < uploads + LEAST_FREE:
+            raise BrokenSetup(
+                f"{self.folder} has {free >> 20} MB left, and this takes about "
+                f"{(uploads + LEAST_FREE) >> 20} MB; free some space or choose another folder"
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns what the system raises into a BrokenSetup that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise BrokenSetup(f"{self.folder} cannot be written: {system_reason(error)}") from error
 
     def _temp_file(self) -> Path:
         folder = self.folder / TEMP_FOLDER
@@ -202,11 +310,14 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _write(self, key: str, fill: Callable[[Path], object]) -> str:
         path = self._path(key)
-        temp = self._temp_file()
+        with self._writing():
+            return self._move_in(path, self._temp_file(), fill)
+
+    def _move_in(self, path: Path, temp: Path, fill: Callable[[Path], object]) -> str:
         try:
             fill(temp)
             _date_after(temp, path)
-            etag = _info(key, temp.stat()).etag  # after the move it may be another writer's
+            etag = _etag(temp.stat())  # after the move it may be another writer's
             path.parent.mkdir(parents=True, exist_ok=True)
             temp.replace(path)
             return etag
@@ -238,26 +349,6 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
-def check_key(key: str) -> None:
-    """Raises BadKey for a key that no store accepts."""
-    parts = key.split("/")
-    if _UNUSABLE.search(key) or any(not p or p.startswith(".") for p in parts):
-        raise BadKey(f"{key!r} is not a usable storage key")
-
-
-def _usable(entry: os.DirEntry[str]) -> bool:
-    if not _UNUSABLE.search(entry.name):
-        return True
-    warn_unusable(entry.path)
-    return False
-
-
-@lru_cache
-def warn_unusable(path: str) -> None:
-    """Warns of a file that no key can name; once a process, because the sensor lists often."""
-    log.warning("%r is left alone: rename it without backslashes and in UTF-8", path)
-
-
 def _date_after(temp: Path, path: Path) -> None:
     """Makes the mtime, and so the ETag, differ from that of the file which is about to go.
 
@@ -271,11 +362,15 @@ def _date_after(temp: Path, path: Path) -> None:
         os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
 
 
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size=stat.st_size,
-        etag=f"{stat.st_mtime_ns:x}-{stat.st_size:x}",
+        etag=_etag(stat),
         # Copying keeps the mtime, which for a photo can be years ago or a camera's wrong guess;
         # the ctime is when the file got here.
         modified=datetime.fromtimestamp(stat.st_ctime, UTC),

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 
-from resources.errors import BrokenSetup
+from resources.errors import BrokenSetup, Unreadable
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -95,6 +95,31 @@ def errors_named(location: str, key: str = "") -> Iterator[None]:
         raise _of_answer(error, location, key) from error
     except BotoCoreError as error:
         raise _of_no_answer(error, location) from error
+
+
+class EmptyRange(Exception):
+    """A part was asked for of an object that has no bytes."""
+
+
+_OF_ONE_OBJECT = frozenset({"AccessDenied", "InvalidObjectState", "InvalidRequest"})
+"""Refusals that may be about the object alone: its own rights, the archive that it has been moved
+to, or a key of its owner's that it is encrypted with. Those of AWS's KMS are so, too."""
+
+
+@contextmanager
+def object_errors_named(location: str, key: str) -> Iterator[None]:
+    """As `errors_named`, where one object is read: `Unreadable` for what may be its fault alone."""
+    try:
+        with errors_named(location, key):
+            yield
+    except BrokenSetup as broken_setup:
+        cause = broken_setup.__cause__
+        code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else ""
+        if code == "InvalidRange":
+            raise EmptyRange(key) from None
+        if code in _OF_ONE_OBJECT or str(code).startswith("KMS."):
+            raise Unreadable(f"{key}: {broken_setup}") from cause
+        raise
 
 
 def _of_answer(error: ClientError, location: str, key: str) -> Exception:

@@ -20,13 +20,15 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from resources.storage.media_store import BadKey, ObjectInfo, check_key, warn_unusable
+from resources.storage.media_store import ObjectInfo
+from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
 
 PART_BYTES = 8 * 1024 * 1024
 """Files up to this go in one request, larger ones in parts of it; aws-cli draws the same line."""
 PARTS_AT_ONCE = 4
+LONGEST_SUFFIX = 12
 DIGEST = "sha256"
 """Metadata of each object that is written here: the digest of its bytes."""
 
@@ -80,14 +82,20 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Its address, for messages and `store_for`."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
         start = {"StartAfter": self._full(after)} if after else {}
         for page in self._pages(prefix, **start):
             for found in page.get("Contents", ()):
                 key = self._own(found["Key"])
-                if self._is_ours(key):
+                if key.endswith("/"):  # the marker of a folder that a console leaves
+                    continue
+                if (reason := odd_name(key)) is not None:
+                    (odd or warn_once)(reason)
+                else:
                     yield _info(key, found["Size"], found["ETag"], found["LastModified"])
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -98,16 +106,25 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             for found in page.get("CommonPrefixes", ())
         ]
         # The bucket's order is that of "name/": there "a-b" comes before "a".
-        yield from sorted(name for name in names if name and self._is_ours(name))
+        yield from sorted(name for name in names if name and odd_name(name) is None)
 
     def get(self, key: str) -> bytes:
         return self._read(key, lambda body: bytes(body.read()))
+
+    def head(self, key: str, count: int) -> bytes:
+        from resources.storage.s3_client import EmptyRange
+
+        try:
+            return self._read(key, lambda body: bytes(body.read()), Range=f"bytes=0-{count - 1}")
+        except EmptyRange:
+            return b""
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
         """A copy of the object, deleted when the context ends."""
         with tempfile.TemporaryDirectory(prefix="okla-") as folder:
-            path = Path(folder, f"object{Path(key).suffix}")
+            # The ending helps whoever reads it; a key may have one that no file system takes.
+            path = Path(folder, f"object{Path(key).suffix[:LONGEST_SUFFIX]}")
 
             def save(body: Any) -> None:
                 with path.open("wb") as file:
@@ -236,26 +253,15 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return
             yield page
 
-    def _is_ours(self, key: str) -> bool:
-        """Not hidden, not the marker of a folder that a console leaves, and usable."""
-        if key.endswith("/") or any(part.startswith(".") for part in key.split("/")):
-            return False
-        try:
-            check_key(key)
-        except BadKey:
-            warn_unusable(f"{self.location}/{key}")
-            return False
-        return True
-
-    def _read(self, key: str, take: Callable[[Any], T]) -> T:
+    def _read(self, key: str, take: Callable[[Any], T], **how: str) -> T:
         """`take(body)`, called again with a new body when a download breaks off."""
-        from resources.storage.s3_client import BROKEN_STREAM
+        from resources.storage.s3_client import BROKEN_STREAM, object_errors_named
 
         where = self._where(key)
         for attempt in range(1, self.max_attempts + 1):
             with (
-                self._errors_named(key),
-                closing(self._client().get_object(**where)["Body"]) as body,
+                object_errors_named(self.location, key),
+                closing(self._client().get_object(**where, **how)["Body"]) as body,
             ):
                 try:
                     return take(body)

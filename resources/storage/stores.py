@@ -52,6 +52,8 @@ def store_for(location: str) -> "MediaStore":
     location = location or chosen.media_dir
     bucket = bucket_of(location)
     if bucket is None:
+        if Path(location).is_file():
+            raise BadInput(f"{location} is a file; give a folder for the media")
         return LocalMediaStore(root=location)
     from resources.storage.s3_store import S3MediaStore
 
@@ -61,6 +63,17 @@ def store_for(location: str) -> "MediaStore":
         endpoint_url=chosen.s3_endpoint_url,
         public_url=chosen.s3_public_url,
     )
+
+
+def check_writable(store: "MediaStore", uploads: int = 0) -> None:
+    """Raises BrokenSetup where a folder cannot take `uploads` bytes and what is made of them.
+
+    What a bucket allows shows only when it is asked.
+    """
+    from resources.storage.media_store import LocalMediaStore
+
+    if isinstance(store, LocalMediaStore):
+        store.check_writable(uploads)
 
 
 def location_of(store: "MediaStore") -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from resources.errors import BrokenSetup
+from resources.errors import BrokenSetup, system_sentence
 from resources.weights.clients import (
     RETRY_WAITS,
     UNREADABLE,
@@ -87,7 +87,8 @@ def pull(
         for group in groups.values():
             _pull_group(group, job)
     except OSError as error:
-        raise BrokenSetup(f"the models folder {models_dir()} cannot be used: {error}") from error
+        reason = system_sentence(error)
+        raise BrokenSetup(f"the models folder {models_dir()} cannot be used: {reason}") from error
     if job.failed:
         raise PullFailed(_failure_text(job), not job.refused)
     return {weight.name: models_dir() / weight.filename for weight in weights}
@@ -118,6 +119,7 @@ def _pull_group(weights: Sequence[Weight], job: _Job) -> None:
         left = {weight.name: weight for weight in weights if job.needs(weight)}
         if not left:
             return
+        _check_room(list(left.values()), job)
         temporary = stack.enter_context(_temporary_folder())
         job.failed |= {name: [] for name in left}
         for rank in range(max(len(job.sources[name]) for name in left)):
@@ -134,6 +136,19 @@ def _pull_group(weights: Sequence[Weight], job: _Job) -> None:
                 )
                 for name in got:
                     del left[name], job.failed[name]
+
+
+def _check_room(weights: Sequence[Weight], job: _Job) -> None:
+    """Raises BrokenSetup where the disk has no room for the download and what is taken out."""
+    download_bytes = job.sources[weights[0].name][0].archive_bytes or 0
+    needed = download_bytes + sum(weight.size_bytes or 0 for weight in weights)
+    free = shutil.disk_usage(models_dir()).free
+    if free < needed:
+        names = ", ".join(weight.name for weight in weights)
+        raise BrokenSetup(
+            f"the models folder {models_dir()} has {free >> 20} MB left, and fetching {names} "
+            f"takes {needed >> 20} MB; free some space or choose another folder by OKLA_MODELS_DIR"
+        )
 
 
 def _from_archive(

@@ -206,6 +206,11 @@ CABIN: Shown = ("interior", "no_vehicle", ())
             "needs_review",
             ["interior_002: the uploaded file is damaged; look at the picture"],
         ),
+        (
+            listing_of(CUT, ("interior", "no_vehicle", ("colour_unknown",))),
+            "needs_review",
+            ["interior_002: the file names colours that cannot be read; look at them"],
+        ),
         (listing_of(CUT, problems=("options.json: x",)), "needs_review", ["options.json: x"]),
         (
             listing_of(("exterior", "unsure", ("damaged_data",)), problems=("options.json: x",)),

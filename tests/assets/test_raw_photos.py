@@ -14,7 +14,11 @@ from okla_assets.assets.raw_photos import take_in
 from okla_assets.options import StudioOptions, read_options
 from okla_assets.tables import RawPhotos
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.s3_client import client_for
+from resources.storage.s3_store import S3MediaStore
+from resources.storage.stores import store_for
 from tests import pictures
+from tests.denied import deny
 from tests.fakes import VEHICLE, Pipeline, QuickDecoder, Quiet, finished_key
 
 
@@ -174,24 +178,24 @@ def test_the_listing_names_duplicates(pipeline: Pipeline) -> None:
     [
         (b"{}", {}, []),
         (b'{"max_width": 800, "aspect": "1:1"}', {"max_width": 800, "aspect": "1:1"}, []),
-        (b'{"max_width": 99999, "aspect": "1:1"}', {"aspect": "1:1"}, ["max_width"]),
+        (b'{"max_width": 99999, "aspect": "1:1"}', {"aspect": "1:1"}, [": max_width: "]),
         (
             b'{"aspect": "wide", "output_format": "gif", "output_quality": 70}',
             {"output_quality": 70},
-            ["aspect", "output_format"],
+            [": aspect: ", ": output_format: "],
         ),
-        (b'{"colour": "red", "max_width": 800}', {"max_width": 800}, ["colour"]),
-        (b'{"max_width": {"px": 800}}', {}, ["max_width"]),
-        (b'{"max_width": null, "auto_enhance": false}', {"auto_enhance": False}, ["max_width"]),
-        (b'{"shadow_opacity": NaN}', {}, ["shadow_opacity"]),
-        (b'{"": 1, "max_width": 800}', {"max_width": 800}, ["the file"]),
-        (b'{"max_width": 800', {}, ["the file"]),
-        (b"", {}, ["the file"]),
-        (b"\xff\xfe\x00", {}, ["the file"]),
-        (b"[1, 2]", {}, ["the file"]),
-        (b'"white_studio"', {}, ["the file"]),
-        (b"null", {}, ["the file"]),
-        (b"7", {}, ["the file"]),
+        (b'{"colour": "red", "max_width": 800}', {"max_width": 800}, [": colour: "]),
+        (b'{"max_width": {"px": 800}}', {}, [": max_width: "]),
+        (b'{"max_width": null, "auto_enhance": false}', {"auto_enhance": False}, [": max_width: "]),
+        (b'{"shadow_opacity": NaN}', {}, [": shadow_opacity: "]),
+        (b'{"": 1, "max_width": 800}', {"max_width": 800}, [": "]),
+        (b'{"max_width": 800', {}, [" is "]),
+        (b"", {}, [" is "]),
+        (b"\xff\xfe\x00", {}, [" is "]),
+        (b"[1, 2]", {}, [" is "]),
+        (b'"white_studio"', {}, [" is "]),
+        (b"null", {}, [" is "]),
+        (b"7", {}, [" is "]),
     ],
     ids=repr,
 )
@@ -203,8 +207,21 @@ def test_options_that_cannot_be_used_are_named_and_the_rest_holds(
     assert read == StudioOptions.model_validate(options)
     assert len(problems) == len(told)
     for problem, name in zip(sorted(problems), told, strict=True):
-        assert problem.startswith(f"options.json: {name}: ")
-        assert "the default is used" in problem
+        assert problem.startswith(f"options.json{name}")
+        assert problem.endswith(("the default is used", "the defaults are used"))
+
+
+def test_options_that_may_not_be_read_stop_no_photo(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(store, {"1.jpg": pictures.jpeg(pictures.car())})
+    store.put(keys.options(VEHICLE), b"{}")
+    deny(monkeypatch, store.folder / keys.options(VEHICLE))
+    table, _ = taken_in(store)
+    assert numbers(table) == {"1.jpg": 1}
+    (problem,) = table.problems
+    assert "options.json may not be read" in problem
+    assert "the defaults are used" in problem
 
 
 def test_no_options_are_no_problem(store: LocalMediaStore) -> None:
@@ -288,6 +305,68 @@ def test_a_refusal_that_may_pass_is_tried_again(store: LocalMediaStore) -> None:
     assert (numbers(table), computed) == ({"a.jpg": 1}, 1)
 
 
+def test_a_photo_that_may_not_be_read_is_refused_by_name(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car()), "2.jpg": b"1", "shut/3.jpg": b"1"})
+    folder = pipeline.store.folder / keys.raw_photos(VEHICLE)
+    with monkeypatch.context() as patch:
+        deny(patch, folder / "2.jpg", folder / "shut")
+        outcome = pipeline.run()
+    assert outcome.success
+    assert len(outcome.listing.photos) == 1
+    assert {keys.upload_name(f.source_key): f.reason for f in outcome.listing.refused} == {
+        "2.jpg": "unreadable",
+        "shut/": "unreadable",
+    }
+    assert all(str(folder) not in f.detail for f in outcome.listing.refused)
+    # Once it may be read it is looked at, though its ETag is the same.
+    again = pipeline.run()
+    assert {f.reason for f in again.listing.refused} == {"not_an_image"}
+
+
+def test_where_no_photo_can_be_read_the_listing_stays(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
+    assert pipeline.run().success
+    before = pipeline.snapshot()
+    deny(monkeypatch, pipeline.store.folder / keys.raw_photos(VEHICLE))
+    assert not pipeline.run(may_fail=True).success
+    assert pipeline.snapshot() == before
+
+
+def test_a_bucket_with_objects_of_every_kind(s3_place: str) -> None:
+    store = store_for(s3_place)
+    assert isinstance(store, S3MediaStore)
+    client = client_for(store.endpoint_url, store.max_attempts, store.location)
+    raw, car = keys.raw_folder(VEHICLE), pictures.jpeg(pictures.car())
+    for name in (
+        "photos/1.jpg",
+        "photos/IMG_4",
+        "video/IMG_5.HIF",
+        "photos//6.jpg",
+        "photos/7.jpg",
+    ):
+        how = {"StorageClass": "GLACIER"} if name == "photos/7.jpg" else {}
+        client.put_object(
+            Bucket=store.bucket, Key=f"{store.prefix}/{raw}{name}", Body=car + name.encode(), **how
+        )
+    for name in ("photos/.DS_Store", "photos/notes.txt", "photos/", "124/photos/1.jpg"):
+        client.put_object(Bucket=store.bucket, Key=f"{store.prefix}/{raw}{name}", Body=b"1")
+    table, _ = take_in(VEHICLE, store, QuickDecoder(), Quiet())
+    assert set(numbers(table)) == {"1.jpg", "IMG_4", "IMG_5.HIF"}
+    assert {f.source_key.removeprefix(raw): f.reason for f in table.refused} == {
+        "photos//6.jpg": "unusable_name",
+        "photos/7.jpg": "unreadable",
+    }
+    assert {group.rule: group.examples for group in table.ignored} == {
+        "elsewhere": ("124/photos/1.jpg",),
+        "hidden_file": (".DS_Store",),
+        "not_media": ("notes.txt",),
+    }
+
+
 @pytest.mark.parametrize("output_format", ["jpg", "png", "webp"])
 def test_nothing_published_says_where_or_by_whom_a_photo_was_taken(
     pipeline: Pipeline, output_format: str
@@ -307,3 +386,22 @@ def test_nothing_published_says_where_or_by_whom_a_photo_was_taken(
         if key.endswith((".jpg", ".png", ".webp")):
             with Image.open(BytesIO(data)) as image:
                 assert not image.getexif()
+
+
+def test_colours_that_cannot_be_read_and_lost_restarts_want_a_persons_eye(
+    pipeline: Pipeline,
+) -> None:
+    image = Image.fromarray(pictures.car(1))
+    strange, broken = BytesIO(), BytesIO()
+    image.save(strange, "JPEG", quality=90, icc_profile=b"no profile at all")
+    image.save(broken, "JPEG", quality=90, restart_marker_blocks=5)
+    data = broken.getvalue()
+    lost = data.replace(b"\xff\xd3", b"", 1)
+    assert lost != data
+    pipeline.upload({"1_strange.jpg": strange.getvalue(), "2_broken.jpg": lost})
+    listing = pipeline.run().listing
+    assert listing.status == "needs_review"
+    assert [p.quality.issues for p in listing.photos if "colour_unknown" in p.quality.issues]
+    said = " ".join(listing.reasons)
+    assert "colours that cannot be read" in said
+    assert "the uploaded file is damaged" in said

@@ -122,6 +122,60 @@ def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -
     assert len(table(turning).frames) == 36
 
 
+def test_videos_after_the_walk_are_in_the_record(turning: Pipeline) -> None:
+    film(turning, AROUND, "2 again.mp4")
+    walk = turning.store.get(keys.raw_videos(VEHICLE) + "2 again.mp4")
+    turning.store.put(keys.raw_photos(VEHICLE) + "1 walk", walk)  # no ending, among the photos
+    outcome = turning.run()
+    uses = {v.source_key.rsplit("/", 1)[-1]: v.use for v in outcome.listing.videos}
+    assert uses == {"1 walk": "walkaround", "2 again.mp4": "not_needed"}
+    assert outcome.listing.refused == ()
+
+
+def test_live_photos_are_recognised_and_no_model_looks_at_them(turning: Pipeline) -> None:
+    path = Path(str(turning.store.folder)) / "../IMG_1.MOV"
+    mark = {"com.apple.quicktime.content.identifier": "8A0BD6B1-F3C3"}
+    clips.turn(path, AROUND[:30], metadata=mark)
+    turning.store.put(keys.raw_videos(VEHICLE) + "IMG_1.MOV", path.read_bytes())
+    detector = FakeDetector()
+    turning.models["detector"] = detector
+    outcome = turning.run()
+    (refused,) = outcome.listing.refused
+    assert refused.reason == "live_photo"
+    assert detector.asked == 1  # the photo
+    assert (outcome.listing.spin_reason or "").startswith("no walk-around video was uploaded")
+    assert outcome.listing.status == "ready"
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "reason"),
+    [
+        ("1.MOV", 30, "live_photo"),  # beside 1.jpg
+        ("2.MOV", 30, "not_a_turn"),
+        ("1.MOV", 40, None),
+        ("1.mp4", 30, "not_a_turn"),
+    ],
+)
+def test_a_clip_without_marks_is_known_by_the_photo_of_its_name(
+    turning: Pipeline, name: str, frames: int, reason: str | None
+) -> None:
+    path = Path(str(turning.store.folder)) / f"../{name}"
+    clips.turn(path, AROUND[:frames])
+    turning.store.put(keys.raw_videos(VEHICLE) + name, path.read_bytes())
+    refused = turning.run().listing.refused
+    assert [file.reason for file in refused] == ([] if reason is None else [reason])
+
+
+def test_half_a_walk_says_that_the_recording_was_cut_off(turning: Pipeline) -> None:
+    path = Path(str(turning.store.folder)) / "../walk.mp4"
+    clips.turn(path, AROUND, options={"movflags": "faststart"})
+    data = path.read_bytes()
+    turning.store.put(keys.raw_videos(VEHICLE) + "walk.mp4", data[: len(data) // 2])
+    (refused,) = turning.run().listing.refused
+    assert refused.reason == "not_a_turn"
+    assert refused.detail.startswith("The recording was cut off")
+
+
 def test_a_video_without_a_car_is_refused(turning: Pipeline) -> None:
     turning.models["detector"] = Blind()
     film(turning, AROUND)

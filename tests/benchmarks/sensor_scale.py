@@ -25,6 +25,7 @@ import psutil
 from okla_assets import keys
 from okla_assets.vehicle_runs import run_key_of, vehicles
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
+from resources.storage.odd_entries import OddEntries
 from sensors.upload_memory import Known, UploadMemory
 from sensors.uploads import MOST_REQUESTS
 from tests.sensors.daemon import Daemon
@@ -41,7 +42,9 @@ class MadeUpBucket:
     vehicles: list[str]
     etags: dict[str, str] = field(default_factory=dict)
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
         name = prefix.removeprefix(keys.RAW).rstrip("/")
         if name:
             yield from (o for o in self.objects(name) if o.key > after)

@@ -68,7 +68,7 @@ def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path)
     (folder / "notes.txt").write_bytes(b"a friend's number")
     result = okla("process", folder)
     assert result.code == 0
-    vehicle = "Toyota-Corolla-2019"
+    vehicle = "Toyota-Corolla-2019-feb3c45c"
     assert published(tmp_path) == [
         f"{vehicle}/before/exterior_001_before.jpg",
         f"{vehicle}/exterior_001_processed.jpg",
@@ -88,7 +88,7 @@ def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path)
     gallery, listing = result.out.rstrip().splitlines()[-2:]
     assert gallery.endswith(f"processed/{vehicle}/index.html")
     assert listing.endswith(f"processed/{vehicle}/listing.json")
-    assert "notes.txt" in result.err
+    assert "ignored 1 file, neither a photo nor a video: notes.txt" in result.out
     assert "Traceback" not in result.err
 
 
@@ -139,6 +139,9 @@ def test_a_step_that_fails_is_reported_in_a_line(
         (["process", "FOLDER", "--vehicle-id", "v 1"], "vehicle id 'v 1' is not usable"),
         (["process", "FOLDER", "--vehicle-id", "v" * 65], "is not usable"),
         (["process", "NAMELESS"], "give one by --vehicle-id"),
+        (["process", "CARD"], "'100APPLE' is what folders of pictures are called"),
+        (["process", "PHOTOS"], "give the car's id by --vehicle-id, such as golf"),
+        (["process", "FOLDER", "--vehicle-id", "DCIM"], "it cannot be a vehicle's id"),
         (["process", "FOLDER", "--max-width", "7"], "max_width"),
         (["process", "FOLDER", "--max-width", "wide"], "'--max-width'"),
         (["process", "FOLDER", "--aspect", "2:1"], "aspect"),
@@ -157,10 +160,11 @@ def test_a_step_that_fails_is_reported_in_a_line(
 def test_what_cannot_be_used_is_refused_in_a_sentence(
     okla: Command, folder: Path, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
-    for name in ("EMPTY", "..."):
-        (tmp_path / name).mkdir()
+    for name in ("EMPTY", "...", "DCIM/100APPLE", "golf/photos"):
+        (tmp_path / name).mkdir(parents=True)
     (tmp_path / "..." / "1.jpg").write_bytes(pictures.jpeg(pictures.car()))
     places = {"FOLDER": folder, "EMPTY": tmp_path / "EMPTY", "NAMELESS": tmp_path / "..."}
+    places |= {"CARD": tmp_path / "DCIM" / "100APPLE", "PHOTOS": tmp_path / "golf" / "photos"}
     for name, place in places.items():
         arguments = [a.replace(name, str(place)) for a in arguments]
     result = okla(*arguments)
@@ -169,6 +173,66 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(
     assert "Traceback" not in result.err
     assert "pydantic" not in result.err
     assert not (tmp_path / "media" / "processed").exists()
+
+
+# --- two cars, and whatever lies in a folder ------------------------------------------------------
+
+
+def test_another_cars_folder_is_not_mixed_in_unless_it_is_meant(
+    okla: Command, folder: Path, tmp_path: Path
+) -> None:
+    assert okla("process", folder, "--vehicle-id", "v1", "-o", "promo=false").code == 0
+    other = tmp_path / "other car"
+    other.mkdir()
+    (other / "1.jpg").write_bytes(pictures.jpeg(pictures.car(7)))
+    before = published(tmp_path)
+    result = okla("process", other, "--vehicle-id", "v1")
+    assert result.code == 2
+    assert f"{other} may be of another car: v1 has the files of {folder}" in result.err
+    assert "or --add where all are of one car" in result.err
+    assert published(tmp_path) == before
+    result = okla("process", other, "--vehicle-id", "v1", "--add")
+    assert result.code == 0
+    listing = json.loads((tmp_path / "media/processed/v1/listing.json").read_text())
+    assert len(listing["photos"]) == 3
+
+
+def test_a_folder_in_the_media_folder_is_its_vehicles(okla: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "media" / "raw" / "v1" / "photos"
+    photos.mkdir(parents=True)
+    (photos / "1.jpg").write_bytes(pictures.jpeg(pictures.car()))
+    result = okla("process", photos, "-o", "promo=false")
+    assert result.code == 0
+    assert "v1: ready" in result.out
+    assert [p.name for p in photos.iterdir()] == ["1.jpg"]
+
+
+def test_every_file_of_a_folder_is_in_listing_gallery_and_terminal(
+    okla: Command, folder: Path, tmp_path: Path
+) -> None:
+    car = pictures.jpeg(pictures.car(3))
+    for name in ("IMG_4", "IMG_11.JPG.", "clip.3gp", "DCIM/100APPLE/IMG_3.HIF"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(car)
+    (folder / "raw.DNG").write_bytes(b"no picture")
+    (folder / "loop").symlink_to("loop")
+    for number in range(300):
+        (folder / f"{number}.docx").write_bytes(b"PK\x03\x04")
+    result = okla("process", folder, "--vehicle-id", "v1", "-o", "promo=false")
+    assert result.code == 0
+    listing = json.loads((tmp_path / "media/processed/v1/listing.json").read_text())
+    names = [photo["source_key"].removeprefix("raw/v1/photos/") for photo in listing["photos"]]
+    assert set(names) >= {"IMG_4", "IMG_11.JPG.", "clip.3gp", "DCIM/100APPLE/IMG_3.HIF"}
+    refused = {file["source_key"].rsplit("/", 1)[-1]: file["reason"] for file in listing["refused"]}
+    assert refused == {"raw.DNG": "not_an_image", "loop": "not_a_file"}
+    counts = {group["rule"]: group["count"] for group in listing["ignored"]}
+    assert counts == {"not_media": 300}
+    page = (tmp_path / "media/processed/v1/index.html").read_text()
+    for text in (result.out, page):
+        assert "loop" in text
+        assert "raw.DNG" in text
+        assert "0.docx, 1.docx, 2.docx, 3.docx, 4.docx and 295 more" in text
+    assert result.out.count("docx") == 5
 
 
 # --- into a bucket --------------------------------------------------------------------------------
@@ -183,7 +247,10 @@ def test_a_folder_becomes_a_listing_in_a_bucket(okla: Command, folder: Path, s3_
         store.url("processed/v1/index.html"),
         store.url("processed/v1/listing.json"),
     ]
-    assert [i.key for i in store.list("raw/")] == ["raw/v1/photos/1.jpg", "raw/v1/photos/2.jpg"]
+    assert [i.key for i in store.list("raw/v1/photos/")] == [
+        "raw/v1/photos/1.jpg",
+        "raw/v1/photos/2.jpg",
+    ]
     assert store.stat("processed/v1/promo.mp4") is not None
 
 

@@ -376,15 +376,21 @@ def test_a_folder_is_copied_in_by_kind(folder: Path, store: LocalMediaStore) -> 
         (folder / name).write_bytes(b"1")
     imported = import_folder(folder, VEHICLE, store)
     photos, videos = keys.raw_photos(VEHICLE), keys.raw_videos(VEHICLE)
-    assert {i.key: store.get(i.key).decode() for i in store.list("")} == {
+    record = keys.source_record(VEHICLE)
+    stored = {i.key: store.get(i.key).decode() for i in store.list("") if i.key != record}
+    assert stored == {
         f"{photos}a.JPG": "a.JPG",
         f"{photos}ñ b.heic": "ñ b.heic",
         f"{photos}c.png": "photos/c.png",
         f"{videos}walk.mp4": "video/walk.mp4",
         f"{videos}turn.MOV": "turn.MOV",
+        f"{photos}deeper/still/d.jpg": "1",
     }
-    assert set(imported.uploaded) == {i.key for i in store.list("")}
-    assert imported.ignored == ("notes.txt",)
+    assert set(imported.uploaded) == set(stored)
+    assert [(g.rule, g.count, g.examples) for g in imported.ignored] == [
+        ("hidden_file", 1, (".hidden.jpg",)),
+        ("not_media", 1, ("notes.txt",)),
+    ]
 
 
 def test_importing_again_changes_nothing_but_what_changed(
@@ -414,7 +420,7 @@ def test_importing_again_moves_no_file_to_or_from_a_bucket(
     for name in ("a.jpg", "b.jpg", "walk.mp4"):
         (folder / name).write_bytes(b"1")
     import_folder(folder, VEHICLE, store)
-    assert len(front.requests("PUT")) == 3
+    assert len(front.requests("PUT")) == 4  # and where they came from
     before = contents(store, "")
     (folder / "b.jpg").write_bytes(b"2")
     front.seen.clear()
@@ -444,7 +450,7 @@ def test_names_that_no_key_can_hold_are_made_usable(folder: Path, store: LocalMe
     imported = import_folder(folder, VEHICLE, store)
     assert len(imported.uploaded) == 2
     assert [keys.raw_photos(VEHICLE) + n for n in ("back_slash.jpg", "fa_ade.jpg")] == [
-        i.key for i in store.list("")
+        i.key for i in store.list(keys.raw_photos(VEHICLE))
     ]
     before = contents(store, "")
     assert import_folder(folder, VEHICLE, store) == imported

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
+from okla_assets.contract import Listing
 from okla_assets.definitions import build_definitions, runner_of
 from okla_assets.imaging.types import Rgb
 from okla_assets.operations import backfill
@@ -21,6 +22,7 @@ from resources.models.base import View
 from resources.storage.media_store import LocalMediaStore
 from sensors.schedules import nightly_backfill
 from tests import pictures
+from tests.denied import deny
 from tests.fakes import FakeViews, Pipeline, Quiet
 from tests.runs_made import listing_of, mark_run, publish, record_listing
 
@@ -215,7 +217,7 @@ def test_a_run_that_fails_is_tried_again_after_the_others(pipeline: Pipeline) ->
         record_listing(pipeline.instance, vehicle, "ready.older.digest")
     pipeline.models["progress"] = FullDisk()
     (done,) = refreshed(pipeline, failing)
-    assert (done.outcome, done.detail) == ("failed", "raw_photos: OSError: the disk is full")
+    assert (done.outcome, done.detail) == ("failed", "raw_photos: the disk is full")
     assert due(pipeline) == [
         (other, "older code or weights made it"),
         (failing, "its last run failed"),
@@ -239,6 +241,25 @@ def test_a_batch_goes_on_after_a_bad_vehicle(pipeline: Pipeline) -> None:
     assert [one.outcome for one in done] == ["failed", "failed", "skipped", "skipped"]
     assert "in progress" in done[2].detail
     assert pipeline.store.stat(keys.listing(empty))  # a run would have taken it away
+
+
+def test_an_entry_that_cannot_be_read_stops_no_other(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, odd, good = (vehicle_id(n) for n in range(3))
+    for vehicle in (shut, odd, good):
+        upload(pipeline, vehicle)
+    raw = pipeline.store.folder / "raw"
+    (raw / "loop").symlink_to("loop")
+    (raw / odd / "photos" / "loop.jpg").symlink_to("loop.jpg")
+    (raw / odd / "photos" / "again").symlink_to(raw / odd)
+    deny(monkeypatch, raw / shut)
+    done = refreshed(pipeline, shut, odd, good)
+    assert [one.outcome for one in done] == ["failed", "made", "made"]
+    assert f"raw/{shut}/ may not be read" in done[0].detail
+    listing = Listing.model_validate_json(pipeline.store.get(keys.listing(odd)))
+    assert {file.source_key.rsplit("/", 1)[-1] for file in listing.refused} == {"loop.jpg", ""}
+    assert {v for v, _ in due(pipeline)} == {shut}
 
 
 def test_a_broken_setup_stops_the_batch(pipeline: Pipeline) -> None:

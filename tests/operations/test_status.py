@@ -8,6 +8,7 @@ from okla_assets.definitions import build_definitions, runner_of
 from okla_assets.operations.archive import archive
 from okla_assets.operations.status import of_vehicle, overview
 from okla_assets.vehicle_runs import vehicles
+from tests.denied import deny
 from tests.fakes import Pipeline, Quiet
 from tests.runs_made import listing_of, mark_run, publish, record_listing
 
@@ -68,3 +69,16 @@ def test_one_vehicle(fleet: Pipeline) -> None:
     assert (look.state, look.listing) == ("never run", "needs_review")
     assert look.reasons == ("exterior_001: no vehicle was found",)
     assert not of_vehicle(vehicle_id("nobody"), fleet.instance, fleet.store).known
+
+
+def test_one_bad_entry_stops_nothing(fleet: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, processed = fleet.store.folder / "raw", fleet.store.folder / "processed"
+    (raw / "loop").symlink_to("loop")
+    (raw / "new" / "_ARCHIVED").symlink_to("_ARCHIVED")
+    fleet.upload({"a.jpg": b"1"}, vehicle_id("DCIM"))
+    deny(monkeypatch, raw / "new", processed / "look" / "listing.json")
+    whole = overview(fleet.instance, fleet.store)
+    assert whole.new_uploads == ("new",)
+    assert whole.listings == {"ready": 2, "needs_review": 1, "failed": 1}
+    assert whole.reasons == {}
+    assert of_vehicle(vehicle_id("new"), fleet.instance, fleet.store).known

@@ -139,6 +139,7 @@ def test_a_file_can_be_named_in_many_ways(made: Made) -> None:
         path.resolve().as_uri(),
         f"s3://okla-media/tenant/{key}",
         f"https://cdn.example.com/{key}?X-Signature=abc",
+        f"https://cdn.example.com/{key}#photo-1",
         key.replace("/", "\\"),
     ):
         assert made.trace(place).key == key

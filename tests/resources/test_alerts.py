@@ -63,6 +63,12 @@ def test_it_is_posted_as_json(webhook: Webhook, monkeypatch: pytest.MonkeyPatch)
     assert len(webhook.posted) == 2
 
 
+def test_a_files_name_calls_nobody(webhook: Webhook) -> None:
+    name = "<!here> & <@U1>.jpg"
+    assert Alerts(url=webhook.url).send(f"{name} failed", {"error": name}, LOG)
+    assert webhook.posted == [{"text": "&lt;!here&gt; &amp; &lt;@U1&gt;.jpg failed", "error": name}]
+
+
 @pytest.mark.parametrize(
     ("answers", "taken", "tries"),
     [

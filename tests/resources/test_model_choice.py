@@ -98,6 +98,7 @@ def test_a_section_changes_one_role(config: Path) -> None:
         ('[views]\nmodel = "vit_views"', r"\[views\]: weights: Input should be a valid string"),
         ("detector = 3", r"\[detector\]: must be a section"),
         ("[detector", "is not TOML"),
+        ("a = " + "[" * 5000, "is not TOML"),
     ],
 )
 def test_what_cannot_be_used_is_named_by_section_and_field(
@@ -106,6 +107,11 @@ def test_what_cannot_be_used_is_named_by_section_and_field(
     config.write_text(text)
     with pytest.raises(BadInput, match=said):
         models_for("local")
+
+
+def test_a_byte_order_mark_is_no_part_of_it(config: Path) -> None:
+    config.write_bytes(b"\xef\xbb\xbf[detector]\nmin_score = 0.5\n")
+    assert models_for("local")["detector"].min_score == 0.5
 
 
 def test_a_file_that_is_not_there_is_named(config: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
+from hypothesis import given, settings
 
 from okla_assets.runtime.instance import (
     BROKER_URL,
@@ -25,6 +26,7 @@ from okla_assets.runtime.records_sqlite import PooledSqliteEventLog
 from okla_assets.runtime.run_launcher import WatchedRunLauncher
 from resources.errors import BrokenSetup
 from tests.conftest import REPOSITORY
+from tests.names import FOLDER_NAMES
 
 A_DEAD_PROCESS = """
 from okla_assets.runtime.instance import this_process
@@ -99,8 +101,9 @@ def test_a_dagster_home_of_the_users_own_is_used(
 def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
-    homes = {place: dagster_home(place) for place in ("s3://okla", "s3://okla/a/b", "s3://okla/a")}
-    assert len(set(homes.values())) == 3
+    places = ["s3://okla", "s3://okla/a/b", "s3://okla/a", "s3://okla/a,b", "s3://okla/a%2Cb"]
+    homes = {place: dagster_home(place) for place in places}
+    assert len(set(homes.values())) == len(places)
     for home in homes.values():
         assert home.parent == tmp_path / "okla-media" / ".dagster"
         assert (home / "dagster.yaml").is_file()
@@ -143,6 +146,76 @@ def test_a_path_may_hold_any_character(
         assert instance.get_run_by_id(run_id) is None
 
 
+@settings(max_examples=15, deadline=None)
+@given(name=FOLDER_NAMES)
+def test_records_lie_in_the_folder_of_any_name(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    base = tmp_path_factory.mktemp("any")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(base / "cache"))
+        with open_instance(base / name) as instance:
+            assert isinstance(instance.run_launcher, WatchedRunLauncher)
+            assert not instance.telemetry_enabled
+            started_run(instance, None)
+    assert {path.name for path in base.iterdir()} <= {name, "cache"}
+    assert (base / name / ".dagster" / "history" / "runs.db").is_file()
+
+
+def test_a_dagster_home_of_the_users_own_may_hold_any_character(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own [x]?"
+    own.mkdir()
+    (own / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(own))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with open_instance(home) as instance:
+        assert not instance.telemetry_enabled
+        assert Path(instance.root_directory).resolve() == own
+
+
+def test_where_no_link_can_stand_for_the_folder_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "[y]"))
+    with pytest.raises(BrokenSetup, match="set XDG_CACHE_HOME"):
+        dagster_home(tmp_path / "[x]")
+
+
+@pytest.mark.parametrize(
+    "config", ["a: [", "- 1", "nosuch: 1", "storage: {sqlite: {base_dir: 7}}", "\0"]
+)
+def test_a_configuration_that_cannot_be_used_is_told_in_a_sentence(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(config)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    told = pytest.raises(BrokenSetup, match=r"dagster\.yaml cannot be used: ")
+    with told as raised, open_instance(home):
+        pass
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def test_a_dagster_home_that_is_not_there_is_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "none"))
+    with pytest.raises(BrokenSetup, match="none, which is no folder"), open_instance(home):
+        pass
+
+
+def test_records_that_are_damaged_are_told(home: Path) -> None:
+    with open_instance(home):
+        pass
+    for records in home.rglob("*.db"):
+        records.write_bytes(b"no database" * 1000)
+    told = pytest.raises(BrokenSetup, match="cannot be used: file is not a database")
+    with told, open_instance(home) as instance:
+        instance.get_runs()
+
+
 def test_a_configuration_is_written_once(home: Path) -> None:
     config = dagster_home(home) / "dagster.yaml"
     config.write_text(config.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
@@ -179,14 +252,15 @@ def test_the_configuration_for_postgres_never_holds_the_url(
         ("mysql://okla:secret@127.0.0.1/okla", "is no URL of a PostgreSQL database"),
         ("okla:secret@127.0.0.1", "is no URL of a PostgreSQL database"),
         ("postgresql://okla:secret@127.0.0.1:port/okla", "is no URL of a PostgreSQL database"),
+        ("postgresql://okla:an@secret@127.0.0.1/okla", "with %40 for an @ in the password"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_told_without_its_password(
     home: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
 ) -> None:
     monkeypatch.setenv(POSTGRES_URL, url)
-    with pytest.raises(BrokenSetup, match=told) as raised:
-        open_instance(home)
+    with pytest.raises(BrokenSetup, match=told) as raised, open_instance(home):
+        pass
     assert "secret" not in str(raised.value)
     assert POSTGRES_URL in str(raised.value)
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import dagster as dg
 import pytest
@@ -141,3 +142,24 @@ def connections(url: str) -> int:
     )
     with engine.connect() as connection:
         return int(connection.scalar(sqlalchemy.text(count)) or 0)
+
+
+def test_a_database_and_its_user_may_have_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    name, password = "o'k #?%a [x]", "p@ss%25:/&?"
+    with running_postgres() as server:
+        engine = sqlalchemy.create_engine(server.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in (
+                f"CREATE ROLE \"{name}\" LOGIN SUPERUSER PASSWORD '{password}'",
+                f'CREATE DATABASE "{name}"',
+            ):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        engine.dispose()
+        user, secret, database = (quote(text, safe="") for text in (name, password, name))
+        place = server.url.partition("?")[2]
+        monkeypatch.setenv(POSTGRES_URL, f"postgresql://{user}:{secret}@/{database}?{place}")
+        with open_instance(tmp_path) as instance:
+            assert instance.get_run_by_id(ran(instance)) is not None

@@ -19,6 +19,7 @@ from okla_assets import keys
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of, vehicle_media, vehicles
 from resources.settings import Settings
 from resources.storage.media_store import MediaStore, ObjectInfo
+from resources.storage.odd_entries import OddEntries
 from sensors.upload_memory import UploadMemory
 from sensors.uploads import uploads
 
@@ -33,8 +34,10 @@ class Waiting:
     seconds: Callable[[str], float]
     listed: int = 0
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        for info in self.store.list(prefix, after):
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
+        for info in self.store.list(prefix, after, odd):
             self.listed += 1
             yield replace(info, modified=info.modified - timedelta(seconds=self.seconds(info.key)))
 
@@ -43,6 +46,9 @@ class Waiting:
 
     def get(self, key: str) -> bytes:
         return self.store.get(key)
+
+    def head(self, key: str, count: int) -> bytes:
+        return self.store.head(key, count)
 
 
 @dataclass

@@ -18,6 +18,7 @@ import pytest
 
 from okla_assets import keys
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
+from resources.storage.odd_entries import OddEntries
 from sensors import uploads as sensor
 from tests.conftest import REPOSITORY
 from tests.sensors.daemon import Daemon
@@ -34,8 +35,10 @@ READY = {f"marked-{n:03d}" for n in range(VEHICLES // 2)}
 class BucketLike(LocalMediaStore):
     """Tells times by the second, and the same ETag for the same bytes, as S3 does."""
 
-    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        for info in super().list(prefix, after):
+    def list(
+        self, prefix: str, after: str = "", odd: OddEntries | None = None
+    ) -> Iterator[ObjectInfo]:
+        for info in super().list(prefix, after, odd):
             try:
                 digest = hashlib.md5(self.get(info.key)).hexdigest()
             except FileNotFoundError:  # deleted while we list

@@ -19,6 +19,7 @@ from sensors.raw_folders import RawFolder
 from sensors.upload_memory import UploadMemory
 from sensors.uploads import MOST_REQUESTS
 from tests import pictures
+from tests.denied import deny
 from tests.fakes import VEHICLE, Pipeline
 from tests.sensors.daemon import QUIET_SECONDS, Daemon
 
@@ -352,6 +353,63 @@ def test_stray_files_are_told_once(
         assert told.count(stray) == 1, stray
     assert "song.mp3" not in told
     assert "logo.png" not in told
+
+
+# --- whatever lies under raw/ ---------------------------------------------------------------------
+
+
+def test_what_a_file_holds_is_seen_where_its_name_says_nothing(daemon: Daemon) -> None:
+    daemon.store.put(f"{keys.raw_photos(VEHICLE)}notes.txt", b"1")
+    daemon.waited = 0
+    assert daemon.tick() == []
+    daemon.waited = QUIET_SECONDS + 1
+    assert [daemon.tick(), daemon.tick()] == [[], []]
+    daemon.store.put(f"{keys.raw_photos(VEHICLE)}IMG_4", pictures.jpeg(pictures.car()))
+    assert [daemon.tick(), daemon.tick()] == [[VEHICLE], []]
+
+
+@pytest.mark.parametrize("name", ["IMG_1.jpg", "DCIM/100APPLE/IMG_1.jpg", "video/IMG_1.jpg"])
+def test_a_photo_beside_the_folders_is_taken(daemon: Daemon, name: str) -> None:
+    daemon.store.put(keys.raw_folder(VEHICLE) + name, b"1")
+    assert daemon.tick() == [VEHICLE]
+
+
+def test_a_folder_of_several_cars_is_told_and_left_alone(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("raw/stock/123/photos/1.jpg", "raw/stock/124/photos/1.jpg", "raw/DCIM/1.jpg"):
+        daemon.store.put(key, b"1")
+    assert [daemon.tick() for _ in range(3)] == [[]] * 3
+    told = caplog.text + "".join(capsys.readouterr())
+    assert told.count("raw/stock/123/photos/1.jpg, raw/stock/124/photos/1.jpg") == 1
+    assert told.count("'DCIM' is what folders of pictures are called") == 1
+
+
+def test_one_bad_entry_never_stops_the_others(
+    daemon: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = daemon.store
+    assert isinstance(store, LocalMediaStore)
+    for vehicle in ("before", VEHICLE, "zz-after", "shut", "unread"):
+        store.put(f"raw/{vehicle}/photos/a.jpg", b"1")
+    store.put("raw/unread/options.json", b"{}")
+    raw = store.folder / "raw"
+    for place in (raw, raw / VEHICLE, raw / VEHICLE / "photos"):
+        (place / "loop").symlink_to("loop")
+    for number in range(100):
+        (raw / VEHICLE / "photos" / f"nowhere{number}").symlink_to("nothing")
+    deny(monkeypatch, raw / "shut" / "photos")
+    requested = {vehicle for _ in range(5) for vehicle in daemon.tick()}
+    assert requested == {"before", VEHICLE, "zz-after", "unread"}
+    told = caplog.text + "".join(capsys.readouterr())
+    assert told.count("raw/loop is a link that leads to itself") == 1
+    assert told.count("raw/shut/photos/ may not be read") == 1
+    assert told.count("nowhere0 ") == 1
+    assert "likewise" in told
+    assert "and 94 more" in told
 
 
 # --- large buckets --------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ FILES = {
     "assets/shared.py": "def of_all():\n    return 1\n",
     "steps/pictures.py": "from okla_assets.steps.batches import loop\ndef read(): loop()\n",
     "steps/batches.py": "def loop():\n    return 1\n",
-    "steps/upload_digests.py": 'VERSION = "1"\ndef of():\n    return 1\n',
+    "steps/upload_facts.py": 'VERSION = "1"\ndef of():\n    return 1\n',
     "imaging/__init__.py": "",
     "imaging/edges.py": EDGES,
     "imaging/matte/__init__.py": "from okla_assets.imaging.matte.cutout import cut\n",

@@ -33,7 +33,7 @@ NOT_FOLLOWED = (
     "okla_assets.steps.metadata",
     "okla_assets.steps.pipeline",
     "okla_assets.steps.step_cache",
-    "okla_assets.steps.upload_digests",
+    "okla_assets.steps.upload_facts",
 )
 """They decide what is computed when and how it is shown in Dagster, not what comes out."""
 
@@ -191,7 +191,7 @@ class Code:
     def steps(self) -> dict[str, str]:
         """Module by step."""
         modules = [f"okla_assets.assets.{p.stem}" for p in (self.root / ASSETS).glob("*.py")]
-        modules.append("okla_assets.steps.upload_digests")
+        modules.append("okla_assets.steps.upload_facts")
         found = {name.rpartition(".")[2]: name for name in sorted(modules)}
         return {step: name for step, name in found.items() if self.version(name) is not None}
 

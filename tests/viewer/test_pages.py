@@ -12,6 +12,8 @@ import pytest
 from jinja2 import UndefinedError
 
 from okla_assets import keys
+from okla_assets.contract import ListingVideo
+from okla_assets.tables import IgnoredFiles, RefusedFile
 from okla_assets.viewer import pages
 from okla_assets.viewer.templating import render
 from tests.fakes import VEHICLE
@@ -168,3 +170,29 @@ def test_elements_stand_without_space_between_them() -> None:
 def test_a_template_that_lacks_a_name_fails() -> None:
     with pytest.raises(UndefinedError, match="policy"):
         render("page.html", title="")
+
+
+def test_ten_thousand_files_of_one_kind_are_a_line_of_the_gallery() -> None:
+    refused = tuple(
+        RefusedFile(
+            source_key=f"{keys.raw_photos(VEHICLE)}DCIM/IMG_{n}.DNG",
+            reason="unsupported_format",
+            detail="This file is camera raw.",
+        )
+        for n in range(10_000)
+    )
+    ignored = (IgnoredFiles(rule="not_media", count=10_000, examples=("a.txt", "b.txt")),)
+    spare = ListingVideo(source_key=f"{keys.raw_videos(VEHICLE)}again.mp4", use="not_needed")
+    listing = made.listing(refused=refused, ignored=ignored, videos=(spare,))
+    page = pages.outputs(listing)[keys.gallery(VEHICLE)][0].decode()
+    assert page.count("This file is camera raw.") == 1
+    assert "DCIM/IMG_0.DNG, DCIM/IMG_1.DNG" in page
+    assert "and 9,995 more" in page
+    assert "a.txt, b.txt and 9,998 more" in page
+    assert "again.mp4" in page
+    assert "10,000 ignored" in page
+    # Also where each has a sentence of its own.
+    each = tuple(f.model_copy(update={"detail": f"{n} pixels."}) for n, f in enumerate(refused))
+    page = pages.outputs(made.listing(refused=each))[keys.gallery(VEHICLE)][0].decode()
+    assert len(page) < 300_000
+    assert "9,940 more" in page

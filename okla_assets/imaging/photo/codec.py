@@ -3,15 +3,18 @@
 What sellers upload goes to `decode`.
 """
 
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.types import Pixels
 
+P = TypeVar("P", bound=npt.NDArray[np.unsignedinteger[Any]])
 
-def fit_within(pixels: Pixels, side: int) -> Pixels:
+
+def fit_within(pixels: P, side: int) -> P:
     """Pixels reduced by area averaging so that the long side is at most `side`; never enlarged."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
@@ -20,11 +23,12 @@ def fit_within(pixels: Pixels, side: int) -> Pixels:
     return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
-def resize(pixels: Pixels, width: int, height: int) -> Pixels:
+def resize(pixels: P, width: int, height: int) -> P:
     """Pixels (H, W) or (H, W, C) at the given size: area averaging down, bicubic up."""
     down = width * height < pixels.shape[0] * pixels.shape[1]
     method = cv2.INTER_AREA if down else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), np.uint8)
+    resized = cv2.resize(pixels, (width, height), interpolation=method)
+    return cast(P, np.asarray(resized, pixels.dtype))
 
 
 def encode_jpeg(rgb: Pixels, quality: int = 90, *, subsampling444: bool = False) -> bytes:

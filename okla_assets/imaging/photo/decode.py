@@ -1,4 +1,4 @@
-"""Uploaded bytes to pixels: the only file that knows EXIF and ICC profiles.
+"""Uploaded bytes to pixels.
 
 What comes out of `decode` is what every later step may take for granted: upright, sRGB, no alpha,
 no metadata, at most `working_side` long. Uploads are untrusted, so sizes are read from the header
@@ -11,21 +11,29 @@ Pillow gives on odd files are left to the caller's filters.
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any, cast
 
 import numpy as np
-from PIL import Image, ImageCms
+import numpy.typing as npt
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from okla_assets.imaging.photo.codec import fit_within
+from okla_assets.imaging.photo import colour, icc
+from okla_assets.imaging.photo.codec import P, fit_within
+from okla_assets.imaging.photo.deep import Deep, deep_pixels
 from okla_assets.imaging.photo.formats import DecodeNote, PhotoFormat, load, open_header, sniff
-from okla_assets.imaging.photo.jpeg import load_jpeg
+from okla_assets.imaging.photo.jpeg import load_jpeg, read_scans
+from okla_assets.imaging.photo.png import read_chunks
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.types import Pixels
+from okla_assets.imaging.photo.tiff import Page, beginning_at, main_page
+from okla_assets.imaging.photo.told_colour import ToldColour, told_colour
+from okla_assets.imaging.types import Pixels, Rgb
 
 ANIMATED_FORMATS: frozenset[PhotoFormat] = frozenset({"GIF", "WEBP", "AVIF", "PNG"})
 ORIENTATION_TAG = 0x0112  # of EXIF and TIFF
+ODD_BITS = (10, 12, 14)  # a sample of a TIFF
 TURNED = range(2, 9)
 
 
@@ -69,33 +77,93 @@ def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto
             "allowed; upload a smaller version of the photo.",
         )
     photo_format = sniff(data)
-    stream = BytesIO(data)
-    image = open_header(stream, photo_format)
-    _check_size(*image.size, limits)
-
     notes: set[DecodeNote] = set()
+    page = main_page(data) if photo_format == "TIFF" else None
+    if page is not None and page.bits in ODD_BITS:
+        loaded = _load_odd_tiff(data, page, limits, notes)
+    else:
+        if page is not None:
+            data = beginning_at(data, page)
+        loaded = _load(data, photo_format, limits, working_side, notes)
+    width, height = loaded.width, loaded.height
+    if loaded.orientation >= 5:
+        width, height = height, width
+    rgb = _to_srgb(
+        turn_upright(fit_within(loaded.pixels, working_side), loaded.orientation),
+        loaded.colour,
+        notes,
+    )
+    return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A picture as stored, or reduced while decoding; `width` and `height` are the file's.
+
+    `pixels` are uint8 (H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK, or uint16 RGB; `orientation` is
+    what is still to be done.
+    """
+
+    pixels: Pixels | Deep
+    width: int
+    height: int
+    orientation: int
+    colour: ToldColour
+
+
+def _load(
+    data: bytes,
+    photo_format: PhotoFormat,
+    limits: DecodeLimits,
+    working_side: int,
+    notes: set[DecodeNote],
+) -> _Loaded:
+    chunks = None
+    if photo_format == "PNG":
+        chunks = read_chunks(data)
+        data = chunks.data
+    scans = read_scans(data) if photo_format == "JPEG" else None
+    image = open_header(BytesIO(data), photo_format)
+    _check_size(*image.size, limits)
     if photo_format in ANIMATED_FORMATS and getattr(image, "is_animated", False):
         notes.add("first_frame_of_animation")
-    if isinstance(image, JpegImageFile):
+    if scans is not None and isinstance(image, JpegImageFile):
         width, height = image.size
         orientation = _orientation(image, photo_format, notes)
-        loaded = load_jpeg(image, data, stream.tell(), working_side, notes)
-    else:
-        if isinstance(image, TiffImageFile) and image.tag_v2.get(ORIENTATION_TAG) in TURNED:
-            notes.add("rotated_by_exif")
-        load(image, photo_format)
-        width, height = image.size  # only now: Pillow turns a TIFF upright while loading it
+        loaded = load_jpeg(image, data, scans, working_side, notes)
+        told = told_colour(loaded, data, photo_format, None)
+        return _Loaded(_plain_pixels(loaded, data, notes), width, height, orientation, told)
+    told = told_colour(image, data, photo_format, chunks)
+    if _needs_depth(image, data, told):
         orientation = _orientation(image, photo_format, notes)
-        loaded = image
-    icc = loaded.info.get("icc_profile")
-    pixels = _plain_pixels(loaded, data, notes)
+        deep = deep_pixels(data, photo_format, told.bits)
+        return _Loaded(deep, deep.shape[1], deep.shape[0], orientation, told)
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(ORIENTATION_TAG) in TURNED:
+        notes.add("rotated_by_exif")
+    load(image, photo_format)
+    width, height = image.size  # only now: Pillow turns a TIFF upright while loading it
+    orientation = _orientation(image, photo_format, notes)
+    return _Loaded(_plain_pixels(image, data, notes), width, height, orientation, told)
 
-    if orientation >= 5:
-        width, height = height, width
-    pixels = fit_within(pixels, working_side)
-    pixels = turn_upright(pixels, orientation)
-    rgb = _to_srgb(pixels, icc, notes)
-    return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)))
+
+def _load_odd_tiff(
+    data: bytes, page: Page, limits: DecodeLimits, notes: set[DecodeNote]
+) -> _Loaded:
+    """A TIFF whose samples have a number of bits that Pillow does not know, or does not scale."""
+    _check_size(page.width, page.height, limits)
+    deep = deep_pixels(beginning_at(data, page), "TIFF", page.bits)
+    notes.add("converted_16bit")
+    if page.turned:
+        notes.add("rotated_by_exif")
+    pixels = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    told = ToldColour(colour.SRGB, page.icc, page.bits)
+    return _Loaded(pixels, pixels.shape[1], pixels.shape[0], 1, told)
+
+
+def _needs_depth(image: Image.Image, data: bytes, told: ToldColour) -> bool:
+    """Whether eight bits would show steps: HDR and linear light in a file that has more."""
+    coarse = told.space is not None and (told.space.hdr or told.space.transfer == 1)
+    return coarse and (told.bits > 8 or _has_16_bits(image, data))
 
 
 def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
@@ -181,40 +249,32 @@ def _has_16_bits(image: Image.Image, data: bytes) -> bool:
     return isinstance(image, TiffImageFile) and 16 in image.tag_v2.get(258, ())
 
 
-def _to_srgb(pixels: Pixels, icc: bytes | None, notes: set[DecodeNote]) -> Pixels:
-    """RGB (H, W, 3) in sRGB from gray, RGB or CMYK pixels and the ICC profile they came with.
-
-    A profile named sRGB is not applied; one that is broken or made for another kind of
-    pixels is ignored, with the note icc_unreadable.
-    """
-    mode = "L" if pixels.ndim == 2 else "RGB" if pixels.shape[2] == 3 else "CMYK"
-    if mode == "RGB" and not icc:
-        return pixels
-    # By bytes: fromarray takes four channels for RGBA.
-    image = Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
-    if icc:
-        try:
-            profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-            space = profile.profile.xcolor_space.strip()
-            if {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}.get(space) != mode:
-                raise ImageCms.PyCMSError(f"a {space} profile on {mode} pixels")
-            if "sRGB" not in (profile.profile.profile_description or ""):
-                srgb = ImageCms.createProfile("sRGB")
-                converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-                if converted is not None:
-                    image = converted
-                notes.add("icc_converted")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            notes.add("icc_unreadable")
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+def _to_srgb(pixels: Pixels | Deep, told: ToldColour, notes: set[DecodeNote]) -> Rgb:
+    """RGB (H, W, 3) in sRGB from gray, RGB or CMYK pixels and what the file says of its colours."""
+    if told.icc is not None and pixels.dtype == np.uint8:
+        return icc.apply(pixels.astype(np.uint8, copy=False), told.icc, notes)
+    rgb = pixels
+    if pixels.ndim == 2:
+        rgb = pixels[..., None].repeat(3, axis=2)
+    elif pixels.shape[2] == 4:
+        # By bytes: fromarray takes four channels for RGBA.
+        cmyk = Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes())
+        rgb = np.array(cmyk.convert("RGB"))
+    if told.space is None:
+        notes.add("colour_unknown")
+    elif told.space != colour.SRGB:
+        notes.add("tone_mapped" if told.space.hdr else "colour_converted")
+        rgb = colour.to_srgb(rgb, told.space)
+    return np.ascontiguousarray(rgb, np.uint8)
 
 
-def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+def turn_upright(pixels: P, orientation: int) -> P:
     """Pixels (H, W) or (H, W, C) turned by an EXIF orientation 1..8 (EXIF 2.3, tag 0x0112)."""
+    turned: npt.NDArray[Any] = pixels
     if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
+        turned = turned.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
+        turned = turned[:, ::-1]
     if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+        turned = turned[::-1]
+    return cast(P, np.ascontiguousarray(turned))

@@ -3,7 +3,8 @@
 Only the formats named here are ever handed to a parser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Literal
 
@@ -17,10 +18,21 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
 from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.photo.signatures import (
+    AVIF_BRANDS,
+    HEAD_BYTES,
+    HEIF_BRANDS,
+    is_bitmap,
+    iso_brands,
+    media_kind,
+    raw_head,
+)
 
 PhotoFormat = Literal["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF", "GIF"]
 
 DecodeNote = Literal[
+    "colour_converted",
+    "colour_unknown",
     "converted_16bit",
     "converted_cmyk",
     "converted_gray",
@@ -30,10 +42,12 @@ DecodeNote = Literal[
     "icc_converted",
     "icc_unreadable",
     "rotated_by_exif",
+    "tone_mapped",
     "transparency_flattened",
     "truncated_repaired",
 ]
-"""What was done to a photo on its way in. `damaged_data` asks for a person's eye."""
+"""What was done to a photo on its way in. `damaged_data` and `colour_unknown` ask for a person's
+eye."""
 
 
 def sniff(data: bytes) -> PhotoFormat:
@@ -50,20 +64,31 @@ def sniff(data: bytes) -> PhotoFormat:
         return "GIF"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WEBP"
+    raw = raw_head(head)
+    if raw is not None:
+        raise camera_raw(raw)
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "TIFF"
-    if head[4:8] == b"ftyp":
-        size = int.from_bytes(head[:4], "big")
-        brands = {head[8:12], *(data[i : i + 4] for i in range(16, min(size, 256), 4))}
-        if brands & {b"avif", b"avis"}:
-            return "AVIF"
-        if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-            return "HEIF"
+    brands = iso_brands(data[:HEAD_BYTES])
+    if brands & AVIF_BRANDS:
+        return "AVIF"
+    if brands & HEIF_BRANDS:
+        return "HEIF"
+    if media_kind(data[:HEAD_BYTES]) == "video":
         raise Refused(
             "unsupported_format",
             "This file is a video, not a photo; upload it as the walk-around video.",
         )
     raise _not_a_photo(data)
+
+
+def camera_raw(ending: str) -> Refused:
+    """The refusal of a raw file, by the ending that such files go by."""
+    return Refused(
+        "unsupported_format",
+        f"This file is camera raw ({ending}), not a finished photo; export it as JPEG or HEIC and "
+        "upload that.",
+    )
 
 
 def _not_a_photo(data: bytes) -> Refused:
@@ -79,13 +104,13 @@ def _not_a_photo(data: bytes) -> Refused:
         what = "an SVG drawing"
     elif text.startswith(b"%pdf"):
         what = "a PDF document"
-    elif head.startswith((b"\x1a\x45\xdf\xa3", b"RIFF")):
-        what = "a video or sound recording"
+    elif head.startswith((b"RIFF", b"ID3")) or iso_brands(head):
+        what = "a sound recording"
     elif head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         what = "a JPEG XL picture"
     elif head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):
         what = "a JPEG 2000 picture"
-    elif head.startswith((b"BM", b"8BPS", b"\0\0\1\0")):
+    elif is_bitmap(head) or head.startswith((b"8BPS", b"\0\0\1\0")):
         what = "a bitmap, icon or Photoshop picture"
     else:
         if not any(data):
@@ -146,8 +171,15 @@ def open_header(stream: BytesIO, photo_format: PhotoFormat) -> ImageFile.ImageFi
 
 def load(image: ImageFile.ImageFile, photo_format: PhotoFormat) -> None:
     """Decodes the pixels in place. Raises Refused: corrupt, truncated, too_many_pixels."""
-    try:
+    with decoding(photo_format):
         image.load()
+
+
+@contextmanager
+def decoding(photo_format: PhotoFormat) -> Iterator[None]:
+    """Turns a decoder's errors into Refused: corrupt, truncated, too_many_pixels."""
+    try:
+        yield
     except (MemoryError, Image.DecompressionBombError) as error:
         raise _too_large() from error
     except Exception as error:  # as in open_header

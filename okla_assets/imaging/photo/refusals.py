@@ -15,11 +15,15 @@ RefusalReason = Literal[
     "decode_timeout",
     "decoder_crashed",
     "not_a_video",
+    "live_photo",
     "too_short",
     "too_long",
     "no_vehicle",
     "not_a_turn",
     "step_failed",
+    "unreadable",
+    "not_a_file",
+    "unusable_name",
 ]
 """Codes of `refused[].reason` in listing.json. Adding one is a change of the contract."""
 

@@ -5,10 +5,11 @@ frames that come out of the decoder. They fall into slots of equal length, of wh
 keeps its sharpest frame; when there are too many slots, neighbours are joined. So a video of any
 length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory.
 
-Pictures are RGB uint8 (H, W, 3), upright.
+Pictures are RGB uint8 (H, W, 3), upright, in sRGB.
 """
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,17 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
+from av.video.stream import VideoStream
 
-from okla_assets.imaging.photo.codec import encode_jpeg
+from okla_assets.imaging.photo import colour
+from okla_assets.imaging.photo.codec import encode_jpeg, resize
 from okla_assets.imaging.photo.refusals import Refused
+from okla_assets.imaging.photo.signatures import HEAD_BYTES, media_kind
+from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
 from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
@@ -33,11 +40,17 @@ MOST_STRETCH = 4.0  # of pixels that are not square
 MOST_FAULTS = 50  # packets that cannot be decoded, before the rest of the file is given up
 HD_HEIGHT = 720  # from here on, untagged video is BT.709: what players assume
 
-UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
+PEAK_MEMORY = 20.0  # frames over which the brightest light is averaged, as libplacebo has it
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
-CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4"}) | frozenset(
-    {"mpeg2video", "msmpeg4v3", "h263", "mjpeg", "prores"}
+# Code points of ITU-T H.273, which ffmpeg uses.
+UNTAGGED = 2
+BT2020_CONSTANT = 10  # swscale knows its sibling, BT.2020 with non-constant luminance
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf"
+CODECS = frozenset(
+    {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "prores"}
+) | frozenset(
+    {"mpeg1video", "mpeg2video", "msmpeg4v3", "h263", "mjpeg", "wmv1", "wmv2", "wmv3", "vc1"}
 )
 """What is read at all: each of ffmpeg's other parsers is attack surface and nothing phones film."""
 
@@ -67,25 +80,36 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
     """Sharp moments all through the video, in order.
 
     Audio is not touched. What cannot be decoded is skipped; a file that ends early counts as far as
-    it goes. Raises Refused: empty_file, not_a_video, unsupported_format, too_many_pixels,
-    too_small, corrupt, too_short, too_long.
+    it goes. Raises Refused: empty_file, not_a_video, live_photo, unsupported_format, truncated,
+    too_many_pixels, too_small, corrupt, too_short, too_long.
     """
     if path.stat().st_size == 0:
         raise Refused("empty_file", "The file is empty; upload it again.")
+    with path.open("rb") as file:
+        if media_kind(file.read(HEAD_BYTES)) == "photo":
+            raise Refused(
+                "not_a_video", "This file is a photo, not a video; upload it among the photos."
+            )
+    if is_live_photo(path):
+        raise live_photo()
     slots = _Slots(limits)
     last = 0.0
-    for time, frame, pixel_aspect in _frames(path, limits):
+    for time, frame, film in _frames(path, limits):
         if time > limits.longest:
             raise Refused(
                 "too_long",
                 f"The video is longer than {limits.longest:.0f} seconds; upload only the walk "
                 "around the car.",
             )
-        slots.add(time, frame, pixel_aspect)
+        slots.add(time, frame, film)
         last = time
     moments = slots.moments()
+    if not moments and is_cut_off(path):
+        raise cut_off("nothing of it can be read")
     if not moments:
         raise Refused("corrupt", "The video holds no picture that can be read; film it again.")
+    if last < limits.shortest and is_cut_off(path):
+        raise cut_off(f"only {last:.1f} seconds of it can be read")
     if last < limits.shortest:
         raise Refused(
             "too_short",
@@ -94,24 +118,45 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
     return moments
 
 
-def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame, float]]:
-    """Every frame that can be decoded, its time on a clock that only goes forward, and the width
-    of its pixels in heights."""
+def cut_off(left: str) -> Refused:
+    """The refusal of a file that ends too early; `left` says what there is of it."""
+    return Refused(
+        "truncated",
+        f"The recording was cut off: {left}. Upload the file again, or film once more if the phone "
+        "cannot play it either.",
+    )
+
+
+@dataclass(frozen=True)
+class Film:
+    """What the file says of all its frames: the width of a pixel in heights, and code points of
+    primaries, transfer and matrix, for frames that do not say them themselves."""
+
+    pixel_aspect: float = 1.0
+    primaries: int = UNTAGGED
+    transfer: int = UNTAGGED
+    matrix: int = UNTAGGED
+
+
+def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame, Film]]:
+    """Every frame that can be decoded, and its time on a clock that only goes forward."""
     try:
         container = av.open(
-            str(path),
+            f"file:{path}",  # else `a:b.mp4` is an address
             # A playlist that calls itself .mp4 could name any file or address.
             container_options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, ValueError):
+        if is_cut_off(path):
+            raise cut_off("its index is missing") from None
         raise Refused(
             "not_a_video", "The file is no video that can be read; upload MP4 or MOV."
         ) from None
     with container:
-        if not container.streams.video:
-            raise Refused("not_a_video", "The file holds no picture, only sound or data.")
-        stream = container.streams.video[0]
+        stream = _film_stream(container.streams.video)
+        if stream is None:
+            raise Refused("not_a_video", "The file holds no film, only sound, data or a cover.")
         context = stream.codec_context
         if context is None or context.name not in CODECS:
             raise Refused(
@@ -122,9 +167,29 @@ def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame
         stream.thread_type = "AUTO"
         context.thread_count = limits.threads
         clock = _Clock(float(stream.average_rate or 0))
+        film = Film(
+            float(stream.sample_aspect_ratio or 1),
+            int(context.color_primaries),
+            int(context.color_trc),
+            int(context.colorspace),
+        )
         for frame in _decoded(container, stream):
             _check_size(frame.width, frame.height, limits)  # may change within a stream
-            yield clock.at(frame.time), frame, float(stream.sample_aspect_ratio or 1)
+            yield clock.at(frame.time), frame, film
+
+
+def _film_stream(streams: Sequence[VideoStream]) -> VideoStream | None:
+    """The longest that is no cover picture, thumbnail or single frame; None where there is none."""
+    films = [
+        stream
+        for stream in streams
+        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+    ]
+    return max(
+        films,
+        key=lambda s: (s.frames != 1, float((s.duration or 0) * (s.time_base or 0))),
+        default=None,
+    )
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
@@ -175,20 +240,20 @@ class _Slots:
     """The sharpest frame of each slot so far."""
 
     def __init__(self, limits: VideoLimits) -> None:
-        self._side = limits.side
         self._length = FIRST_SLOT
         self._kept: dict[int, Moment] = {}
         self._slot = -1
         self._best: tuple[float, float, Rgb] | None = None
+        self._developer = Developer(limits.side)
 
-    def add(self, time: float, frame: VideoFrame, pixel_aspect: float) -> None:
+    def add(self, time: float, frame: VideoFrame, film: Film) -> None:
         """Keeps the frame where it is the sharpest of its slot."""
         if int(time / self._length) != self._slot:
             self._close()
             self._slot = int(time / self._length)
         sharp = sharpness(_luma(frame))
         if self._best is None or sharp > self._best[1]:
-            self._best = time, sharp, picture_of(frame, self._side, pixel_aspect)
+            self._best = time, sharp, self._developer.picture_of(frame, film)
 
     def moments(self) -> list[Moment]:
         self._close()
@@ -227,33 +292,91 @@ def _luma(frame: VideoFrame) -> Pixels:
     scale = min(1.0, SHARPNESS_SIDE / max(frame.width, frame.height))
     small = frame.reformat(
         width=max(8, round(frame.width * scale)),
-        height=max(8, round(frame.height * scale)),
+        height=frame.height if frame.interlaced_frame else max(8, round(frame.height * scale)),
         format="gray",
         interpolation=Interpolation.FAST_BILINEAR,
         threads=1,
     )
-    return np.asarray(small.to_ndarray(), np.uint8)
+    grey = np.asarray(small.to_ndarray(), np.uint8)
+    return _one_field(grey) if frame.interlaced_frame else grey
 
 
-def picture_of(frame: VideoFrame, side: int, pixel_aspect: float = 1.0) -> Rgb:
-    """The frame upright, with square pixels, its longest side at most `side`.
+class Developer:
+    """Makes pictures of one video's frames, their longest side at most `side`."""
 
-    `pixel_aspect` is the width of the file's pixels in heights.
+    def __init__(self, side: int) -> None:
+        self._side = side
+        self._peak: float | None = None
+
+    def picture_of(self, frame: VideoFrame, film: Film) -> Rgb:
+        """The frame upright, in sRGB, with square pixels.
+
+        HDR is tone-mapped from a peak that follows the frames slowly, so that neighbours look
+        alike. Colours in a space that is not known are taken for sRGB.
+        """
+        space = colour.of_code_points(
+            _told(frame.color_primaries, film.primaries), _told(frame.color_trc, film.transfer)
+        )
+        if space is None:
+            space = colour.SRGB
+        picture = self._rgb(frame, film, "rgb48le" if space.hdr else "rgb24")
+        if space.hdr:
+            peak = colour.peak_of(picture, space, video=True)
+            known = peak if self._peak is None else self._peak
+            self._peak = known + (peak - known) / PEAK_MEMORY
+        if space != colour.SRGB:
+            picture = colour.to_srgb(picture, space, self._peak, video=True)
+        return upright(np.asarray(picture, np.uint8), frame)
+
+    def _rgb(self, frame: VideoFrame, film: Film, pixel_format: str) -> Any:
+        """(H, W, 3) at its final size, as stored: coded, and not turned."""
+        aspect = film.pixel_aspect
+        stretch = aspect if 1 / MOST_STRETCH <= aspect <= MOST_STRETCH else 1.0
+        width, height = frame.width * stretch, float(frame.height)
+        scale = min(1.0, self._side / max(width, height))
+        matrix = _told(frame.colorspace, film.matrix)
+        if matrix == UNTAGGED:
+            matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
+        if matrix == BT2020_CONSTANT:
+            matrix = Colorspace.BT2020
+        size = max(2, round(width * scale)), max(2, round(height * scale))
+        smaller = Interpolation.AREA if scale < 1 else Interpolation.BICUBIC
+        whole = frame.interlaced_frame
+        picture = frame.reformat(
+            width=size[0],
+            height=frame.height if whole else size[1],
+            format=pixel_format,
+            src_colorspace=None if matrix == frame.colorspace else matrix,
+            interpolation=smaller,
+            threads=1,
+        ).to_ndarray()
+        return resize(_one_field(picture), *size) if whole else picture
+
+
+def _one_field(picture: Any) -> Any:
+    """The upper lines of an interlaced picture: the lower ones were taken 1/50 s apart."""
+    return np.ascontiguousarray(picture[::2])
+
+
+def _told(by_frame: int, by_file: int) -> int:
+    """A code point: the frame's, or the file's where that is unspecified."""
+    return int(by_file if by_frame == UNTAGGED else by_frame)
+
+
+def upright(picture: Rgb, frame: VideoFrame) -> Rgb:
+    """The picture turned and mirrored as the frame's display matrix says, to whole quarter turns.
+
+    The matrix (ISO/IEC 14496-12, 6.2.2) takes x, y to ax + cy, bx + dy.
     """
-    stretch = pixel_aspect if 1 / MOST_STRETCH <= pixel_aspect <= MOST_STRETCH else 1.0
-    width, height = frame.width * stretch, float(frame.height)
-    scale = min(1.0, side / max(width, height))
-    assumed = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
-    small = frame.reformat(
-        width=max(2, round(width * scale)),
-        height=max(2, round(height * scale)),
-        format="rgb24",
-        src_colorspace=assumed if frame.colorspace == UNTAGGED else None,
-        interpolation=Interpolation.AREA if scale < 1 else Interpolation.BICUBIC,
-        threads=1,
-    )
-    turned = np.rot90(small.to_ndarray(), round(frame.rotation / 90) % 4)
-    return np.ascontiguousarray(turned, np.uint8)
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(found, SideData):
+        return np.ascontiguousarray(picture)
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
+    across, down = a, d
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        picture = picture.swapaxes(0, 1)
+        across, down = c, b
+    return np.ascontiguousarray(picture[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
 
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:

@@ -170,7 +170,7 @@ def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_noted() -> None:
     assert np.array_equal(photo.rgb, picture())
     for icc in (b"not a profile", display_p3()[:200], srgb[:128] + bytes(len(srgb) - 128)):
         photo = read(saved(image, "PNG", icc_profile=icc))
-        assert photo.notes == ("icc_unreadable",)
+        assert photo.notes == ("colour_unknown", "icc_unreadable")
         assert np.array_equal(photo.rgb, picture())
 
 
@@ -347,6 +347,11 @@ def test_a_bomb_is_refused_by_its_header_quickly_and_without_memory() -> None:
         (b"\0\0\0\x20ftypisom" + bytes(20), "unsupported_format", "video"),
         (b"\x1a\x45\xdf\xa3" + bytes(50), "unsupported_format", "video"),
         (b"BM" + bytes(50), "unsupported_format", "bitmap"),
+        (b"\0\0\0\x14ftypcrx \0\0\0\1crx " + bytes(50), "unsupported_format", "raw (CR3)"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(50), "unsupported_format", "raw (RAF)"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(50), "unsupported_format", "raw (CR2)"),
+        (b"\xff\x0a\xfa\x7f" + bytes(50), "unsupported_format", "JPEG XL"),
+        (b"RIFF\0\0\0\0WAVEfmt " + bytes(50), "unsupported_format", "sound"),
         (b"\xff\xd8\0\0\0\0\0\0", "corrupt", "header"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "corrupt", "header"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "corrupt", "header"),

@@ -23,6 +23,8 @@ from okla_assets.imaging.types import Pixels
 from resources.decoding import photo_decoder
 from resources.decoding.photo_decoder import PhotoDecoder, stop_workers
 from resources.errors import BrokenSetup
+from tests import colours
+from tests.imaging import scenes
 
 # What a person may see for each expected handling of the manifest.
 REFUSED_OR_FLAGGED = {
@@ -303,3 +305,13 @@ def suits(handling: str, outcome: str) -> bool:
     # accept, accept-strip-metadata, accept-or-clear-reject; and no-vehicle and flag-duplicate,
     # which later steps decide on.
     return accepted
+
+
+def test_an_hdr_photo_of_a_phone_fits_the_limits() -> None:
+    # 12 megapixels at ten bits: more memory and time than any ordinary photo.
+    small = colours.coded(scenes.picture(756, 1008), "bt2020", "pq")
+    deep = np.ascontiguousarray(small.repeat(4, axis=0).repeat(4, axis=1))
+    photo = PhotoDecoder().decode(colours.heic(deep, "bt2020", "pq"), 2016)
+    assert (photo.width, photo.height) == (4032, 3024)
+    assert photo.notes == ("tone_mapped",)
+    assert scenes.off_by(photo.rgb, scenes.picture(1512, 2016)) < 4

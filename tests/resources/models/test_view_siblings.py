@@ -77,6 +77,12 @@ def test_the_packaged_prompts_name_every_class() -> None:
     )
 
 
+def test_prompts_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf" + packaged_prompts().read_bytes())
+    mine = load_prompts(tmp_path / "mine.toml")
+    assert mine.sentences == load_prompts(packaged_prompts()).sentences
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -15,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from resources.storage import media_store
-from resources.storage.media_store import TEMP_FOLDER, BadKey, LocalMediaStore, MediaStore
+from resources.errors import BrokenSetup, Unreadable
+from resources.storage import media_store, odd_entries
+from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore, MediaStore
+from resources.storage.odd_entries import BadKey, OddEntry
 from resources.storage.stores import store_for
+from tests.denied import deny
 
 ODD_NAMES = ["photo 1.jpg", "niño.jpg", "日本.png", "a+b&c=d?.jpg", "100%.jpg", "'\"#.jpg"]
 BAD_KEYS = ["", "/etc/passwd", "..", "a/../b", "../a", "a//b", "a/", "a/.", ".hidden", "a/.b/c"]
@@ -42,6 +45,15 @@ class MediaStoreContract:
         store.put("raw/v/_READY", b"")
         assert store.get("raw/v/_READY") == b""
         assert [(i.key, i.size) for i in store.list("raw/")] == [("raw/v/_READY", 0)]
+
+    def test_the_head_is_the_first_bytes_or_all(self, store: MediaStore) -> None:
+        store.put("a.bin", b"0123456789")
+        store.put("empty.bin", b"")
+        assert store.head("a.bin", 4) == b"0123"
+        assert store.head("a.bin", 4096) == b"0123456789"
+        assert store.head("empty.bin", 4) == b""
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            store.head("nowhere/at/all", 4)
 
     def test_a_file_on_disk_is_copied_in_and_stays(self, store: MediaStore, tmp_path: Path) -> None:
         path = tmp_path / "upload.jpg"
@@ -228,6 +240,74 @@ class TestS3MediaStore(MediaStoreContract):
         return store_for(s3_place)
 
 
+# --- what is no object ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def odd_store(store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch) -> LocalMediaStore:
+    """Two vehicles with a photo each, and beside and in them all that may lie in a folder."""
+    for key in ("raw/a/photos/1.jpg", "raw/b/photos/1.jpg", "raw/b/shut/1.jpg", "raw/z/shut.jpg"):
+        store.put(key, b"1")
+    raw = store.folder / "raw"
+    (raw / "a" / "photos" / "loop.jpg").symlink_to("loop.jpg")
+    (raw / "a" / "photos" / "nowhere.jpg").symlink_to("gone.jpg")
+    (raw / "a" / "photos" / "again").symlink_to(raw / "a")
+    (raw / "a" / "photos" / "back\\slash.jpg").write_bytes(b"1")
+    (raw / "a" / ".hidden").mkdir()
+    os.mkfifo(raw / "a" / "photos" / "pipe.jpg")
+    (raw / "loop").symlink_to("loop")
+    deny(monkeypatch, raw / "b" / "shut", raw / "z" / "shut.jpg")
+    return store
+
+
+def test_what_is_no_object_is_told_and_the_rest_is_listed(odd_store: LocalMediaStore) -> None:
+    odd: list[OddEntry] = []
+    listed = [info.key for info in odd_store.list("raw/", odd=odd.append)]
+    assert listed == ["raw/a/photos/1.jpg", "raw/b/photos/1.jpg", "raw/z/shut.jpg"]
+    assert {entry.key: entry.reason for entry in odd} == {
+        "raw/a/.hidden/": "hidden",
+        "raw/a/photos/again/": "not_a_file",
+        "raw/a/photos/back\\slash.jpg": "unusable_name",
+        "raw/a/photos/loop.jpg": "not_a_file",
+        "raw/a/photos/nowhere.jpg": "not_a_file",
+        "raw/a/photos/pipe.jpg": "not_a_file",
+        "raw/b/shut/": "unreadable",
+        "raw/loop": "not_a_file",
+    }
+    assert all(entry.key in entry.detail or "slash" in entry.detail for entry in odd)
+    assert list(odd_store.folders("raw/")) == ["a", "b", "z"]
+    assert odd_store.stat("raw/loop") is None
+
+
+def test_a_link_upwards_brings_no_other_vehicle_in(odd_store: LocalMediaStore) -> None:
+    (odd_store.folder / "raw" / "b" / "up").symlink_to(odd_store.folder)
+    assert [info.key for info in odd_store.list("raw/b/")] == ["raw/b/photos/1.jpg"]
+
+
+def test_each_is_logged_once(
+    odd_store: LocalMediaStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odd_entries, "_told", set())  # other tests have told of such keys, too
+    for _ in range(3):
+        list(odd_store.list("raw/"))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == len(set(told)) == 7
+    assert ".hidden" not in caplog.text
+
+
+def test_a_folder_that_is_asked_for_and_may_not_be_read_is_never_empty(
+    odd_store: LocalMediaStore,
+) -> None:
+    for ask in (
+        lambda: list(odd_store.list("raw/b/shut/")),
+        lambda: list(odd_store.folders("raw/b/shut/")),
+        lambda: odd_store.get("raw/z/shut.jpg"),
+        lambda: odd_store.head("raw/z/shut.jpg", 1),
+    ):
+        with pytest.raises(Unreadable, match=r"shut.* may not be read: give"):
+            ask()
+
+
 def in_another_process(root: Path) -> subprocess.Popen[str]:
     """A process that has written all of raw/v/new.jpg but not yet given it its name."""
     code = f"""
@@ -307,9 +387,15 @@ def test_temps_of_other_machines_go_after_a_day(
     assert [path.name for path in folder.iterdir()] == ["another-machine.1.fresh"]
 
 
-@pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError("the disk is full"), BrokenSetup), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_a_write_that_fails_leaves_nothing(
-    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    store: LocalMediaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
 ) -> None:
     store.put("a.bin", b"old")
     write = Path.write_bytes
@@ -319,7 +405,7 @@ def test_a_write_that_fails_leaves_nothing(
         raise error
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)
-    with pytest.raises(type(error)):
+    with pytest.raises(told):
         store.put("a.bin", b"newer")
     assert store.get("a.bin") == b"old"
     assert list((store.folder / TEMP_FOLDER).iterdir()) == []

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from okla_assets import keys
 from okla_assets.steps.step_cache import StepCache
-from resources.errors import BadInput, BrokenSetup
+from resources.errors import BadInput, BrokenSetup, Unreadable
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.odd_entries import OddEntry
 from resources.storage.s3_client import client_for
 from resources.storage.s3_store import PART_BYTES, S3MediaStore
 from resources.storage.stores import absolute, bucket_of, location_of, store_for
@@ -180,6 +181,37 @@ def test_what_is_no_upload_is_left_alone(
     assert list(bucket.folders("raw/")) == [VEHICLE, "v"]
     assert "a\\\\b" in caplog.text
     assert ".DS_Store" not in caplog.text
+
+
+def test_keys_that_cannot_be_used_are_told(bucket: S3MediaStore) -> None:
+    put_by_another(bucket, PHOTO, b"1")
+    for key in ("raw/v//photos/a.jpg", "raw/v/../a.jpg", "raw/v/.DS_Store", "raw/v/"):
+        put_by_another(bucket, key, b"1")
+    odd: list[OddEntry] = []
+    assert [i.key for i in bucket.list("raw/", odd=odd.append)] == [PHOTO]
+    assert {entry.key: entry.reason for entry in odd} == {
+        "raw/v//photos/a.jpg": "unusable_name",
+        "raw/v/../a.jpg": "unusable_name",
+        "raw/v/.DS_Store": "hidden",
+    }
+
+
+def test_an_object_that_cannot_be_read_is_told_from_a_store_that_cannot(
+    bucket: S3MediaStore, front: Front, s3_place: str
+) -> None:
+    raw_client(bucket).put_object(
+        Bucket=bucket.bucket, Key=f"{bucket.prefix}/{PHOTO}", Body=b"1", StorageClass="GLACIER"
+    )
+    with pytest.raises(Unreadable, match="InvalidObjectState"):
+        bucket.get(PHOTO)
+    store = bucket_at(s3_place)
+    front.answers = [403]
+    with pytest.raises(Unreadable, match="AccessDenied"):
+        store.head(PHOTO, 16)
+    front.answers = [403]
+    with pytest.raises(BrokenSetup) as refused:
+        list(store.list("raw/"))
+    assert not isinstance(refused.value, Unreadable)
 
 
 def test_a_neighbour_whose_name_goes_on_is_another(bucket: S3MediaStore) -> None:

@@ -664,6 +664,19 @@ def test_a_digest_nobody_knows_is_recorded_once_and_checked_after(
         weights.weight_path("big")
 
 
+def test_a_disk_without_room_is_told_before_the_download(
+    models: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(monkeypatch, "npm:tiny-weights@1.0.0#tiny.onnx")
+    usage = shutil.disk_usage(models.parent)._replace(free=len(CONTENT) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(
+        BrokenSetup, match=r"has 0 MB left, and fetching tiny takes .*by OKLA_MODELS_DIR"
+    ):
+        weights.pull(["tiny"])
+    assert registry.asked == []
+
+
 def test_a_models_folder_that_cannot_be_is_named(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
