@@ -28,7 +28,7 @@ DeepRgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 WHITE_NITS = 203.0
 HLG_PEAK_NITS, HLG_GAMMA = 1000.0, 1.2  # the nominal display (BT.2100-2, table 5)
 PQ_PEAK_NITS = 10000.0
-BT1886_GAMMA = 2.4
+VIDEO_GAMMA = 2.35  # of SDR's display: EBU Tech 3320; BT.1886 has 2.4 where black is without light
 # What writes HDR stills differs in whether SDR's display has sRGB's curve or BT.1886's, and in
 # whether HLG's system gamma works on luminance (BT.2100) or on each channel (BT.2390, 6.5). These
 # lie between and come within Delta E 3 of each on photos of cars; the ends are up to 3.9 apart.
@@ -109,14 +109,14 @@ def to_srgb(
 
     HDR `video` gets the numbers that the same camera gives in SDR, which are taken for sRGB as they
     are: HLG's system gamma works on R, G and B each, as SDR's does (BT.2390-11, 6.5; BT.2408-8,
-    5.1.4), and light is coded for BT.1886's display. Stills have no such custom; see
+    5.1.4), and light is coded for SDR video's display. Stills have no such custom; see
     HDR_STILLS_GAMMA.
     """
     light = linear(rgb, space, video=video)
     if space.hdr:
         _tone_map(light, peak_of(rgb, space, video=video) if peak is None else peak)
     np.clip(light, 0, 1, out=light)
-    gamma = (BT1886_GAMMA if video else HDR_STILLS_GAMMA) if space.hdr else None
+    gamma = (VIDEO_GAMMA if video else HDR_STILLS_GAMMA) if space.hdr else None
     codes = _codes(gamma)
     return np.asarray(codes[np.rint(light * 65535).astype(np.uint16)], np.uint8)
 
