@@ -86,15 +86,17 @@ def of_code_points(primaries: int, transfer: int) -> ColourSpace | None:
 def of_png(gamma: float | None, chromaticities: tuple[float, ...] | None) -> ColourSpace:
     """The space of PNG's gAMA and cHRM chunks, whose order is white, red, green, blue.
 
-    Values near sRGB's are sRGB: 1/2.2 is how PNG writes it.
+    Values near sRGB's are sRGB: 1/2.2 is how PNG writes it. So are those that no picture can have.
     """
     primaries, transfer = BT709, SRGB.transfer
-    if gamma and abs(gamma * 2.2 - 1) > 0.05:
+    if gamma and 0.2 <= gamma <= 1.5 and abs(gamma * 2.2 - 1) > 0.05:
         transfer = 1 / gamma
-    if chromaticities and len(chromaticities) == 8 and all(y > 0 for y in chromaticities[1::2]):
+    if chromaticities and len(chromaticities) == 8:
         wx, wy, rx, ry, gx, gy, bx, by = chromaticities
         told = (rx, ry, gx, gy, bx, by, wx, wy)
-        if np.abs(np.subtract(told, BT709)).max() > 0.005:
+        area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
+        possible = area > 0.02 and min(wx, wy, ry, gy, by) > 0.001 and max(told) <= 1
+        if possible and np.abs(np.subtract(told, BT709)).max() > 0.005:
             primaries = told
     return ColourSpace(primaries, transfer)
 
