@@ -28,7 +28,7 @@ DeepRgb = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 WHITE_NITS = 203.0
 HLG_PEAK_NITS, HLG_GAMMA = 1000.0, 1.2  # the nominal display (BT.2100-2, table 5)
 PQ_PEAK_NITS = 10000.0
-BT1886_GAMMA = 2.4
+VIDEO_GAMMA = 2.35  # of SDR's display: EBU Tech 3320; BT.1886 has 2.4 where black is without light
 # What writes HDR stills differs in whether SDR's display has sRGB's curve or BT.1886's, and in
 # whether HLG's system gamma works on luminance (BT.2100) or on each channel (BT.2390, 6.5). These
 # lie between and come within Delta E 3 of each on photos of cars; the ends are up to 3.9 apart.
@@ -86,15 +86,17 @@ def of_code_points(primaries: int, transfer: int) -> ColourSpace | None:
 def of_png(gamma: float | None, chromaticities: tuple[float, ...] | None) -> ColourSpace:
     """The space of PNG's gAMA and cHRM chunks, whose order is white, red, green, blue.
 
-    Values near sRGB's are sRGB: 1/2.2 is how PNG writes it.
+    Values near sRGB's are sRGB: 1/2.2 is how PNG writes it. So are those that no picture can have.
     """
     primaries, transfer = BT709, SRGB.transfer
-    if gamma and abs(gamma * 2.2 - 1) > 0.05:
+    if gamma and 0.2 <= gamma <= 1.5 and abs(gamma * 2.2 - 1) > 0.05:
         transfer = 1 / gamma
-    if chromaticities and len(chromaticities) == 8 and all(y > 0 for y in chromaticities[1::2]):
+    if chromaticities and len(chromaticities) == 8:
         wx, wy, rx, ry, gx, gy, bx, by = chromaticities
         told = (rx, ry, gx, gy, bx, by, wx, wy)
-        if np.abs(np.subtract(told, BT709)).max() > 0.005:
+        area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
+        possible = area > 0.02 and min(wx, wy, ry, gy, by) > 0.001 and max(told) <= 1
+        if possible and np.abs(np.subtract(told, BT709)).max() > 0.005:
             primaries = told
     return ColourSpace(primaries, transfer)
 
@@ -109,14 +111,14 @@ def to_srgb(
 
     HDR `video` gets the numbers that the same camera gives in SDR, which are taken for sRGB as they
     are: HLG's system gamma works on R, G and B each, as SDR's does (BT.2390-11, 6.5; BT.2408-8,
-    5.1.4), and light is coded for BT.1886's display. Stills have no such custom; see
+    5.1.4), and light is coded for SDR video's display. Stills have no such custom; see
     HDR_STILLS_GAMMA.
     """
     light = linear(rgb, space, video=video)
     if space.hdr:
         _tone_map(light, peak_of(rgb, space, video=video) if peak is None else peak)
     np.clip(light, 0, 1, out=light)
-    gamma = (BT1886_GAMMA if video else HDR_STILLS_GAMMA) if space.hdr else None
+    gamma = (VIDEO_GAMMA if video else HDR_STILLS_GAMMA) if space.hdr else None
     codes = _codes(gamma)
     return np.asarray(codes[np.rint(light * 65535).astype(np.uint16)], np.uint8)
 

@@ -209,6 +209,20 @@ def test_gamma_and_chromaticities_of_a_png() -> None:
     assert read(told).notes == ()
 
 
+def test_chromaticities_that_no_picture_has_are_ignored() -> None:
+    png = saved(Image.fromarray(picture()), "PNG")
+    rng = np.random.default_rng(0)
+    told = [[0] * 8, [31270] * 8, [2**32 - 1] * 8, *rng.integers(0, 100_000, (40, 8)).tolist()]
+    for values in told:
+        data = with_chunks(png, (b"cHRM", struct.pack(">8I", *values)), (b"gAMA", bytes(4)))
+        photo = read(data)
+        assert photo.notes in ((), ("colour_converted",))
+    p3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    one = saved(Image.new("RGB", (100, 100), (200, 100, 50)), "PNG")
+    wide = read(with_chunks(one, (b"cHRM", struct.pack(">8I", *p3))))
+    assert np.abs(wide.rgb[50, 50].astype(int) - (215, 93, 31)).max() <= 1
+
+
 def test_a_png_with_texts_and_a_profile_longer_than_pillow_reads() -> None:
     png = saved(Image.fromarray(picture()), "PNG")
     long = b"x" * 3_000_000
