@@ -25,8 +25,9 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.plates.tracks import TrackedPlate
 
-STEP = 2
-"""Frames from one that the full detector looks at to the next; it looks at the last one too."""
+LOOKS_APART = 25.0
+"""Degrees between two frames that the full detector looks at, where it leaves the one between out;
+it looks at the first and the last too."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class _Looker:
     detector: PlateDetector
     quick: PlateDetector
     meter: Meter
+
+    @property
+    def turned(self) -> list[float]:
+        """The degrees that the view has gone round at each frame."""
+        from okla_assets.imaging.turn.walkaround import unwrapped
+
+        return [float(degrees) for degrees in unwrapped([f.azimuth_deg for f in self.frames])]
 
     def picture(self, i: int) -> Rgb:
         """Frame `i`, plates and all."""
@@ -85,9 +93,10 @@ def find_on_frames(
 ) -> tuple[list[PhotoPlates], Outputs]:
     """One row a frame and the masked copies, by key.
 
-    `detector` looks at every STEP-th frame and wherever a plate comes or goes; `quick`, a cheap
-    one, at the others: it tells just where a known plate is by then, and what it finds beyond the
-    known ones brings `detector` back. `digest` names all that the rows are made from.
+    `detector` looks at every other frame, or at each where they are far apart, and wherever a plate
+    comes or goes; `quick`, a cheap one, at the others: it tells just where a known plate is by
+    then, and what it finds beyond the known ones brings `detector` back. `digest` names all that
+    the rows are made from.
     """
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.plates import tracks
@@ -110,23 +119,24 @@ def find_on_frames(
         advance(f"frame {row.number}")
         return row, picture
 
-    made = mapped(enumerate(tracks.follow(sightings)), masked, "masking")
+    made = mapped(enumerate(tracks.follow(sightings, looker.turned)), masked, "masking")
     return [row for row, _ in made], {row.masked_key: picture for row, picture in made}
 
 
 def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
     from okla_assets.imaging.plates import tracks
 
-    count = len(looker.frames)
+    turned = looker.turned
+    count = len(turned)
     sightings: list[list[TrackedPlate] | None] = [None] * count
 
     def look_well(at: Sequence[int]) -> None:
         for i, spots in zip(at, looker.look(at, looker.detector), strict=True):
             sightings[i] = spots
 
-    look_well(sorted({*range(0, count, STEP), count - 1}))
-    look_well(tracks.undecided(sightings))
-    tracked = tracks.follow(sightings)
+    look_well(_looked_at_first(turned))
+    look_well(tracks.undecided(sightings, turned))
+    tracked = tracks.follow(sightings, turned)
     between = [i for i in range(count) if sightings[i] is None]
     unknown = []
     for i, seen in zip(between, looker.look(between, looker.quick), strict=True):
@@ -141,6 +151,16 @@ def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
             ]
     look_well(unknown)
     return sightings
+
+
+def _looked_at_first(turned: Sequence[float]) -> list[int]:
+    """Every other frame, and those between that lie too far from their neighbours."""
+    looked = [0]
+    for i in range(1, len(turned)):
+        last = i + 1 == len(turned)
+        if last or looked[-1] != i - 1 or abs(turned[i + 1] - turned[i - 1]) > LOOKS_APART:
+            looked.append(i)
+    return looked
 
 
 def _found(spots: "Sequence[TrackedPlate]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:
