@@ -207,10 +207,13 @@ class FoundPlate(Row):
 class PhotoPlates(PhotoRow):
     """The plates of one photo or frame, best first; `masked_key` is its copy without them.
 
+    `faces` are the boxes of people's faces, blurred on that copy.
+
     Steps downstream read `masked_key` and never the copy that intake made.
     """
 
     plates: tuple[FoundPlate, ...]
+    faces: tuple[Box, ...] = ()
     masked_key: str
     digest: str
 

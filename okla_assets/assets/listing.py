@@ -47,7 +47,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -364,6 +364,7 @@ def _listed(
             )
             for plate in plates.plates
         ),
+        faces_blurred=len(plates.faces),
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,

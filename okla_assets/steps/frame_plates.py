@@ -1,4 +1,4 @@
-"""Plates on the frames of a walk-around: found on some, followed through all, masked on each."""
+"""Plates and faces on the frames of a walk-around: followed through all, masked on each."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,7 +18,7 @@ from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates
 from resources.ahead import AT_ONCE, mapped, work_ahead
-from resources.models.base import PlateDetector
+from resources.models.base import FaceDetector, PlateDetector
 from resources.models.plates_onnx import as_quad
 from resources.storage.media_store import MediaStore
 
@@ -39,6 +39,7 @@ class _Looker:
     store: MediaStore
     detector: PlateDetector
     quick: PlateDetector
+    people: FaceDetector | None
     meter: Meter
 
     @property
@@ -78,6 +79,30 @@ class _Looker:
                     )
         return spots
 
+    def faces(self) -> "list[list[Box]]":
+        """Each frame's faces, square; one that is missed on a frame is known from its neighbours.
+
+        None are looked for where they are not to be blurred.
+        """
+        from okla_assets.imaging.plates import quads, tracks
+
+        if self.people is None:
+            return [[] for _ in self.frames]
+        seen = []
+        for i in range(len(self.frames)):
+            with self.meter.at_work(self.people):
+                (found,) = self.people.detect([self.picture(i)])
+            seen.append(
+                [
+                    tracks.TrackedPlate(quads.box_quad(geometry.square(face.box)), face.score)
+                    for face in found
+                ]
+            )
+        return [
+            [geometry.round_box(quads.quad_box(face.quad)) for face in faces]
+            for faces in tracks.follow(seen, self.turned)
+        ]
+
 
 def find_on_frames(
     vehicle: keys.VehicleId,
@@ -88,6 +113,7 @@ def find_on_frames(
     store: MediaStore,
     detector: PlateDetector,
     quick: PlateDetector,
+    people: FaceDetector | None,
     meter: Meter,
     advance: Callable[[str], None],
 ) -> tuple[list[PhotoPlates], Outputs]:
@@ -95,14 +121,15 @@ def find_on_frames(
 
     `detector` looks at every other frame, or at each where they are far apart, and wherever a plate
     comes or goes; `quick`, a cheap one, at the others: it tells just where a known plate is by
-    then, and what it finds beyond the known ones brings `detector` back. `digest` names all that
-    the rows are made from.
+    then, and what it finds beyond the known ones brings `detector` back. `people` is None
+    where faces are not to be blurred. `digest` names all that the rows are made from.
     """
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.plates import tracks
 
-    looker = _Looker(frames, masks, store, detector, quick, meter)
+    looker = _Looker(frames, masks, store, detector, quick, people, meter)
     sightings = _sightings(looker)
+    faces = looker.faces()
 
     def masked(numbered: "tuple[int, list[TrackedPlate]]") -> tuple[PhotoPlates, bytes]:
         i, spots = numbered
@@ -112,10 +139,11 @@ def find_on_frames(
         row = PhotoPlates(
             number=frames[i].number,
             plates=_found(spots, looker.boxes(i)),
+            faces=tuple(faces[i]),
             masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
             digest=own,
         )
-        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking)
+        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking, faces[i])
         advance(f"frame {row.number}")
         return row, picture
 

@@ -61,6 +61,14 @@ class PlateFound:
 
 
 @dataclass(frozen=True)
+class FaceFound:
+    """A person's face: box from forehead to chin, score in [0, 1]."""
+
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """One set of weights, for the listing: what it does, its name, digest and licence."""
 
@@ -131,6 +139,15 @@ class PlateDetector(Model, Protocol):
         `vehicles` holds each photo's vehicle boxes, the main one first, whose crop a detector may
         search again.
         """
+        ...
+
+
+@runtime_checkable
+class FaceDetector(Model, Protocol):
+    """Detects people's faces, and nothing else: what it finds is blurred."""
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[FaceFound]]:
+        """All faces on each photo, best score first."""
         ...
 
 
