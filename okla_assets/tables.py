@@ -146,12 +146,13 @@ class Mask(PhotoRow):
     `cut`: a trustworthy matte of a whole vehicle. `unsure`: a matte, but its two networks disagree.
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
     matte at working size, present for `cut` and `unsure`. `other_vehicles` are the boxes of those
-    that the photo is not about.
+    that the photo is not about. `other_vehicle`: the main one is a bus, lorry or van.
     """
 
     status: MaskStatus
     vehicle_box: Box | None
     other_vehicles: tuple[Box, ...] = ()
+    other_vehicle: bool = False
     vehicle_score: Confidence | None
     matte_key: str | None
     agreement: Confidence | None

@@ -5,7 +5,7 @@ They see only what `tests/pictures.py` paints, always answer the same, and need 
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -39,10 +39,14 @@ class FakeDetector:
 
     version: str = "1"
     asked: int = 0
+    other_vehicle: bool = False
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         self.asked += len(photos)
-        return [_blob(photo) for photo in photos]
+        return [
+            [replace(one, other_vehicle=self.other_vehicle) for one in _blob(photo)]
+            for photo in photos
+        ]
 
     def fingerprint(self) -> str:
         return f"fake-detector:{self.version}"

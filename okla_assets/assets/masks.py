@@ -32,7 +32,7 @@ from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, Ve
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -152,6 +152,7 @@ def keep_matte(
         "vehicle_box": geometry.round_box(box),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
+        "other_vehicle": seen.found[seen.main].other_vehicle,
     }
     if seen.cut is None:
         return _row(photo, digest, "cropped", **place), {}

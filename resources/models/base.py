@@ -15,10 +15,14 @@ from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Si
 
 @dataclass(frozen=True)
 class Detection:
-    """One vehicle found on a photo: box in pixels, score in [0, 1]."""
+    """One vehicle found on a photo: box in pixels, score in [0, 1].
+
+    `other_vehicle` tells a bus, lorry or van from a car, where the detector can.
+    """
 
     box: Box
     score: float
+    other_vehicle: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 
 INPUT_SIDE = 640
 PAD_GREY = 114
-VEHICLE_CLASSES = {2: "car", 5: "bus", 7: "truck"}
+CAR = 2
+VEHICLE_CLASSES = {CAR: "car", 5: "bus", 7: "truck"}
+LEAST_CAR = 0.5  # of a vehicle's score: one with a lower score as a car is another vehicle
 
 
 class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -53,7 +55,8 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         keep = score >= self.min_score
         cx, cy, w, h = output[:4, keep] / scale
         boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-        return vehicles_in(boxes, score[keep], self.min_score, self.nms_iou, shape)
+        cars = output[4 + CAR, keep]
+        return vehicles_in(boxes, score[keep], self.min_score, self.nms_iou, shape, cars)
 
 
 def vehicles_in(
@@ -62,10 +65,12 @@ def vehicles_in(
     min_score: float,
     nms_iou: float,
     shape: tuple[int, ...],
+    cars: Floats | None = None,
 ) -> list[Detection]:
     """The best of many overlapping boxes (N, 4; x, y, w, h), cut at the photo of `shape`.
 
-    One vehicle may be seen as car and as truck: NMS runs over the classes together.
+    `cars` (N,) are their scores as a car, None where the detector does not tell. One vehicle may be
+    seen as car and as truck: NMS runs over the classes together.
     """
     import cv2
 
@@ -78,7 +83,8 @@ def vehicles_in(
         x, y, w, h = boxes[i]
         x0, y0 = max(0.0, float(x)), max(0.0, float(y))
         x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i])))
+        other = cars is not None and bool(cars[i] < LEAST_CAR * scores[i])
+        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), other))
     return found
 
 

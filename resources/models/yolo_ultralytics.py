@@ -102,9 +102,11 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
         found = []
         for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
-            boxes, scores = self._candidates(output)
+            boxes, scores, cars = self._candidates(output)
             boxes = (boxes - np.array([left, top, 0, 0], np.float32)) / np.float32(scale)
-            found.append(vehicles_in(boxes, scores, self.min_score, self.nms_iou, photo.shape[:2]))
+            found.append(
+                vehicles_in(boxes, scores, self.min_score, self.nms_iou, photo.shape[:2], cars)
+            )
         return found
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
@@ -118,18 +120,21 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             output = output[0] if isinstance(output, (tuple, list)) else output
             return list(output.float().cpu().numpy())
 
-    def _candidates(self, output: Floats) -> tuple[Floats, Floats]:
-        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, and their scores (N,).
+    def _candidates(self, output: Floats) -> tuple[Floats, Floats, Floats | None]:
+        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, their scores (N,), and those as a
+        car, None where no class is called so.
 
         A network gives (4 + classes, anchors): centre, size and a score per class; or, where NMS
         is inside (26), (boxes, 6): two corners, score and class.
         """
         numbers = [int(number) for number in self.classes]
+        car = next((int(number) for number, name in self.classes.items() if name == "car"), None)
         rows = np.asarray(output, np.float32)
         if rows.ndim == 2 and rows.shape[1] == 6:
             wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= self.min_score)
             kept = rows[wanted]
-            return np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1), kept[:, 4]
+            boxes = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
+            return boxes, kept[:, 4], None if car is None else kept[:, 4] * (kept[:, 5] == car)
         last = max(numbers)
         if rows.ndim != 2 or rows.shape[0] <= 4 + last:
             raise BrokenSetup(
@@ -139,7 +144,8 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         score = rows[[4 + number for number in numbers]].max(axis=0)
         keep = score >= self.min_score
         cx, cy, w, h = rows[:4, keep]
-        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep]
+        cars = None if car is None else rows[4 + car, keep]
+        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep], cars
 
 
 def _network(path: Path, where: Device) -> Any:
