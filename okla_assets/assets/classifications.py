@@ -28,7 +28,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 VERSION = "2"
-SURE = 0.95
+SURE = 0.98
 """Confidence from which the angle of a bus, lorry or van is told: the heads know cars."""
 
 
