@@ -81,6 +81,9 @@ class ListingPhoto(Row):
     vehicle_box: Box | None
     mask_key: str | None
     plates: tuple[Plate, ...]
+    faces_blurred: int = Field(
+        default=0, description="people's faces that are blurred on its pictures"
+    )
     quality: Quality
     duplicate_of: int | None = Field(
         description="number of the earlier photo that this one repeats"

@@ -49,6 +49,7 @@ class PictureOptions(_Options):
     aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
+    blur_faces: bool = True
 
 
 class StudioOptions(PictureOptions):

@@ -175,12 +175,14 @@ class Mask(PhotoRow):
     `obstructed`: a matte, but something stands before the vehicle, which `obstructed` names.
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
     matte at working size, present for `cut`, `unsure` and `obstructed`. `other_vehicles` are
-    the boxes of those that the photo is not about.
+    the boxes of those that the photo is not about. `other_vehicle`: the main one is a bus, lorry
+    or van.
     """
 
     status: MaskStatus
     vehicle_box: Box | None
     other_vehicles: tuple[Box, ...] = ()
+    other_vehicle: bool = False
     vehicle_score: Confidence | None
     matte_key: str | None
     agreement: Confidence | None
@@ -237,10 +239,13 @@ class FoundPlate(Row):
 class PhotoPlates(PhotoRow):
     """The plates of one photo or frame, best first; `masked_key` is its copy without them.
 
+    `faces` are the boxes of people's faces, blurred on that copy.
+
     Steps downstream read `masked_key` and never the copy that intake made.
     """
 
     plates: tuple[FoundPlate, ...]
+    faces: tuple[Box, ...] = ()
     masked_key: str
     digest: str
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from resources import weights
 from resources.errors import BadInput, BrokenSetup
+from resources.models.centerface_opencv import CenterFace
 from resources.models.clip_views import ClipViews, MeanViews
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
@@ -74,6 +75,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     },
     "quick_plate_detector": {"plate_fast_onnx": PlateFastOnnx, "platedet_onnx": PlatedetOnnx},
     "plate_reader": {"ppocr_onnx": PpOcrReader},
+    "face_detector": {"centerface_opencv": CenterFace},
 }
 """The models of each role by the name that a config file calls them."""
 
@@ -89,6 +91,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "plate_detector": ("fused_plates", {}),
         "quick_plate_detector": ("plate_fast_onnx", {}),
         "plate_reader": ("ppocr_onnx", {}),
+        "face_detector": ("centerface_opencv", {}),
     },
     "gpu": {
         "detector": ("yolo_ultralytics", {}),
@@ -99,6 +102,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "plate_detector": ("fused_plates", {"outlines": _ON_GPU, "boxes": _ON_GPU, "batch": 8}),
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
         "plate_reader": ("ppocr_onnx", _ON_GPU | {"batch": 8}),
+        "face_detector": ("centerface_opencv", {}),
     },
 }
 """Each profile's model of each role, with the fields that differ from its own defaults."""

@@ -5,7 +5,7 @@ They see only what `tests/pictures.py` paints, always answer the same, and need 
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -23,7 +23,15 @@ from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import MomentInfo, VideoReader
-from resources.models.base import Detection, Matte, ModelInfo, PlateFound, Subject, View
+from resources.models.base import (
+    Detection,
+    FaceFound,
+    Matte,
+    ModelInfo,
+    PlateFound,
+    Subject,
+    View,
+)
 from resources.storage.media_store import LocalMediaStore, MediaStore, ObjectInfo
 
 if TYPE_CHECKING:
@@ -39,10 +47,14 @@ class FakeDetector:
 
     version: str = "1"
     asked: int = 0
+    other_vehicle: bool = False
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         self.asked += len(photos)
-        return [_blob(photo) for photo in photos]
+        return [
+            [replace(one, other_vehicle=self.other_vehicle) for one in _blob(photo)]
+            for photo in photos
+        ]
 
     def fingerprint(self) -> str:
         return f"fake-detector:{self.version}"
@@ -115,6 +127,23 @@ class FakePlates:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (ModelInfo("licence plates", "yellow", "2" * 64, "none"),)
+
+
+@dataclass
+class FakeFaces:
+    """Finds the face that `pictures.with_face` paints."""
+
+    asked: int = 0
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[FaceFound]]:
+        self.asked += len(photos)
+        return [_faces(photo) for photo in photos]
+
+    def fingerprint(self) -> str:
+        return "fake-faces:1"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("faces", "skin", "3" * 64, "none"),)
 
 
 @dataclass
@@ -196,6 +225,7 @@ def fake_models() -> dict[str, object]:
         "plate_detector": FakePlates(),
         "quick_plate_detector": FakePlates(),
         "plate_reader": FakeReader(),
+        "face_detector": FakeFaces(),
         "decoder": QuickDecoder(),
         "video_reader": QuickVideoReader(),
         "promo_encoder": PromoEncoder(short_side=180, fps=10),
@@ -313,6 +343,27 @@ def yellow(photo: Rgb) -> npt.NDArray[np.bool_]:
 
 def _inked(strip: Rgb) -> bool:
     return bool(yellow(strip).mean() > 0.3 and (strip.max(axis=2) < 110).mean() > 0.03)
+
+
+def skin(photo: Rgb) -> npt.NDArray[np.bool_]:
+    """Where a picture has the colour of the face of `pictures.with_face`, rims of cars left out."""
+    import cv2
+
+    red, green, blue = (photo[..., c].astype(int) for c in range(3))
+    near = (np.abs(red - green - 45) < 15) & (np.abs(red - blue - 70) < 18)
+    solid = cv2.morphologyEx(
+        (near & (red > 190)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((4, 4), np.uint8)
+    )
+    return solid > 0
+
+
+def _faces(photo: Rgb) -> list[FaceFound]:
+    """One face at most: the box around all that is skin."""
+    rows, columns = np.nonzero(skin(photo))
+    if len(rows) < 60:
+        return []
+    x0, y0, x1, y1 = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return [FaceFound((float(x0), float(y0), float(x1 - x0), float(y1 - y0)), 0.9)]
 
 
 def _plates(photo: Rgb) -> list[PlateFound]:

@@ -19,6 +19,9 @@ DOUBTFUL = (20, 220, 60)
 """Paint of a car about which its two networks would disagree."""
 PLATE = (250, 230, 20)
 """Ground of the plate that the fake plate detector finds."""
+SKIN = (230, 185, 160)
+FACE = (15, 10, 45, 50)
+"""Where `with_face` paints a face: left, top, right, bottom."""
 GPS_IFD, ARTIST, ORIENTATION = 0x8825, 0x013B, 0x0112
 
 
@@ -37,6 +40,16 @@ def plated_car(seed: int = 0) -> Pixels:
     draw = ImageDraw.Draw(image)
     draw.rectangle((left + 60, top + 56, left + 120, top + 72), fill=PLATE)
     draw.text((left + 66, top + 58), "AB 1234", fill=(0, 0, 0))
+    return np.asarray(image)
+
+
+def with_face(pixels: Pixels) -> Pixels:
+    """The same with somebody in the upper left, whose face the fake face detector finds."""
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse(FACE, fill=SKIN)
+    for x, y in ((23, 24), (33, 24), (28, 36)):  # two eyes and a mouth
+        draw.ellipse((x, y, x + 5, y + 4), fill=(20, 20, 20))
     return np.asarray(image)
 
 

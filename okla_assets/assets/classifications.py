@@ -27,7 +27,9 @@ from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "1"
+VERSION = "2"
+SURE = 0.98
+"""Confidence from which the angle of a bus, lorry or van is told: the heads know cars."""
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -51,7 +53,7 @@ def classifications(
             photo.name,
             digest_of("view", VERSION, photo.digest, mask.digest, views.fingerprint()),
             partial(read, photo, mask, store),
-            partial(measure, photo),
+            partial(measure, photo, mask),
         )
         for photo, mask in joined(raw_photos.photos, masks.rows)
     ]
@@ -102,11 +104,15 @@ def classify(views: ViewClassifier, shown: Sequence[BoxedPhoto]) -> list[tuple[B
     return list(zip(shown, found, strict=True))
 
 
-def measure(photo: Photo, known: tuple[BoxedPhoto, View]) -> tuple[Classification, Outputs]:
+def measure(
+    photo: Photo, mask: Mask, known: tuple[BoxedPhoto, View]
+) -> tuple[Classification, Outputs]:
     """One photo's row: what it shows and how good it is."""
     from okla_assets.imaging.photo import quality
 
     shown, view = known
+    if is_unsure(mask, view):
+        view = View(view.category, view.category_confidence)
     subject = shown.box if view.category == "exterior" else None
     measured = quality.quality(shown.picture, photo.width, photo.height, subject)
     row = Classification(
@@ -122,6 +128,13 @@ def measure(photo: Photo, known: tuple[BoxedPhoto, View]) -> tuple[Classificatio
     return row, {}
 
 
+def is_unsure(mask: Mask, view: View | Classification) -> bool:
+    """Whether no angle can be told, because the vehicle is no car."""
+    if view.category != "exterior" or not mask.other_vehicle:
+        return False
+    return view.angle_confidence is None or view.angle_confidence < SURE
+
+
 def _with_intake_issues(row: Classification, photo: Photo, mask: Mask) -> Classification:
     """The issues that need more than the photo's own pixels, added to those it has."""
     added = [
@@ -133,6 +146,7 @@ def _with_intake_issues(row: Classification, photo: Photo, mask: Mask) -> Classi
             ("colour_unknown", "colour_unknown" in photo.notes),
             ("cropped", row.category == "exterior" and mask.status == "cropped"),
             ("obstructed", row.category == "exterior" and mask.status == "obstructed"),
+            ("other_vehicle", is_unsure(mask, row)),
         )
         if applies
     ]

@@ -1,4 +1,4 @@
-"""Vision: where licence plates are, and each photo without them.
+"""Vision: where licence plates and faces are, and each photo without them.
 
 From here on nobody reads a picture as the seller took it: studio, spin, video and every preview are
 made of the masked copies.
@@ -43,11 +43,11 @@ from okla_assets.tables import (
     WalkaroundFrames,
 )
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
-from resources.models.base import PlateDetector, PlateFound
+from resources.models.base import FaceDetector, FaceFound, PlateDetector, PlateFound
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -60,16 +60,19 @@ def license_plates(
     store: dg.ResourceParam[MediaStore],
     plate_detector: dg.ResourceParam[PlateDetector],
     quick_plate_detector: dg.ResourceParam[PlateDetector],
+    face_detector: dg.ResourceParam[FaceDetector],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[LicensePlates]:
-    """The licence plates of each photo and frame as quadrilaterals, and a copy without them.
+    """The licence plates and faces of each photo and frame, and a copy without them.
 
     Plates of other cars are masked too, and so are cards and covers in a plate's place: whoever
     masks one too many loses nothing. Everything after this step sees only the masked copies. On
-    frames, a plate that is missed on one is masked from its neighbours.
+    frames, a plate that is missed on one is masked from its neighbours. People's faces are blurred
+    unless the options say otherwise.
     """
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
+    faces = face_detector if raw_photos.options.blur_faces else None
     photos = [
         PhotoWork(
             photo.number,
@@ -81,6 +84,7 @@ def license_plates(
                 mask.digest,
                 (view.category, view.category_confidence),
                 plate_detector.fingerprint(),
+                None if faces is None else faces.fingerprint(),
                 masking.fingerprint,
             ),
             partial(read, photo, mask, store),
@@ -91,7 +95,7 @@ def license_plates(
     done = run_batches(
         "Masking plates",
         photos,
-        partial(find_plates, plate_detector),
+        partial(find_plates, plate_detector, faces),
         (plate_detector,),
         StepCache(store, vehicle, "plates", PhotoPlates),
         progress,
@@ -104,6 +108,7 @@ def license_plates(
         store,
         plate_detector,
         quick_plate_detector,
+        faces,
         progress,
     )
     table = LicensePlates(
@@ -126,6 +131,8 @@ def license_plates(
             "photos_with_plates": sum(bool(row.plates) for row in table.rows),
             "plates_of_other_cars": sum(plate.vehicle != "main" for plate in plates),
             "frames_with_plates": sum(bool(row.plates) for row in turn.rows),
+            "faces": sum(len(row.faces) for row in table.rows),
+            "frames_with_faces": sum(bool(row.faces) for row in turn.rows),
         },
         computed=done.computed + turn.computed,
         spent=done.spent + turn.spent,
@@ -147,6 +154,7 @@ def mask_frames(
     store: MediaStore,
     detector: PlateDetector,
     quick: PlateDetector,
+    faces: FaceDetector | None,
     progress: Progress,
 ) -> TurnDone[PhotoPlates]:
     """The frames' rows, their masked copies written."""
@@ -159,12 +167,13 @@ def mask_frames(
         VERSION,
         [(frame.digest, mask.digest) for frame, mask in zip(frames, masks, strict=True)],
         (detector.fingerprint(), quick.fingerprint()),
+        None if faces is None else faces.fingerprint(),
         masking.fingerprint,
     )
     meter = Meter()
     find = partial(
         find_on_frames,
-        *(vehicle, frames, masks, digest, masking, store, detector, quick),
+        *(vehicle, frames, masks, digest, masking, store, detector, quick, faces),
         *(meter, progress.advance),
     )
     kept = "frame_plates"
@@ -191,11 +200,13 @@ def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
 
 
 def find_plates(
-    detector: PlateDetector, photos: Sequence[Readable]
-) -> list[tuple[Readable, list[PlateFound]]]:
-    """The candidates on each photo."""
-    found = detector.detect([p.picture for p in photos], [p.vehicles for p in photos])
-    return list(zip(photos, found, strict=True))
+    detector: PlateDetector, faces: FaceDetector | None, photos: Sequence[Readable]
+) -> list[tuple[Readable, list[PlateFound], list[FaceFound]]]:
+    """The candidates on each photo, and the faces, where they are to be blurred."""
+    pictures = [photo.picture for photo in photos]
+    found = detector.detect(pictures, [photo.vehicles for photo in photos])
+    people = [[] for _ in photos] if faces is None else faces.detect(pictures)
+    return list(zip(photos, found, people, strict=True))
 
 
 def mask_photo(
@@ -204,12 +215,12 @@ def mask_photo(
     view: Classification,
     digest: str,
     masking: Masking,
-    found_on: tuple[Readable, Sequence[PlateFound]],
+    found_on: tuple[Readable, Sequence[PlateFound], Sequence[FaceFound]],
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
     from okla_assets.imaging import plates
 
-    shown, candidates = found_on
+    shown, candidates, people = found_on
     boxes = shown.vehicles
     interior = is_certainly_interior(view)
     accepted = [
@@ -226,8 +237,10 @@ def mask_photo(
     row = PhotoPlates(
         number=photo.number,
         plates=found,
+        faces=tuple(geometry.round_box(face.box) for face in people),
         masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
         digest=digest,
     )
     quads = [plate.quad for plate in accepted]
-    return row, {row.masked_key: masked_copy(shown.copy, shown.picture, quads, masking)}
+    masked = masked_copy(shown.copy, shown.picture, quads, masking, row.faces)
+    return row, {row.masked_key: masked}

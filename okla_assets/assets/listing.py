@@ -377,6 +377,7 @@ def _listed(
             )
             for plate in plates.plates
         ),
+        faces_blurred=len(plates.faces),
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,

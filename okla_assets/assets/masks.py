@@ -165,6 +165,7 @@ def keep_matte(
         "vehicle_box": geometry.round_box(box),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
+        "other_vehicle": seen.found[seen.main].other_vehicle,
     }
     if seen.cut is None:
         return _row(photo, digest, "cropped", **place), {}

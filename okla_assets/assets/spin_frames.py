@@ -39,7 +39,7 @@ from resources.models.onnx import usable_cores
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "1"
+VERSION = "2"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""

@@ -30,6 +30,13 @@ def move_quad(quad: Quad, scale: float, left: float = 0.0, top: float = 0.0) -> 
     return a, b, c, d
 
 
+def square(box: Box) -> Box:
+    """The square about the box's middle that holds it."""
+    x, y, w, h = box
+    side = max(w, h)
+    return x + (w - side) / 2, y + (h - side) / 2, side, side
+
+
 def round_box(box: Box) -> Box:
     """The box to a tenth of a pixel, as tables hold it."""
     x, y, w, h = (round(v, 1) for v in box)

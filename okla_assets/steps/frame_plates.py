@@ -1,4 +1,4 @@
-"""Plates on the frames of a walk-around: found on some, followed through all, masked on each."""
+"""Plates and faces on the frames of a walk-around: followed through all, masked on each."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,15 +18,16 @@ from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates
 from resources.ahead import AT_ONCE, mapped, work_ahead
-from resources.models.base import PlateDetector
+from resources.models.base import FaceDetector, PlateDetector
 from resources.models.plates_onnx import as_quad
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates.tracks import TrackedPlate
 
-STEP = 2
-"""Frames from one that the full detector looks at to the next; it looks at the last one too."""
+LOOKS_APART = 25.0
+"""Degrees between two frames that the full detector looks at, where it leaves the one between out;
+it looks at the first and the last too."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,15 @@ class _Looker:
     store: MediaStore
     detector: PlateDetector
     quick: PlateDetector
+    people: FaceDetector | None
     meter: Meter
+
+    @property
+    def turned(self) -> list[float]:
+        """The degrees that the view has gone round at each frame."""
+        from okla_assets.imaging.turn.walkaround import unwrapped
+
+        return [float(degrees) for degrees in unwrapped([f.azimuth_deg for f in self.frames])]
 
     def picture(self, i: int) -> Rgb:
         """Frame `i`, plates and all."""
@@ -70,6 +79,30 @@ class _Looker:
                     )
         return spots
 
+    def faces(self) -> "list[list[Box]]":
+        """Each frame's faces, square; one that is missed on a frame is known from its neighbours.
+
+        None are looked for where they are not to be blurred.
+        """
+        from okla_assets.imaging.plates import quads, tracks
+
+        if self.people is None:
+            return [[] for _ in self.frames]
+        seen = []
+        for i in range(len(self.frames)):
+            with self.meter.at_work(self.people):
+                (found,) = self.people.detect([self.picture(i)])
+            seen.append(
+                [
+                    tracks.TrackedPlate(quads.box_quad(geometry.square(face.box)), face.score)
+                    for face in found
+                ]
+            )
+        return [
+            [geometry.round_box(quads.quad_box(face.quad)) for face in faces]
+            for faces in tracks.follow(seen, self.turned)
+        ]
+
 
 def find_on_frames(
     vehicle: keys.VehicleId,
@@ -80,20 +113,23 @@ def find_on_frames(
     store: MediaStore,
     detector: PlateDetector,
     quick: PlateDetector,
+    people: FaceDetector | None,
     meter: Meter,
     advance: Callable[[str], None],
 ) -> tuple[list[PhotoPlates], Outputs]:
     """One row a frame and the masked copies, by key.
 
-    `detector` looks at every STEP-th frame and wherever a plate comes or goes; `quick`, a cheap
-    one, at the others: it tells just where a known plate is by then, and what it finds beyond the
-    known ones brings `detector` back. `digest` names all that the rows are made from.
+    `detector` looks at every other frame, or at each where they are far apart, and wherever a plate
+    comes or goes; `quick`, a cheap one, at the others: it tells just where a known plate is by
+    then, and what it finds beyond the known ones brings `detector` back. `people` is None
+    where faces are not to be blurred. `digest` names all that the rows are made from.
     """
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.plates import tracks
 
-    looker = _Looker(frames, masks, store, detector, quick, meter)
+    looker = _Looker(frames, masks, store, detector, quick, people, meter)
     sightings = _sightings(looker)
+    faces = looker.faces()
 
     def masked(numbered: "tuple[int, list[TrackedPlate]]") -> tuple[PhotoPlates, bytes]:
         i, spots = numbered
@@ -103,30 +139,32 @@ def find_on_frames(
         row = PhotoPlates(
             number=frames[i].number,
             plates=_found(spots, looker.boxes(i)),
+            faces=tuple(faces[i]),
             masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
             digest=own,
         )
-        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking)
+        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking, faces[i])
         advance(f"frame {row.number}")
         return row, picture
 
-    made = mapped(enumerate(tracks.follow(sightings)), masked, "masking")
+    made = mapped(enumerate(tracks.follow(sightings, looker.turned)), masked, "masking")
     return [row for row, _ in made], {row.masked_key: picture for row, picture in made}
 
 
 def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
     from okla_assets.imaging.plates import tracks
 
-    count = len(looker.frames)
+    turned = looker.turned
+    count = len(turned)
     sightings: list[list[TrackedPlate] | None] = [None] * count
 
     def look_well(at: Sequence[int]) -> None:
         for i, spots in zip(at, looker.look(at, looker.detector), strict=True):
             sightings[i] = spots
 
-    look_well(sorted({*range(0, count, STEP), count - 1}))
-    look_well(tracks.undecided(sightings))
-    tracked = tracks.follow(sightings)
+    look_well(_looked_at_first(turned))
+    look_well(tracks.undecided(sightings, turned))
+    tracked = tracks.follow(sightings, turned)
     between = [i for i in range(count) if sightings[i] is None]
     unknown = []
     for i, seen in zip(between, looker.look(between, looker.quick), strict=True):
@@ -141,6 +179,16 @@ def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
             ]
     look_well(unknown)
     return sightings
+
+
+def _looked_at_first(turned: Sequence[float]) -> list[int]:
+    """Every other frame, and those between that lie too far from their neighbours."""
+    looked = [0]
+    for i in range(1, len(turned)):
+        last = i + 1 == len(turned)
+        if last or looked[-1] != i - 1 or abs(turned[i + 1] - turned[i - 1]) > LOOKS_APART:
+            looked.append(i)
+    return looked
 
 
 def _found(spots: "Sequence[TrackedPlate]", boxes: Sequence[Box]) -> tuple[FoundPlate, ...]:

@@ -168,6 +168,7 @@ def plate_row(photo: Photo, row: PhotoPlates) -> dict[str, Cell]:
         **_named(photo),
         "plates": len(row.plates),
         "on": ", ".join(f"{p.vehicle} {p.confidence:.2f}" for p in row.plates),
+        "faces": len(row.faces),
     }
 
 

@@ -1,4 +1,4 @@
-"""How a vehicle's plates are covered, on photos and on frames alike."""
+"""How a vehicle's plates are covered and faces blurred, on photos and on frames alike."""
 
 import hashlib
 from collections.abc import Sequence
@@ -56,20 +56,29 @@ def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, 
     return Masking("logo", logo), ()
 
 
-def masked_copy(copy: bytes, picture: Rgb, quads: Sequence[Quad], masking: Masking) -> bytes:
-    """The copy (JPEG) whose pixels are `picture`, its plates covered.
+def masked_copy(
+    copy: bytes,
+    picture: Rgb,
+    quads: Sequence[Quad],
+    masking: Masking,
+    faces: Sequence[Box] = (),
+) -> bytes:
+    """The copy (JPEG) whose pixels are `picture`, its plates covered and its faces blurred.
 
-    Without a plate it is handed on as it is, not encoded once more.
+    Without either it is handed on as it is, not encoded once more.
     """
     import numpy as np
 
     from okla_assets.imaging import plates
+    from okla_assets.imaging.faces import blur_faces
 
-    if not quads or masking.style == "none":
-        return copy
-    corners = [np.array(quad, np.float32) for quad in quads]
-    masked = plates.mask_plates(picture, corners, masking.style, masking.picture())
-    return encode_working(masked)
+    masked = picture
+    if quads and masking.style != "none":
+        corners = [np.array(quad, np.float32) for quad in quads]
+        masked = plates.mask_plates(masked, corners, masking.style, masking.picture())
+    if faces:
+        masked = blur_faces(masked, faces)
+    return copy if masked is picture else encode_working(masked)
 
 
 def vehicle_boxes(mask: Mask) -> list[Box]:

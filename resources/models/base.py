@@ -19,12 +19,14 @@ from okla_assets.imaging.types import Alpha, Angle, Box, Category, Quad, Rgb, Si
 class Detection:
     """One vehicle found on a photo: box in pixels, score in [0, 1].
 
-    `kind` is "vehicle", or the name of something else that may stand before one.
+    `kind` is "vehicle", or the name of something else that may stand before one. `other_vehicle`
+    tells a bus, lorry or van from a car, where the detector can.
     """
 
     box: Box
     score: float
     kind: str = "vehicle"
+    other_vehicle: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,14 @@ class PlateFound:
     box: Box
     score: float
     agreement: float
+
+
+@dataclass(frozen=True)
+class FaceFound:
+    """A person's face: box from forehead to chin, score in [0, 1]."""
+
+    box: Box
+    score: float
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,15 @@ class PlateDetector(Model, Protocol):
         `vehicles` holds each photo's vehicle boxes, the main one first, whose crop a detector may
         search again.
         """
+        ...
+
+
+@runtime_checkable
+class FaceDetector(Model, Protocol):
+    """Detects people's faces, and nothing else: what it finds is blurred."""
+
+    def detect(self, photos: Sequence[Rgb]) -> list[list[FaceFound]]:
+        """All faces on each photo, best score first."""
         ...
 
 

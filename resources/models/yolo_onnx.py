@@ -13,7 +13,9 @@ from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_ses
 
 INPUT_SIDE = 640
 PAD_GREY = 114
-VEHICLE_CLASSES = {2: "car", 5: "bus", 7: "truck"}
+CAR = 2
+VEHICLE_CLASSES = {CAR: "car", 5: "bus", 7: "truck"}
+LEAST_CAR = 0.5  # of a vehicle's score: one with a lower score as a car is another vehicle
 OBJECT_CLASSES = {
     0: "person",
     1: "bicycle",
@@ -73,7 +75,8 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
             keep = score >= least
             cx, cy, w, h = output[:4, keep] / scale
             boxes = np.stack([cx - w / 2 - left / scale, cy - h / 2 - top / scale, w, h], axis=1)
-            return best_of(boxes, score[keep], least, self.nms_iou, shape, kind)
+            cars = output[4 + CAR, keep] if kind == "vehicle" else None
+            return best_of(boxes, score[keep], least, self.nms_iou, shape, cars, kind)
 
         detections = found(VEHICLE_CLASSES, self.min_score, "vehicle")
         for number, name in OBJECT_CLASSES.items():
@@ -87,11 +90,13 @@ def best_of(
     min_score: float,
     nms_iou: float,
     shape: tuple[int, ...],
+    cars: Floats | None = None,
     kind: str = "vehicle",
 ) -> list[Detection]:
     """The best of many overlapping boxes (N, 4; x, y, w, h), cut at the photo of `shape`.
 
-    One vehicle may be seen as car and as truck: NMS runs over the classes together.
+    `cars` (N,) are their scores as a car, None where the detector does not tell. One vehicle may be
+    seen as car and as truck: NMS runs over the classes together.
     """
     import cv2
 
@@ -104,7 +109,9 @@ def best_of(
         x, y, w, h = boxes[i]
         x0, y0 = max(0.0, float(x)), max(0.0, float(y))
         x1, y1 = min(float(width), float(x + w)), min(float(height), float(y + h))
-        found.append(Detection((x0, y0, x1 - x0, y1 - y0), float(scores[i]), kind))
+        other = cars is not None and bool(cars[i] < LEAST_CAR * scores[i])
+        box = (x0, y0, x1 - x0, y1 - y0)
+        found.append(Detection(box, float(scores[i]), kind, other_vehicle=other))
     return found
 
 

@@ -127,8 +127,9 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         place: tuple[Floats, np.float32, tuple[int, ...]],
     ) -> list[Detection]:
         offset, scale, shape = place
-        boxes, scores = self._candidates(output, numbers, least)
-        return best_of((boxes - offset) / scale, scores, least, self.nms_iou, shape, kind)
+        boxes, scores, cars = self._candidates(output, numbers, least)
+        cars = cars if kind == "vehicle" else None
+        return best_of((boxes - offset) / scale, scores, least, self.nms_iou, shape, cars, kind)
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
         torch = need("torch")
@@ -143,17 +144,20 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _candidates(
         self, output: Floats, numbers: Sequence[int], least: float
-    ) -> tuple[Floats, Floats]:
-        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, and their scores (N,).
+    ) -> tuple[Floats, Floats, Floats | None]:
+        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, their scores (N,), and those as a
+        car, None where no class is called so.
 
         A network gives (4 + classes, anchors): centre, size and a score per class; or, where NMS
         is inside (26), (boxes, 6): two corners, score and class.
         """
+        car = next((int(number) for number, name in self.classes.items() if name == "car"), None)
         rows = np.asarray(output, np.float32)
         if rows.ndim == 2 and rows.shape[1] == 6:
             wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= least)
             kept = rows[wanted]
-            return np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1), kept[:, 4]
+            boxes = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
+            return boxes, kept[:, 4], None if car is None else kept[:, 4] * (kept[:, 5] == car)
         last = max(numbers)
         if rows.ndim != 2 or rows.shape[0] <= 4 + last:
             raise BrokenSetup(
@@ -163,7 +167,8 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         score = rows[[4 + number for number in numbers]].max(axis=0)
         keep = score >= least
         cx, cy, w, h = rows[:4, keep]
-        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep]
+        cars = None if car is None else rows[4 + car, keep]
+        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep], cars
 
 
 def _network(path: Path, where: Device) -> Any:

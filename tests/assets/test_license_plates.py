@@ -92,7 +92,7 @@ def found(
     store: LocalMediaStore, told: Told, masking: Masking = FILL, **tables_of: Any
 ) -> tuple[PhotoPlates, bytes]:
     photo, mask, view = tables(store, **tables_of)
-    (known,) = find_plates(told, [read(photo, mask, store)])
+    (known,) = find_plates(told, None, [read(photo, mask, store)])
     row, outputs = mask_photo(VEHICLE, photo, view, "f" * 64, masking, known)
     assert list(outputs) == [row.masked_key]
     return row, outputs[row.masked_key]

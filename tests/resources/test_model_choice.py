@@ -8,6 +8,7 @@ from resources import model_choice
 from resources.errors import BadInput, BrokenSetup
 from resources.model_choice import CONFIG, MODELS_BY_ROLE, PROFILES, models_for, weights_for
 from resources.models.base import (
+    FaceDetector,
     PlateDetector,
     Segmenter,
     TextReader,
@@ -28,6 +29,7 @@ ROLES: dict[str, type] = {
     "plate_detector": PlateDetector,
     "quick_plate_detector": PlateDetector,
     "plate_reader": TextReader,
+    "face_detector": FaceDetector,
 }
 
 

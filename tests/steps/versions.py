@@ -43,6 +43,7 @@ THROUGH_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "resources.decoding.video_reader": ("walkaround_frames",),
     "resources.decoding.video_worker": ("walkaround_frames",),
     "resources.fonts": ("promo_video",),
+    "resources.models.centerface_opencv": ("license_plates",),
     "resources.models.fused_matte": ("masks",),
     "resources.models.main_vehicle": (),  # of the trainer
     "resources.models.plates_onnx": ("license_plates", "composites"),

@@ -25,8 +25,9 @@ QualityIssue = Literal[
     "low_resolution",
     "near_duplicate",
     "cropped",
+    "other_vehicle",
 ]
-"""`near_duplicate` and `cropped` need more than the one photo; the caller adds them."""
+"""The last three need more than the one photo; the caller adds them."""
 
 
 MEASURED_SIDE = 1024

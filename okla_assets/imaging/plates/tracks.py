@@ -2,8 +2,10 @@
 same.
 
 Quads are float32 (4, 2) in pixels of their frame, clockwise from the plate's own top left corner.
-Frames are neighbours in time and of one size. Tracking is a privacy control: where it is unsure it
-covers more, never less.
+Frames are neighbours in time and of one size; `turned` holds the degrees that the view has gone
+round at each of them, for a turn has 8 frames or 72, and what a plate may do from one to the next
+depends on how far they are apart. Tracking is a privacy control: where it is unsure it covers more,
+never less.
 """
 
 from collections.abc import Sequence
@@ -15,9 +17,11 @@ from okla_assets.imaging.plates.quads import quad_box, spanned
 from okla_assets.imaging.types import Corners
 
 MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be the same
+MOST_TURNED = 65.0  # degrees, the same: from farther round another plate is seen, front or rear
 REACH = 1.5  # of the larger plate's width: how far from where it is expected it may be found
 SIZE_CHANGE = 2.0  # ratio of sizes, a frame apart, beyond which they are two plates
 BEYOND = 1  # frames past a track's ends that are covered too
+BEYOND_TURNED = 20.0  # degrees, the same: farther on it may have turned out of view
 STEADY = 1.0  # of a plate's width a frame: one that moves faster is next to be found anywhere
 VANISHING = 0.25  # of a track's largest width: narrower, it turned out of view by itself
 GUESSED = 0.20  # of its size a side: how much larger the cover of a plate is that was not detected
@@ -45,24 +49,28 @@ class _Track:
         return _extrapolated(self.frames, self.plates, frame, at_end=True)
 
 
-def follow(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[list[TrackedPlate]]:
+def follow(
+    detections: Sequence[Sequence[TrackedPlate] | None], turned: Sequence[float]
+) -> list[list[TrackedPlate]]:
     """Every frame's plates: those detected on it, and those that its neighbours imply.
 
-    `detections` holds the plates of each frame, None where no detector ran. Between two detections
-    a plate is interpolated; past the first and last it is covered for BEYOND frames more, unless it
-    was turning out of view or moves too fast to be predicted.
+    `detections` holds the plates of each frame, None where no detector ran; `turned` is as long.
+    Between two detections a plate is interpolated; past the first and last it is covered for BEYOND
+    frames more, unless it was turning out of view or moves too fast to be predicted.
     """
     followed: list[list[TrackedPlate]] = [list(plates or ()) for plates in detections]
-    for track in _tracks(detections):
-        for frame, quad in _unseen(track, len(detections)):
+    for track in _tracks(detections, turned):
+        for frame, quad in _unseen(track, turned):
             score = float(np.mean([plate.score for plate in track.plates]))
             followed[frame].append(TrackedPlate(quad, score, seen=False))
     return followed
 
 
-def undecided(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[int]:
+def undecided(
+    detections: Sequence[Sequence[TrackedPlate] | None], turned: Sequence[float]
+) -> list[int]:
     """Frames without detections next to which a plate appears or goes: detect there too."""
-    tracks = _tracks(detections)
+    tracks = _tracks(detections, turned)
     frames = []
     for frame, plates in enumerate(detections):
         if plates is not None:
@@ -96,10 +104,17 @@ def fitted(known: TrackedPlate, plate: TrackedPlate) -> TrackedPlate:
     return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), max(known.score, plate.score))
 
 
-def _tracks(detections: Sequence[Sequence[TrackedPlate] | None]) -> list[_Track]:
+def _tracks(
+    detections: Sequence[Sequence[TrackedPlate] | None], turned: Sequence[float]
+) -> list[_Track]:
     tracks: list[_Track] = []
     for frame, plates in enumerate(detections):
-        open_tracks = [t for t in tracks if 0 < frame - t.frames[-1] <= MOST_MISSED + 1]
+        open_tracks = [
+            track
+            for track in tracks
+            if 0 < frame - (last := track.frames[-1]) <= MOST_MISSED + 1
+            and abs(turned[frame] - turned[last]) <= MOST_TURNED
+        ]
         pairs = sorted(
             (
                 (distance, i, j)
@@ -142,7 +157,7 @@ def _width(quad: Corners) -> float:
     return max(1.0, float(np.ptp(quad, axis=0).max()))
 
 
-def _unseen(track: _Track, count: int) -> list[tuple[int, Corners]]:
+def _unseen(track: _Track, turned: Sequence[float]) -> list[tuple[int, Corners]]:
     covers = []
     for (a, first), (b, second) in zip(
         zip(track.frames, track.plates, strict=True),
@@ -156,12 +171,16 @@ def _unseen(track: _Track, count: int) -> list[tuple[int, Corners]]:
             covers.append((frame, padded_by(between.astype(np.float32), share)))
     widest = max(float(np.ptp(plate.quad[:, 0])) for plate in track.plates)
     for end, at_end in ((0, False), (-1, True)):
-        width = float(np.ptp(track.plates[end].quad[:, 0]))
-        if width < VANISHING * widest or not _predictable(track, at_end):
+        width, height = np.ptp(track.plates[end].quad, axis=0)
+        # Seen edge-on a plate is higher than wide.
+        if width < max(VANISHING * widest, height) or not _predictable(track, at_end):
             continue
+        last = track.frames[end]
         for step in range(1, BEYOND + 1):
-            frame = track.frames[end] + (step if at_end else -step)
-            if 0 <= frame < count:
+            frame = last + (step if at_end else -step)
+            if not 0 <= frame < len(turned):
+                continue
+            if abs(turned[frame] - turned[last]) <= BEYOND_TURNED:
                 quad = _extrapolated(track.frames, track.plates, frame, at_end)
                 covers.append((frame, padded_by(quad, GUESSED)))
     return covers

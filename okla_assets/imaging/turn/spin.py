@@ -30,8 +30,9 @@ HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
 LENGTHS = np.linspace(2.2, 3.6, 8)
 WIDTHS = np.linspace(1.0, 1.5, 6)
 ELEVATIONS = np.linspace(0.0, 0.5, 11)
-DISTANCE_SIGMA = 2.5  # frames: a walking person's distance changes no faster
-GROUND_SIGMA = 1.5  # frames
+DISTANCE_SIGMA = 25.0  # degrees: a walking person's distance changes no faster
+GROUND_SIGMA = 15.0  # degrees
+MOST_STRAY = 25.0  # degrees from a frame to the next: farther apart a stray cannot be told
 DEPTH_SHARE = 0.5  # of the depth on the floor lies in front of the axis that the vehicle turns on
 
 
@@ -194,12 +195,14 @@ def _camera(
 
 
 def _smoothed(values: Doubles, sigma: float) -> Doubles:
-    """A Gaussian mean round the circle, after a median of three that takes out single strays."""
+    """A Gaussian mean of `sigma` degrees round the circle, after a median of three that takes out
+    single strays."""
     from scipy import ndimage  # 0.1 s to import, for vehicles with a spin
 
+    apart = 360.0 / values.size
     offsets = np.arange(values.size) - values.size // 2
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    middle = ndimage.median_filter(values, 3, mode="wrap")
+    kernel = np.exp(-0.5 * (offsets * apart / sigma) ** 2)
+    middle = ndimage.median_filter(values, 3, mode="wrap") if apart <= MOST_STRAY else values
     return np.asarray(ndimage.correlate1d(middle, kernel / kernel.sum(), mode="wrap"))
 
 

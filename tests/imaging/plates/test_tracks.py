@@ -1,12 +1,27 @@
 """A plate that is missed on a frame is covered all the same; nothing is covered for no reason."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from okla_assets.imaging.plates.quads import box_quad, contains
-from okla_assets.imaging.plates.tracks import TrackedPlate, fitted, follow, matched, undecided
+from okla_assets.imaging.plates import tracks
+from okla_assets.imaging.plates.quads import box_quad, contains, padded
+from okla_assets.imaging.plates.tracks import TrackedPlate, fitted, matched
+from okla_assets.imaging.turn.walkaround import unwrapped
+from okla_assets.sample.truth import truth
 
 PLATE_WIDTH, PLATE_HEIGHT = 60, 20
+Seen = Sequence[Sequence[TrackedPlate] | None]
+
+
+def follow(seen: Seen, apart: float = 10.0) -> list[list[TrackedPlate]]:
+    """The plates of frames that are `apart` degrees from each other."""
+    return tracks.follow(seen, [apart * frame for frame in range(len(seen))])
+
+
+def undecided(seen: Seen) -> list[int]:
+    return tracks.undecided(seen, [10.0 * frame for frame in range(len(seen))])
 
 
 def plate(frame: int, width: float = PLATE_WIDTH) -> TrackedPlate:
@@ -45,6 +60,51 @@ def test_a_plate_that_turned_out_of_view_leaves_no_patch() -> None:
     widths = [60, 40, 24, 12]
     seen = [[plate(f, widths[f])] if f < 4 else [] for f in range(8)]
     assert not any(follow(seen)[4:])
+
+
+def test_a_plate_seen_edge_on_leaves_no_patch() -> None:
+    """The walk began when it was narrow already: what its largest width was, nobody saw."""
+    seen = [
+        [TrackedPlate(box_quad((100 + 5 * f, 200, 18, 24)), 0.9)] if f < 3 else [] for f in range(6)
+    ]
+    assert not any(follow(seen)[3:])
+
+
+@pytest.mark.parametrize(("apart", "covers"), [(10, True), (20, True), (45, False)])
+def test_how_long_a_plate_may_be_missed_is_told_by_how_far_the_view_has_gone_round(
+    apart: float, covers: bool
+) -> None:
+    seen = [[plate(f)] if f != 2 else [] for f in range(5)]
+    assert bool(follow(seen, apart)[2]) is covers
+    ended = [[plate(f)] if f < 2 else [] for f in range(3)]
+    assert bool(follow(ended, apart)[2]) is covers
+
+
+@pytest.mark.parametrize("count", [8, 12, 18, 24, 36, 72])
+def test_a_turn_of_any_number_of_frames_is_covered_on_its_plates_only(count: int) -> None:
+    """The sample's walk, its plates as a detector sees them, each missed once in three times."""
+    frames = truth().video.frames[:: 72 // count]
+    turned = unwrapped([f.azimuth_deg for f in frames]).tolist()
+    there = [[np.array(p.quad, np.float32) for p in f.plates] for f in frames]
+    seen = [
+        [TrackedPlate(q, 0.9) for q in quads if np.ptp(q[:, 0]) > 9 and (count < 36 or i % 3)]
+        for i, quads in enumerate(there)
+    ]
+    for i, spots in enumerate(tracks.follow(seen, turned)):
+        for spot in spots:
+            middle = spot.quad.mean(axis=0)
+            gaps = [
+                np.hypot(*(middle - q.mean(axis=0))) / np.ptp(q, axis=0).max() for q in there[i]
+            ]
+            assert min(gaps, default=9) < 0.5, (count, frames[i].azimuth_deg)
+        for quad in there[i]:
+            if count >= 36 and np.ptp(quad[:, 0]) > 25 and 0 < i < count - 1:
+                across, down = (np.linspace(0, 1, 21)[:, None] for _ in range(2))
+                top = quad[0] + across * (quad[1] - quad[0])
+                low = quad[3] + across * (quad[2] - quad[3])
+                points = (top[:, None] + down * (low - top)[:, None]).reshape(-1, 2)
+                hidden = max(contains(padded(s.quad), points).mean() for s in spots)
+                assert hidden > 0.95, (count, frames[i].azimuth_deg)
 
 
 def test_two_plates_are_not_mixed_up() -> None:

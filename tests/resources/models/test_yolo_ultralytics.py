@@ -9,7 +9,7 @@ import pytest
 from okla_assets.imaging.types import Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import VehicleDetector
-from resources.models.yolo_onnx import YoloOnnxDetector
+from resources.models.yolo_onnx import YoloOnnxDetector, best_of
 from resources.models.yolo_ultralytics import QUIET, YoloUltralytics
 from resources.weights import WeightsMissing
 from tests.torch_here import torch_or_skip
@@ -28,13 +28,26 @@ def test_both_forms_of_output_are_read() -> None:
     many = np.zeros((84, 3), np.float32)
     many[:4] = [[50, 90, 20], [40, 80, 20], [20, 30, 10], [10, 20, 10]]
     many[4 + 2], many[4 + 7], many[4] = [0.9, 0.1, 0.1], [0.2, 0.6, 0.1], 0.99
-    boxes, scores = yolo._candidates(many, [2, 5, 7], 0.25)
+    boxes, scores, cars = yolo._candidates(many, [2, 5, 7], 0.25)
+    assert cars is not None
+    assert cars.tolist() == pytest.approx([0.9, 0.1])
     assert scores.tolist() == pytest.approx([0.9, 0.6])
     assert boxes.tolist() == [[40, 35, 20, 10], [75, 70, 30, 20]]
     few = np.array([[40, 35, 60, 45, 0.9, 2], [0, 0, 9, 9, 0.9, 0], [1, 1, 2, 2, 0.1, 7]])
-    boxes, scores = yolo._candidates(few.astype(np.float32), [2, 5, 7], 0.25)
+    boxes, scores, cars = yolo._candidates(few.astype(np.float32), [2, 5, 7], 0.25)
+    assert cars is not None
+    assert cars.tolist() == pytest.approx([0.9])
     assert scores.tolist() == pytest.approx([0.9])
     assert boxes.tolist() == [[40, 35, 20, 10]]
+
+
+def test_a_bus_is_told_from_a_car() -> None:
+    boxes = np.array([[10, 10, 50, 30], [80, 10, 50, 30], [150, 10, 50, 30]], np.float32)
+    scores, cars = np.array([0.9, 0.8, 0.7]), np.array([0.9, 0.1, 0.5])
+    shape = (100, 300)
+    found = best_of(boxes, scores, 0.25, 0.6, shape, cars)
+    assert [one.other_vehicle for one in found] == [False, True, False]
+    assert not any(one.other_vehicle for one in best_of(boxes, scores, 0.25, 0.6, shape))
 
 
 def test_a_network_without_the_classes_says_which_is_missing() -> None:

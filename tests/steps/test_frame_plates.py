@@ -1,0 +1,78 @@
+"""The sample's walk with few frames: covers on its plates, and on nothing else."""
+
+import av
+import numpy as np
+import pytest
+
+from okla_assets import keys
+from okla_assets.imaging.photo import codec
+from okla_assets.sample import MEDIA
+from okla_assets.sample.truth import truth
+from okla_assets.steps.costs import Meter
+from okla_assets.steps.frame_plates import find_on_frames
+from okla_assets.steps.plate_masking import Masking
+from okla_assets.tables import Frame, Mask
+from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
+from resources.storage.media_store import LocalMediaStore
+from tests.fakes import VEHICLE
+from tests.plates import vehicles_of
+
+COUNT = 8
+READABLE = 25  # pixels of width
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_a_turn_of_eight_frames_has_covers_on_its_plates_only(
+    store: LocalMediaStore, weights: object
+) -> None:
+    shown = truth().video.frames[:: 72 // COUNT]
+    wanted = {frame.index for frame in shown}
+    frames: list[Frame] = []
+    masks: list[Mask] = []
+    with av.open(str(MEDIA / truth().video.file)) as video:
+        for index, moment in enumerate(video.decode(video=0)):
+            if index not in wanted:
+                continue
+            picture = np.asarray(moment.to_ndarray(format="rgb24"), np.uint8)
+            number = len(frames) + 1
+            key = keys.private_file(VEHICLE, "frames", f"{number}" * 64, "jpg")
+            store.put(key, codec.encode_jpeg(picture, 95))
+            height, width = picture.shape[:2]
+            azimuth = shown[number - 1].azimuth_deg
+            frames.append(
+                Frame(
+                    number=number,
+                    time=index / truth().video.fps,
+                    azimuth_deg=azimuth % 360,
+                    width=width,
+                    height=height,
+                    digest="d" * 64,
+                    work_key=key,
+                )
+            )
+            main, *others = vehicles_of(picture)
+            masks.append(
+                Mask(
+                    number=number,
+                    status="cropped",
+                    vehicle_box=main,
+                    other_vehicles=tuple(others),
+                    vehicle_score=0.9,
+                    matte_key=None,
+                    agreement=None,
+                    digest="e" * 64,
+                )
+            )
+    rows, _ = find_on_frames(
+        *(VEHICLE, frames, masks, "f" * 64, Masking("fill"), store),
+        *(FusedPlates(), PlateFastOnnx(), None, Meter(), lambda what: None),
+    )
+    for row, frame in zip(rows, shown, strict=True):
+        there = [np.array(plate.quad) for plate in frame.plates]
+        covers = [np.array(plate.quad).mean(axis=0) for plate in row.plates]
+        for cover in covers:
+            gaps = [np.hypot(*(cover - q.mean(axis=0))) / np.ptp(q, axis=0).max() for q in there]
+            assert min(gaps, default=9) < 0.6, f"nothing is there at {frame.azimuth_deg}"
+        readable = [quad for quad in there if np.ptp(quad[:, 0]) > READABLE]
+        assert len(covers) >= len(readable), f"a plate is bare at {frame.azimuth_deg}"
