@@ -11,7 +11,15 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
-from okla_assets.tables import Confidence, Hotspot, Quality, RefusedFile, Row, Treatment
+from okla_assets.tables import (
+    Confidence,
+    Hotspot,
+    Quality,
+    QuarterTurn,
+    RefusedFile,
+    Row,
+    Treatment,
+)
 
 Status = Literal["ready", "needs_review", "failed"]
 
@@ -64,6 +72,11 @@ class ListingPhoto(Row):
     source_sha256: str
     width: int
     height: int
+    turned: QuarterTurn = Field(
+        default=0,
+        description="degrees counter-clockwise by which the photo, on its side, was turned upright;"
+        " its size, boxes and quads are those of the turned photo",
+    )
     category: Category
     category_confidence: Confidence
     angle: Angle | None

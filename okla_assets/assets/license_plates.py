@@ -27,6 +27,14 @@ from okla_assets.steps.plate_masking import (
     masked_copy,
     vehicle_boxes,
 )
+from okla_assets.steps.plate_search import (
+    Sighting,
+    TurnedView,
+    search,
+    turned_views,
+    without_repeats,
+)
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import (
@@ -43,11 +51,11 @@ from okla_assets.tables import (
     WalkaroundFrames,
 )
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
-from resources.models.base import PlateDetector, PlateFound
+from resources.models.base import PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -83,10 +91,12 @@ def license_plates(
                 plate_detector.fingerprint(),
                 masking.fingerprint,
             ),
-            partial(read, photo, mask, store),
-            partial(mask_photo, vehicle, photo, view, digest, masking),
+            partial(read, photo, mask, view, store),
+            partial(mask_photo, vehicle, photo, digest, masking),
         )
-        for photo, mask, view in joined(raw_photos.photos, masks.rows, classifications.rows)
+        for photo, mask, view in joined(
+            upright_photos(raw_photos.photos, masks.rows), masks.rows, classifications.rows
+        )
     ]
     done = run_batches(
         "Masking plates",
@@ -173,53 +183,60 @@ def mask_frames(
 
 @dataclass(frozen=True)
 class Readable:
-    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte."""
+    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte.
+
+    It is searched in `views` beside the one as it is.
+    """
 
     copy: bytes
     picture: Rgb
     vehicles: list[Box]
     alpha: Alpha | None
+    views: Sequence[TurnedView]
+    is_certainly_interior: bool
 
 
-def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
+def read(photo: Photo, mask: Mask, view: Classification, store: MediaStore) -> Readable:
     """One photo, ready for the detector."""
     from okla_assets.imaging.photo import codec
 
     copy = store.get(photo.work_key)
     alpha = None if mask.matte_key is None else read_matte(store, mask.matte_key)
-    return Readable(copy, codec.decode_trusted(copy), vehicle_boxes(mask), alpha)
+    picture, interior = codec.decode_trusted(copy), is_certainly_interior(view)
+    views = turned_views(mask, (picture.shape[0], picture.shape[1]), interior)
+    return Readable(copy, picture, vehicle_boxes(mask), alpha, views, interior)
 
 
 def find_plates(
     detector: PlateDetector, photos: Sequence[Readable]
-) -> list[tuple[Readable, list[PlateFound]]]:
+) -> list[tuple[Readable, list[Sighting]]]:
     """The candidates on each photo."""
-    found = detector.detect([p.picture for p in photos], [p.vehicles for p in photos])
+    found = search(
+        detector,
+        [p.picture for p in photos],
+        [p.vehicles for p in photos],
+        [p.views for p in photos],
+    )
     return list(zip(photos, found, strict=True))
 
 
 def mask_photo(
     vehicle: keys.VehicleId,
     photo: Photo,
-    view: Classification,
     digest: str,
     masking: Masking,
-    found_on: tuple[Readable, Sequence[PlateFound]],
+    found_on: tuple[Readable, Sequence[Sighting]],
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
     from okla_assets.imaging import plates
 
     shown, candidates = found_on
-    boxes = shown.vehicles
-    interior = is_certainly_interior(view)
-    accepted = [
-        c for c in candidates if plates.accept_plate(c.box, c.score, c.agreement, boxes, interior)
-    ]
+    accepted = without_repeats([c for c in candidates if c.is_plate(shown.is_certainly_interior)])
     found = tuple(
         FoundPlate(
             quad=geometry.round_quad(plate.quad),
-            confidence=round(plate.score, 4),
-            vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
+            confidence=round(plate.found.score, 4),
+            vehicle=carrier(plates.owner(plate.box, shown.vehicles, shown.alpha)),
         )
         for plate in accepted
     )

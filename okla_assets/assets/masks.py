@@ -22,7 +22,8 @@ from okla_assets.steps.batches import (
     run_batches,
 )
 from okla_assets.steps.costs import Meter
-from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.pictures import encode_working, read_picture
+from okla_assets.steps.standing import AS_IT_IS, Standing, standing
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
@@ -32,7 +33,7 @@ from resources.models.base import Detection, Matte, Segmenter, TurnSegmenter, Ve
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -49,7 +50,8 @@ def masks(
     """The main vehicle of each photo and frame: its box, and a soft matte where it is shown whole.
 
     `cut` is a matte to be trusted, `unsure` one on which the two networks disagree; `cropped`
-    vehicles run out of the picture and are not cut. Frames are cut together, as one turn.
+    vehicles run out of the picture and are not cut. Frames are cut together, as one turn. A photo
+    on which vehicles surely lie on their side is turned upright first.
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
@@ -102,7 +104,7 @@ class Seen:
     """What the models see on one working copy of `width` and `height` pixels.
 
     `main` is the place in `found` of the vehicle that the photo is about; `cut` its matte, where
-    it is shown whole.
+    it is shown whole. `stands` says how the copy was turned before.
     """
 
     width: int
@@ -110,13 +112,22 @@ class Seen:
     found: Sequence[Detection]
     main: int | None
     cut: Matte | None = None
+    stands: Standing = AS_IT_IS
 
 
 def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb]) -> list[Seen]:
     """The vehicles of each photo, and the main one's matte."""
     from okla_assets.imaging.matte import cutout
 
-    seen = [_main_of(p, f) for p, f in zip(pictures, detector.detect(pictures), strict=True)]
+    found = detector.detect(pictures)
+    stands = [standing(detector, p, f) for p, f in zip(pictures, found, strict=True)]
+    pictures = [
+        p if s.upright is None else s.upright for p, s in zip(pictures, stands, strict=True)
+    ]
+    seen = [
+        replace(_main_of(p, s.seen(f)), stands=s)
+        for p, f, s in zip(pictures, found, stands, strict=True)
+    ]
     whole = {
         i: s.found[s.main].box
         for i, s in enumerate(seen)
@@ -145,24 +156,30 @@ def keep_matte(
     from okla_assets.imaging.photo import codec
 
     others = [geometry.round_box(d.box) for i, d in enumerate(seen.found) if i != seen.main]
+    stood: dict[str, object] = {"turned": seen.stands.turned, "tilt": seen.stands.tilt}
+    files: dict[str, bytes] = {}
+    if seen.stands.upright is not None:
+        stood["upright_key"] = keys.private_file(vehicle, "masks", digest, "jpg")
+        files[str(stood["upright_key"])] = encode_working(seen.stands.upright)
     if seen.main is None:
-        return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
+        return _row(photo, digest, "no_vehicle", other_vehicles=others, **stood), files
     box, score = seen.found[seen.main].box, seen.found[seen.main].score
     place: dict[str, object] = {
         "vehicle_box": geometry.round_box(box),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
+        **stood,
     }
     if seen.cut is None:
-        return _row(photo, digest, "cropped", **place), {}
+        return _row(photo, digest, "cropped", **place), files
     alpha, agreement = seen.cut.alpha, seen.cut.agreement
     place["agreement"] = _rounded(agreement)
     if cutout.runs_out(alpha):
-        return _row(photo, digest, "cropped", **place), {}
+        return _row(photo, digest, "cropped", **place), files
     trusted = cutout.trustworthy(alpha, agreement, box)
     key = keys.work_file(vehicle, "masks", digest, "png")
     row = _row(photo, digest, "cut" if trusted else "unsure", matte_key=key, **place)
-    return row, {key: codec.encode_png(_as_grey(alpha))}
+    return row, files | {key: codec.encode_png(_as_grey(alpha))}
 
 
 def cut_out_turn(

@@ -92,8 +92,8 @@ def found(
     store: LocalMediaStore, told: Told, masking: Masking = FILL, **tables_of: Any
 ) -> tuple[PhotoPlates, bytes]:
     photo, mask, view = tables(store, **tables_of)
-    (known,) = find_plates(told, [read(photo, mask, store)])
-    row, outputs = mask_photo(VEHICLE, photo, view, "f" * 64, masking, known)
+    (known,) = find_plates(told, [read(photo, mask, view, store)])
+    row, outputs = mask_photo(VEHICLE, photo, "f" * 64, masking, known)
     assert list(outputs) == [row.masked_key]
     return row, outputs[row.masked_key]
 
@@ -137,8 +137,16 @@ def test_an_interior_needs_both_networks(
 
 
 def test_a_photo_without_a_vehicle_is_looked_at_all_the_same(store: LocalMediaStore) -> None:
-    row, _ = found(store, Told((ON_CAR,)), category="misc", box=None)
-    assert [plate.vehicle for plate in row.plates] == ["none"]
+    told = Told((ON_CAR,))
+    row, _ = found(store, told, category="misc", box=None)
+    assert {plate.vehicle for plate in row.plates} == {"none"}
+    # As it is and on its side, where (140, 156, 60, 16) is on a photo of 360 x 270:
+    turned_back = ((204, 140), (204, 200), (188, 200), (188, 140))
+    assert [plate.quad for plate in row.plates] == [
+        as_quad(quads.box_quad(ON_CAR.box)),
+        turned_back,
+    ]
+    assert told.shown == [[(0, 0, 60, 30)], [(0, 300, 30, 60)]]
 
 
 def run(
@@ -172,7 +180,7 @@ def test_a_second_run_computes_nothing(
     table, metadata = run(store, instance, fake)
     assert [row.number for row in table.rows] == [1, 2]
     assert metadata["computed"] == 2
-    assert metadata["plates"] == 2
+    assert metadata["plates"] == 3  # without a vehicle it is looked at on its side too
     again, metadata = run(store, instance, fake)
     assert metadata["computed"] == 0
     assert again == table

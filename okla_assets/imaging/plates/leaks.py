@@ -22,9 +22,22 @@ lower than what is covered, but at 0.17 a model's badge is read as a plate."""
 CERTAIN_SCORE = 0.60
 """Score from which an uncovered candidate is a leak even where nothing can be read."""
 LINE_HEIGHT = 48
+LONG = 1.4
+"""Width to height from which text runs along the longer side for sure."""
 
 
-def lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
+def readings_of(photo: Rgb, quad: Corners) -> list[list[Rgb]]:
+    """For each direction in which a plate's text may run, its strips as of `_lines_of`.
+
+    A plate may stand on its head; where it appears about as high as wide, also on its side.
+    """
+    if apparent_aspect(quad) < 1:
+        quad = np.roll(quad, -1, axis=0)
+    turns = (0, 2) if apparent_aspect(quad) > LONG else (0, 2, 1, 3)
+    return [_lines_of(photo, np.roll(quad, -turn, axis=0)) for turn in turns]
+
+
+def _lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
     """The plate as upright strips of text height, for a reader of single lines.
 
     One strip for the whole, and for plates of two lines their upper and lower part.

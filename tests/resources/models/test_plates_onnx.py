@@ -23,7 +23,7 @@ from resources.models.plates_onnx import (
     as_quad,
 )
 from resources.models.ppocr_onnx import PpOcrReader, _greedy
-from tests.plates import covered_share, labelled, vehicles_of
+from tests.plates import as_given, covered_share, labelled, plates_on, stood
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
 CAR = (50.0, 50.0, 300.0, 200.0)
@@ -164,13 +164,8 @@ def test_the_reader_reads_a_line(weights: dict[str, Path]) -> None:
 
 
 def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
-    vehicles = vehicles_of(photo)
-    (found,) = FusedPlates().detect([photo], [vehicles])
-    return [
-        np.array(f.quad, np.float32)
-        for f in found
-        if plates.accept_plate(f.box, f.score, f.agreement, vehicles, interior)
-    ]
+    seen = stood(photo)
+    return as_given(plates_on(seen, FusedPlates(), interior), seen.matrix)
 
 
 @pytest.mark.slow

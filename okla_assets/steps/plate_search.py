@@ -1,0 +1,119 @@
+"""The search of pictures for plates, however these are turned.
+
+The detectors find plates up to 60 degrees from upright, and those on their head. A picture with a
+vehicle that stands upright is therefore looked at as it is; one whose vehicles are tilted also
+turned so that they stand, and one without a sure vehicle, as a close-up, also on its side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from okla_assets.imaging import geometry
+from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
+from okla_assets.tables import Mask
+from resources.models.base import PlateDetector, PlateFound
+from resources.models.plates_onnx import as_quad
+
+SURE_VEHICLE = 0.5
+"""Score from which the main vehicle is believed to stand upright."""
+
+
+@dataclass(frozen=True)
+class TurnedView:
+    """A picture turned by `degrees` counter-clockwise, and the vehicles on it then."""
+
+    degrees: int
+    vehicles: Sequence[Box]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A candidate: `quad` and `box` on the picture.
+
+    It is judged as `found`, in the view that it was found on, beside the `vehicles` there.
+    """
+
+    quad: Quad
+    box: Box
+    found: PlateFound
+    vehicles: Sequence[Box]
+
+    def is_plate(self, is_certainly_interior: bool) -> bool:
+        """Whether it is covered."""
+        from okla_assets.imaging import plates
+
+        return plates.accept_plate(*self.judged(is_certainly_interior))
+
+    def judged(self, is_certainly_interior: bool) -> tuple[Box, float, float, Sequence[Box], bool]:
+        """What `imaging.plates` judges a candidate by."""
+        found = self.found
+        return found.box, found.score, found.agreement, self.vehicles, is_certainly_interior
+
+
+def turned_views(
+    mask: Mask, size: tuple[int, int], is_certainly_interior: bool
+) -> tuple[TurnedView, ...]:
+    """The views to search beside the picture as it is, for a working copy of (height, width).
+
+    A cabin seen for sure has none: no tilted close-up of a plate is taken for one.
+    """
+    if mask.tilt is not None:
+        return (TurnedView(mask.tilt.degrees, mask.tilt.vehicles),)
+    if is_certainly_interior or (mask.vehicle_score or 0.0) >= SURE_VEHICLE:
+        return ()
+    width = size[1]
+    boxes = [] if mask.vehicle_box is None else [mask.vehicle_box]
+    turned = [(y, width - x - w, h, w) for x, y, w, h in (*boxes, *mask.other_vehicles)]
+    return (TurnedView(90, tuple(turned)),)
+
+
+def moved_view(view: TurnedView, scale: float) -> TurnedView:
+    """The same view of a picture `scale` times as large."""
+    return TurnedView(view.degrees, [geometry.move_box(box, scale) for box in view.vehicles])
+
+
+def search(
+    detector: PlateDetector,
+    pictures: Sequence[Rgb],
+    vehicles: Sequence[Sequence[Box]],
+    views: Sequence[Sequence[TurnedView]],
+) -> list[list[Sighting]]:
+    """All candidates on each picture, as it is and in its other views."""
+    from okla_assets.imaging.photo.rotation import rotated
+
+    sightings = [
+        [Sighting(found.quad, found.box, found, boxes) for found in here]
+        for here, boxes in zip(detector.detect(pictures, vehicles), vehicles, strict=True)
+    ]
+    looks = [(i, view) for i, others in enumerate(views) for view in others]
+    if not looks:
+        return sightings
+    turned = [rotated(pictures[i], view.degrees) for i, view in looks]
+    seen = detector.detect([picture for picture, _ in turned], [v.vehicles for _, v in looks])
+    for (i, view), (_, matrix), here in zip(looks, turned, seen, strict=True):
+        sightings[i] += [_turned_back(found, matrix, view.vehicles) for found in here]
+    return sightings
+
+
+def _turned_back(found: PlateFound, matrix: Floats, vehicles: Sequence[Box]) -> Sighting:
+    from okla_assets.imaging import plates
+    from okla_assets.imaging.photo.rotation import turned_back
+
+    quad = turned_back(np.array(found.quad, np.float32), matrix)
+    return Sighting(as_quad(quad), plates.quad_box(quad), found, vehicles)
+
+
+def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Best first, without those that lie in the cover of a better one."""
+    from okla_assets.imaging import plates
+
+    kept: list[Sighting] = []
+    covers: list[Corners] = []
+    for sighting in sorted(sightings, key=lambda s: -s.found.score):
+        corners = np.array(sighting.quad, np.float32)
+        if not any(plates.contains(cover, corners).all() for cover in covers):
+            kept.append(sighting)
+            covers.append(plates.padded(corners))
+    return kept
