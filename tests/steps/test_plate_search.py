@@ -1,0 +1,119 @@
+"""Plates are looked for in the views that a picture needs, and told where they are on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from okla_assets.imaging.photo.rotation import rotated
+from okla_assets.imaging.plates import quads
+from okla_assets.imaging.types import Box, Rgb
+from okla_assets.steps.plate_search import (
+    Sighting,
+    TurnedView,
+    moved_view,
+    search,
+    turned_views,
+    without_repeats,
+)
+from okla_assets.tables import Mask, Tilt
+from resources.models.base import ModelInfo, PlateFound
+from resources.models.plates_onnx import as_quad
+
+SIZE = 300, 400
+RED = (255, 0, 0)
+
+
+@dataclass
+class RedPlates:
+    """The box around all that is red; none on pictures that are wider than high, if so told."""
+
+    only_upright: bool = False
+    vehicles: list[list[Box]] = field(default_factory=list)
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        self.vehicles += [list(boxes) for boxes in vehicles]
+        return [self._on(photo) for photo in photos]
+
+    def _on(self, photo: Rgb) -> list[PlateFound]:
+        rows, columns = np.nonzero((photo == RED).all(axis=2))
+        if self.only_upright and np.ptp(columns) < np.ptp(rows):
+            return []
+        x, y = float(columns.min()), float(rows.min())
+        box = (x, y, float(columns.max()) + 1 - x, float(rows.max()) + 1 - y)
+        return [PlateFound(as_quad(quads.box_quad(box)), box, 0.9, 0.6)]
+
+    def fingerprint(self) -> str:
+        return "red"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return ()
+
+
+def mask(score: float | None, tilt: Tilt | None = None) -> Mask:
+    return Mask(
+        number=1, status="no_vehicle", vehicle_box=None if score is None else (10, 20, 100, 50),
+        other_vehicles=((300, 200, 40, 30),), vehicle_score=score, matte_key=None, agreement=None,
+        digest="", tilt=tilt,
+    )  # fmt: skip
+
+
+def test_an_upright_vehicle_needs_no_other_view() -> None:
+    assert turned_views(mask(0.9), SIZE, False) == ()
+
+
+def test_a_cabin_needs_none() -> None:
+    assert turned_views(mask(None), SIZE, True) == ()
+
+
+def test_without_a_sure_vehicle_the_picture_is_looked_at_on_its_side() -> None:
+    (view,) = turned_views(mask(0.3), SIZE, False)
+    # Turned counter-clockwise, the picture's right edge is on top.
+    assert view == TurnedView(90, ((20, 290, 50, 100), (200, 60, 30, 40)))
+    assert turned_views(mask(None), SIZE, False)[0].vehicles == ((200, 60, 30, 40),)
+
+
+def test_a_tilted_one_is_looked_at_as_its_vehicles_stand() -> None:
+    tilt = Tilt(degrees=315, vehicles=((5, 6, 70, 80),))
+    (view,) = turned_views(mask(None, tilt), SIZE, True)
+    assert view == TurnedView(315, ((5, 6, 70, 80),))
+    assert moved_view(view, 2) == TurnedView(315, [(10, 12, 140, 160)])
+
+
+def test_what_is_found_on_a_turned_view_is_told_on_the_picture() -> None:
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    picture[100:180, 250:270] = RED  # a plate on its side
+    beside = picture.copy()
+    detector = RedPlates(only_upright=True)
+    views = [(), (TurnedView(90, ((1, 2, 3, 4),)),)]
+    none, (sighting,) = search(detector, [beside, picture], [[], [(0, 0, 9, 9)]], views)
+    assert none == []
+    assert sighting.box == pytest.approx((250, 100, 20, 80))
+    assert sighting.found.box == (100, 130, 80, 20)  # where it was found, upright
+    assert list(sighting.vehicles) == [(1, 2, 3, 4)]
+    assert detector.vehicles == [[], [(0, 0, 9, 9)], [(1, 2, 3, 4)]]
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 30))
+def test_points_come_back_from_any_angle(degrees: int) -> None:
+    """Cross-checked on pixels: a red spot is found where the matrix says."""
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    picture[40:50, 330:340] = RED
+    turned, matrix = rotated(picture, degrees)
+    rows, columns = np.nonzero(turned[..., 0] > 128)
+    centre = np.array([columns.mean(), rows.mean()]) + 0.5
+    assert matrix[:, :2] @ [335, 45] + matrix[:, 2] == pytest.approx(centre, abs=0.5)
+
+
+def sighting(box: Box, score: float) -> Sighting:
+    quad = as_quad(quads.box_quad(box))
+    return Sighting(quad, box, PlateFound(quad, box, score, score), ())
+
+
+def test_a_plate_seen_in_two_views_counts_once() -> None:
+    best, inner = sighting((100, 100, 80, 30), 0.9), sighting((103, 102, 70, 25), 0.6)
+    larger, other = sighting((90, 90, 120, 60), 0.5), sighting((10, 10, 40, 20), 0.4)
+    assert without_repeats([other, inner, larger, best]) == [best, larger, other]
