@@ -48,7 +48,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 NOT_COMPARED = {"generated_at", "cost"}
 
 

@@ -1,8 +1,9 @@
 """The search of pictures for plates, however these are turned.
 
-The detectors find plates up to 60 degrees from upright, and those on their head. A picture with a
-vehicle that stands upright is therefore looked at as it is; one whose vehicles are tilted also
-turned so that they stand, and one without a sure vehicle, as a close-up, also on its side.
+The detectors find plates up to 25 degrees from upright, many up to 60, and those on their head. A
+picture with a vehicle that stands upright is therefore looked at as it is; one whose vehicles are
+tilted also turned so that they stand, and one without a sure vehicle, as a close-up, also turned by
+each of OTHER_TURNS.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ import numpy as np
 
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
+from okla_assets.steps.plate_masking import vehicle_boxes
 from okla_assets.tables import Mask
 from resources.models.base import PlateDetector, PlateFound
 from resources.models.plates_onnx import as_quad
 
+OTHER_TURNS = 45, 90, 135
 SURE_VEHICLE = 0.5
 """Score from which the main vehicle is believed to stand upright."""
 
@@ -59,14 +62,20 @@ def turned_views(
 
     A cabin seen for sure has none: no tilted close-up of a plate is taken for one.
     """
+    from okla_assets.imaging import plates
+    from okla_assets.imaging.photo.rotation import turn_of, turned_to
+
     if mask.tilt is not None:
         return (TurnedView(mask.tilt.degrees, mask.tilt.vehicles),)
     if is_certainly_interior or (mask.vehicle_score or 0.0) >= SURE_VEHICLE:
         return ()
-    width = size[1]
-    boxes = [] if mask.vehicle_box is None else [mask.vehicle_box]
-    turned = [(y, width - x - w, h, w) for x, y, w, h in (*boxes, *mask.other_vehicles)]
-    return (TurnedView(90, tuple(turned)),)
+    boxes = vehicle_boxes(mask)
+    views = []
+    for degrees in OTHER_TURNS:
+        matrix = turn_of(size, degrees)[0]
+        turned = [plates.quad_box(turned_to(plates.box_quad(box), matrix)) for box in boxes]
+        views.append(TurnedView(degrees, turned))
+    return tuple(views)
 
 
 def moved_view(view: TurnedView, scale: float) -> TurnedView:

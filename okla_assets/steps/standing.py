@@ -55,12 +55,12 @@ def standing(detector: VehicleDetector, picture: Rgb, found: Sequence[Detection]
 
     `found` is what the detector found on it.
     """
-    from okla_assets.imaging.photo.rotation import rotated, turned_views
+    from okla_assets.imaging.photo.rotation import mosaic_of_turns, rotated
 
     upright = best_score(found)
     if upright >= SURELY_UPRIGHT:
         return AS_IT_IS
-    views, across = turned_views(picture, TURNS, VIEWS_SIDE)
+    views, across = mosaic_of_turns(picture, TURNS, VIEWS_SIDE)
     tile = VIEWS_SIDE // across
     scores = [0.0] * (across * across)
     for detection in detector.detect([views])[0]:

@@ -16,22 +16,33 @@ def rotated(photo: Rgb, degrees: int) -> tuple[Rgb, Floats]:
     Also returns the affine matrix (2, 3) from photo to result, in pixel-corner terms. Quarter turns
     are exact; at other angles the canvas grows.
     """
-    height, width = photo.shape[:2]
+    matrix, (down, across) = turn_of((photo.shape[0], photo.shape[1]), degrees)
+    if degrees % 90 == 0:
+        return np.ascontiguousarray(np.rot90(photo, degrees // 90)), matrix
+    # OpenCV counts from pixel centres.
+    centred = matrix.astype(np.float64)
+    centred[:, 2] += centred[:, :2] @ [0.5, 0.5] - 0.5
+    turned = cv2.warpAffine(
+        photo, centred, (across, down), flags=cv2.INTER_LINEAR, borderValue=(GROUND,) * 3
+    )
+    return np.asarray(turned, np.uint8), matrix
+
+
+def turn_of(size: tuple[int, int], degrees: int) -> tuple[Floats, tuple[int, int]]:
+    """The matrix of `rotated` for a photo of (height, width), and the result's height and width."""
+    height, width = size
     angle = np.radians(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
     across = round(abs(cos) * width + abs(sin) * height)
     down = round(abs(sin) * width + abs(cos) * height)
     turn = np.array([[cos, sin], [-sin, cos]])
     shift = np.array([across, down]) / 2 - turn @ [width / 2, height / 2]
-    matrix = np.column_stack([turn, shift]).astype(np.float32)
-    if degrees % 90 == 0:
-        return np.ascontiguousarray(np.rot90(photo, degrees // 90)), matrix
-    # OpenCV counts from pixel centres.
-    centred = np.column_stack([turn, shift + turn @ [0.5, 0.5] - 0.5])
-    turned = cv2.warpAffine(
-        photo, centred, (across, down), flags=cv2.INTER_LINEAR, borderValue=(GROUND,) * 3
-    )
-    return np.asarray(turned, np.uint8), matrix
+    return np.column_stack([turn, shift]).astype(np.float32), (down, across)
+
+
+def turned_to(points: Corners, matrix: Floats) -> Corners:
+    """Points (N, 2) of a photo, on the photo turned by `matrix`."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
 
 def turned_back(points: Corners, matrix: Floats) -> Corners:
@@ -39,7 +50,7 @@ def turned_back(points: Corners, matrix: Floats) -> Corners:
     return np.asarray((points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T, np.float32)
 
 
-def turned_views(photo: Rgb, turns: Sequence[int], side: int) -> tuple[Rgb, int]:
+def mosaic_of_turns(photo: Rgb, turns: Sequence[int], side: int) -> tuple[Rgb, int]:
     """The photo at several angles in one picture (side, side, 3), for one network run.
 
     Row by row; also returns how many stand in a row.

@@ -34,6 +34,7 @@ from okla_assets.imaging.plates.leaks import (
 )
 from okla_assets.imaging.plates.masking import mask_plates as mask_plates
 from okla_assets.imaging.plates.quads import (
+    box_quad as box_quad,
     contains as contains,
     mask_quad as mask_quad,
     padded as padded,

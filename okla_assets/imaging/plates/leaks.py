@@ -16,7 +16,7 @@ MOST_CHARACTERS = 9
 SAME_TEXT = 0.7  # similarity from which two readings are of one text
 LEAST_READER_CONFIDENCE = 0.5
 """Mean confidence below which a reading is a guess."""
-LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.50
+LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.30
 """Least score of a candidate on the finished picture that is read, on a vehicle and elsewhere;
 lower than what is covered, but at 0.17 a model's badge is read as a plate."""
 CERTAIN_SCORE = 0.60
@@ -33,8 +33,10 @@ def readings_of(photo: Rgb, quad: Corners) -> list[list[Rgb]]:
     """
     if apparent_aspect(quad) < 1:
         quad = np.roll(quad, -1, axis=0)
-    turns = (0, 2) if apparent_aspect(quad) > LONG else (0, 2, 1, 3)
-    return [_lines_of(photo, np.roll(quad, -turn, axis=0)) for turn in turns]
+    turns = (2,) if apparent_aspect(quad) > LONG else (2, 1, 3)
+    # What stands wrong is rare: its middle, or its two lines, will do.
+    others = [_lines_of(photo, np.roll(quad, -turn, axis=0))[1:] for turn in turns]
+    return [_lines_of(photo, quad), *others]
 
 
 def _lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
