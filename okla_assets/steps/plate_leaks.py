@@ -1,7 +1,8 @@
 """The search of a finished picture for plates that are still to be seen on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -135,7 +136,7 @@ def _characters(
     return most
 
 
-MOST_ROUNDS = 3
+MOST_ROUNDS = 2
 """So often a picture is covered and searched again."""
 REGROWN = 0.25
 """Of its size a side, how much larger a plate is covered that its first cover left readable."""
@@ -158,60 +159,44 @@ def cover_leaks(
     masking: Masking,
     allowed: Sequence[str] = (),
 ) -> list[Cleared]:
-    """Each picture with its leaks covered, searched until nothing more is found.
+    """Each picture with its leaks covered, and searched again.
 
-    What the search finds again after MOST_ROUNDS, or where it was covered with room to spare, is
-    left in `leaks`: nobody can vouch for that picture.
+    What reads on though it was covered with room to spare, or after MOST_ROUNDS, is left in
+    `leaks`: nobody can vouch for that picture.
     """
+    look = partial(find_leaks, detector=detector, reader=reader, allowed=allowed)
+    found = look(pictures, shown)
+    return [
+        _covered(picture, here, leaks, masking, look)
+        for picture, here, leaks in zip(pictures, shown, found, strict=True)
+    ]
+
+
+def _covered(
+    picture: Rgb,
+    shown: SearchRegion,
+    leaks: Sequence[Leak],
+    masking: Masking,
+    look: Callable[[Sequence[Rgb], Sequence[SearchRegion]], list[list[Leak]]],
+) -> Cleared:
     from okla_assets.imaging import plates
 
-    cleared: dict[int, Cleared] = {}
-    rounds = [_Round(*both) for both in zip(pictures, shown, strict=True)]
-    waiting = list(range(len(rounds)))
-    for last in (*[False] * (MOST_ROUNDS - 1), True):
-        if not waiting:
+    covered, regrown = 0, set[Quad]()
+    for _ in range(MOST_ROUNDS):
+        if not leaks or any(leak.quad in regrown for leak in leaks):
             break
-        found = find_leaks(
-            [rounds[i].picture for i in waiting],
-            [rounds[i].shown for i in waiting],
-            *(detector, reader, allowed),
-        )
-        for i, leaks in zip(waiting, found, strict=True):
-            here = rounds[i]
-            if last or not leaks or any(leak.quad in here.regrown for leak in leaks):
-                cleared[i] = Cleared(here.picture, here.covered, leaks)
-                continue
-            quads = [
-                as_quad(plates.padded(np.array(leak.quad, np.float32), REGROWN))
-                if leak.kind == "covered"
-                else leak.quad
-                for leak in leaks
-            ]
-            corners = [np.array(quad, np.float32) for quad in quads]
-            picture = plates.mask_plates(here.picture, corners, masking.style, masking.picture())
-            left = {leak.quad for leak in leaks}
-            places = [quad for quad in here.shown.plates if quad not in left]
-            regrown = here.regrown.union(
-                quad for quad, leak in zip(quads, leaks, strict=True) if leak.kind == "covered"
-            )
-            rounds[i] = _Round(
-                picture,
-                replace(here.shown, plates=(*places, *quads)),
-                here.covered + len(leaks),
-                regrown,
-            )
-        waiting = [i for i in waiting if i not in cleared]
-    return [cleared[i] for i in range(len(rounds))]
-
-
-@dataclass(frozen=True)
-class _Round:
-    """A picture so far; `regrown` are the places that were covered a second time."""
-
-    picture: Rgb
-    shown: SearchRegion
-    covered: int = 0
-    regrown: frozenset[Quad] = frozenset()
+        places = {quad: quad for quad in shown.plates} | {leak.quad: leak.quad for leak in leaks}
+        for leak in leaks:
+            if leak.kind == "covered":
+                grown = as_quad(plates.padded(np.array(leak.quad, np.float32), REGROWN))
+                places[leak.quad] = grown
+                regrown.add(grown)
+        corners = [np.array(places[leak.quad], np.float32) for leak in leaks]
+        picture = plates.mask_plates(picture, corners, masking.style, masking.picture())
+        covered += len(leaks)
+        shown = replace(shown, plates=tuple(places.values()))
+        (leaks,) = look([picture], [shown])
+    return Cleared(picture, covered, leaks)
 
 
 def describe_leaks(leaks: Sequence[Leak]) -> str:
