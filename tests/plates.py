@@ -14,10 +14,15 @@ from okla_assets.imaging.photo.rotation import rotated, turned_back
 from okla_assets.imaging.plates.quads import box_quad
 from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
 from okla_assets.steps.plate_masking import vehicle_boxes
-from okla_assets.steps.plate_search import TurnedView, search, turned_views, without_repeats
+from okla_assets.steps.plate_search import (
+    Finders,
+    TurnedView,
+    search,
+    turned_views,
+    without_repeats,
+)
 from okla_assets.steps.standing import standing
 from okla_assets.tables import Mask
-from resources.models.base import PlateDetector
 from resources.models.yolo_onnx import YoloOnnxDetector
 
 
@@ -83,10 +88,10 @@ def stood(photo: Rgb) -> Stood:
     return Stood(picture, matrix, mask)
 
 
-def plates_on(stood: Stood, detector: PlateDetector, interior: bool) -> list[Quad]:
+def plates_on(stood: Stood, finders: Finders, interior: bool) -> list[Quad]:
     """What the plates step covers, in pixels of the turned picture."""
     views = views_of(stood, interior)
-    (sightings,) = search(detector, [stood.picture], [stood.vehicles], [views])
+    (sightings,) = search(finders, [stood.picture], [stood.vehicles], [views])
     return [s.quad for s in without_repeats([s for s in sightings if s.is_plate(interior)])]
 
 

@@ -18,8 +18,9 @@ from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 from okla_assets.operations.folder_import import import_folder
 from okla_assets.steps.plate_leaks import SearchRegion, cover_leaks
 from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_search import Finders
 from resources.models.base import TextReader
-from resources.models.plates_onnx import FusedPlates
+from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
 from resources.storage.media_store import LocalMediaStore
 from tests.conftest import REPOSITORY
@@ -62,8 +63,9 @@ def reads(picture: Rgb, corners: Corners, reader: TextReader) -> bool:
 def left_readable(photo: Rgb, corners: Corners, degrees: int) -> bool:
     """Whether the plate reads on the photo, turned by `degrees`, after masking and leak search."""
     given, turn = rotated(photo, degrees)
-    stands, detector, reader = stood(given), FusedPlates(), PpOcrReader()
-    found = plates_on(stands, detector, interior=False)
+    stands, reader = stood(given), PpOcrReader()
+    finders = Finders(FusedPlates(), PlateFastOnnx())
+    found = plates_on(stands, finders, interior=False)
     masked = plates.mask_plates(
         stands.picture, [np.array(quad, np.float32) for quad in found], "fill"
     )
@@ -71,7 +73,7 @@ def left_readable(photo: Rgb, corners: Corners, degrees: int) -> bool:
     if not reads(masked, place, reader):
         return False
     region = SearchRegion(found, stands.vehicles, False, views_of(stands, False))
-    (cleared,) = cover_leaks([masked], [region], detector, reader, Masking("fill"))
+    (cleared,) = cover_leaks([masked], [region], finders, reader, Masking("fill"))
     return not cleared.leaks and reads(cleared.picture, place, reader)
 
 

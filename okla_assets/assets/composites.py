@@ -29,7 +29,7 @@ from okla_assets.steps.plate_masking import (
     is_certainly_interior,
     vehicle_boxes,
 )
-from okla_assets.steps.plate_search import moved_view, turned_views
+from okla_assets.steps.plate_search import Finders, moved_view, turned_views
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
@@ -77,6 +77,7 @@ def composites(
     license_plates: LicensePlates,
     store: dg.ResourceParam[MediaStore],
     plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
     plate_reader: dg.ResourceParam[TextReader],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Composites]:
@@ -88,7 +89,8 @@ def composites(
     """
     vehicle = vehicle_of(context)
     options = raw_photos.options
-    search = LeakSearch(plate_detector, plate_reader, choose_masking(options, store)[0])
+    finders = Finders(plate_detector, quick_plate_detector)
+    search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
     photos = [
         PhotoWork(
             photo.number,
@@ -155,14 +157,14 @@ def choose_treatment(
 class LeakSearch:
     """What searches a finished picture for plates, and how they were covered."""
 
-    detector: PlateDetector
+    finders: Finders
     reader: TextReader
     masking: Masking
 
     @property
     def fingerprint(self) -> tuple[str, ...]:
         """Two equal fingerprints find the same."""
-        return self.detector.fingerprint(), self.reader.fingerprint()
+        return *self.finders.fingerprint, self.reader.fingerprint()
 
     @cached_property
     def allowed(self) -> tuple[str, ...]:
@@ -174,7 +176,7 @@ class LeakSearch:
         """Each picture with what was left of plates covered; with leaks, it is kept back."""
         if not pictures:
             return []
-        return cover_leaks(pictures, shown, self.detector, self.reader, self.masking, self.allowed)
+        return cover_leaks(pictures, shown, self.finders, self.reader, self.masking, self.allowed)
 
 
 @dataclass(frozen=True)

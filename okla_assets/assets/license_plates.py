@@ -28,6 +28,7 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.plate_search import (
+    Finders,
     Sighting,
     TurnedView,
     search,
@@ -78,6 +79,7 @@ def license_plates(
     """
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
+    finders = Finders(plate_detector, quick_plate_detector)
     photos = [
         PhotoWork(
             photo.number,
@@ -88,7 +90,7 @@ def license_plates(
                 photo.digest,
                 mask.digest,
                 (view.category, view.category_confidence),
-                plate_detector.fingerprint(),
+                finders.fingerprint,
                 masking.fingerprint,
             ),
             partial(read, photo, mask, view, store),
@@ -101,7 +103,7 @@ def license_plates(
     done = run_batches(
         "Masking plates",
         photos,
-        partial(find_plates, plate_detector),
+        partial(find_plates, finders),
         (plate_detector,),
         StepCache(store, vehicle, "plates", PhotoPlates),
         progress,
@@ -208,11 +210,11 @@ def read(photo: Photo, mask: Mask, view: Classification, store: MediaStore) -> R
 
 
 def find_plates(
-    detector: PlateDetector, photos: Sequence[Readable]
+    finders: Finders, photos: Sequence[Readable]
 ) -> list[tuple[Readable, list[Sighting]]]:
     """The candidates on each photo."""
     found = search(
-        detector,
+        finders,
         [p.picture for p in photos],
         [p.vehicles for p in photos],
         [p.views for p in photos],

@@ -9,8 +9,8 @@ import numpy as np
 
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_masking import Masking
-from okla_assets.steps.plate_search import Sighting, TurnedView, search
-from resources.models.base import PlateDetector, TextReader
+from okla_assets.steps.plate_search import Finders, Sighting, TurnedView, search
+from resources.models.base import TextReader
 from resources.models.plates_onnx import as_quad
 
 Reading = tuple[str, float]
@@ -49,7 +49,7 @@ class SearchRegion:
 def find_leaks(
     pictures: Sequence[Rgb],
     shown: Sequence[SearchRegion],
-    detector: PlateDetector,
+    finders: Finders,
     reader: TextReader,
     allowed: Sequence[str] = (),
 ) -> list[list[Leak]]:
@@ -60,7 +60,7 @@ def find_leaks(
     """
     from okla_assets.imaging import plates
 
-    found = search(detector, pictures, [s.vehicles for s in shown], [s.views for s in shown])
+    found = search(finders, pictures, [s.vehicles for s in shown], [s.views for s in shown])
     places = [_places(*here) for here in zip(shown, found, strict=True)]
     strips = [
         plates.readings_of(picture, np.array(place.quad, np.float32))
@@ -154,7 +154,7 @@ class Cleared:
 def cover_leaks(
     pictures: Sequence[Rgb],
     shown: Sequence[SearchRegion],
-    detector: PlateDetector,
+    finders: Finders,
     reader: TextReader,
     masking: Masking,
     allowed: Sequence[str] = (),
@@ -164,7 +164,7 @@ def cover_leaks(
     What reads on though it was covered with room to spare, or after MOST_ROUNDS, is left in
     `leaks`: nobody can vouch for that picture.
     """
-    look = partial(find_leaks, detector=detector, reader=reader, allowed=allowed)
+    look = partial(find_leaks, finders=finders, reader=reader, allowed=allowed)
     found = look(pictures, shown)
     return [
         _covered(picture, here, leaks, masking, look)

@@ -2,8 +2,8 @@
 
 The detectors find plates up to 25 degrees from upright, many up to 60, and those on their head. A
 picture with a vehicle that stands upright is therefore looked at as it is; one whose vehicles are
-tilted also turned so that they stand, and one without a sure vehicle, as a close-up, also turned by
-each of OTHER_TURNS.
+tilted also turned so that they stand, and one without a sure vehicle, as a close-up, also turned as
+a quick detector, which looks at it at OTHER_TURNS, finds most promising.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,28 @@ from okla_assets.tables import Mask
 from resources.models.base import PlateDetector, PlateFound
 from resources.models.plates_onnx import as_quad
 
-OTHER_TURNS = 45, 90, 135
+OTHER_TURNS = tuple(range(45, 360, 45))
+ON_ITS_SIDE = 90
+"""The turn that is looked at where none is promising; the full detector finds slanted plates."""
+PROMISING = 0.15
+"""Score of the quick detector from which the full one looks at a turn, too."""
+MOST_PROMISING = 2
+"""So many turns at most: next to the best one, its neighbour shows the plate as well."""
 SURE_VEHICLE = 0.5
 """Score from which the main vehicle is believed to stand upright."""
+
+
+@dataclass(frozen=True)
+class Finders:
+    """The detector, and a `quick` one that tells at which angles it has to look."""
+
+    full: PlateDetector
+    quick: PlateDetector
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        """Two equal fingerprints find the same."""
+        return self.full.fingerprint(), self.quick.fingerprint()
 
 
 @dataclass(frozen=True)
@@ -84,7 +103,7 @@ def moved_view(view: TurnedView, scale: float) -> TurnedView:
 
 
 def search(
-    detector: PlateDetector,
+    finders: Finders,
     pictures: Sequence[Rgb],
     vehicles: Sequence[Sequence[Box]],
     views: Sequence[Sequence[TurnedView]],
@@ -94,16 +113,36 @@ def search(
 
     sightings = [
         [Sighting(found.quad, found.box, found, boxes) for found in here]
-        for here, boxes in zip(detector.detect(pictures, vehicles), vehicles, strict=True)
+        for here, boxes in zip(finders.full.detect(pictures, vehicles), vehicles, strict=True)
     ]
-    looks = [(i, view) for i, others in enumerate(views) for view in others]
+    looks = [
+        (i, view)
+        for i, (picture, others) in enumerate(zip(pictures, views, strict=True))
+        for view in _promising(finders.quick, picture, others)
+    ]
     if not looks:
         return sightings
     turned = [rotated(pictures[i], view.degrees) for i, view in looks]
-    seen = detector.detect([picture for picture, _ in turned], [v.vehicles for _, v in looks])
+    seen = finders.full.detect([picture for picture, _ in turned], [v.vehicles for _, v in looks])
     for (i, view), (_, matrix), here in zip(looks, turned, seen, strict=True):
         sightings[i] += [_turned_back(found, matrix, view.vehicles) for found in here]
     return sightings
+
+
+def _promising(
+    quick: PlateDetector, picture: Rgb, views: Sequence[TurnedView]
+) -> Sequence[TurnedView]:
+    """The views that the full detector looks at: a single one as it is, else the best of them."""
+    from okla_assets.imaging.photo.rotation import rotated
+
+    if len(views) < 2:
+        return views
+    turned = [rotated(picture, view.degrees)[0] for view in views]
+    found = quick.detect(turned, [view.vehicles for view in views])
+    scores = [max((plate.score for plate in here), default=0.0) for here in found]
+    order = sorted(range(len(views)), key=lambda i: -scores[i])[:MOST_PROMISING]
+    best = [views[i] for i in order if scores[i] >= PROMISING]
+    return best or [view for view in views if view.degrees == ON_ITS_SIDE]
 
 
 def _turned_back(found: PlateFound, matrix: Floats, vehicles: Sequence[Box]) -> Sighting:

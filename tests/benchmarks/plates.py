@@ -29,8 +29,9 @@ from okla_assets.imaging.plates.masking import Style
 from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
 from okla_assets.steps.plate_leaks import SearchRegion, cover_leaks, find_leaks
 from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_search import Finders
 from resources import weights
-from resources.models.plates_onnx import FusedPlates
+from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
 from tests.conftest import REPOSITORY
 from tests.plates import (
@@ -76,13 +77,13 @@ class Masked:
         return [turned_back(q, self.turn) for q in as_given(self.quads, self.stands.matrix)]
 
 
-def masked(photo: Labelled, detector: FusedPlates, style: Style, degrees: int = 0) -> Masked:
+def masked(photo: Labelled, finders: Finders, style: Style, degrees: int = 0) -> Masked:
     """The photo through detection and masking, timed without decoding and vehicle boxes."""
     original = codec.decode_trusted(photo.file.read_bytes())
     given, turn = rotated(original, degrees)
     stands = stood(given)
     began = time.perf_counter()
-    found = plates_on(stands, detector, photo.category == "interior")
+    found = plates_on(stands, finders, photo.category == "interior")
     middle = time.perf_counter()
     picture = plates.mask_plates(stands.picture, [np.array(q, np.float32) for q in found], style)
     end = time.perf_counter()
@@ -115,7 +116,8 @@ def main() -> None:
     arguments.add_argument("--part", default="0/1")
     given = arguments.parse_args()
     weights.ensure(weights.names_for("local"))
-    detector, reader, masking = FusedPlates(), PpOcrReader(), Masking(given.style)
+    reader, masking = PpOcrReader(), Masking(given.style)
+    finders = Finders(FusedPlates(), PlateFastOnnx())
     turns = [int(turn) for turn in given.turns.split(",")]
     first, step = map(int, given.part.split("/"))
     testdata = Path(given.testdata)
@@ -124,8 +126,8 @@ def main() -> None:
         *labelled(testdata, "dealer", "", boxed=True),
     ][first::step]
     without = [*labelled(testdata, "dealer", "", boxed=False)][first::step]
-    plated = [masked(p, detector, given.style, turn) for p in with_plates for turn in turns]
-    free = [masked(photo, detector, given.style) for photo in without]
+    plated = [masked(p, finders, given.style, turn) for p in with_plates for turn in turns]
+    free = [masked(photo, finders, given.style) for photo in without]
 
     hidden: Counter[str] = Counter()
     for item in plated:
@@ -149,7 +151,7 @@ def main() -> None:
     print("turned though upright:", sum(bool(i.stands.mask.turned) for i in free))
 
     cleared = [
-        cover_leaks([i.picture], [i.region], detector, reader, masking)[0] for i in (*plated, *free)
+        cover_leaks([i.picture], [i.region], finders, reader, masking)[0] for i in (*plated, *free)
     ]
     print(f"masked pictures covered once more: {sum(bool(c.covered) for c in cleared)}")
     print(f"kept back: {sum(bool(c.leaks) for c in cleared)} of {len(cleared)}")
@@ -163,8 +165,8 @@ def main() -> None:
         target, place = places[rng.integers(len(places))]
         source, plate = sources[rng.integers(len(sources))]
         picture = planted(target, place, source, plate, on_its_head=bool(number % 2))
-        caught += bool(find_leaks([picture], [target.region], detector, reader)[0])
-        (after,) = cover_leaks([picture], [target.region], detector, reader, masking)
+        caught += bool(find_leaks([picture], [target.region], finders, reader)[0])
+        (after,) = cover_leaks([picture], [target.region], finders, reader, masking)
         gone += not after.leaks
     print(f"planted plates caught: {caught} of {given.plants}; covered then: {gone}")
 

@@ -10,6 +10,7 @@ from okla_assets.imaging.photo.rotation import rotated
 from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps.plate_search import (
+    Finders,
     Sighting,
     TurnedView,
     moved_view,
@@ -71,7 +72,7 @@ def test_a_cabin_needs_none() -> None:
 
 def test_without_a_sure_vehicle_the_picture_is_looked_at_all_round() -> None:
     views = turned_views(mask(0.3), SIZE, False)
-    assert [view.degrees for view in views] == [45, 90, 135]
+    assert [view.degrees for view in views] == [45, 90, 135, 180, 225, 270, 315]
     # Turned counter-clockwise, the picture's right edge is on top.
     assert np.allclose(views[1].vehicles, [(20, 290, 50, 100), (200, 60, 30, 40)], atol=0.01)
     (other,) = turned_views(mask(None), SIZE, False)[1].vehicles
@@ -91,12 +92,49 @@ def test_what_is_found_on_a_turned_view_is_told_on_the_picture() -> None:
     beside = picture.copy()
     detector = RedPlates(only_upright=True)
     views = [(), (TurnedView(90, ((1, 2, 3, 4),)),)]
-    none, (sighting,) = search(detector, [beside, picture], [[], [(0, 0, 9, 9)]], views)
+    none, (sighting,) = search(
+        Finders(detector, RedPlates()), [beside, picture], [[], [(0, 0, 9, 9)]], views
+    )
     assert none == []
     assert sighting.box == pytest.approx((250, 100, 20, 80))
     assert sighting.found.box == (100, 130, 80, 20)  # where it was found, upright
     assert list(sighting.vehicles) == [(1, 2, 3, 4)]
     assert detector.vehicles == [[], [(0, 0, 9, 9)], [(1, 2, 3, 4)]]
+
+
+@dataclass
+class Promises(RedPlates):
+    """Is asked about seven views, and scores them as it is told."""
+
+    scores: tuple[float, ...] = ()
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        assert len(photos) == 7
+        box = (0.0, 0.0, 9.0, 3.0)
+        quad = as_quad(quads.box_quad(box))
+        return [[PlateFound(quad, box, s, s)] if s else [] for s in self.scores]
+
+
+@pytest.mark.parametrize(
+    ("scores", "turns"),
+    [
+        ((0.1, 0.0, 0.3, 0.0, 0.0, 0.2, 0.6), [315, 135]),
+        ((0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6), [315]),
+        ((0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), [90]),
+    ],
+)
+def test_the_full_search_looks_where_the_quick_one_has_hope(
+    scores: tuple[float, ...], turns: list[int]
+) -> None:
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    picture[100:180, 250:270] = RED
+    views = turned_views(mask(None), SIZE, False)
+    full = RedPlates()
+    search(Finders(full, Promises(scores=scores)), [picture], [[]], [views])
+    by_turn = {view.degrees: view.vehicles for view in views}
+    assert full.vehicles == [[], *(list(by_turn[turn]) for turn in turns)]
 
 
 @pytest.mark.parametrize("degrees", range(0, 360, 30))

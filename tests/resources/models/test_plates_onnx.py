@@ -16,6 +16,7 @@ from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_leaks import Leak, SearchRegion, cover_leaks, find_leaks
 from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_search import Finders
 from resources.models.base import ModelInfo, PlateDetector, PlateFound, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
@@ -74,7 +75,7 @@ def leaks_on(
 ) -> list[Leak]:
     """Of two pictures the second: nothing is to be seen on the first, which has no vehicle."""
     shown = [SearchRegion([], []), SearchRegion(covered, [CAR], is_certainly_interior)]
-    _, leaks = find_leaks([PICTURE, PICTURE], shown, detector, reader, ["OKLA"])
+    _, leaks = find_leaks([PICTURE, PICTURE], shown, Finders(detector, detector), reader, ["OKLA"])
     return leaks
 
 
@@ -167,7 +168,12 @@ def test_what_is_found_is_covered_and_searched_again(text: str) -> None:
 
     shown = [SearchRegion([], [CAR]), SearchRegion([], [CAR])]
     clean, cleared = cover_leaks(
-        [PICTURE, bared()], shown, Remaining(), Reads(), Masking("fill"), ["OKLA"]
+        [PICTURE, bared()],
+        shown,
+        Finders(Remaining(), Remaining()),
+        Reads(),
+        Masking("fill"),
+        ["OKLA"],
     )
     assert (clean.covered, clean.leaks) == (0, [])
     assert clean.picture is PICTURE
@@ -178,7 +184,11 @@ def test_what_is_found_is_covered_and_searched_again(text: str) -> None:
 def test_what_reads_though_covered_twice_is_told() -> None:
     shown = [SearchRegion([PLACE], [CAR])]
     (cleared,) = cover_leaks(
-        [PICTURE], shown, FakePlates(), FakeReader("ABC 1234"), Masking("fill")
+        [PICTURE],
+        shown,
+        Finders(FakePlates(), FakePlates()),
+        FakeReader("ABC 1234"),
+        Masking("fill"),
     )
     assert [leak.kind for leak in cleared.leaks] == ["covered"]
     assert cleared.covered == 1
@@ -218,7 +228,7 @@ def test_the_reader_reads_a_line(weights: dict[str, Path]) -> None:
 
 def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
     seen = stood(photo)
-    return as_given(plates_on(seen, FusedPlates(), interior), seen.matrix)
+    return as_given(plates_on(seen, Finders(FusedPlates(), PlateFastOnnx()), interior), seen.matrix)
 
 
 @pytest.mark.slow
