@@ -127,12 +127,11 @@ def _characters(
 
     most = 0
     for way in read:
-        texts = [text for text, sure in way if sure >= plates.LEAST_READER_CONFIDENCE]
+        texts = [text if sure >= plates.LEAST_READER_CONFIDENCE else "" for text, sure in way]
         if any(plates.is_allowed(text, allowed) for text in texts):
             return 0
-        if away_from_vehicles and not all(plates.may_be_a_registration(t) for t in texts if t):
-            continue
-        most = max(most, *(plates.readable_characters(text) for text in texts), 0)
+        if not away_from_vehicles or plates.may_be_a_registration(texts):
+            most = max(most, plates.most_characters(texts))
     return most
 
 

@@ -28,6 +28,7 @@ from okla_assets.imaging.plates.leaks import (
     is_allowed as is_allowed,
     is_certain as is_certain,
     may_be_a_registration as may_be_a_registration,
+    most_characters as most_characters,
     readable_characters as readable_characters,
     readings_of as readings_of,
     suspicious as suspicious,

@@ -80,9 +80,24 @@ def is_certain(
     )
 
 
-def may_be_a_registration(text: str) -> bool:
-    """Whether a reading away from every vehicle is more likely a plate's than a shop sign's."""
-    return readable_characters(text) <= MOST_CHARACTERS and any(c.isdigit() for c in text)
+def most_characters(texts: Sequence[str]) -> int:
+    """Number of characters that a plate's strips, of `readings_of`, were read as.
+
+    The last two of three and more are a plate's lines, unless both read the same.
+    """
+    counts = [readable_characters(text) for text in texts]
+    upper, lower = texts[-2:] if len(texts) > 2 else ("", "")
+    differ = SequenceMatcher(None, _plain(upper), _plain(lower)).ratio() < SAME_TEXT
+    return max([*counts, counts[-2] + counts[-1] if len(texts) > 2 and differ else 0])
+
+
+def may_be_a_registration(texts: Sequence[str]) -> bool:
+    """Whether what a place away from every vehicle reads as is more likely a plate than a sign.
+
+    `texts` are those of its strips: of two lines, one may have no digit.
+    """
+    short = all(readable_characters(text) <= MOST_CHARACTERS for text in texts)
+    return short and any(c.isdigit() for text in texts for c in text)
 
 
 def is_allowed(text: str, allowed: Sequence[str]) -> bool:

@@ -353,6 +353,35 @@ def test_readable_characters_are_letters_and_digits(text: str, count: int) -> No
 
 
 @pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ([], 0),
+        (["", ""], 0),
+        (["KL 1234", "L 123"], 6),
+        (["8AB1", "", "B AB", "123"], 6),  # a moped's two lines; across both nothing is read
+        (["", "B AB", "123"], 6),
+        (["A-12", "A-12", "A12", "A-12"], 3),  # one line, seen by both halves
+    ],
+)
+def test_two_lines_count_together(texts: list[str], count: int) -> None:
+    assert plates.most_characters(texts) == count
+
+
+@pytest.mark.parametrize(
+    ("texts", "may"),
+    [
+        (["ABC 1234", "BC 123"], True),
+        (["", "", "B AB", "123"], True),
+        (["GARAGE", "", "", ""], False),
+        (["AFINACIONES 24"], False),
+        ([""], False),
+    ],
+)
+def test_a_registration_is_told_from_a_sign(texts: list[str], may: bool) -> None:
+    assert plates.may_be_a_registration(texts) is may
+
+
+@pytest.mark.parametrize(
     ("text", "allowed"),
     [("OKLA", True), ("0KLA", True), ("okla cars", True), ("ABC 1234", False), ("KL 1234", False)],
 )
