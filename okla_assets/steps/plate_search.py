@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from okla_assets.imaging import geometry
-from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
+from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from okla_assets.steps.plate_masking import vehicle_boxes
 from okla_assets.tables import Mask
 from resources.models.base import PlateDetector, PlateFound
@@ -54,13 +54,15 @@ class TurnedView:
 class Sighting:
     """A candidate: `quad` and `box` on the picture.
 
-    It is judged as `found`, in the view that it was found on, beside the `vehicles` there.
+    It is judged as `found`, in the view that it was found on (turned by `degrees`), beside the
+    `vehicles` there.
     """
 
     quad: Quad
     box: Box
     found: PlateFound
     vehicles: Sequence[Box]
+    degrees: int = 0
 
     def is_plate(self, is_certainly_interior: bool) -> bool:
         """Whether it is covered."""
@@ -125,7 +127,7 @@ def search(
     turned = [rotated(pictures[i], view.degrees) for i, view in looks]
     seen = finders.full.detect([picture for picture, _ in turned], [v.vehicles for _, v in looks])
     for (i, view), (_, matrix), here in zip(looks, turned, seen, strict=True):
-        sightings[i] += [_turned_back(found, matrix, view.vehicles) for found in here]
+        sightings[i] += [_turned_back(found, matrix, view) for found in here]
     return sightings
 
 
@@ -145,23 +147,34 @@ def _promising(
     return best or [view for view in views if view.degrees == ON_ITS_SIDE]
 
 
-def _turned_back(found: PlateFound, matrix: Floats, vehicles: Sequence[Box]) -> Sighting:
+def _turned_back(found: PlateFound, matrix: Floats, view: TurnedView) -> Sighting:
     from okla_assets.imaging import plates
     from okla_assets.imaging.photo.rotation import turned_back
 
     quad = turned_back(np.array(found.quad, np.float32), matrix)
-    return Sighting(as_quad(quad), plates.quad_box(quad), found, vehicles)
+    return Sighting(as_quad(quad), plates.quad_box(quad), found, view.vehicles, view.degrees)
+
+
+SURE_OUTLINE = 0.7
+"""Score from which the outline of one view stands for those of the others."""
 
 
 def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
-    """Best first, without those that lie in the cover of a better one."""
+    """Best first, each plate as the view shows it on which it scores most.
+
+    The outline of a plate is exact where it is upright, and wide of it on slanted views. Within one
+    view nothing is dropped: whatever is there is covered.
+    """
     from okla_assets.imaging import plates
 
     kept: list[Sighting] = []
-    covers: list[Corners] = []
     for sighting in sorted(sightings, key=lambda s: -s.found.score):
-        corners = np.array(sighting.quad, np.float32)
-        if not any(plates.contains(cover, corners).all() for cover in covers):
+        centre = np.array(sighting.quad, np.float32).mean(axis=0)[None]
+        if not any(
+            better.degrees != sighting.degrees
+            and better.found.score >= SURE_OUTLINE
+            and plates.contains(plates.padded(np.array(better.quad, np.float32)), centre)[0]
+            for better in kept
+        ):
             kept.append(sighting)
-            covers.append(plates.padded(corners))
     return kept

@@ -148,12 +148,22 @@ def test_points_come_back_from_any_angle(degrees: int) -> None:
     assert matrix[:, :2] @ [335, 45] + matrix[:, 2] == pytest.approx(centre, abs=0.5)
 
 
-def sighting(box: Box, score: float) -> Sighting:
+def sighting(box: Box, score: float, degrees: int) -> Sighting:
     quad = as_quad(quads.box_quad(box))
-    return Sighting(quad, box, PlateFound(quad, box, score, score), ())
+    return Sighting(quad, box, PlateFound(quad, box, score, score), (), degrees)
 
 
 def test_a_plate_seen_in_two_views_counts_once() -> None:
-    best, inner = sighting((100, 100, 80, 30), 0.9), sighting((103, 102, 70, 25), 0.6)
-    larger, other = sighting((90, 90, 120, 60), 0.5), sighting((10, 10, 40, 20), 0.4)
-    assert without_repeats([other, inner, larger, best]) == [best, larger, other]
+    best, slanted = sighting((100, 100, 80, 30), 0.9, 315), sighting((90, 80, 100, 70), 0.8, 0)
+    other = sighting((10, 10, 40, 20), 0.4, 0)
+    assert without_repeats([other, slanted, best]) == [best, other]
+
+
+def test_what_is_not_sure_drops_nothing() -> None:
+    unsure, slanted = sighting((100, 100, 80, 30), 0.6, 315), sighting((90, 80, 100, 70), 0.5, 0)
+    assert without_repeats([slanted, unsure]) == [unsure, slanted]
+
+
+def test_within_one_view_all_is_covered() -> None:
+    best, wider = sighting((100, 100, 80, 30), 0.9, 0), sighting((60, 80, 160, 70), 0.5, 0)
+    assert without_repeats([wider, best]) == [best, wider]
