@@ -16,6 +16,7 @@ from okla_assets.tables import (
     Hotspot,
     IgnoredFiles,
     Quality,
+    QuarterTurn,
     RefusedFile,
     Row,
     Treatment,
@@ -72,6 +73,11 @@ class ListingPhoto(Row):
     source_sha256: str
     width: int
     height: int
+    turned: QuarterTurn = Field(
+        default=0,
+        description="degrees counter-clockwise by which the photo, on its side, was turned upright;"
+        " its size, boxes and quads are those of the turned photo",
+    )
     category: Category
     category_confidence: Confidence
     angle: Angle | None

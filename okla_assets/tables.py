@@ -166,6 +166,17 @@ class PhotoRow(Row):
 
 
 MaskStatus = Literal["cut", "unsure", "obstructed", "cropped", "no_vehicle"]
+QuarterTurn = Annotated[int, Field(ge=0, lt=360, multiple_of=90)]
+
+
+class Tilt(Row):
+    """A photo whose vehicles stand upright only once it is turned by `degrees` counter-clockwise.
+
+    `vehicles` are their boxes on the photo turned so (`imaging.photo.rotation.rotated`).
+    """
+
+    degrees: int
+    vehicles: tuple[Box, ...]
 
 
 class Mask(PhotoRow):
@@ -177,6 +188,10 @@ class Mask(PhotoRow):
     matte at working size, present for `cut`, `unsure` and `obstructed`. `other_vehicles` are
     the boxes of those that the photo is not about. `other_vehicle`: the main one is a bus, lorry
     or van.
+
+    A photo on its side was turned upright by `turned` degrees counter-clockwise; `upright_key` is
+    its working copy then, private as it shows plates, and all boxes are in pixels of that one
+    (`steps.standing.upright`). One that lies in between is left as it is, with its `tilt`.
     """
 
     status: MaskStatus
@@ -187,6 +202,9 @@ class Mask(PhotoRow):
     matte_key: str | None
     agreement: Confidence | None
     obstructed: str | None = None
+    turned: QuarterTurn = 0
+    upright_key: str | None = None
+    tilt: Tilt | None = None
     digest: str
 
 
@@ -266,6 +284,7 @@ class Composite(PhotoRow):
 
     `withheld` says why there is no finished picture: a plate can still be seen on it.
     `plates_checked` tells whether the finished picture was searched for plates.
+    `covered_late` plates were found and covered only on the finished picture.
     `before_key` is the photo as taken but without plates, at gallery size, where it was put into
     the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
@@ -277,6 +296,7 @@ class Composite(PhotoRow):
     thumbnail_key: str | None
     mask_key: str | None
     plates_checked: bool
+    covered_late: int = 0
     withheld: str | None
     before_key: str | None
     source_box: Box

@@ -12,6 +12,7 @@ from okla_assets.imaging.types import Box, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
     Classification,
@@ -55,7 +56,7 @@ def classifications(
             partial(read, photo, mask, store),
             partial(measure, photo, mask),
         )
-        for photo, mask in joined(raw_photos.photos, masks.rows)
+        for photo, mask in joined(upright_photos(raw_photos.photos, masks.rows), masks.rows)
     ]
     done = run_batches(
         "Classifying",

@@ -16,13 +16,21 @@ from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_picture
-from okla_assets.steps.plate_leaks import SearchRegion, describe_leaks, find_leaks, texts_on
+from okla_assets.steps.plate_leaks import (
+    Cleared,
+    SearchRegion,
+    cover_leaks,
+    describe_leaks,
+    texts_on,
+)
 from okla_assets.steps.plate_masking import (
     Masking,
     choose_masking,
     is_certainly_interior,
     vehicle_boxes,
 )
+from okla_assets.steps.plate_search import Finders, moved_view, turned_views
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
     Classification,
@@ -49,7 +57,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
-VERSION = "4"
+VERSION = "5"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
@@ -70,17 +78,20 @@ def composites(
     license_plates: LicensePlates,
     store: dg.ResourceParam[MediaStore],
     plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
     plate_reader: dg.ResourceParam[TextReader],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Composites]:
     """The finished photos: whole vehicles on the studio scene, everything else corrected only.
 
     A photo without a trustworthy matte keeps its own background and says why. Each finished
-    picture is searched once more for plates, and one that shows any is kept back.
+    picture is searched once more for plates: what is found is covered, and a picture on which a
+    plate can be read all the same is kept back.
     """
     vehicle = vehicle_of(context)
     options = raw_photos.options
-    search = LeakSearch(plate_detector, plate_reader, choose_masking(options, store)[0])
+    finders = Finders(plate_detector, quick_plate_detector)
+    search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
     photos = [
         PhotoWork(
             photo.number,
@@ -92,14 +103,17 @@ def composites(
                 mask.digest,
                 view.category,
                 plates.digest,
-                search.fingerprint,
+                (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
             ),
             partial(compose, mask, view, plates, options, store),
             partial(finish, vehicle, photo, view, options),
         )
         for photo, mask, view, plates in joined(
-            raw_photos.photos, masks.rows, classifications.rows, license_plates.rows
+            upright_photos(raw_photos.photos, masks.rows),
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
         )
     ]
     done = run_batches(
@@ -118,7 +132,8 @@ def composites(
         table,
         store,
         counts={t: sum(r.treatment == t for r in table.rows) for t in metadata.TREATMENTS}
-        | {"kept_back": sum(r.withheld is not None for r in table.rows)},
+        | {"kept_back": sum(r.withheld is not None for r in table.rows)}
+        | {"plates_covered_late": sum(r.covered_late for r in table.rows)},
         computed=done.computed,
         spent=done.spent,
         rows=[metadata.composite_row(p, r) for p, r in joined(raw_photos.photos, table.rows)],
@@ -143,14 +158,14 @@ def choose_treatment(
 class LeakSearch:
     """What searches a finished picture for plates, and how they were covered."""
 
-    detector: PlateDetector
+    finders: Finders
     reader: TextReader
     masking: Masking
 
     @property
     def fingerprint(self) -> tuple[str, ...]:
         """Two equal fingerprints find the same."""
-        return self.detector.fingerprint(), self.reader.fingerprint()
+        return *self.finders.fingerprint, self.reader.fingerprint()
 
     @cached_property
     def allowed(self) -> tuple[str, ...]:
@@ -158,14 +173,11 @@ class LeakSearch:
         logo = self.masking.picture()
         return () if logo is None else texts_on(logo[..., :3], self.reader)
 
-    def verdicts(
-        self, pictures: "Sequence[Rgb]", shown: Sequence[SearchRegion]
-    ) -> list[str | None]:
-        """Why each picture must be kept back, or None where it may be shown."""
+    def cleared(self, pictures: "Sequence[Rgb]", shown: Sequence[SearchRegion]) -> "list[Cleared]":
+        """Each picture with what was left of plates covered; with leaks, it is kept back."""
         if not pictures:
             return []
-        found = find_leaks(pictures, shown, self.detector, self.reader, self.allowed)
-        return [describe_leaks(leaks) if leaks else None for leaks in found]
+        return cover_leaks(pictures, shown, self.finders, self.reader, self.masking, self.allowed)
 
 
 @dataclass(frozen=True)
@@ -187,12 +199,16 @@ class Draft:
 
 @dataclass(frozen=True)
 class Searched:
-    """A draft after the search: why it is kept back, and whether its `before` may be shown."""
+    """A draft after the search: why it is kept back, and whether its `before` may be shown.
+
+    `covered_late` plates were found on its picture and covered.
+    """
 
     draft: Draft
     checked: bool
     withheld: str | None
     shows_before: bool
+    covered_late: int = 0
 
 
 def compose(
@@ -209,6 +225,7 @@ def compose(
 
     treatment, reason = choose_treatment(mask, view, options)
     picture = read_picture(store, plates.masked_key)
+    size = picture.shape[0], picture.shape[1]
     working_width = picture.shape[1]
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
@@ -223,8 +240,11 @@ def compose(
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)
+        interior = is_certainly_interior(view)
         shown = _shown(mask, plates, picture.shape[1] / working_width)
-        shown = replace(shown, is_certainly_interior=is_certainly_interior(view))
+        views = turned_views(mask, size, interior)
+        views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
+        shown = replace(shown, is_certainly_interior=interior, views=views)
     around = _shown(mask, plates, before.shape[1] / working_width)
     return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
 
@@ -234,14 +254,27 @@ def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searche
     in_studio = [d.treatment == "studio" for d in drafts]
     if search.masking.style == "none":
         return [Searched(d, False, None, s) for d, s in zip(drafts, in_studio, strict=True)]
-    withheld = search.verdicts([d.picture for d in drafts], [d.shown for d in drafts])
+    finished = search.cleared([d.picture for d in drafts], [d.shown for d in drafts])
     # The photo before shows the street too, which the studio picture does not.
-    more = [i for i, kept in enumerate(withheld) if kept is None and in_studio[i]]
-    befores = search.verdicts(
+    more = [i for i, picture in enumerate(finished) if not picture.leaks and in_studio[i]]
+    befores = search.cleared(
         [drafts[i].before for i in more], [drafts[i].before_shows for i in more]
     )
-    clean = {i for i, kept in zip(more, befores, strict=True) if kept is None}
-    return [Searched(d, True, withheld[i], i in clean) for i, d in enumerate(drafts)]
+    clean = {i: before for i, before in zip(more, befores, strict=True) if not before.leaks}
+    return [
+        Searched(
+            replace(
+                draft,
+                picture=picture.picture,
+                before=clean[i].picture if i in clean else draft.before,
+            ),
+            True,
+            describe_leaks(picture.leaks) if picture.leaks else None,
+            i in clean,
+            picture.covered,
+        )
+        for i, (draft, picture) in enumerate(zip(drafts, finished, strict=True))
+    ]
 
 
 def finish(
@@ -280,6 +313,7 @@ def finish(
         before_key=before_key if before_key in outputs else None,
         source_box=draft.source_box,
         plates_checked=searched.checked,
+        covered_late=searched.covered_late,
         withheld=searched.withheld,
     )
     return row, outputs

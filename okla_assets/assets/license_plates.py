@@ -27,6 +27,15 @@ from okla_assets.steps.plate_masking import (
     masked_copy,
     vehicle_boxes,
 )
+from okla_assets.steps.plate_search import (
+    Finders,
+    Sighting,
+    TurnedView,
+    search,
+    turned_views,
+    without_repeats,
+)
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import (
@@ -43,7 +52,7 @@ from okla_assets.tables import (
     WalkaroundFrames,
 )
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
-from resources.models.base import FaceDetector, FaceFound, PlateDetector, PlateFound
+from resources.models.base import FaceDetector, FaceFound, PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
@@ -73,6 +82,7 @@ def license_plates(
     vehicle = vehicle_of(context)
     masking, problems = choose_masking(raw_photos.options, store)
     faces = face_detector if raw_photos.options.blur_faces else None
+    finders = Finders(plate_detector, quick_plate_detector)
     photos = [
         PhotoWork(
             photo.number,
@@ -83,19 +93,21 @@ def license_plates(
                 photo.digest,
                 mask.digest,
                 (view.category, view.category_confidence),
-                plate_detector.fingerprint(),
+                finders.fingerprint,
                 None if faces is None else faces.fingerprint(),
                 masking.fingerprint,
             ),
-            partial(read, photo, mask, store),
-            partial(mask_photo, vehicle, photo, view, digest, masking),
+            partial(read, photo, mask, view, store),
+            partial(mask_photo, vehicle, photo, digest, masking),
         )
-        for photo, mask, view in joined(raw_photos.photos, masks.rows, classifications.rows)
+        for photo, mask, view in joined(
+            upright_photos(raw_photos.photos, masks.rows), masks.rows, classifications.rows
+        )
     ]
     done = run_batches(
         "Masking plates",
         photos,
-        partial(find_plates, plate_detector, faces),
+        partial(find_plates, finders, faces),
         (plate_detector,),
         StepCache(store, vehicle, "plates", PhotoPlates),
         progress,
@@ -182,29 +194,36 @@ def mask_frames(
 
 @dataclass(frozen=True)
 class Readable:
-    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte."""
+    """A photo as taken: its working copy (JPEG) and that one's pixels, vehicles and matte.
+
+    It is searched in `views` beside the one as it is.
+    """
 
     copy: bytes
     picture: Rgb
     vehicles: list[Box]
     alpha: Alpha | None
+    views: Sequence[TurnedView]
+    is_certainly_interior: bool
 
 
-def read(photo: Photo, mask: Mask, store: MediaStore) -> Readable:
+def read(photo: Photo, mask: Mask, view: Classification, store: MediaStore) -> Readable:
     """One photo, ready for the detector."""
     from okla_assets.imaging.photo import codec
 
     copy = store.get(photo.work_key)
     alpha = None if mask.matte_key is None else read_matte(store, mask.matte_key)
-    return Readable(copy, codec.decode_trusted(copy), vehicle_boxes(mask), alpha)
+    picture, interior = codec.decode_trusted(copy), is_certainly_interior(view)
+    views = turned_views(mask, (picture.shape[0], picture.shape[1]), interior)
+    return Readable(copy, picture, vehicle_boxes(mask), alpha, views, interior)
 
 
 def find_plates(
-    detector: PlateDetector, faces: FaceDetector | None, photos: Sequence[Readable]
-) -> list[tuple[Readable, list[PlateFound], list[FaceFound]]]:
+    finders: Finders, faces: FaceDetector | None, photos: Sequence[Readable]
+) -> list[tuple[Readable, list[Sighting], list[FaceFound]]]:
     """The candidates on each photo, and the faces, where they are to be blurred."""
     pictures = [photo.picture for photo in photos]
-    found = detector.detect(pictures, [photo.vehicles for photo in photos])
+    found = search(finders, pictures, [p.vehicles for p in photos], [p.views for p in photos])
     people = [[] for _ in photos] if faces is None else faces.detect(pictures)
     return list(zip(photos, found, people, strict=True))
 
@@ -212,25 +231,20 @@ def find_plates(
 def mask_photo(
     vehicle: keys.VehicleId,
     photo: Photo,
-    view: Classification,
     digest: str,
     masking: Masking,
-    found_on: tuple[Readable, Sequence[PlateFound], Sequence[FaceFound]],
+    found_on: tuple[Readable, Sequence[Sighting], Sequence[FaceFound]],
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
     from okla_assets.imaging import plates
 
     shown, candidates, people = found_on
-    boxes = shown.vehicles
-    interior = is_certainly_interior(view)
-    accepted = [
-        c for c in candidates if plates.accept_plate(c.box, c.score, c.agreement, boxes, interior)
-    ]
+    accepted = without_repeats([c for c in candidates if c.is_plate(shown.is_certainly_interior)])
     found = tuple(
         FoundPlate(
             quad=geometry.round_quad(plate.quad),
-            confidence=round(plate.score, 4),
-            vehicle=carrier(plates.owner(plate.box, boxes, shown.alpha)),
+            confidence=round(plate.found.score, 4),
+            vehicle=carrier(plates.owner(plate.box, shown.vehicles, shown.alpha)),
         )
         for plate in accepted
     )

@@ -24,6 +24,7 @@ from okla_assets.imaging import geometry
 from okla_assets.steps import costs, metadata
 from okla_assets.steps.batches import joined
 from okla_assets.steps.pipeline import Pipeline, listing_version
+from okla_assets.steps.standing import upright_photos
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -169,7 +170,7 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
     photos = tuple(
         _listed(*rows)
         for rows in joined(
-            raw.photos,
+            upright_photos(raw.photos, tables.masks.rows),
             tables.masks.rows,
             tables.classifications.rows,
             tables.license_plates.rows,
@@ -360,6 +361,7 @@ def _listed(
         source_sha256=photo.source_sha256,
         width=photo.width,
         height=photo.height,
+        turned=mask.turned,
         category=view.category,
         category_confidence=view.category_confidence,
         angle=view.angle,

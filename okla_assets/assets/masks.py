@@ -22,7 +22,8 @@ from okla_assets.steps.batches import (
     run_batches,
 )
 from okla_assets.steps.costs import Meter
-from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.pictures import encode_working, read_picture
+from okla_assets.steps.standing import AS_IT_IS, Standing, standing
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
@@ -58,7 +59,8 @@ def masks(
 
     `cut` is a matte to be trusted, `unsure` one on which the two networks disagree, `obstructed`
     one of a vehicle before which something stands; `cropped` vehicles run out of the picture and
-    are not cut. Frames are cut together, as one turn.
+    are not cut. Frames are cut together, as one turn. A photo on which vehicles surely lie on their
+    side is turned upright first.
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint())
@@ -111,7 +113,8 @@ class Seen:
     """What the models see on one working copy of `width` and `height` pixels.
 
     `main` is the place in `found`, the vehicles, of the one that the photo is about; `objects` are
-    what may stand before it; `cut` is its matte, where it is shown whole.
+    what may stand before it; `cut` is its matte, where it is shown whole. `stands` says how the
+    copy was turned before.
     """
 
     width: int
@@ -120,13 +123,22 @@ class Seen:
     objects: Sequence[Detection]
     main: int | None
     cut: Matte | None = None
+    stands: Standing = AS_IT_IS
 
 
 def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb]) -> list[Seen]:
     """The vehicles of each photo, and the main one's matte."""
     from okla_assets.imaging.matte import cutout
 
-    seen = [_main_of(p, f) for p, f in zip(pictures, detector.detect(pictures), strict=True)]
+    found = detector.detect(pictures)
+    stands = [standing(detector, p, f) for p, f in zip(pictures, found, strict=True)]
+    pictures = [
+        p if s.upright is None else s.upright for p, s in zip(pictures, stands, strict=True)
+    ]
+    seen = [
+        replace(_main_of(p, s.seen(f)), stands=s)
+        for p, f, s in zip(pictures, found, stands, strict=True)
+    ]
     whole = {
         i: Subject.among([*s.found, *s.objects], s.main)
         for i, s in enumerate(seen)
@@ -158,27 +170,33 @@ def keep_matte(
     from okla_assets.imaging.photo import codec
 
     others = [geometry.round_box(d.box) for i, d in enumerate(seen.found) if i != seen.main]
+    stood: dict[str, object] = {"turned": seen.stands.turned, "tilt": seen.stands.tilt}
+    files: dict[str, bytes] = {}
+    if seen.stands.upright is not None:
+        stood["upright_key"] = keys.private_file(vehicle, "masks", digest, "jpg")
+        files[str(stood["upright_key"])] = encode_working(seen.stands.upright)
     if seen.main is None:
-        return _row(photo, digest, "no_vehicle", other_vehicles=others), {}
+        return _row(photo, digest, "no_vehicle", other_vehicles=others, **stood), files
     box, score = seen.found[seen.main].box, seen.found[seen.main].score
     place: dict[str, object] = {
         "vehicle_box": geometry.round_box(box),
         "vehicle_score": round(score, 4),
         "other_vehicles": others,
         "other_vehicle": seen.found[seen.main].other_vehicle,
+        **stood,
     }
     if seen.cut is None:
-        return _row(photo, digest, "cropped", **place), {}
+        return _row(photo, digest, "cropped", **place), files
     alpha, agreement = seen.cut.alpha, seen.cut.agreement
     place["agreement"] = _rounded(agreement)
     if cutout.runs_out(alpha):
-        return _row(photo, digest, "cropped", **place), {}
+        return _row(photo, digest, "cropped", **place), files
     key = keys.work_file(vehicle, "masks", digest, "png")
     status = "cut" if cutout.trustworthy(alpha, agreement, box) else "unsure"
     if seen.cut.obstructed is not None:
         status, place["obstructed"] = "obstructed", seen.cut.obstructed
     row = _row(photo, digest, status, matte_key=key, **place)
-    return row, {key: codec.encode_png(_as_grey(alpha))}
+    return row, files | {key: codec.encode_png(_as_grey(alpha))}
 
 
 def cut_out_turn(

@@ -18,6 +18,7 @@ from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Pictures, blame, joined, with_failures, without_failing
 from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.tables import (
     Classification,
@@ -146,7 +147,7 @@ def gather(
 
     found = []
     for photo, mask, view, finished in joined(
-        raw.photos, masks.rows, classifications.rows, composites.rows
+        upright_photos(raw.photos, masks.rows), masks.rows, classifications.rows, composites.rows
     ):
         key, thumbnail = finished.processed_key, finished.thumbnail_key
         repeated = photo.duplicate_of is not None

@@ -177,6 +177,8 @@ def _photos_around(
     ):
         if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
             continue
+        if finished.covered_late:  # the masked copy, which the spin is made of, still shows it
+            continue
         if view.azimuth_deg is None or ("photo", mask.number) in left_out:
             continue
         digests = mask.digest, plate.digest

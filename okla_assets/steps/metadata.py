@@ -145,6 +145,7 @@ def mask_row(photo: Photo, mask: Mask) -> dict[str, Cell]:
     return {
         **_named(photo),
         "status": mask.status,
+        "turned": mask.turned or None,
         "agreement": mask.agreement,
         "vehicle box": None
         if mask.vehicle_box is None

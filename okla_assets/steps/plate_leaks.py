@@ -1,13 +1,20 @@
 """The search of a finished picture for plates that are still to be seen on it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from okla_assets.imaging.types import Box, Quad, Rgb
-from resources.models.base import PlateDetector, PlateFound, TextReader
+from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_search import Finders, Sighting, TurnedView, search
+from resources.models.base import TextReader
+from resources.models.plates_onnx import as_quad
+
+Reading = tuple[str, float]
+"""A text and the reader's confidence."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +37,19 @@ class SearchRegion:
     """What a finished picture shows, in its pixels: covered plates, and vehicles, main one first.
 
     One that is `is_certainly_interior` needs both networks to agree on a plate, as when plates are
-    masked.
+    masked. It is searched in `views` beside the one as it is.
     """
 
     plates: Sequence[Quad]
     vehicles: Sequence[Box]
     is_certainly_interior: bool = False
+    views: Sequence[TurnedView] = ()
 
 
 def find_leaks(
     pictures: Sequence[Rgb],
     shown: Sequence[SearchRegion],
-    detector: PlateDetector,
+    finders: Finders,
     reader: TextReader,
     allowed: Sequence[str] = (),
 ) -> list[list[Leak]]:
@@ -52,15 +60,15 @@ def find_leaks(
     """
     from okla_assets.imaging import plates
 
-    found = detector.detect(pictures, [s.vehicles for s in shown])
+    found = search(finders, pictures, [s.vehicles for s in shown], [s.views for s in shown])
     places = [_places(*here) for here in zip(shown, found, strict=True)]
     strips = [
-        plates.lines_of(picture, np.array(place.quad, np.float32))
+        plates.readings_of(picture, np.array(place.quad, np.float32))
         for picture, here in zip(pictures, places, strict=True)
         for place in here
     ]
-    read = iter(reader.read([strip for lines in strips for strip in lines]))
-    texts = iter([[next(read) for _ in lines] for lines in strips])
+    read = iter(reader.read([strip for ways in strips for lines in ways for strip in lines]))
+    texts = iter([[[next(read) for _ in lines] for lines in ways] for ways in strips])
     return [
         [leak for place in here if (leak := _judged(place, next(texts), allowed))]
         for here in places
@@ -78,29 +86,26 @@ class _Place:
     away_from_vehicles: bool
 
 
-def _places(shown: SearchRegion, suspects: Sequence[PlateFound]) -> list[_Place]:
+def _places(shown: SearchRegion, suspects: Sequence[Sighting]) -> list[_Place]:
     """Where plates were covered, and what the detector is suspicious of."""
     from okla_assets.imaging import plates
 
     places = [_Place(quad, 0.0, True, False, False) for quad in shown.plates]
     covered = [np.array(quad, np.float32) for quad in shown.plates]
     for suspect in suspects:
-        judged = (
-            *(suspect.box, suspect.score, suspect.agreement),
-            *(shown.vehicles, shown.is_certainly_interior),
-        )
+        judged = suspect.judged(shown.is_certainly_interior)
         if not plates.suspicious(*judged):
             continue
         centre = np.array(suspect.quad, np.float32).mean(axis=0)
         new = not any(plates.contains(plates.padded(c), centre[None])[0] for c in covered)
-        away = plates.owner(suspect.box, shown.vehicles) is None
+        away = plates.owner(suspect.found.box, suspect.vehicles) is None
         sure = new and plates.is_certain(*judged)
-        places.append(_Place(suspect.quad, suspect.score, False, sure, away))
+        places.append(_Place(suspect.quad, suspect.found.score, False, sure, away))
     return places
 
 
 def _judged(
-    place: _Place, read: Sequence[tuple[str, float]], allowed: Sequence[str]
+    place: _Place, read: Sequence[Sequence[Reading]], allowed: Sequence[str]
 ) -> Leak | None:
     from okla_assets.imaging import plates
 
@@ -111,20 +116,86 @@ def _judged(
 
 
 def _characters(
-    read: Sequence[tuple[str, float]], allowed: Sequence[str], away_from_vehicles: bool
+    read: Sequence[Sequence[Reading]], allowed: Sequence[str], away_from_vehicles: bool
 ) -> int:
     """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
 
-    The strips overlap: where one shows the logo, the others show parts of it.
+    `read` holds the strips' readings in each direction. The strips overlap: where one shows the
+    logo, the others show parts of it.
     """
     from okla_assets.imaging import plates
 
-    texts = [text for text, sure in read if sure >= plates.LEAST_READER_CONFIDENCE]
-    if any(plates.is_allowed(text, allowed) for text in texts):
-        return 0
-    if away_from_vehicles and not all(plates.may_be_a_registration(t) for t in texts if t):
-        return 0
-    return max((plates.readable_characters(text) for text in texts), default=0)
+    most = 0
+    for way in read:
+        texts = [text if sure >= plates.LEAST_READER_CONFIDENCE else "" for text, sure in way]
+        if any(plates.is_allowed(text, allowed) for text in texts):
+            return 0
+        if not away_from_vehicles or plates.may_be_a_registration(texts):
+            most = max(most, plates.most_characters(texts))
+    return most
+
+
+MOST_ROUNDS = 2
+"""So often a picture is covered and searched again."""
+REGROWN = 0.25
+"""Of its size a side, how much larger a plate is covered that its first cover left readable."""
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A picture on which `covered` leaks were covered, and those that can be read all the same."""
+
+    picture: Rgb
+    covered: int
+    leaks: Sequence[Leak]
+
+
+def cover_leaks(
+    pictures: Sequence[Rgb],
+    shown: Sequence[SearchRegion],
+    finders: Finders,
+    reader: TextReader,
+    masking: Masking,
+    allowed: Sequence[str] = (),
+) -> list[Cleared]:
+    """Each picture with its leaks covered, and searched again.
+
+    What reads on though it was covered with room to spare, or after MOST_ROUNDS, is left in
+    `leaks`: nobody can vouch for that picture.
+    """
+    look = partial(find_leaks, finders=finders, reader=reader, allowed=allowed)
+    found = look(pictures, shown)
+    return [
+        _covered(picture, here, leaks, masking, look)
+        for picture, here, leaks in zip(pictures, shown, found, strict=True)
+    ]
+
+
+def _covered(
+    picture: Rgb,
+    shown: SearchRegion,
+    leaks: Sequence[Leak],
+    masking: Masking,
+    look: Callable[[Sequence[Rgb], Sequence[SearchRegion]], list[list[Leak]]],
+) -> Cleared:
+    from okla_assets.imaging import plates
+
+    covered, regrown = 0, set[Quad]()
+    for _ in range(MOST_ROUNDS):
+        if not leaks or any(leak.quad in regrown for leak in leaks):
+            break
+        places = {quad: quad for quad in shown.plates} | {leak.quad: leak.quad for leak in leaks}
+        for leak in leaks:
+            if leak.kind == "covered":
+                grown = as_quad(plates.padded(np.array(leak.quad, np.float32), REGROWN))
+                places[leak.quad] = grown
+                regrown.add(grown)
+        corners = [np.array(places[leak.quad], np.float32) for leak in leaks]
+        picture = plates.mask_plates(picture, corners, masking.style, masking.picture())
+        covered += len(leaks)
+        shown = replace(shown, plates=tuple(places.values()))
+        (leaks,) = look([picture], [shown])
+    return Cleared(picture, covered, leaks)
 
 
 def describe_leaks(leaks: Sequence[Leak]) -> str:

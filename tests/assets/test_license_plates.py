@@ -19,6 +19,7 @@ from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import Masking, choose_masking
+from okla_assets.steps.plate_search import Finders
 from okla_assets.tables import Classification, LicensePlates, Mask, Photo, PhotoPlates, Quality
 from okla_assets.vehicle_runs import vehicles
 from resources.models.base import ModelInfo, PlateFound
@@ -28,10 +29,12 @@ from resources.storage.table_io import table_io_manager
 from tests.fakes import VEHICLE, Quiet, fake_models
 from tests.pictures import cabin, car, jpeg, plated_car
 
+AS_TAKEN = car().shape
+
 
 @dataclass
 class Told:
-    """Finds what it is told, and remembers which vehicles it was shown."""
+    """Finds what it is told on photos as taken, and remembers which vehicles it was shown."""
 
     found: tuple[PlateFound, ...] = ()
     version: str = "1"
@@ -41,7 +44,7 @@ class Told:
         self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
     ) -> list[list[PlateFound]]:
         self.shown += [list(boxes) for boxes in vehicles]
-        return [list(self.found) for _ in photos]
+        return [list(self.found) if photo.shape == AS_TAKEN else [] for photo in photos]
 
     def fingerprint(self) -> str:
         return f"told:{self.version}"
@@ -92,8 +95,8 @@ def found(
     store: LocalMediaStore, told: Told, masking: Masking = FILL, **tables_of: Any
 ) -> tuple[PhotoPlates, bytes]:
     photo, mask, view = tables(store, **tables_of)
-    (known,) = find_plates(told, None, [read(photo, mask, store)])
-    row, outputs = mask_photo(VEHICLE, photo, view, "f" * 64, masking, known)
+    (known,) = find_plates(Finders(told, Told()), None, [read(photo, mask, view, store)])
+    row, outputs = mask_photo(VEHICLE, photo, "f" * 64, masking, known)
     assert list(outputs) == [row.masked_key]
     return row, outputs[row.masked_key]
 
@@ -137,8 +140,10 @@ def test_an_interior_needs_both_networks(
 
 
 def test_a_photo_without_a_vehicle_is_looked_at_all_the_same(store: LocalMediaStore) -> None:
-    row, _ = found(store, Told((ON_CAR,)), category="misc", box=None)
+    told = Told((ON_CAR,))
+    row, _ = found(store, told, category="misc", box=None)
     assert [plate.vehicle for plate in row.plates] == ["none"]
+    assert len(told.shown) == 2  # as it is, and on its side: it may be a tilted close-up
 
 
 def run(

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Sequence
 
 import cv2
 import dagster as dg
@@ -10,8 +11,9 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.types import Rgb
 from tests import pictures
-from tests.fakes import VEHICLE, FakePlates, Outcome, Pipeline, yellow
+from tests.fakes import VEHICLE, FakePlates, FakeReader, Outcome, Pipeline, yellow
 
 PRIVATE = (f"raw/{VEHICLE}/", f"private/{VEHICLE}/")
 PICTURES = (".jpg", ".png", ".webp")
@@ -81,20 +83,40 @@ def kept_back(outcome: Outcome) -> list[int]:
     return [photo.number for photo in outcome.listing.photos if photo.withheld]
 
 
-def test_a_plate_that_was_missed_keeps_its_picture_back(pipeline: Pipeline) -> None:
+def test_a_plate_that_was_missed_is_covered_on_the_finished_picture(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.models["plate_detector"] = FakePlates(blind_for=1)  # misses that of photo 1
     outcome = pipeline.run()
+    assert outcome.checks["no_plate_shown"]
+    assert kept_back(outcome) == []
+    assert outcome.metadata["composites"]["plates_covered_late"] == 1
+    shown = [o.key for o in pipeline.store.list(keys.processed_folder(VEHICLE))]
+    pictures_of_it = [key for key in shown if keys.photo_shown(key) == 1]
+    assert len(pictures_of_it) == 3  # the picture, its thumbnail, and the one before
+    assert [characters(pipeline.store.get(key)) for key in pictures_of_it] == [0] * 3
+
+
+class ReadsOn(FakeReader):
+    """Reads a plate wherever it is asked, covered or not."""
+
+    def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+        return [("AB 1234", 0.9) for _ in strips]
+
+
+def test_a_plate_that_reads_all_the_same_keeps_its_picture_back(pipeline: Pipeline) -> None:
+    upload(pipeline)
+    pipeline.models["plate_reader"] = ReadsOn()
+    outcome = pipeline.run()
     assert outcome.success  # the others go on
     assert not outcome.checks["no_plate_shown"]
-    assert kept_back(outcome) == [1]
+    assert kept_back(outcome) == [1, 4]
     assert outcome.listing.status == "needs_review"
     assert "exterior_001: kept back: a plate can be read" in outcome.listing.reasons
-    first, *others = outcome.listing.photos
+    first, second, third, _ = outcome.listing.photos
     assert (first.processed_key, first.thumbnail_key) == (None, None)
-    assert all(photo.processed_key and photo.thumbnail_key for photo in others)
+    assert all(photo.processed_key and photo.thumbnail_key for photo in (second, third))
     shown = [o.key for o in pipeline.store.list(keys.processed_folder(VEHICLE))]
-    assert not [key for key in shown if keys.photo_shown(key) == 1]
+    assert not [key for key in shown if keys.photo_shown(key) in (1, 4)]
     assert "1234" not in outcome.listing.model_dump_json()
 
 
@@ -102,7 +124,7 @@ def test_a_picture_that_must_be_kept_back_stops_publication_where_it_is_shown(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     upload(pipeline)
-    pipeline.models["plate_detector"] = FakePlates(blind_for=1)
+    pipeline.models["plate_reader"] = ReadsOn()
     published = pipeline.run().listing
     key = keys.processed_photo(VEHICLE, "exterior", 1, "jpg")
     pipeline.store.put(key, pictures.jpeg(pictures.plated_car(1)))

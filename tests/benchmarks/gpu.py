@@ -288,6 +288,7 @@ class Pipeline:
         from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
         from okla_assets.steps.plate_masking import Masking, masked_copy
+        from okla_assets.steps.plate_search import Finders
         from resources.models.fused_matte import crop_of
 
         stage = self._clock.stage
@@ -325,7 +326,7 @@ class Pipeline:
         with stage("leak search"):
             look_for_plates(self._plates, picture, scene.box)
             shown = SearchRegion(scene.quads, [scene.box])
-            find_leaks([picture], [shown], _NoPlates(), self._reader)
+            find_leaks([picture], [shown], Finders(_NoPlates(), _NoPlates()), self._reader)
         with stage("encode"):
             codec.encode_png(codec.resize((cut.alpha * 255).astype(np.uint8), *SIZE))
             codec.encode_jpeg(codec.fit_within(picture, 400), 82)

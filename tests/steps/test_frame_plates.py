@@ -12,10 +12,10 @@ from okla_assets.steps.costs import Meter
 from okla_assets.steps.frame_plates import find_on_frames
 from okla_assets.steps.plate_masking import Masking
 from okla_assets.tables import Frame, Mask
+from resources.models.main_vehicle import find_subject
 from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE
-from tests.plates import vehicles_of
 
 COUNT = 8
 READABLE = 25  # pixels of width
@@ -51,13 +51,14 @@ def test_a_turn_of_eight_frames_has_covers_on_its_plates_only(
                     work_key=key,
                 )
             )
-            main, *others = vehicles_of(picture)
+            subject = find_subject(picture)
+            assert subject is not None
             masks.append(
                 Mask(
                     number=number,
                     status="cropped",
-                    vehicle_box=main,
-                    other_vehicles=tuple(others),
+                    vehicle_box=subject.box,
+                    other_vehicles=subject.others,
                     vehicle_score=0.9,
                     matte_key=None,
                     agreement=None,

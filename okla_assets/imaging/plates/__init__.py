@@ -27,13 +27,15 @@ from okla_assets.imaging.plates.leaks import (
     READABLE as READABLE,
     is_allowed as is_allowed,
     is_certain as is_certain,
-    lines_of as lines_of,
     may_be_a_registration as may_be_a_registration,
+    most_characters as most_characters,
     readable_characters as readable_characters,
+    readings_of as readings_of,
     suspicious as suspicious,
 )
 from okla_assets.imaging.plates.masking import mask_plates as mask_plates
 from okla_assets.imaging.plates.quads import (
+    box_quad as box_quad,
     contains as contains,
     mask_quad as mask_quad,
     padded as padded,

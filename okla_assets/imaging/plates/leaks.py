@@ -16,15 +16,30 @@ MOST_CHARACTERS = 9
 SAME_TEXT = 0.7  # similarity from which two readings are of one text
 LEAST_READER_CONFIDENCE = 0.5
 """Mean confidence below which a reading is a guess."""
-LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.50
+LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.30
 """Least score of a candidate on the finished picture that is read, on a vehicle and elsewhere;
 lower than what is covered, but at 0.17 a model's badge is read as a plate."""
 CERTAIN_SCORE = 0.60
 """Score from which an uncovered candidate is a leak even where nothing can be read."""
 LINE_HEIGHT = 48
+LONG = 1.4
+"""Width to height from which text runs along the longer side for sure."""
 
 
-def lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
+def readings_of(photo: Rgb, quad: Corners) -> list[list[Rgb]]:
+    """For each direction in which a plate's text may run, its strips as of `_lines_of`.
+
+    A plate may stand on its head; where it appears about as high as wide, also on its side.
+    """
+    if apparent_aspect(quad) < 1:
+        quad = np.roll(quad, -1, axis=0)
+    turns = (2,) if apparent_aspect(quad) > LONG else (2, 1, 3)
+    # What stands wrong is rare: its middle, or its two lines, will do.
+    others = [_lines_of(photo, np.roll(quad, -turn, axis=0))[1:] for turn in turns]
+    return [_lines_of(photo, quad), *others]
+
+
+def _lines_of(photo: Rgb, quad: Corners) -> list[Rgb]:
     """The plate as upright strips of text height, for a reader of single lines.
 
     One strip for the whole, and for plates of two lines their upper and lower part.
@@ -65,9 +80,24 @@ def is_certain(
     )
 
 
-def may_be_a_registration(text: str) -> bool:
-    """Whether a reading away from every vehicle is more likely a plate's than a shop sign's."""
-    return readable_characters(text) <= MOST_CHARACTERS and any(c.isdigit() for c in text)
+def most_characters(texts: Sequence[str]) -> int:
+    """Number of characters that a plate's strips, of `readings_of`, were read as.
+
+    The last two of three and more are a plate's lines, unless both read the same.
+    """
+    counts = [readable_characters(text) for text in texts]
+    upper, lower = texts[-2:] if len(texts) > 2 else ("", "")
+    differ = SequenceMatcher(None, _plain(upper), _plain(lower)).ratio() < SAME_TEXT
+    return max([*counts, counts[-2] + counts[-1] if len(texts) > 2 and differ else 0])
+
+
+def may_be_a_registration(texts: Sequence[str]) -> bool:
+    """Whether what a place away from every vehicle reads as is more likely a plate than a sign.
+
+    `texts` are those of its strips: of two lines, one may have no digit.
+    """
+    short = all(readable_characters(text) <= MOST_CHARACTERS for text in texts)
+    return short and any(c.isdigit() for text in texts for c in text)
 
 
 def is_allowed(text: str, allowed: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging import plates
+from okla_assets.imaging.photo import rotation
 from okla_assets.imaging.plates import Candidate, RawDetection, masking, quads
 from okla_assets.imaging.plates.masking import Style
 from okla_assets.imaging.types import Box, Corners
@@ -326,16 +327,58 @@ def test_masking_costs_milliseconds(style: Style) -> None:
 
 
 def test_lines_of_a_plate_show_it_upright() -> None:
-    strips = plates.lines_of(scene(TILTED), TILTED)
+    strips = plates.readings_of(scene(TILTED), TILTED)[0]
     assert len(strips) == 4  # nearly square: it may have two lines
-    assert len(plates.lines_of(scene(LEVEL), LEVEL)) == 2
-    flat = plates.lines_of(scene(TILTED), TILTED)[0]
+    assert len(plates.readings_of(scene(LEVEL), LEVEL)[0]) == 2
+    flat = strips[0]
     assert flat[:, : flat.shape[1] // 8].mean() > 110  # the plate's margin, not the car
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_plate_is_read_whichever_way_it_is_turned(quarters: int) -> None:
+    photo = scene(LEVEL)
+    upright = plates.readings_of(photo, LEVEL)[0][1]
+    turned = np.ascontiguousarray(np.rot90(photo, quarters))
+    _, matrix = rotation.rotated(photo, 90 * quarters)
+    corners = quads.upright(np.asarray(LEVEL @ matrix[:, :2].T + matrix[:, 2], np.float32))
+    ways = plates.readings_of(turned, corners)
+    assert len(ways) == 2  # text runs along the longer side
+    apart = [np.abs(strips[-1].astype(int) - upright).mean() for strips in ways]
+    assert min(apart) < 4 < max(apart)
 
 
 @pytest.mark.parametrize(("text", "count"), [("ABC-123", 6), ("", 0), ("- . '", 0), ("MÔNACO", 6)])
 def test_readable_characters_are_letters_and_digits(text: str, count: int) -> None:
     assert plates.readable_characters(text) == count
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ([], 0),
+        (["", ""], 0),
+        (["KL 1234", "L 123"], 6),
+        (["8AB1", "", "B AB", "123"], 6),  # a moped's two lines; across both nothing is read
+        (["", "B AB", "123"], 6),
+        (["A-12", "A-12", "A12", "A-12"], 3),  # one line, seen by both halves
+    ],
+)
+def test_two_lines_count_together(texts: list[str], count: int) -> None:
+    assert plates.most_characters(texts) == count
+
+
+@pytest.mark.parametrize(
+    ("texts", "may"),
+    [
+        (["ABC 1234", "BC 123"], True),
+        (["", "", "B AB", "123"], True),
+        (["GARAGE", "", "", ""], False),
+        (["AFINACIONES 24"], False),
+        ([""], False),
+    ],
+)
+def test_a_registration_is_told_from_a_sign(texts: list[str], may: bool) -> None:
+    assert plates.may_be_a_registration(texts) is may
 
 
 @pytest.mark.parametrize(

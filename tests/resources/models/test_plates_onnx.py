@@ -14,7 +14,9 @@ from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Quad, Rgb
-from okla_assets.steps.plate_leaks import Leak, SearchRegion, find_leaks
+from okla_assets.steps.plate_leaks import Leak, SearchRegion, cover_leaks, find_leaks
+from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_search import Finders
 from resources.models.base import ModelInfo, PlateDetector, PlateFound, TextReader
 from resources.models.plates_onnx import (
     FusedPlates,
@@ -23,7 +25,7 @@ from resources.models.plates_onnx import (
     as_quad,
 )
 from resources.models.ppocr_onnx import PpOcrReader, _greedy
-from tests.plates import covered_share, labelled, vehicles_of
+from tests.plates import as_given, covered_share, labelled, plates_on, stood
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
 CAR = (50.0, 50.0, 300.0, 200.0)
@@ -73,7 +75,7 @@ def leaks_on(
 ) -> list[Leak]:
     """Of two pictures the second: nothing is to be seen on the first, which has no vehicle."""
     shown = [SearchRegion([], []), SearchRegion(covered, [CAR], is_certainly_interior)]
-    _, leaks = find_leaks([PICTURE, PICTURE], shown, detector, reader, ["OKLA"])
+    _, leaks = find_leaks([PICTURE, PICTURE], shown, Finders(detector, detector), reader, ["OKLA"])
     return leaks
 
 
@@ -131,6 +133,67 @@ def test_what_is_found_on_the_finished_picture(
     assert "1234" not in repr(leaks)  # a report of a leak must not leak
 
 
+@dataclass
+class Remaining:
+    """Finds a plate where there is still something black on the picture."""
+
+    score: float = 0.7
+
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+    ) -> list[list[PlateFound]]:
+        plate = at((80, 80, 60, 20), self.score)
+        return [[plate] if (photo.max(axis=2) < 20).any() else [] for photo in photos]
+
+    def fingerprint(self) -> str:
+        return "remaining"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return ()
+
+
+def bared() -> Rgb:
+    """A picture on which something black stands at (80, 80, 60, 20)."""
+    picture = PICTURE.copy()
+    picture[80:100, 80:140] = 230
+    picture[86:94, 90:130] = 0
+    return picture
+
+
+@pytest.mark.parametrize("text", ["", "ABC 1234"])
+def test_what_is_found_is_covered_and_searched_again(text: str) -> None:
+    class Reads(FakeReader):
+        def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
+            return [(text if strip.min() < 60 else "", 0.9) for strip in strips]
+
+    shown = [SearchRegion([], [CAR]), SearchRegion([], [CAR])]
+    clean, cleared = cover_leaks(
+        [PICTURE, bared()],
+        shown,
+        Finders(Remaining(), Remaining()),
+        Reads(),
+        Masking("fill"),
+        ["OKLA"],
+    )
+    assert (clean.covered, clean.leaks) == (0, [])
+    assert clean.picture is PICTURE
+    assert (cleared.covered, cleared.leaks) == (1, [])
+    assert cleared.picture[80:100, 80:140].min() > 150
+
+
+def test_what_reads_though_covered_twice_is_told() -> None:
+    shown = [SearchRegion([PLACE], [CAR])]
+    (cleared,) = cover_leaks(
+        [PICTURE],
+        shown,
+        Finders(FakePlates(), FakePlates()),
+        FakeReader("ABC 1234"),
+        Masking("fill"),
+    )
+    assert [leak.kind for leak in cleared.leaks] == ["covered"]
+    assert cleared.covered == 1
+
+
 def test_a_screen_in_a_cabin_is_no_leak_unless_both_networks_see_a_plate() -> None:
     one, both = at((80, 80, 60, 20), 0.85), at((80, 80, 60, 20), 0.85, 0.5)
     reader = FakeReader("ABC 1234")
@@ -164,13 +227,8 @@ def test_the_reader_reads_a_line(weights: dict[str, Path]) -> None:
 
 
 def believed_on(photo: Rgb, interior: bool) -> list[npt.NDArray[np.float32]]:
-    vehicles = vehicles_of(photo)
-    (found,) = FusedPlates().detect([photo], [vehicles])
-    return [
-        np.array(f.quad, np.float32)
-        for f in found
-        if plates.accept_plate(f.box, f.score, f.agreement, vehicles, interior)
-    ]
+    seen = stood(photo)
+    return as_given(plates_on(seen, Finders(FusedPlates(), PlateFastOnnx()), interior), seen.matrix)
 
 
 @pytest.mark.slow
