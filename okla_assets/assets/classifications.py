@@ -109,10 +109,12 @@ def measure(
     photo: Photo, mask: Mask, known: tuple[BoxedPhoto, View]
 ) -> tuple[Classification, Outputs]:
     """One photo's row: what it shows and how good it is."""
-    from okla_assets.imaging.photo import quality
+    from okla_assets.imaging.photo import paper, quality
 
     shown, view = known
-    if is_unsure(mask, view):
+    if view.category == "exterior" and paper.is_surely_paper(shown.picture):
+        view = View("misc", view.category_confidence)  # a car printed on a price list
+    elif is_unsure(mask, view):
         view = View(view.category, view.category_confidence)
     subject = shown.box if view.category == "exterior" else None
     measured = quality.quality(shown.picture, photo.width, photo.height, subject)

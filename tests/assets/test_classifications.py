@@ -1,5 +1,6 @@
 """An angle is told of a car, and of another vehicle only where it is sure."""
 
+import numpy as np
 import pytest
 
 from okla_assets.assets.classifications import SURE, BoxedPhoto, measure
@@ -9,6 +10,7 @@ from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.assets.test_license_plates import tables
 from tests.fakes import FakeDetector, Pipeline
+from tests.imaging.photo.test_paper import price_list
 
 
 def mask(other: bool) -> Mask:
@@ -48,3 +50,11 @@ def test_a_listing_says_that_it_is_another_vehicle(pipeline: Pipeline, other: bo
     assert (exterior.angle is None) is other
     assert ("other_vehicle" in exterior.quality.issues) is other
     assert "other_vehicle" not in interior.quality.issues
+
+
+def test_a_car_printed_on_a_price_list_is_no_exterior(store: LocalMediaStore) -> None:
+    photo, _, _ = tables(store)
+    view = View("exterior", 0.9, "side", 0.9, "left", 90.0)
+    page = np.asarray(price_list())
+    row, _ = measure(photo, mask(False), (BoxedPhoto(page, (80, 100, 180, 90)), view))
+    assert (row.category, row.angle) == ("misc", None)

@@ -11,11 +11,19 @@ LEAST_SHARE = 0.5
 """Of all letter-sized marks, the share that stands in lines. Measured on the dealers' misc photos:
 two price lists .76 and .82; engines, wheels and labels at most .27."""
 
+SURE_SHARE = 0.6  # outdoor photos with the dealer's sign in them reach .44
+
 
 def is_paper(picture: Rgb) -> bool:
     """Whether the RGB picture is mostly lines of print."""
     marks, lined = print_marks(picture)
     return lined >= LEAST_LETTERS and lined >= LEAST_SHARE * marks
+
+
+def is_surely_paper(picture: Rgb) -> bool:
+    """The same of a photo that also shows a vehicle, which may be printed on the sheet."""
+    marks, lined = print_marks(picture)
+    return lined >= LEAST_LETTERS and lined >= SURE_SHARE * marks
 
 
 def print_marks(picture: Rgb) -> tuple[int, int]:
