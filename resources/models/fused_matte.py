@@ -110,8 +110,9 @@ def fused(
     if ask is not None:
         others = [crop.of_box(box) for box in subject.others]
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
-        alpha = np.where(parts.parts_found(alpha, looked, theirs, ask), np.float32(1), alpha)
-        alpha = cutout.without_rags(alpha)
+        found = parts.parts_found(alpha, looked, theirs, ask)
+        alpha = np.where(found, np.float32(1), alpha)
+        alpha = cutout.without_rags(alpha, found | (logits > 0) & ~theirs)
     objects = [(name, crop.of_box(box)) for name, box in subject.objects]
     obstructed = obstruction.before(alpha, looked, objects, ask)
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)

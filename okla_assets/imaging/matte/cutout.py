@@ -145,18 +145,25 @@ def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
         score = np.where(row < UPPER, np.maximum(score, upper), score)
     else:
         score = 6 * np.clip(logits, -10, 10)
-    return without_rags(_alpha(score, silhouette, box_width)), agreement
+    return without_rags(_alpha(score, silhouette, box_width), silhouette), agreement
 
 
-def without_rags(alpha: Alpha) -> Alpha:
-    """The alpha without the small parts that are not joined to the largest."""
+def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:
+    """The alpha without parts apart from the largest that are not, by half, in `vehicle`.
+
+    A mirror whose foot is lost in the background stays: SAM 2 takes it for the vehicle's.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (alpha > RAG).astype(np.uint8), connectivity=8
     )
     if count < 3:
         return alpha
-    main = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    return np.where(labels == main, alpha, np.float32(0))
+    inside = np.bincount(labels[vehicle], minlength=count)
+    area = stats[:, cv2.CC_STAT_AREA]
+    stays = inside >= 0.5 * area
+    stays[1 + int(area[1:].argmax())] = True
+    stays[0] = False
+    return np.where(stays[labels], alpha, np.float32(0))
 
 
 def alone(logits: Floats, box_width: float) -> Alpha:

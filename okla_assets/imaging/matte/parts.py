@@ -31,20 +31,24 @@ LEAST_LOGIT = -2.2
 """Of the main question's answer, the mean over a part: below, SAM 2 is sure that it is background.
 True parts have -.4 to -2, panes and plants behind the roof -2.5 to -10."""
 LEAST_SOLID = 0.6  # of its hull: a thin ring around a mirror is no part
-NEAR = 9  # pixels between a part and the matte
+NEAR = 0.012  # of the box width: between a part and the matte
+MOST_CONTACT, SMALL = 0.5, 0.0012
+"""Of a part's outline, how much lies near the matte, unless the part is smaller than that share of
+the vehicle: a mirror hangs on its foot (.1 to .4), a piece of wall fills a corner (.6 and more)."""
 MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle
 
 LEAST_NEIGHBOUR_SCORE = 0.5
 SURE = 4.0  # logit of the main vehicle
+LEAST_SIDE = 16  # pixels of a neighbour's box on the crop
 MOST_NEIGHBOURS = 2  # questions a photo
 CONTESTED = 0.0003  # of the vehicle's area, in the neighbour's box and not sure
 
-STROKE = 0.012  # of the box width: an antenna is thinner
+LEAST_STROKE, STROKE = 0.0045, 0.012  # of the box width: how thick an antenna is
 CONTRAST = 20  # levels between an antenna and what is beside it
 LEAST_LENGTH, MOST_LENGTH = 0.015, 0.14  # of the box width
 BEND = 0.006  # of the box width: how far from straight
 SLANT = 1.6  # columns a row
-ANTENNA_LOGIT = -6.0
+ANTENNA_LOGIT = -3.3  # the 70th percentile along it
 ROOF = 0.45  # of the box height
 
 
@@ -94,7 +98,7 @@ def _contested(alpha: Alpha, looked: Looked, others: Sequence[Box]) -> list[Box]
             min(float(columns), x + w),
             min(float(rows), y + h),
         )
-        if x1 - x0 < 2 * NEAR or y1 - y0 < 2 * NEAR:
+        if min(x1 - x0, y1 - y0) < LEAST_SIDE:
             continue
         doubt = int(doubted[int(y0) : int(y1), int(x0) : int(x1)].sum())
         if doubt > least:
@@ -106,7 +110,7 @@ def parts_found(alpha: Alpha, looked: Looked, theirs: Bools, ask: prompts.Ask) -
     """Where mirrors, wings and fins are that the matte lacks."""
     matte = alpha > 0.5
     area = matte.sum()
-    near = _dilated(matte, NEAR)
+    near = _dilated(matte, max(3, round(NEAR * looked.box[2])))
     found = np.zeros(matte.shape, bool)
     for point in _weak_pieces(alpha, looked):
         best, best_score = None, LEAST_SCORE
@@ -124,6 +128,9 @@ def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int)
     if not LEAST_PART * area <= size <= MOST_PART * area or not (part & near).any():
         return False
     if part[~looked.rows_above(0.9)[:, 0]].any():
+        return False
+    rim = part & ~_eroded(part)
+    if size > SMALL * area and (rim & near).sum() > MOST_CONTACT * rim.sum():
         return False
     if looked.logits[part].mean() < LEAST_LOGIT or theirs[part].mean() > MOST_NEIGHBOUR:
         return False
@@ -169,13 +176,14 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
         rows, columns = np.nonzero(line)
         distance = away[where][line]
         tall = np.ptp(rows) + 1 >= LEAST_LENGTH * w and distance.max() >= LEAST_LENGTH * w
-        ends = distance.min() <= NEAR / 2 and distance.max() <= 0.95 * reach
+        ends = distance.min() <= max(3.0, 0.5 * NEAR * w) and distance.max() <= 0.95 * reach
         if not tall or not ends:
             continue
         length = float(np.hypot(np.ptp(rows), np.ptp(columns)))
         slope, start = np.polyfit(rows, columns, 1)
         bend = np.percentile(np.abs(slope * rows + start - columns), 90)
-        thin = len(rows) / length <= max(3.0, STROKE * w)
+        thick = len(rows) / length
+        thin = LEAST_STROKE * w <= thick <= max(3.0, STROKE * w)
         likely = np.percentile(looked.logits[top:bottom][where][line], 70) >= ANTENNA_LOGIT
         if thin and likely and abs(slope) <= SLANT and bend <= max(2.0, BEND * w):
             found[top:bottom][where] |= line
@@ -213,6 +221,10 @@ def _ellipse(size: float) -> Pixels:
 
 def _opened(mask: Bools, size: float) -> Bools:
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _ellipse(size)) > 0)
+
+
+def _eroded(mask: Bools) -> Bools:
+    return np.asarray(cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def _dilated(mask: Bools, reach: int) -> Bools:

@@ -83,12 +83,14 @@ def is_certain(
 def most_characters(texts: Sequence[str]) -> int:
     """Number of characters that a plate's strips, of `readings_of`, were read as.
 
-    The last two of three and more are a plate's lines, unless both read the same.
+    The last two of three and more are a plate's lines, unless both read the same or neither has a
+    digit, as on a model's badge.
     """
     counts = [readable_characters(text) for text in texts]
     upper, lower = texts[-2:] if len(texts) > 2 else ("", "")
     differ = SequenceMatcher(None, _plain(upper), _plain(lower)).ratio() < SAME_TEXT
-    return max([*counts, counts[-2] + counts[-1] if len(texts) > 2 and differ else 0])
+    lines = differ and any(character.isdigit() for character in upper + lower)
+    return max([*counts, counts[-2] + counts[-1] if lines else 0])
 
 
 def may_be_a_registration(texts: Sequence[str]) -> bool:

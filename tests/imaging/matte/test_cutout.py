@@ -172,3 +172,13 @@ def test_the_edge_stays_where_it_is_when_smoothed() -> None:
     assert smooth.min() == 0
     assert smooth.max() == 1
     assert ((smooth > 0.5) != (alpha > 0.5)).sum() < 0.002 * alpha.sum()
+
+
+def test_a_mirror_apart_stays_and_a_rag_goes() -> None:
+    car = car_alpha().astype(np.float32)
+    mirror, rag = np.zeros(car.shape, bool), np.zeros(car.shape, bool)
+    mirror[240:262, 215:245] = rag[400:420, 640:690] = True
+    alpha = np.where(mirror | rag, np.float32(0.9), car)
+    kept = cutout.without_rags(alpha, (car > 0.5) | mirror)
+    assert (kept[mirror] > 0.5).all()
+    assert kept[rag].max() == 0

@@ -45,13 +45,13 @@ def looked(car: Bools, doubted: Bools, logit: float, saliency: float = 0.5) -> p
     return parts.Looked(photo_of(car.astype(np.float32)), BOX, logits, salient)
 
 
-MIRROR = rectangle(285, 235, 36, 28)
+MIRROR = rectangle(232, 236, 60, 26)
 NOBODY = np.zeros((600, 800), bool)
 
 
 def test_a_mirror_that_both_networks_doubt_is_asked_for_and_found() -> None:
     car = car_alpha() > 0.5
-    ask = Truth(MIRROR | rectangle(300, 250, 30, 30))
+    ask = Truth(MIRROR)
     seen = looked(car, MIRROR, -1.5)
     found = parts.parts_found(car.astype(np.float32), seen, NOBODY, ask)
     assert ask.asked == 1
@@ -65,6 +65,13 @@ def test_a_pane_behind_the_roof_is_no_part() -> None:
     ask = Truth(pane)
     assert not parts.parts_found(car.astype(np.float32), looked(car, pane, -3.0), NOBODY, ask).any()
     assert ask.asked == 1
+
+
+def test_a_piece_of_the_wall_that_fills_a_corner_is_no_part() -> None:
+    car = car_alpha() > 0.5
+    corner = rectangle(262, 236, 60, 54) & ~car
+    seen = looked(car, corner, -1.5)
+    assert not parts.parts_found(car.astype(np.float32), seen, NOBODY, Truth(corner)).any()
 
 
 def test_a_part_of_another_vehicle_is_no_part() -> None:

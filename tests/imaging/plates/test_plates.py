@@ -358,6 +358,7 @@ def test_readable_characters_are_letters_and_digits(text: str, count: int) -> No
         ([], 0),
         (["", ""], 0),
         (["KL 1234", "L 123"], 6),
+        (["GTI", "GTI", "GTI", "SPO"], 3),  # a badge: neither line has a digit
         (["8AB1", "", "B AB", "123"], 6),  # a moped's two lines; across both nothing is read
         (["", "B AB", "123"], 6),
         (["A-12", "A-12", "A12", "A-12"], 3),  # one line, seen by both halves
