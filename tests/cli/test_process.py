@@ -139,6 +139,7 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
         "brightness",
         "yellow",
         "yellow",
+        "skin",
     ]
     assert set(listing.cost.seconds) == set(ASSETS) - {"listing"}
 
@@ -520,6 +521,7 @@ EACH_OPTION = {
     "aspect": ("16:9", "16:9"),
     "mask_license_plate": ("false", False),
     "license_plate_mask_type": ("blur", "blur"),
+    "blur_faces": ("false", False),
     "spin_frames": ("24", 24),
     "auto_hotspots": ("false", False),
     "hotspots": (
