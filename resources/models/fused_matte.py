@@ -116,6 +116,7 @@ def fused(
     objects = [(name, crop.of_box(box)) for name, box in subject.objects]
     obstructed = obstruction.before(alpha, looked, objects, ask)
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
+    smooth = cutout.without_rags(smooth, crop.on_photo(alpha * (logits > 0)) > 0)
     lines = parts.antennas(crop.of_photo(smooth), looked)
     smooth = np.maximum(smooth, crop.on_photo(cutout.thin_edge(lines)))
     return Matte(smooth, agreement, obstructed)

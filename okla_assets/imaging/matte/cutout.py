@@ -145,7 +145,7 @@ def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
         score = np.where(row < UPPER, np.maximum(score, upper), score)
     else:
         score = 6 * np.clip(logits, -10, 10)
-    return without_rags(_alpha(score, silhouette, box_width), silhouette), agreement
+    return without_rags(_alpha(score, silhouette, box_width), logits > 0), agreement
 
 
 def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:

@@ -30,12 +30,14 @@ LEAST_SCORE = 0.6
 LEAST_LOGIT = -2.2
 """Of the main question's answer, the mean over a part: below, SAM 2 is sure that it is background.
 True parts have -.4 to -2, panes and plants behind the roof -2.5 to -10."""
+LONG = 2.5  # a small part is no longer than that times its width
 LEAST_SOLID = 0.6  # of its hull: a thin ring around a mirror is no part
 NEAR = 0.012  # of the box width: between a part and the matte
 MOST_CONTACT, SMALL = 0.5, 0.0012
 """Of a part's outline, how much lies near the matte, unless the part is smaller than that share of
 the vehicle: a mirror hangs on its foot (.1 to .4), a piece of wall fills a corner (.6 and more)."""
 MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle
+SURE_LOGIT = -1.2  # mean over a part from which it is the vehicle's, whoever else claims it
 
 LEAST_NEIGHBOUR_SCORE = 0.5
 SURE = 4.0  # logit of the main vehicle
@@ -49,7 +51,8 @@ LEAST_LENGTH, MOST_LENGTH = 0.015, 0.14  # of the box width
 BEND = 0.006  # of the box width: how far from straight
 SLANT = 1.6  # columns a row
 ANTENNA_LOGIT = -3.3  # the 70th percentile along it
-ROOF = 0.45  # of the box height
+ROOF = 0.45  # of the box height: where antennas are looked for
+FOOT = 0.1  # of the box height: how far below the roof's top an antenna stands
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,15 @@ def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int)
     rim = part & ~_eroded(part)
     if size > SMALL * area and (rim & near).sum() > MOST_CONTACT * rim.sum():
         return False
-    if looked.logits[part].mean() < LEAST_LOGIT or theirs[part].mean() > MOST_NEIGHBOUR:
+    logit = looked.logits[part].mean()
+    if logit < LEAST_LOGIT or (logit < SURE_LOGIT and theirs[part].mean() > MOST_NEIGHBOUR):
+        return False
+    if _opened(part, THICK * looked.box[2]).sum() < 0.5 * size:
         return False
     ys, xs = np.nonzero(part)
+    (_, _), sides, _ = cv2.minAreaRect(np.stack([xs, ys], axis=1).astype(np.float32))
+    if size < SMALL * area and max(sides) > LONG * min(sides):
+        return False
     hull = cv2.contourArea(cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32)))
     return size >= LEAST_SOLID * hull
 
@@ -168,6 +177,7 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
     matte = alpha[top:bottom] > 0.5
     if not matte.any():
         return found
+    roof = int(matte.any(axis=1).argmax())
     away = cv2.distanceTransform((~matte).astype(np.uint8), cv2.DIST_L2, 5)
     reach = MOST_LENGTH * w
     lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
@@ -185,7 +195,9 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
         thick = len(rows) / length
         thin = LEAST_STROKE * w <= thick <= max(3.0, STROKE * w)
         likely = np.percentile(looked.logits[top:bottom][where][line], 70) >= ANTENNA_LOGIT
-        if thin and likely and abs(slope) <= SLANT and bend <= max(2.0, BEND * w):
+        foot = where[0].start + rows[int(distance.argmin())]
+        stands = foot <= roof + FOOT * h
+        if thin and likely and stands and abs(slope) <= SLANT and bend <= max(2.0, BEND * w):
             found[top:bottom][where] |= line
     return found
 
