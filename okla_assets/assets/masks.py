@@ -159,7 +159,7 @@ def _main_of(picture: Rgb, found: Sequence[Detection]) -> Seen:
     main = cutout.main_vehicle(
         [d.box for d in vehicles], [d.score for d in vehicles], width, height
     )
-    return Seen(width, height, vehicles, [d for d in found if d not in vehicles], main)
+    return Seen(width, height, vehicles, [d for d in found if d.kind != "vehicle"], main)
 
 
 def keep_matte(

@@ -37,6 +37,13 @@ def square(box: Box) -> Box:
     return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
+def clip_box(box: Box, width: int, height: int) -> Box:
+    """The part of the box inside a picture; of negative size where it lies outside."""
+    x, y, w, h = box
+    x0, y0 = max(0.0, x), max(0.0, y)
+    return x0, y0, min(float(width), x + w) - x0, min(float(height), y + h) - y0
+
+
 def round_box(box: Box) -> Box:
     """The box to a tenth of a pixel, as tables hold it."""
     x, y, w, h = (round(v, 1) for v in box)

@@ -3,7 +3,7 @@
 Where the detector names a thing, SAM 2 says which pixels are its; it stands before the vehicle
 where those cover what the rest of the silhouette says is the vehicle's, and reach down to its foot.
 A board or a pole that no detector knows leaves its outline in the silhouette: a notch from below or
-from above, a hole, or a second half.
+from above, an upright step, a hole, or a second half.
 
 Mattes (H, W), logits and boxes (x, y, w, h) of one crop, as in `matte.parts`.
 """
@@ -14,20 +14,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.geometry import clip_box
 from okla_assets.imaging.matte import prompts
-from okla_assets.imaging.matte.parts import SURE, Looked
+from okla_assets.imaging.matte.parts import SURE, Bools, Looked, pieces
 from okla_assets.imaging.types import Alpha, Box, Floats
 
-Bools = npt.NDArray[np.bool_]
-
 SEEN_THROUGH = ("bicycle",)  # one sees the vehicle through its frame: its box counts as covered
+LEAST_SIDE = 8  # pixels of a thing's box on the crop
 MOST_OBJECTS = 3  # questions a photo
 LEAST_SCORE = 0.5
 OWN = 0.4  # of a thing, sure to be the vehicle's
 LEAST_COVER = 0.004  # of the vehicle's area, what a thing before it covers
-FOOT = (
-    0.75  # of the vehicle's height in its columns: a thing that ends above is behind it or inside
-)
+FOOT = 0.75  # of the vehicle's height in its columns: what ends above is behind it or inside
 NOTCH = 0.4  # of the box width: the widest notch that counts, wider ones lie between the wheels
 DEEP = 0.22  # of the box height: sills and bonnets lie less deep
 STEP = 0.16  # of the box height: the lower outline's largest step; 45 clean cars have .08 at most
@@ -69,16 +67,10 @@ def _near(matte: Bools, objects: Sequence[tuple[str, Box]]) -> list[tuple[str, B
     """The objects whose boxes meet the silhouette, cut at the crop, the largest first."""
     rows, columns = matte.shape
     found = []
-    for name, (x, y, w, h) in objects:
-        x0, y0, x1, y1 = (
-            max(0.0, x),
-            max(0.0, y),
-            min(float(columns), x + w),
-            min(float(rows), y + h),
-        )
-        if x1 - x0 < 8 or y1 - y0 < 8 or not matte[int(y0) : int(y1), int(x0) : int(x1)].any():
-            continue
-        found.append(((x1 - x0) * (y1 - y0), name, (x0, y0, x1 - x0, y1 - y0)))
+    for name, box in objects:
+        x, y, w, h = inside = clip_box(box, columns, rows)
+        if min(w, h) >= LEAST_SIDE and matte[int(y) : int(y + h), int(x) : int(x + w)].any():
+            found.append((w * h, name, inside))
     return [(name, box) for _, name, box in sorted(found, reverse=True)[:MOST_OBJECTS]]
 
 
@@ -166,11 +158,10 @@ def _holed(matte: Bools, logits: Floats) -> bool:
     top, bottom = np.flatnonzero(matte.any(axis=1))[[0, -1]]
     body = matte & (rows > top + 0.45 * (bottom - top))
     holes = (logits < 0) & cv2.erode(body.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(holes.astype(np.uint8))
+    least = HOLE * matte.sum()
     return any(
-        stats[number, cv2.CC_STAT_AREA] > HOLE * matte.sum()
-        and logits[labels == number].mean() < HOLE_LOGIT
-        for number in range(1, count)
+        hole.sum() > least and logits[where][hole].mean() < HOLE_LOGIT
+        for where, hole in pieces(holes)
     )
 
 

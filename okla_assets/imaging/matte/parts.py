@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.geometry import clip_box
 from okla_assets.imaging.matte import prompts
 from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
 
@@ -94,18 +95,13 @@ def _contested(alpha: Alpha, looked: Looked, others: Sequence[Box]) -> list[Box]
     doubted = (alpha > 0.1) & (looked.logits < SURE) | (looked.logits > WEAK_LOGIT) & (alpha <= 0.1)
     least = CONTESTED * (alpha > 0.5).sum()
     found = []
-    for x, y, w, h in others:
-        x0, y0, x1, y1 = (
-            max(0.0, x),
-            max(0.0, y),
-            min(float(columns), x + w),
-            min(float(rows), y + h),
-        )
-        if min(x1 - x0, y1 - y0) < LEAST_SIDE:
+    for box in others:
+        x, y, w, h = inside = clip_box(box, columns, rows)
+        if min(w, h) < LEAST_SIDE:
             continue
-        doubt = int(doubted[int(y0) : int(y1), int(x0) : int(x1)].sum())
+        doubt = int(doubted[int(y) : int(y + h), int(x) : int(x + w)].sum())
         if doubt > least:
-            found.append((doubt, (x0, y0, x1 - x0, y1 - y0)))
+            found.append((doubt, inside))
     return [box for _, box in sorted(found, reverse=True)[:MOST_NEIGHBOURS]]
 
 
@@ -155,7 +151,7 @@ def _weak_pieces(alpha: Alpha, looked: Looked) -> list[prompts.Point]:
     thick = _opened(weak, THICK * looked.box[2])
     least = LEAST_PART * (alpha > 0.5).sum()
     found = []
-    for where, piece in _pieces(thick):
+    for where, piece in pieces(thick):
         size = int(piece.sum())
         if size < least or looked.logits[where][piece].mean() < WEAK_LOGIT:
             continue
@@ -182,7 +178,7 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
     reach = MOST_LENGTH * w
     lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
     lines &= away <= reach
-    for where, line in _pieces(lines):
+    for where, line in pieces(lines):
         rows, columns = np.nonzero(line)
         distance = away[where][line]
         tall = np.ptp(rows) + 1 >= LEAST_LENGTH * w and distance.max() >= LEAST_LENGTH * w
@@ -215,7 +211,7 @@ def _strokes(pixels: Rgb, width: float) -> Pixels:
     return np.asarray(np.max(hats, axis=0), np.uint8)
 
 
-def _pieces(mask: Bools) -> Iterator[tuple[tuple[slice, slice], Bools]]:
+def pieces(mask: Bools) -> Iterator[tuple[tuple[slice, slice], Bools]]:
     """Each connected piece: its rectangle, and itself within it."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=8
