@@ -18,6 +18,18 @@ FileName = Annotated[str, AfterValidator(keys.nfc)]
 """The name of an upload, compared in NFC."""
 
 LONGEST_NAME = 80
+WIDEST, NARROWEST = 3.0, 0.5  # a picture's width over its height
+
+
+def _aspect(value: str) -> str:
+    width, height = map(int, value.split(":"))
+    if not height or not NARROWEST <= width / height <= WIDEST:
+        raise ValueError(f"a picture is between 1:2 and 3:1, not {value}")
+    return value
+
+
+Aspect = Annotated[str, Field(pattern=r"^[1-9]\d{0,4}:[1-9]\d{0,4}$"), AfterValidator(_aspect)]
+"""Width to height, as in 4:3 or 1920:1080."""
 
 
 class _Options(BaseModel):
@@ -41,12 +53,16 @@ class PictureOptions(_Options):
 
     background_id: SceneId = "white_studio"
     generate_shadow: bool = True
-    shadow_opacity: float = Field(default=0.75, ge=0, le=1)
+    shadow_opacity: float = Field(default=1.0, ge=0, le=1)
+    shadow_direction: float | None = Field(default=None, ge=0, lt=360)
+    shadow_softness: float | None = Field(default=None, ge=0, le=1)
+    shadow_spread: Literal["short", "medium", "long"] = "medium"
     auto_enhance: bool = True
     output_format: Literal["jpg", "png", "webp"] = "jpg"
     output_quality: int = Field(default=90, ge=40, le=100)
     max_width: int = Field(default=1600, ge=320, le=4096)
-    aspect: Literal["4:3", "3:2", "16:9", "1:1"] = "4:3"
+    aspect: Aspect = "4:3"
+    margin: float = Field(default=0.04, ge=0, le=0.25)
     mask_license_plate: bool = True
     license_plate_mask_type: PlateStyle = "fill"
     blur_faces: bool = True
@@ -72,9 +88,9 @@ class StudioOptions(PictureOptions):
         return int(width) / int(height)
 
     @property
-    def shadow(self) -> float | None:
-        """Opacity of the shadow on the floor; None where it is left out."""
-        return self.shadow_opacity if self.generate_shadow else None
+    def casts_shadow(self) -> bool:
+        """Whether a shadow is drawn on the floor."""
+        return self.generate_shadow and self.shadow_opacity > 0
 
     @property
     def of_pictures(self) -> PictureOptions:

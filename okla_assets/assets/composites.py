@@ -10,11 +10,11 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
-from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
+from okla_assets.steps.looks import look_of
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_leaks import (
     Cleared,
@@ -31,6 +31,7 @@ from okla_assets.steps.plate_masking import (
 )
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
 from okla_assets.steps.standing import upright_photos
+from okla_assets.steps.standpoints import Standpoint, standpoints
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
     Classification,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
-VERSION = "5"
+VERSION = "6"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
@@ -92,6 +93,7 @@ def composites(
     options = raw_photos.options
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
+    stood = standpoints(list(joined(masks.rows, classifications.rows)), store)
     photos = [
         PhotoWork(
             photo.number,
@@ -102,11 +104,13 @@ def composites(
                 photo.number,
                 mask.digest,
                 view.category,
+                view.angle,
+                stood.get(photo.number),
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
             ),
-            partial(compose, mask, view, plates, options, store),
+            partial(compose, mask, view, plates, options, store, stood.get(photo.number)),
             partial(finish, vehicle, photo, view, options),
         )
         for photo, mask, view, plates in joined(
@@ -217,6 +221,7 @@ def compose(
     plates: PhotoPlates,
     options: StudioOptions,
     store: MediaStore,
+    standpoint: Standpoint | None,
 ) -> Draft:
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
@@ -233,10 +238,12 @@ def compose(
     if options.auto_enhance:
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
-        scene = SCENES[options.background_id]
-        placement = place(extent(alpha), options.max_width, options.aspect_ratio, scene)
+        placement = place(
+            extent(alpha), view.angle, options.max_width, options.aspect_ratio, options.margin
+        )
         source_box = placement.box_of(picture)
-        picture = studio.compose(picture, alpha, placement, scene, options.shadow)
+        camera = None if standpoint is None else standpoint.view(alpha)
+        picture = studio.compose(picture, alpha, placement, camera, look_of(options))
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)

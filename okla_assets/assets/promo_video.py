@@ -12,8 +12,6 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
-from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Pictures, blame, joined, with_failures, without_failing
@@ -121,7 +119,6 @@ class PromoPlan:
 
     timelines: "tuple[Timeline, ...]"
     spin: tuple[tuple[str, float], ...]
-    scene: Scene
     words: "Words"
     fonts: "Fonts"
     look: "Look"
@@ -233,7 +230,6 @@ def prepare(
     return PromoPlan(
         timelines,
         turn,
-        SCENES[options.background_id],
         words,
         fonts,
         template.look,
@@ -266,9 +262,7 @@ def make(
         outputs: dict[str, Path] = {}
         clip_keys = keys.promo(vehicle), keys.promo_vertical(vehicle)
         for timeline, size, key in zip(plan.timelines, encoder.sizes(), clip_keys, strict=True):
-            stage = cards.stage(
-                timeline, plan.words, plan.fonts, plan.look, size, load, plan.spin, plan.scene
-            )
+            stage = cards.stage(timeline, plan.words, plan.fonts, plan.look, size, load, plan.spin)
             if not outputs:
                 music = _music(plan.music_key, timeline.seconds, store, encoder, problems)
                 poster = frames.poster(timeline, stage, POSTER_MOMENT)
@@ -355,7 +349,7 @@ def _picture(
         if plain:
             wide, high = map(int, options.aspect.split(":"))
             aspect = wide / high
-            car = studio_place(w, h, aspect, SCENES[options.background_id])
+            car = studio_place(w, h, aspect, view.angle, options.margin)
         elif mask.status != "cropped":
             car = (x / width, y / height, w / width, h / height)
     kinds = {"exterior": "exterior", "interior": "interior", "misc": "detail"}

@@ -3,13 +3,12 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
-from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Alpha, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
@@ -21,6 +20,7 @@ from okla_assets.steps.batches import (
     with_failures,
     without_failing,
 )
+from okla_assets.steps.looks import look_of
 from okla_assets.steps.pictures import read_matte, read_picture
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
@@ -39,7 +39,11 @@ from resources.models.onnx import usable_cores
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+if TYPE_CHECKING:
+    from okla_assets.imaging.studio.camera import View
+    from okla_assets.imaging.turn import spin
+
+VERSION = "3"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
@@ -235,25 +239,28 @@ def turn_in_studio(
 ) -> tuple[SpinFrames, Outputs]:
     """The table and its pictures as JPEG, by key. Raises PictureFailed."""
     from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.studio.camera import set_height, view_of
     from okla_assets.imaging.turn import spin, walkaround
 
     rows = pictures.rows
     azimuths = [row.azimuth for row in rows]
-    scene = SCENES[options.background_id]
+    look = look_of(options)
     kind: Literal["photo", "frame"] = "frame" if pictures.made_from == "video" else "photo"
 
-    def stand(row: SpinPicture) -> spin.Stand:
+    def measured(row: SpinPicture) -> "tuple[spin.Stand, View | None]":
         with blame(kind, row.number):
-            return spin.stand_of(read_matte(store, row.matte_key))
+            matte = read_matte(store, row.matte_key)
+            return spin.stand_of(matte), view_of(matte, row.azimuth)
 
+    found = mapped(rows, measured, "stand")
     canvas = spin.steady(
-        mapped(rows, stand, "stand"),
+        [stand for stand, _ in found],
         azimuths,
         options.max_width,
         options.aspect_ratio,
-        scene,
         smooth=pictures.made_from == "video",
     )
+    camera_height = set_height([view for _, view in found if view is not None])
 
     def pixels(row: SpinPicture) -> tuple[Rgb, Alpha]:
         with blame(kind, row.number):
@@ -261,15 +268,16 @@ def turn_in_studio(
 
     correction = None
     if options.auto_enhance:
-        measured = [pixels(row) for row in rows[:: -(-len(rows) // MOST_MEASURED)]]
-        correction = enhance.correction([p for p, _ in measured], [m for _, m in measured])
+        some = [pixels(row) for row in rows[:: -(-len(rows) // MOST_MEASURED)]]
+        correction = enhance.correction([p for p, _ in some], [m for _, m in some])
 
     def finished(position: int) -> bytes:
         picture, matte = pixels(rows[position])
         with blame(kind, rows[position].number):
             if correction is not None:
                 picture = enhance.corrected(picture, correction)
-            picture = spin.finish(picture, matte, canvas, position, scene, options.shadow)
+            view = view_of(matte, rows[position].azimuth, camera_height)
+            picture = spin.finish(picture, matte, canvas, position, view, look)
             progress.advance(f"frame {position + 1}")
             return codec.encode_jpeg(picture, options.output_quality)
 

@@ -16,7 +16,6 @@ from okla_assets.imaging.promo.layers import Layer, layer
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Look, Shows, Timeline
 from okla_assets.imaging.promo.yuv import Frame, from_rgb
-from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.types import Pixels, Rgb, Rgba
 
 Colour = tuple[int, int, int]
@@ -115,11 +114,10 @@ def stage(
     size: tuple[int, int],
     load: Callable[[str], Rgb],
     spin: Sequence[tuple[str, float]],
-    scene: Scene,
 ) -> Stage:
-    """All that `frames.frames` needs; `scene` is that of the spin's pictures."""
+    """All that `frames.frames` needs."""
     written = layers(timeline, given, fonts, style, size)
-    return Stage(size, load, spin, scene, card(size, style), colour(style.card_edge), written)
+    return Stage(size, load, spin, card(size, style), colour(style.card_edge), written)
 
 
 def layers(

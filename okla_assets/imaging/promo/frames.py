@@ -12,7 +12,6 @@ from okla_assets.imaging.promo.spin_sequence import SpinSequence
 from okla_assets.imaging.promo.timeline import Picture, Shot, Timeline
 from okla_assets.imaging.promo.transitions import blend
 from okla_assets.imaging.promo.yuv import Frame, blank, to_rgb
-from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.types import Rgb
 
 LAST_FADE_SECONDS = 0.5
@@ -22,7 +21,6 @@ LAST_FADE_SECONDS = 0.5
 class Stage:
     """What the frames are made from: pictures by key, the turn (keys and gaps), card and layers.
 
-    `scene` is the studio scene of the turn's pictures.
     `card` is the background of the opening and closing card, `edge` the colour that dips go
     through, `layers` what is drawn over the shot of that position.
     """
@@ -30,7 +28,6 @@ class Stage:
     size: tuple[int, int]
     load: Callable[[str], Rgb]
     spin: Sequence[tuple[str, float]]
-    scene: Scene
     card: Frame
     edge: tuple[int, int, int]
     layers: Sequence[Sequence[Layer]]
@@ -111,7 +108,7 @@ def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
     """The turn, once around; what lies beyond its pictures goes on as their border is."""
     assert shot.move is not None
     turn = SpinSequence(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
-    car = Picture("spin", "exterior", car=moves.spin_place(stage.scene), plain=True)
+    car = Picture("spin", "exterior", car=moves.spin_place(turn.size[0] / turn.size[1]), plain=True)
     way = moves.path(car, shot.move, turn.size, stage.size, False)
 
     def paint(index: int) -> Frame:

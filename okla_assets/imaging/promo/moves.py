@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.promo.timeline import Framing, Move, Picture
-from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.placement import wheel_line, width_share
+from okla_assets.imaging.turn import spin
+from okla_assets.imaging.types import Angle
 
 MARGIN = 0.035
 """Share of the frame, on each side, that a whole vehicle keeps free."""
@@ -32,25 +34,21 @@ SLACK = 0.02
 
 
 def studio_place(
-    width: float, height: float, aspect: float, scene: Scene
+    width: float, height: float, aspect: float, angle: Angle | None, margin: float
 ) -> tuple[float, float, float, float]:
     """Where `placement.place` puts a vehicle of this width and height on a picture of this aspect.
 
     As shares of the picture (x, y, w, h), a little generous.
     """
-    per_pixel = scene.scale(width, height, aspect)
-    w, h = width * per_pixel, height * per_pixel * aspect
-    return (0.5 - w / 2 - SLACK, scene.wheel_line - h - SLACK, w + 2 * SLACK, h + 2 * SLACK)
+    w = width_share(width, height, aspect, angle, margin)
+    h = w * height / width * aspect
+    return (0.5 - w / 2 - SLACK, wheel_line(aspect) - h - SLACK, w + 2 * SLACK, h + 2 * SLACK)
 
 
-def spin_place(scene: Scene) -> tuple[float, float, float, float]:
+def spin_place(aspect: float) -> tuple[float, float, float, float]:
     """The same for a spin, whose vehicle changes its size a little as its ends come near."""
-    return (
-        0.5 - scene.widest / 2,
-        scene.wheel_line - scene.vehicle_height - 0.08,
-        scene.widest,
-        scene.vehicle_height + 0.13,
-    )
+    top = wheel_line(aspect) - spin.HEIGHT - 0.08
+    return (0.5 - spin.WIDEST / 2, top, spin.WIDEST, spin.HEIGHT + 0.13)
 
 
 @dataclass(frozen=True)

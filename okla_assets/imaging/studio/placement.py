@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.imaging.types import Alpha, Angle, Rgb
 
 # Photos smaller than the canvas are not enlarged beyond this: the canvas shrinks instead, down to
 # what a gallery can still show.
@@ -69,12 +68,55 @@ def extent(alpha: Alpha) -> Extent:
     return Extent(int(xs[0]), int(ys[0]), int(xs[-1]), int(ys[-1]))
 
 
-def place(vehicle: Extent, max_width: int, aspect: float, scene: Scene) -> Placement:
-    """Where a photo goes so that its vehicle has the set's height and stands on the wheel line.
+ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9)
+WHEEL_LINES = (0.74, 0.82, 0.84, 0.86)
+HEADROOM = 0.10
+"""Least share of the canvas's height that stays free over a roof."""
 
-    `aspect` is the canvas's width by its height.
+PROPORTIONS = (1.0, 1.3, 1.55, 2.0, 2.6)
+SHARES = (0.50, 0.57, 0.78, 0.86, 0.90)
+"""Share of the canvas's width that a vehicle fills, by its own width over its height."""
+
+BANDS: dict[Angle, tuple[float, float]] = {
+    "front": (0.50, 0.62),
+    "rear": (0.50, 0.62),
+    "front-quarter": (0.78, 0.88),
+    "rear-quarter": (0.78, 0.88),
+    "side": (0.86, 0.92),
+}
+"""Shares that a known view stays within, as the trade shows cars."""
+
+
+def wheel_line(aspect: float) -> float:
+    """The row that tyres stand on, in shares of the canvas's height, for its width over height."""
+    return float(np.interp(aspect, ASPECTS, WHEEL_LINES))
+
+
+def tallest(aspect: float) -> float:
+    """The share of the canvas's height that no vehicle exceeds."""
+    return wheel_line(aspect) - HEADROOM
+
+
+def width_share(
+    width: float, height: float, aspect: float, angle: Angle | None, margin: float
+) -> float:
+    """Share of the canvas's width that a vehicle of this width and height fills.
+
+    `margin` is the share that stays free on each side.
     """
-    per_pixel = scene.scale(vehicle.width, vehicle.height, aspect)
+    low, high = (0.0, 1.0) if angle is None else BANDS[angle]
+    share = min(max(float(np.interp(width / height, PROPORTIONS, SHARES)), low), high)
+    return min(share, tallest(aspect) / aspect * width / height, 1 - 2 * margin)
+
+
+def place(
+    vehicle: Extent, angle: Angle | None, max_width: int, aspect: float, margin: float
+) -> Placement:
+    """Where a photo goes so that its vehicle fills the canvas and stands on the wheel line.
+
+    `aspect` is the canvas's width by its height, `margin` as of `width_share`.
+    """
+    per_pixel = width_share(vehicle.width, vehicle.height, aspect, angle, margin) / vehicle.width
     width = min(max_width, max(SMALLEST_WIDTH, round(MOST_UPSCALE / per_pixel)))
     width -= width % 2
     height = round(width / aspect)
@@ -82,5 +124,5 @@ def place(vehicle: Extent, max_width: int, aspect: float, scene: Scene) -> Place
     centre = (vehicle.x0 + vehicle.x1 + 1) / 2 * scale
     bottom = (vehicle.y1 + 1) * scale
     return Placement(
-        width, height, scale, round(width / 2 - centre), round(scene.wheel_line * height - bottom)
+        width, height, scale, round(width / 2 - centre), round(wheel_line(aspect) * height - bottom)
     )

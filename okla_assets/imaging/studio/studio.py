@@ -3,13 +3,19 @@
 Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from okla_assets.imaging.matte.cutout import foreground
+from okla_assets.imaging.studio.camera import View
+from okla_assets.imaging.studio.floor import floor_of
 from okla_assets.imaging.studio.placement import Placement
-from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.studio.shadow import ground_shadow
+from okla_assets.imaging.studio.plate import on_turntable
+from okla_assets.imaging.studio.reflection import reflected
+from okla_assets.imaging.studio.scene import USUAL_HORIZON, Scene
+from okla_assets.imaging.studio.shadow import Casting, light_taken
 from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
 
@@ -18,15 +24,24 @@ def as_alpha(grey: Pixels) -> Alpha:
     return np.asarray(grey, np.float32) / np.float32(255)
 
 
-def compose(
-    photo: Rgb, alpha: Alpha, placement: Placement, scene: Scene, shadow_opacity: float | None
-) -> Rgb:
-    """The vehicle of `photo` on the scene, standing on its shadow.
+@dataclass(frozen=True)
+class Look:
+    """What a picture is composed of besides the vehicle: the scene, and how its shadow is cast.
 
-    `alpha` has the photo's size. `shadow_opacity` in [0, 1]; None leaves the shadow out.
+    `casting` None leaves the shadow out.
+    """
+
+    scene: Scene
+    casting: Casting | None
+
+
+def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, look: Look) -> Rgb:
+    """The vehicle of `photo` on the scene, standing on its shadow and its mirror image.
+
+    `alpha` has the photo's size. `view` is the photo's camera; without one, in a picture too small
+    to tell, the vehicle stands on the empty scene.
     """
     colour, matte, left, top = _placed(photo, alpha, placement)
-    canvas = scene.render(placement.width, placement.height)
     full = np.zeros((placement.height, placement.width), np.float32)
     h, w = matte.shape
     y0, x0 = max(0, top), max(0, left)
@@ -34,12 +49,44 @@ def compose(
     part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     window = (slice(y0, y1), slice(x0, x1))
     full[window] = matte[part]
-    if shadow_opacity:
-        canvas = canvas * _each_channel(1 - np.float32(shadow_opacity) * ground_shadow(full))
+    canvas = _ground(colour[part], full, window, placement, view, look)
     picture = cv2.convertScaleAbs(canvas)  # rounds and keeps within 0..255
     a = _each_channel(full[window])
     picture[window] = cv2.convertScaleAbs(canvas[window] * (1 - a) + colour[part] * a)
     return np.asarray(picture, np.uint8)
+
+
+def _ground(
+    colour: Rgb,
+    alpha: Alpha,
+    window: tuple[slice, slice],
+    placement: Placement,
+    view: View | None,
+    look: Look,
+) -> Floats:
+    """The scene for the view's camera, with all that the vehicle changes of its floor."""
+    scene, height, width = look.scene, placement.height, placement.width
+    rows = np.flatnonzero((alpha > 0.5).any(axis=1))
+    if view is None or not rows.size:
+        wheels = 0.82 if not rows.size else float(rows[-1]) / height
+        return scene.render(width, height, USUAL_HORIZON, wheels)
+    seen = view.placed(placement.scale, placement.left, placement.top)
+    wheels = float(seen.seen(seen.tyres)[:, 1].max())
+    canvas = scene.render(width, height, seen.horizon / height, wheels / height)
+    floor = floor_of(alpha, seen)
+    if scene.turntable:
+        canvas = on_turntable(canvas, floor)
+    taken = None
+    if look.casting is not None and look.casting.intensity:
+        taken = light_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
+    if scene.gloss:
+        whole = np.zeros((height, width, 3), np.uint8)
+        whole[window] = colour
+        mirrored = reflected(whole, alpha, canvas, floor, scene.gloss, scene.roughness)
+        canvas = canvas + mirrored
+    if taken is not None:
+        canvas = canvas * _each_channel(1 - taken)
+    return canvas
 
 
 def _each_channel(layer: Alpha) -> Floats:

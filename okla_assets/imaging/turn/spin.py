@@ -14,8 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.studio import studio
-from okla_assets.imaging.studio.placement import MOST_UPSCALE, SMALLEST_WIDTH, Placement
-from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.camera import View
+from okla_assets.imaging.studio.placement import (
+    MOST_UPSCALE,
+    SMALLEST_WIDTH,
+    Placement,
+    wheel_line,
+)
+from okla_assets.imaging.studio.studio import Look
 from okla_assets.imaging.turn.walkaround import MOST_GAP, apart, gaps_of
 from okla_assets.imaging.types import Alpha, Doubles, Floats, Rgb
 
@@ -23,6 +29,8 @@ WIDEST_CANVAS = 1280
 FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
 FEWEST = 8  # pictures that make a spin
 SAME_VIEW = 5.0  # degrees: photos nearer than this show the same
+HEIGHT = 0.52  # of the canvas: a vehicle's height, which keeps the scale of a turn
+WIDEST = 0.92  # of the canvas's width: no vehicle is wider
 HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
 
 # The box of a vehicle in heights: its length, its width, and how much of its depth on the floor
@@ -136,7 +144,7 @@ def steady(
     azimuths: Sequence[float],
     max_width: int,
     aspect: float,
-    scene: Scene,
+    *,
     smooth: bool = True,
 ) -> Steady:
     """One canvas for the whole turn, and each picture's position on it.
@@ -152,17 +160,18 @@ def steady(
     if smooth:
         unit = np.exp(_smoothed(np.log(unit), DISTANCE_SIGMA))
         depth = _smoothed(depth, GROUND_SIGMA)
-    # In units of the canvas width, as in `Scene.scale`:
+    line = wheel_line(aspect)
+    # Canvas widths to a vehicle's height:
     size = min(
-        scene.vehicle_height / aspect / float(np.median(heights / unit)),
-        scene.widest / float((widths / unit).max()),
-        (scene.wheel_line - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
+        HEIGHT / aspect / float(np.median(heights / unit)),
+        WIDEST / float((widths / unit).max()),
+        (line - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
     )
     largest = MOST_UPSCALE / float((size / unit).max())
     width = min(WIDEST_CANVAS, max_width, max(SMALLEST_WIDTH, round(largest)))
     width -= width % 2
     height = round(width / aspect)
-    ground = scene.wheel_line * height + size * width * DEPTH_SHARE * (depth - depth.mean())
+    ground = line * height + size * width * DEPTH_SHARE * (depth - depth.mean())
     moves = []
     for stand, its_unit, its_ground in zip(stands, unit, ground, strict=True):
         scale = size * width / float(its_unit)
@@ -211,16 +220,23 @@ def finish(
     alpha: Alpha,
     canvas: Steady,
     position: int,
-    scene: Scene,
-    shadow_opacity: float | None,
+    view: View | None,
+    look: Look,
 ) -> Rgb:
-    """The picture's vehicle on the scene, stabilised as `canvas` has it."""
+    """The picture's vehicle on the scene, stabilised as `canvas` has it.
+
+    `view` is the picture's own camera.
+    """
     move = canvas.moves[position]
     moved = moved_to(picture, move, canvas.width, canvas.height, cv2.INTER_CUBIC)
     matte = moved_to(alpha, move, canvas.width, canvas.height, cv2.INTER_LINEAR)
     as_is = Placement(canvas.width, canvas.height, 1.0, 0, 0)
     return studio.compose(
-        np.asarray(moved, np.uint8), np.asarray(matte, np.float32), as_is, scene, shadow_opacity
+        np.asarray(moved, np.uint8),
+        np.asarray(matte, np.float32),
+        as_is,
+        None if view is None else view.placed(*move),
+        look,
     )
 
 

@@ -1,0 +1,337 @@
+"""Where the camera stood, and where the vehicle stands on its floor: fitted to the matte alone.
+
+A pinhole camera without roll at height `camera_height` looks at a box on four tyres. Lengths are in
+vehicle heights, for neither the vehicle nor its distance is known in metres: a floor point (X, Z),
+right of the camera and away from it, is seen at x = centre + focal X / Z and
+y = horizon + focal camera_height / Z.
+
+The box, its turn and the camera are those that agree best with where the silhouette begins and
+ends, with its roof and with the tyres that can be seen, each weighed by how well it can be known
+(least squares with priors; Levenberg-Marquardt).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.types import Alpha, Doubles, Floats
+
+WORK_WIDTH = 640
+"""A matte is read at this width."""
+
+PHONE_FOCAL = 0.76
+"""Focal length of a phone's main camera in widths of its photo (26 to 28 mm on 35 mm film)."""
+
+EYE_HEIGHT = 0.98
+"""Of the vehicle's height: people stand, and hold the phone before their face."""
+
+BODY_BELOW = 0.5  # of the vehicle's height, from its top: mirrors are above, the body's ends below
+WHEEL_INSET = 0.03  # of the body's width: tyres stand a little inside of it
+FRONT_OVERHANG, REAR_OVERHANG = 0.19, 0.21  # of the length
+CORNER = 0.22  # of the width: how much of a body's corner is rounded off, seen from above
+ROOF_FRONT, ROOF_REAR, ROOF_SIDE = 0.06, -0.3, 0.33  # of length, length, width from the middle
+LIP = 0.13  # how high a bumper hangs over the floor
+SEEN = 0.15  # a side is seen that faces the camera by this much (1: straight on)
+STRAIGHT = 0.92  # both tyres of an end are only seen by who looks at it this straight
+
+# What is known beforehand: mean and standard deviation.
+TURN = 7.0  # degrees that an azimuth may be wrong by
+LENGTH, WIDTH = (2.85, 0.25), (1.19, 0.10)
+HORIZON = (0.40, 0.12)  # of the photo's height
+FOCAL_SPREAD, HEIGHT_SPREAD = 0.06, 0.14
+KNOWN_FOCAL_SPREAD, KNOWN_HEIGHT_SPREAD = 0.02, 0.03  # where the set says how high the camera was
+EDGE, ROOF, TYRE, END = 0.02, 0.02, 0.012, 0.03  # of the vehicle's height: how well each is seen
+
+NEAREST = 0.3  # vehicle heights: no point is nearer to the camera, whatever a step tries
+STEPS = 12
+ENOUGH = 0.003  # a step that gains less, as a share of the error, is the last
+MOST_ERROR = 1.5
+"""A view that fits worse tells nothing of its set."""
+
+LOWEST, HIGHEST = 0.35, 1.5
+"""Heights of a camera that a fit may end at, in heights of the vehicle."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera and a vehicle on its floor; pixels are those of one picture.
+
+    `footprint` (4, 2) and `tyres` (4, 2) are floor points (X, Z) in vehicle heights: front left,
+    front right, rear right, rear left of the vehicle. `error` is the root mean square of what the
+    fit leaves, in standard deviations of what it looked at.
+    """
+
+    focal: float
+    centre: float
+    horizon: float
+    camera_height: float
+    footprint: Doubles
+    tyres: Doubles
+    vehicle_height: float
+    error: float
+
+    def seen(self, floor: Doubles) -> Doubles:
+        """Pixels (n, 2) of floor points (n, 2) before the camera."""
+        x = self.centre + self.focal * floor[:, 0] / floor[:, 1]
+        y = self.horizon + self.focal * self.camera_height / floor[:, 1]
+        return np.stack([x, y], axis=1)
+
+    @property
+    def distance(self) -> float:
+        """From the camera to the vehicle's middle along the floor, in vehicle heights."""
+        return float(self.footprint[:, 1].mean())
+
+    def placed(self, scale: float, left: float, top: float) -> "View":
+        """The same view on a canvas on which a pixel is `scale` wide and the origin is moved."""
+        return replace(
+            self,
+            focal=self.focal * scale,
+            centre=self.centre * scale + left,
+            horizon=self.horizon * scale + top,
+            vehicle_height=self.vehicle_height * scale,
+        )
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What is measured of a silhouette, in pixels of the copy: see `_outline`."""
+
+    left: float
+    right: float
+    top: float
+    height: float
+    first: int
+    bottom: Floats
+
+
+def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = None) -> View | None:
+    """The camera that took a photo whose matte is `alpha` (H, W), its vehicle seen from `azimuth`.
+
+    Degrees, 0 the front and 90 the vehicle's left side; None tries eight and takes what fits best.
+    `camera_height` is what the other photos of the set say (vehicle heights). None where the matte
+    is too small to tell.
+    """
+    scale = min(1.0, WORK_WIDTH / alpha.shape[1])
+    small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    outline = _outline(np.asarray(small, np.float32))
+    if outline is None:
+        return None
+    known = camera_height is not None
+    views = [
+        _Problem(
+            outline,
+            np.radians(tried),
+            small.shape[1] / 2,
+            PHONE_FOCAL * max(small.shape),
+            KNOWN_FOCAL_SPREAD if known else FOCAL_SPREAD,
+            camera_height if camera_height is not None else EYE_HEIGHT,
+            KNOWN_HEIGHT_SPREAD if known else HEIGHT_SPREAD,
+            HORIZON[0] * small.shape[0],
+            HORIZON[1] * small.shape[0],
+        ).solved()
+        for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))
+    ]
+    return min(views, key=lambda view: view.error).placed(1 / scale, 0, 0)
+
+
+def set_height(views: Sequence[View]) -> float | None:
+    """The camera's height over a set (vehicle heights): the median of the views that tell it.
+
+    Quarter views do, in which two tyres stand at different distances. None without any.
+    """
+    telling = [
+        view.camera_height for view in views if view.error < MOST_ERROR and tells_height(view)
+    ]
+    return float(np.median(telling)) if telling else None
+
+
+def tells_height(view: View) -> bool:
+    """Whether two tyres of the side that is seen stand at different distances."""
+    depths = view.tyres[:, 1]
+    across = view.tyres[:, 0]
+    along = np.hypot(depths[0] - depths[3], across[0] - across[3])
+    return 0.35 < abs(float(depths[0] - depths[3])) / float(along) < 0.95
+
+
+def _outline(alpha: Alpha) -> _Outline | None:
+    """Ends of the body, roof, and for each column between them the lowest solid row."""
+    solid = alpha > 0.5
+    counts = solid.sum(axis=1)
+    rows = np.flatnonzero(counts >= max(2, 0.015 * counts.max(initial=0)))
+    if rows.size < 12:
+        return None
+    top, low = float(rows[0]), float(rows[-1] + 1)
+    body = np.flatnonzero(solid[int(top + BODY_BELOW * (low - top)) :].sum(axis=0) >= 2)
+    if body.size < 12:
+        return None
+    first, last = int(body[0]), int(body[-1])
+    part = solid[:, first : last + 1]
+    bottom = np.where(part, np.arange(1, part.shape[0] + 1)[:, None], 0).max(axis=0)
+    return _Outline(float(first), float(last + 1), top, low - top, first, bottom.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The residuals of a fit; parameters are X and log Z of the middle, camera height, horizon (in
+    pixels), length, width, turn (radians) and log focal length."""
+
+    outline: _Outline
+    azimuth: float
+    centre: float
+    focal: float
+    focal_spread: float
+    camera_height: float
+    height_spread: float
+    horizon: float
+    horizon_spread: float
+
+    def solved(self) -> View:
+        outline = self.outline
+        # From here on its height would be right; its near end stands nearer and looks larger.
+        distance = self.focal / outline.height + 0.3 + 0.9 * abs(float(np.cos(self.azimuth)))
+        x = ((outline.left + outline.right) / 2 - self.centre) / self.focal * distance
+        start = np.array(
+            [x, np.log(distance), self.camera_height, self.horizon, LENGTH[0], WIDTH[0], 0.0, 0.0]
+        )
+        best, residuals = _least_squares(self._residuals, start)
+        footprint, tyres = self._on_floor(best)
+        return View(
+            focal=float(self.focal * np.exp(best[7])),
+            centre=self.centre,
+            horizon=float(best[3]),
+            camera_height=float(np.clip(best[2], LOWEST, HIGHEST)),
+            footprint=footprint,
+            tyres=tyres,
+            vehicle_height=outline.height,
+            error=float(np.sqrt(np.mean(np.square(residuals[:-7])))),
+        )
+
+    def _points(self, p: Doubles, body: Doubles) -> Doubles:
+        """Floor points (n, 2) of points of the vehicle: ahead of and left of its middle."""
+        # Seen from azimuth a, a vehicle's front points towards the camera turned by a: at 0
+        # straight at it, at 90, the left side seen, to the picture's left.
+        a = self.azimuth + p[6]
+        ahead, left = body[:, 0], body[:, 1]
+        x = -ahead * np.sin(a) + left * np.cos(a)
+        z = -ahead * np.cos(a) - left * np.sin(a)
+        return np.stack([p[0] + x, np.maximum(np.exp(p[1]) + z, NEAREST)], axis=1)
+
+    def _on_floor(self, p: Doubles) -> tuple[Doubles, Doubles]:
+        length, half = p[4], p[5] / 2
+        corners = np.array(
+            [
+                [length / 2, half],
+                [length / 2, -half],
+                [-length / 2, -half],
+                [-length / 2, half],
+            ]
+        )
+        front, rear = (0.5 - FRONT_OVERHANG) * length, (REAR_OVERHANG - 0.5) * length
+        side = half * (1 - 2 * WHEEL_INSET)
+        wheels = np.array([[front, side], [front, -side], [rear, -side], [rear, side]])
+        return self._points(p, corners), self._points(p, wheels)
+
+    def _residuals(self, p: Doubles) -> Doubles:
+        o = self.outline
+        length, half = p[4], p[5] / 2
+        focal = self.focal * np.exp(p[7])
+        cut = CORNER * p[5]
+        hull = np.array(
+            [
+                (sx * (length / 2 - dx), sy * (half - dy))
+                for sx in (1, -1)
+                for sy in (1, -1)
+                for dx, dy in ((0.0, 1.5 * cut), (2 * cut, 0.0))
+            ]
+        )
+        floor = self._points(p, hull)
+        columns = self.centre + focal * floor[:, 0] / floor[:, 1]
+        roof = self._points(
+            p,
+            np.array(
+                [
+                    (along * length, side * p[5])
+                    for along in (ROOF_FRONT, ROOF_REAR)
+                    for side in (ROOF_SIDE, -ROOF_SIDE)
+                ]
+            ),
+        )
+        top = float((p[3] + focal * (p[2] - 1) / roof[:, 1]).min())
+        edge = EDGE * o.height
+        residuals = [
+            (columns.min() - o.left) / edge,
+            (columns.max() - o.right) / edge,
+            (top - o.top) / (ROOF * o.height),
+            *self._tyre_residuals(p, focal),
+            (p[2] - self.camera_height) / self.height_spread,
+            (p[3] - self.horizon) / self.horizon_spread,
+            (length - LENGTH[0]) / LENGTH[1],
+            (p[5] - WIDTH[0]) / WIDTH[1],
+            p[6] / np.radians(TURN),
+            p[7] / self.focal_spread,
+            min(0.0, p[2] - LOWEST) / 0.05 + max(0.0, p[2] - HIGHEST) / 0.05,
+        ]
+        return np.array(residuals)
+
+    def _tyre_residuals(self, p: Doubles, focal: float) -> list[float]:
+        """How far below the silhouette each tyre of the sides stands, or above it; and the end.
+
+        Of an end that faces the camera a bumper may hide the tyres: its lowest row is that of the
+        tyres or of the bumper's lip, whichever is lower.
+        """
+        o = self.outline
+        a = self.azimuth + p[6]
+        tyres = self._on_floor(p)[1]
+        rows = p[3] + focal * p[2] / tyres[:, 1]
+        columns = np.rint(self.centre + focal * tyres[:, 0] / tyres[:, 1]).astype(int) - o.first
+        reach = max(1, round(0.04 * o.height))
+        found = []
+        for i, side in enumerate((1, -1, -1, 1)):
+            weight = min(max((side * np.sin(a) - SEEN) / 0.2, 0.0), 1.0)
+            lowest = o.bottom[max(0, columns[i] - reach) : max(0, columns[i] + reach + 1)]
+            off = 0.0
+            if lowest.size and weight:
+                off = (float(lowest.max()) - rows[i]) / (TYRE * o.height)
+            found.append(weight * _huber(off))
+        facing = abs(float(np.cos(a)))
+        weight = min(max((facing - STRAIGHT) / 0.05, 0.0), 1.0)
+        front = np.cos(a) > 0
+        near = slice(0, 2) if front else slice(2, 4)
+        overhang = (FRONT_OVERHANG if front else REAR_OVERHANG) * p[4] * facing
+        lip = p[3] + focal * (p[2] - LIP) / max(float(tyres[near, 1].min()) - overhang, NEAREST)
+        off = (float(o.bottom.max()) - max(float(rows[near].max()), lip)) / (END * o.height)
+        found.append(weight * _huber(off))
+        return found
+
+
+def _huber(off: float) -> float:
+    """A residual whose square grows linearly from 2 on: what is lost in shadow pulls no harder."""
+    size = abs(off)
+    return off if size < 2 else float(np.copysign(np.sqrt(4 * size - 4), off))
+
+
+def _least_squares(
+    function: Callable[[Doubles], Doubles], start: Doubles
+) -> tuple[Doubles, Doubles]:
+    """The parameters (8,) with the least squared residuals near `start`, and those residuals."""
+    p, damping = start, 1.0
+    r = function(p)
+    for _ in range(STEPS):
+        steps = np.array([1e-4, 1e-4, 1e-4, 1e-2, 1e-4, 1e-4, 1e-4, 1e-4])
+        jacobian = np.stack(
+            [(function(p + s * np.eye(8)[i]) - r) / s for i, s in enumerate(steps)], axis=1
+        )
+        normal, gradient = jacobian.T @ jacobian, jacobian.T @ r
+        for _ in range(6):
+            q = p - np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), gradient)
+            new = function(q)
+            better = float(r @ r - new @ new)
+            if better > 0:
+                p, r, damping = q, new, damping / 4
+                break
+            damping *= 5
+        if better < ENOUGH * float(r @ r):
+            break
+    return p, r

@@ -1,0 +1,43 @@
+"""The round plate that turns a vehicle, drawn as a view sees it."""
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.studio.floor import Floor
+from okla_assets.imaging.types import Doubles, Floats
+
+RADIUS = 1.65  # vehicle heights: just under 2.5 m
+EDGE = 0.035  # vehicle heights that the plate stands above the floor
+LIGHTER, RIM, GAP = 1.018, 0.90, 0.72
+"""Light on the plate, on its upright edge and in the gap around it, of the floor's."""
+
+
+def on_turntable(canvas: Floats, floor: Floor) -> Floats:
+    """A copy of the scene (H, W, 3) with the plate under the vehicle."""
+    view = floor.view
+    turns = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+    circle = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    middle = view.footprint.mean(axis=0)
+    offset = float(np.median(floor.shift))
+    # The vehicle stands on the plate, so the plate's edge hangs below the row of its top.
+    points = middle + RADIUS * circle
+    points[:, 1] = np.maximum(points[:, 1], 0.4)
+    top = view.seen(points)
+    down = view.focal * EDGE / points[:, 1]
+    foot = top + np.stack([np.zeros_like(down), down], axis=1)
+    lit = canvas.copy()
+    gap = view.seen(middle + (RADIUS + 0.03) * circle)
+    for outline, light in (
+        (np.add(gap, (0.0, float(down.max()))), GAP),
+        (foot, RIM),
+        (top, LIGHTER),
+    ):
+        mask = _filled(np.add(outline, (0.0, offset)), (canvas.shape[0], canvas.shape[1]))
+        lit = np.asarray(lit * (1 - mask) + (canvas * light).clip(0, 255) * mask, np.float32)
+    return lit
+
+
+def _filled(outline: Doubles, shape: tuple[int, int]) -> Floats:
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.rint(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+    return np.asarray(mask[..., None] / np.float32(255), np.float32)
