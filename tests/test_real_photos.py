@@ -20,7 +20,7 @@ from okla_assets.cli.process import run_vehicle
 from okla_assets.contract import Listing
 from okla_assets.imaging.matte import cutout
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.imaging.studio.placement import BANDS, wheel_line
 from okla_assets.operations.folder_import import import_folder
 from resources.models.fused_matte import FusedMatte
 from resources.models.main_vehicle import find_subject
@@ -118,17 +118,22 @@ def test_a_mixed_folder_becomes_a_listing(golf: tuple[LocalMediaStore, Listing])
 def test_composites_stand_on_one_line_at_one_scale(
     golf: tuple[LocalMediaStore, Listing],
 ) -> None:
-    """Measured on the finished pictures, by what differs from the empty scene."""
+    """Where the mattes lie on the finished pictures."""
     store, listing = golf
     for photo in listing.photos[:2]:
         picture = codec.decode_trusted(store.get(finished_key(photo)))
         height, width = picture.shape[:2]
         assert width / height == pytest.approx(4 / 3, abs=0.01)
-        scene = WHITE_STUDIO.render(width, height)
-        changed = np.abs(picture.astype(np.float32) - scene).max(axis=2) > 40
-        rows = np.flatnonzero(changed.sum(axis=1) > 0.02 * width)
-        assert rows[-1] / height == pytest.approx(WHITE_STUDIO.wheel_line, abs=0.03)
-        assert (rows[-1] - rows[0]) / height == pytest.approx(WHITE_STUDIO.vehicle_height, abs=0.05)
+        assert photo.mask_key is not None and photo.angle is not None
+        matte = codec.decode_gray(store.get(photo.mask_key))
+        _, top, w, h = photo.source_box
+        ys, xs = np.nonzero(matte > 127)
+        bottom = top + h * (ys.max() + 1) / matte.shape[0]
+        share = w * float(np.ptp(xs)) / matte.shape[1]
+        assert bottom == pytest.approx(wheel_line(4 / 3), abs=0.01)
+        low, high = BANDS[photo.angle]
+        assert low - 0.02 < share < high + 0.02
+        assert picture[5:20, 5:20].min() > 200  # the studio's wall
 
 
 def test_masks_have_the_size_of_the_upload(golf: tuple[LocalMediaStore, Listing]) -> None:

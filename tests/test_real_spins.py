@@ -13,7 +13,6 @@ from okla_assets.cli.process import run_vehicle
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.turn import spin
 from okla_assets.operations.folder_import import import_folder
 from okla_assets.tables import Masks, SpinFrames, WalkaroundFrames
@@ -86,7 +85,6 @@ def test_sixteen_views_turn_and_stand_still(
         [frame.azimuth_deg for frame in made.frames],
         1280,
         made.width / made.height,
-        WHITE_STUDIO,
     )
     boxes = []
     for alpha, move in zip(alphas, canvas.moves, strict=True):

@@ -105,12 +105,12 @@ def composites(
                 mask.digest,
                 view.category,
                 view.angle,
-                stood.get(photo.number),
+                standpoint.fingerprint,
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
             ),
-            partial(compose, mask, view, plates, options, store, stood.get(photo.number)),
+            partial(compose, mask, view, plates, options, store, standpoint),
             partial(finish, vehicle, photo, view, options),
         )
         for photo, mask, view, plates in joined(
@@ -119,6 +119,7 @@ def composites(
             classifications.rows,
             license_plates.rows,
         )
+        for standpoint in [stood.get(photo.number, Standpoint())]
     ]
     done = run_batches(
         "Finishing",
@@ -221,7 +222,7 @@ def compose(
     plates: PhotoPlates,
     options: StudioOptions,
     store: MediaStore,
-    standpoint: Standpoint | None,
+    standpoint: Standpoint,
 ) -> Draft:
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
@@ -239,10 +240,10 @@ def compose(
         picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
     if treatment == "studio" and alpha is not None:
         placement = place(
-            extent(alpha), view.angle, options.max_width, options.aspect_ratio, options.margin
+            extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin
         )
         source_box = placement.box_of(picture)
-        camera = None if standpoint is None else standpoint.view(alpha)
+        camera = standpoint.view(alpha)
         picture = studio.compose(picture, alpha, placement, camera, look_of(options))
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:

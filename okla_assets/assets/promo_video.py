@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
     from okla_assets.imaging.types import Rgb
 
-VERSION = "1"
+VERSION = "2"
 TITLE = "Promo video"
 LEAST_QUALITY = 25
 """Photos below this are in the gallery, but no advertisement."""

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
@@ -260,7 +260,10 @@ def turn_in_studio(
         options.aspect_ratio,
         smooth=pictures.made_from == "video",
     )
-    camera_height = set_height([view for _, view in found if view is not None])
+    views = [view for _, view in found]
+    camera_height = set_height([view for view in views if view is not None])
+    # One scene behind the whole turn: a wall that moved with each frame's fit would flicker.
+    look = replace(look, rows=spin.rows_of(views, canvas, options.aspect_ratio))
 
     def pixels(row: SpinPicture) -> tuple[Rgb, Alpha]:
         with blame(kind, row.number):

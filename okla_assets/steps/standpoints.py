@@ -30,6 +30,11 @@ class Standpoint:
     azimuth: float | None = None
     height: float | None = None
 
+    @property
+    def fingerprint(self) -> tuple[float | None, float | None]:
+        """Two equal fingerprints see a matte alike."""
+        return self.azimuth, self.height
+
     def view(self, alpha: "Alpha") -> "View | None":
         """The camera of a photo with this matte (H, W); None where the matte is too small."""
         from okla_assets.imaging.studio.camera import view_of

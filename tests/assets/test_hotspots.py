@@ -14,6 +14,7 @@ from okla_assets.imaging import hotspots as matching
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.studio import Look
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.types import Category, Corners
 from okla_assets.options import PictureOptions, StudioOptions, hotspot_problems, read_options
@@ -139,9 +140,9 @@ class Vehicle:
     def turn_of(self, number: int) -> None:
         """A spin of two frames, the second one made of this photo."""
         picture, alpha = vehicle()
-        placement = place(extent(alpha), 720, 4 / 3, WHITE_STUDIO)
+        placement = place(extent(alpha), 720, 4 / 3)
         blank = np.full((placement.height, placement.width, 3), 230, np.uint8)
-        made = studio.compose(picture, alpha, placement, WHITE_STUDIO, None)
+        made = studio.compose(picture, alpha, placement, None, Look(WHITE_STUDIO, None))
         frames = []
         for position, (source, pixels) in enumerate(((99, blank), (number, made))):
             key = keys.spin_frame(VEHICLE, position + 1)
@@ -161,7 +162,7 @@ class Vehicle:
         if row.treatment != "studio":
             return row
         picture, alpha = vehicle()
-        placement = place(extent(alpha), self.options.max_width, 4 / 3, WHITE_STUDIO)
+        placement = place(extent(alpha), self.options.max_width, 4 / 3)
         return row.model_copy(update={"source_box": placement.box_of(picture)})
 
     def run(self) -> tuple[Hotspots, int]:
@@ -194,7 +195,7 @@ class Vehicle:
 
 def on_finished(x: float, y: float) -> tuple[float, float]:
     """Where a point of the made vehicle's photo, in pixels, lies on its finished picture."""
-    on_canvas = place(extent(vehicle()[1]), 1600, 4 / 3, WHITE_STUDIO)
+    on_canvas = place(extent(vehicle()[1]), 1600, 4 / 3)
     return (
         (x * on_canvas.scale + on_canvas.left) / on_canvas.width,
         (y * on_canvas.scale + on_canvas.top) / on_canvas.height,

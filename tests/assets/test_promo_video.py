@@ -66,7 +66,7 @@ SEAT = Shown("interior", status="no_vehicle")
 
 def picture_of(shown: Shown, number: int) -> bytes:
     if shown.category == "exterior":
-        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(400, 300))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(400, 300, 0.3, 0.82))
         cv2.ellipse(scene, (200, 190), (150, 55), 0, 0, 360, (200, 60 + 20 * number, 30), -1)
         return codec.encode_jpeg(np.asarray(scene, np.uint8))
     noise = np.random.default_rng(number).integers(0, 255, (12, 16, 3), np.uint8)
@@ -246,7 +246,7 @@ def test_a_turn_becomes_a_shot(run: Run) -> None:
     frames = []
     for i in range(12):
         key = keys.spin_frame(VEHICLE, i + 1)
-        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(320, 240))
+        scene = cv2.convertScaleAbs(WHITE_STUDIO.render(320, 240, 0.3, 0.82))
         cv2.ellipse(scene, (160, 150), (60 + 5 * i, 40), 0, 0, 360, (30, 40, 200), -1)
         run.store.put(key, codec.encode_jpeg(np.asarray(scene, np.uint8)))
         frames.append(SpinFrame(key=key, azimuth_deg=30 * i, source=i))

@@ -10,6 +10,8 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio.placement import wheel_line
+from okla_assets.imaging.studio.scene import Stage
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.turn import spin
@@ -172,17 +174,17 @@ def test_options_reach_every_frame(turning: Pipeline, tmp_path: Path) -> None:
 def test_the_scene_of_the_option_is_behind_photos_and_frames(
     turning: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def night(width: int, height: int, horizon: float) -> Floats:
-        return np.full((height, width, 3), 20, np.float32)
+    def night(stage: Stage) -> Floats:
+        return np.full((stage.height, stage.width, 3), 20, np.float32)
 
-    monkeypatch.setitem(SCENES, "white_studio", replace(WHITE_STUDIO, paint=night, wheel_line=0.7))
+    monkeypatch.setitem(SCENES, "white_studio", replace(WHITE_STUDIO, paint=night))
     film(turning, tmp_path, AROUND)
     (photo,) = turning.run().listing.photos
     finished = codec.decode_trusted(turning.store.get(finished_key(photo)))
     frames = pictures(turning)
     assert all(picture[:20, :20].max() < 30 for picture in (finished, *frames))
     grounds = [ground / len(frames[0]) for _, ground in car_boxes(frames)]
-    assert np.mean(grounds) == pytest.approx(0.7, abs=0.02)
+    assert np.mean(grounds) == pytest.approx(wheel_line(4 / 3), abs=0.02)
 
 
 def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(

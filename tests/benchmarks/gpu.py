@@ -283,7 +283,10 @@ class Pipeline:
         from okla_assets.imaging.photo import codec, enhance, quality
         from okla_assets.imaging.photo.decode import DecodeLimits, decode
         from okla_assets.imaging.studio import studio
+        from okla_assets.imaging.studio.camera import view_of
         from okla_assets.imaging.studio.placement import extent, place
+        from okla_assets.imaging.studio.shadow import Casting
+        from okla_assets.imaging.studio.studio import Look
         from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
         from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE
         from okla_assets.steps.plate_leaks import SearchRegion, find_leaks
@@ -321,8 +324,9 @@ class Pipeline:
             alpha = studio.as_alpha(codec.decode_gray(stored))
             photo = enhance.enhance(photo, alpha)
         with stage("studio"):
-            placement = place(extent(alpha), SIZE[0], 4 / 3, WHITE_STUDIO)
-            picture = studio.compose(photo, alpha, placement, WHITE_STUDIO, 0.75)
+            look = Look(WHITE_STUDIO, Casting())
+            placement = place(extent(alpha), SIZE[0], 4 / 3)
+            picture = studio.compose(photo, alpha, placement, view_of(alpha, None), look)
         with stage("leak search"):
             look_for_plates(self._plates, picture, scene.box)
             shown = SearchRegion(scene.quads, [scene.box])

@@ -59,7 +59,9 @@ def made_pictures() -> dict[str, npt.NDArray[np.uint8]]:
     rng = np.random.default_rng(1)
     found = {}
     for i in range(6):
-        scene = np.asarray(cv2.convertScaleAbs(WHITE_STUDIO.render(1600, 1200)), np.uint8)
+        scene = np.asarray(
+            cv2.convertScaleAbs(WHITE_STUDIO.render(1600, 1200, 0.3, 0.82)), np.uint8
+        )
         detail = cv2.resize(rng.integers(0, 200, (60, 110, 3), np.uint8), (1100, 560))
         scene[418:978, 250:1350] = detail
         found[f"exterior_{i}"] = scene
@@ -76,7 +78,7 @@ def work(folder: Path | None, seconds: float) -> Work:
         names = ("exterior", "interior")
         files = [p for n in names for p in sorted(folder.glob(f"{n}_*_processed.jpg"))[:7]]
         pictures = {path.stem: codec.decode_trusted(path.read_bytes()) for path in files}
-    car = moves.studio_place(1100, 560, 4 / 3, WHITE_STUDIO)
+    car = moves.studio_place(1100, 560, 4 / 3)
     shown = [
         tl.Picture(name, "exterior", angle, car=car, plain=True)
         if name.startswith("exterior")
@@ -88,9 +90,7 @@ def work(folder: Path | None, seconds: float) -> Work:
     template = template.model_copy(update={"pace": pace})
     timeline = tl.plan(template, shown, ENCODER.fps, SIZE, has_spin=False)
     fonts = fonts_for(WORDS.texts)
-    stage = cards.stage(
-        timeline, WORDS, fonts, template.look, SIZE, lambda key: pictures[key], (), WHITE_STUDIO
-    )
+    stage = cards.stage(timeline, WORDS, fonts, template.look, SIZE, lambda key: pictures[key], ())
     return Work(timeline, stage)
 
 

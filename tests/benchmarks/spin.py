@@ -96,7 +96,6 @@ def steadiness(store: LocalMediaStore) -> tuple[float, float]:
     from okla_assets.imaging.photo import codec
     from okla_assets.imaging.studio import studio
     from okla_assets.imaging.studio.placement import extent
-    from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
     from okla_assets.imaging.turn import spin
 
     def table(name: str) -> bytes:
@@ -114,7 +113,6 @@ def steadiness(store: LocalMediaStore) -> tuple[float, float]:
         [f.azimuth_deg for f in made.frames],
         1280,
         aspect,
-        WHITE_STUDIO,
     )
     boxes = []
     for alpha, move in zip(alphas, canvas.moves, strict=True):

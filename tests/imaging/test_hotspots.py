@@ -14,6 +14,7 @@ from okla_assets.imaging.hotspots import LocatedCloseUp
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent, place
+from okla_assets.imaging.studio.studio import Look
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 
 Rgb = npt.NDArray[np.uint8]
@@ -177,8 +178,8 @@ def test_two_places_on_one_view_make_all_views_worthless() -> None:
 
 def test_a_point_is_mapped_to_the_frame_made_of_the_photo() -> None:
     picture, alpha = vehicle()
-    placement = place(extent(alpha), 960, 4 / 3, WHITE_STUDIO)
-    frame = studio.compose(picture, alpha, placement, WHITE_STUDIO, 0.7)
+    placement = place(extent(alpha), 960, 4 / 3)
+    frame = studio.compose(picture, alpha, placement, None, Look(WHITE_STUDIO, None))
     photo = hotspots.view_features(picture, alpha)
     point = hotspots.map_to_frame(0.4, 0.5, photo, hotspots.frame_features(frame))
     assert point is not None

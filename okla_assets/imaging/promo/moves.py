@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.promo.timeline import Framing, Move, Picture
-from okla_assets.imaging.studio.placement import wheel_line, width_share
+from okla_assets.imaging.studio.placement import MARGIN as MARGIN_BESIDE, wheel_line, width_share
 from okla_assets.imaging.turn import spin
 from okla_assets.imaging.types import Angle
 
@@ -34,7 +34,11 @@ SLACK = 0.02
 
 
 def studio_place(
-    width: float, height: float, aspect: float, angle: Angle | None, margin: float
+    width: float,
+    height: float,
+    aspect: float,
+    angle: Angle | None = None,
+    margin: float = MARGIN_BESIDE,
 ) -> tuple[float, float, float, float]:
     """Where `placement.place` puts a vehicle of this width and height on a picture of this aspect.
 

@@ -46,7 +46,7 @@ EDGE, ROOF, TYRE, END = 0.02, 0.02, 0.012, 0.03  # of the vehicle's height: how 
 
 NEAREST = 0.3  # vehicle heights: no point is nearer to the camera, whatever a step tries
 STEPS = 12
-ENOUGH = 0.003  # a step that gains less, as a share of the error, is the last
+ENOUGH = 0.0005  # a step that gains less, as a share of the error, is the last
 MOST_ERROR = 1.5
 """A view that fits worse tells nothing of its set."""
 

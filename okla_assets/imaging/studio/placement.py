@@ -70,6 +70,8 @@ def extent(alpha: Alpha) -> Extent:
 
 ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9)
 WHEEL_LINES = (0.74, 0.82, 0.84, 0.86)
+MARGIN = 0.04
+"""Share of the canvas's width that stays free on each side, at least."""
 HEADROOM = 0.10
 """Least share of the canvas's height that stays free over a roof."""
 
@@ -98,7 +100,11 @@ def tallest(aspect: float) -> float:
 
 
 def width_share(
-    width: float, height: float, aspect: float, angle: Angle | None, margin: float
+    width: float,
+    height: float,
+    aspect: float,
+    angle: Angle | None = None,
+    margin: float = MARGIN,
 ) -> float:
     """Share of the canvas's width that a vehicle of this width and height fills.
 
@@ -110,7 +116,11 @@ def width_share(
 
 
 def place(
-    vehicle: Extent, angle: Angle | None, max_width: int, aspect: float, margin: float
+    vehicle: Extent,
+    max_width: int,
+    aspect: float,
+    angle: Angle | None = None,
+    margin: float = MARGIN,
 ) -> Placement:
     """Where a photo goes so that its vehicle fills the canvas and stands on the wheel line.
 

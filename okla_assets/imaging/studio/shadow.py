@@ -15,7 +15,8 @@ from okla_assets.imaging.studio.floor import Floor, moved_down
 from okla_assets.imaging.studio.scene import Light
 from okla_assets.imaging.types import Doubles, Floats, Pixels
 
-PLAN = 56  # pixels of the plan to a vehicle's height
+PLAN = 64  # pixels of the plan to a vehicle's height
+SMOOTH = 1.5  # pixels of the plan
 ROOM = 1.5  # vehicle heights of floor around the vehicle
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
 BODY = 0.55  # how high the wall is that a body makes beside its floor: up to its windows
@@ -24,7 +25,7 @@ INSET_ENDS, INSET_SIDES = 0.10, 0.03
 """How far a body draws in towards the floor, at its bumpers and its sills, in vehicle heights."""
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
-TOUCH, TOUCH_FADES = 0.93, 0.028  # light that a tyre takes where it touches; how far that reaches
+TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far that reaches
 ROOF = 0.55  # of the footprint: what a roof's outline is of it
 SPREADS = {"short": 0.35, "medium": 0.7, "long": 1.4}
 """How far a sun's shadow reaches, in heights of what casts it."""
@@ -95,7 +96,9 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
         taken = taken + light.sun * _sun_taken(floor, low, shape, light, casting)
     taken = (taken * soft).clip(0, 0.97)
     touch = _touch(floor, low, shape)
-    return np.asarray(1 - (1 - taken) * (1 - touch), np.float32), low
+    whole = (1 - (1 - taken) * (1 - touch)).astype(np.float32)
+    # A pixel of the plan covers many of the picture where the floor is near: no steps there.
+    return np.asarray(cv2.GaussianBlur(whole, (0, 0), SMOOTH), np.float32), low
 
 
 def _drawn_in(floor: Floor) -> Doubles:
@@ -140,7 +143,7 @@ def _touch(floor: Floor, low: Doubles, shape: tuple[int, int]) -> Floats:
     left = np.ones(shape)
     # A tyre is seen by its outer edge, and stands inwards of it.
     width = floor.tyres[[0, 3]] - floor.tyres[[1, 2]]
-    inwards = TYRE_WIDE * width / np.hypot(*width.T)[:, None]
+    inwards = 0.7 * TYRE_WIDE * width / np.hypot(*width.T)[:, None]
     centres = floor.tyres + np.stack([-inwards[0], inwards[0], inwards[1], -inwards[1]])
     for (x, z), sure in zip(centres, floor.touch, strict=True):
         dx, dz = (xs - x)[None, :], (zs - z)[:, None]

@@ -28,11 +28,13 @@ def as_alpha(grey: Pixels) -> Alpha:
 class Look:
     """What a picture is composed of besides the vehicle: the scene, and how its shadow is cast.
 
-    `casting` None leaves the shadow out.
+    `casting` None leaves the shadow out. `rows` are those of the horizon and of the wheels, in
+    shares of the canvas's height, that the scene is painted for; None takes each view's own.
     """
 
     scene: Scene
     casting: Casting | None
+    rows: tuple[float, float] | None = None
 
 
 def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, look: Look) -> Rgb:
@@ -72,7 +74,8 @@ def _ground(
         return scene.render(width, height, USUAL_HORIZON, wheels)
     seen = view.placed(placement.scale, placement.left, placement.top)
     wheels = float(seen.seen(seen.tyres)[:, 1].max())
-    canvas = scene.render(width, height, seen.horizon / height, wheels / height)
+    painted = look.rows or (seen.horizon / height, wheels / height)
+    canvas = scene.render(width, height, *painted)
     floor = floor_of(alpha, seen)
     if scene.turntable:
         canvas = on_turntable(canvas, floor)

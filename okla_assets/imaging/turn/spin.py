@@ -215,6 +215,17 @@ def _smoothed(values: Doubles, sigma: float) -> Doubles:
     return np.asarray(ndimage.correlate1d(middle, kernel / kernel.sum(), mode="wrap"))
 
 
+def rows_of(
+    views: Sequence[View | None], canvas: Steady, aspect: float
+) -> tuple[float, float] | None:
+    """The rows of `Look` for the whole turn; None where no picture has a view."""
+    placed = [v.placed(*m) for v, m in zip(views, canvas.moves, strict=True) if v is not None]
+    if not placed:
+        return None
+    horizon = float(np.median([view.horizon for view in placed])) / canvas.height
+    return horizon, wheel_line(aspect)
+
+
 def finish(
     picture: Rgb,
     alpha: Alpha,

@@ -8,7 +8,6 @@ from okla_assets.imaging.promo import cards, frames
 from okla_assets.imaging.promo.text import Fonts
 from okla_assets.imaging.promo.timeline import Picture, load_template, plan
 from okla_assets.imaging.promo.yuv import planes_of
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from tests.imaging.scenes import dot
 
 SIZE = (320, 180)
@@ -32,7 +31,6 @@ def test_a_whole_clip_is_drawn_without_a_jump() -> None:
         SIZE,
         pictures.__getitem__,
         turn,
-        WHITE_STUDIO,
     )
     drawn = [frame.copy() for frame in frames.frames(timeline, stage)]
     assert len(drawn) == timeline.frames

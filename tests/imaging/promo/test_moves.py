@@ -6,7 +6,6 @@ import pytest
 from okla_assets.imaging.promo.moves import MARGIN, Path, path, studio_place
 from okla_assets.imaging.promo.timeline import Picture, load_template
 from okla_assets.imaging.studio.placement import Extent, place
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 
 MOVES = load_template().moves
 WIDE, UPRIGHT = (1920, 1080), (1080, 1920)
@@ -60,8 +59,8 @@ def test_every_move_moves() -> None:
 @pytest.mark.parametrize("size", [(400, 150), (300, 240)])
 def test_the_place_in_the_studio_is_where_the_studio_puts_a_car(size: tuple[int, int]) -> None:
     car = Extent(100, 50, 100 + size[0] - 1, 50 + size[1] - 1)
-    placed = place(car, 1600, 4 / 3, WHITE_STUDIO)
-    x, y, w, h = studio_place(*size, 4 / 3, WHITE_STUDIO)
+    placed = place(car, 1600, 4 / 3)
+    x, y, w, h = studio_place(*size, 4 / 3)
     left = (placed.left + car.x0 * placed.scale) / placed.width
     top = (placed.top + car.y0 * placed.scale) / placed.height
     assert x < left and x + w > left + car.width * placed.scale / placed.width

@@ -2,25 +2,53 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.studio.placement import (
+    BANDS,
+    HEADROOM,
     MOST_UPSCALE,
     SMALLEST_WIDTH,
     Extent,
     extent,
     place,
+    wheel_line,
+    width_share,
 )
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.imaging.types import Angle
 from tests.imaging.scenes import car_alpha
 
 WIDTH, ASPECT = 1600, 4 / 3
 
+SIZES: dict[Angle, tuple[int, int]] = {
+    "front": (1250, 1000),
+    "front-quarter": (1600, 1000),
+    "side": (2700, 1000),
+    "rear-quarter": (1500, 1000),
+    "rear": (1200, 1000),
+}
 
-def test_a_long_vehicle_is_made_to_fit() -> None:
-    placement = place(Extent(0, 100, 1999, 299), WIDTH, ASPECT, WHITE_STUDIO)
-    assert placement.scale * 2000 == pytest.approx(WHITE_STUDIO.widest * placement.width, rel=0.01)
+
+@pytest.mark.parametrize("angle", SIZES)
+def test_a_vehicle_fills_the_picture_as_the_trade_shows_its_view(angle: Angle) -> None:
+    low, high = BANDS[angle]
+    share = width_share(*SIZES[angle], ASPECT, angle)
+    assert low <= share <= high
+    blind = width_share(*SIZES[angle], ASPECT)
+    assert blind == pytest.approx(share, abs=0.08)  # its proportions tell the view nearly as well
+
+
+@pytest.mark.parametrize("aspect", [1.0, 4 / 3, 3 / 2, 16 / 9, 2.5, 0.6])
+@pytest.mark.parametrize("angle", SIZES)
+def test_roof_and_ends_keep_their_room_in_every_picture(aspect: float, angle: Angle) -> None:
+    width, height = SIZES[angle]
+    placement = place(Extent(0, 0, width - 1, height - 1), WIDTH, aspect, angle, 0.05)
+    top = placement.top / placement.height
+    assert top > HEADROOM - 0.01
+    assert placement.left >= 0.05 * placement.width - 2
+    bottom = (placement.top + placement.scale * height) / placement.height
+    assert bottom == pytest.approx(wheel_line(aspect), abs=0.003)
 
 
 def test_a_small_photo_is_not_blown_up() -> None:
-    placement = place(Extent(50, 50, 349, 199), WIDTH, ASPECT, WHITE_STUDIO)
+    placement = place(Extent(50, 50, 349, 199), WIDTH, ASPECT)
     assert placement.scale <= MOST_UPSCALE + 0.01
     assert SMALLEST_WIDTH <= placement.width < WIDTH
     assert placement.width / placement.height == pytest.approx(ASPECT, rel=0.01)

@@ -1,67 +1,122 @@
-import cv2
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from okla_assets.imaging.studio.shadow import floor_line, ground_shadow
+from okla_assets.imaging.studio.camera import View, view_of
+from okla_assets.imaging.studio.floor import Floor, floor_of
+from okla_assets.imaging.studio.scene import Light
+from okla_assets.imaging.studio.shadow import Casting, box_taken, dome_taken, light_taken
+from okla_assets.imaging.types import Alpha, Floats
 from tests.imaging.scenes import car_alpha
 
-
-def test_the_floor_runs_from_tyre_to_tyre() -> None:
-    floor = floor_line(car_alpha())
-    assert floor is not None
-    x0, x1, line, _, height = floor
-    assert (x0, x1) == pytest.approx((150, 649), abs=2)
-    assert height == pytest.approx(200, abs=3)
-    between = line[250 - x0 : 550 - x0]
-    assert between == pytest.approx(np.full(300, 419.0), abs=2)
+STUDIO = Light(dome=0.5, box=0.5)
+SUNNY = Light(dome=0.5, box=0.0, sun=0.5, direction=90.0, softness=0.2)
 
 
-def test_the_floor_follows_a_car_seen_at_an_angle() -> None:
-    """The near tyre stands lower in the picture than the far one."""
-    turned = cv2.warpAffine(
-        car_alpha(), np.array([[1, 0, 0], [0.15, 1, -60]], np.float32), (800, 600)
-    )
-    floor = floor_line(np.asarray(turned, np.float32))
-    assert floor is not None
-    x0, _, line, _, _ = floor
-    slope = (line[540 - x0] - line[260 - x0]) / 280
-    assert slope == pytest.approx(0.15, abs=0.02)
+def seen(alpha: Alpha) -> Floor:
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    return floor_of(alpha, view)
 
 
-def test_no_floor_without_a_vehicle() -> None:
-    empty = np.zeros((300, 400), np.float32)
-    assert floor_line(empty) is None
-    assert not ground_shadow(empty).any()
+def shadow(
+    alpha: Alpha | None = None, light: Light = STUDIO, casting: Casting | None = None
+) -> Floats:
+    alpha = car_alpha() if alpha is None else alpha
+    return light_taken(seen(alpha), alpha.shape, light, 0.3, casting or Casting())
 
 
-def test_the_shadow_is_darkest_under_the_tyres_and_fades() -> None:
-    shadow = ground_shadow(car_alpha())
-    assert shadow.dtype == np.float32
-    assert shadow.min() >= 0
-    assert shadow.max() <= 1
-    under_tyre, under_sill = shadow[420, 250], shadow[405, 400]
-    assert under_tyre > 0.6
-    assert under_sill > 0.5
-    column = shadow[425:600, 400]
-    assert (np.diff(column) <= 1e-3).all()
-    assert column[-1] < 0.02
+def test_form_factors_are_those_of_lamberts_law() -> None:
+    """Half of a dome is hidden at a wall's foot, nothing far away, all of it deep below a body."""
+    d = np.array([-2.0, -0.001, 0.001, 0.3, 5.0], np.float32)
+    for taken in (dome_taken(d), box_taken(d)):
+        assert taken[0] > 0.95
+        assert taken[1:3] == pytest.approx([0.5, 0.5], abs=0.01)
+        assert (np.diff(taken) <= 1e-6).all()
+        assert taken[-1] < 0.01
+    assert box_taken(d)[3] < dome_taken(d)[3]  # a lamp above casts the shorter shadow
 
 
-def test_a_bumper_hanging_before_the_tyres_still_has_a_shadow_below_it() -> None:
-    shadow = ground_shadow(car_alpha(tyres=False))
-    assert shadow[385, 400] > 0.3
+def test_the_shadow_is_darkest_where_tyres_stand_and_fades() -> None:
+    taken, view = shadow(), seen(car_alpha()).view
+    assert taken.dtype == np.float32
+    assert taken.min() >= 0
+    assert taken.max() <= 1
+    tyre = round(float(view.seen(view.tyres)[0, 0]))
+    assert taken[416:422, tyre - 8 : tyre + 9].mean() > taken[416:422, 390:410].mean() + 0.1
+    assert taken[418:424, 235:265].max() > 0.65
+    assert taken[405, 400] > 0.4  # under the sill
+    column = taken[440:600, 400]
+    assert (np.diff(column) <= 0.01).all()
+    assert column[-1] < 0.2
+    assert taken[:200].max() < 0.05
+
+
+def test_tyres_stand_on_their_shadow_wherever_the_fit_puts_them() -> None:
+    """A view that is some pixels off moves until what is drawn meets the tyres."""
+    alpha = car_alpha()
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    for off in (-9.0, 0.0, 9.0):
+        floor = floor_of(alpha, replace(view, horizon=view.horizon + off))
+        taken = light_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
+        for x in (250, 550):
+            assert taken[416:424, x - 12 : x + 12].max() > 0.65
+
+
+def test_a_tyre_that_the_matte_lost_touches_less() -> None:
+    whole, cut = car_alpha(), car_alpha()
+    cut[395:, 500:600] = 0
+    view = view_of(whole, 90.0)
+    assert view is not None
+    assert floor_of(whole, view).touch.min() == 1
+    assert floor_of(cut, view).touch.min() < 0.5
+
+
+def test_an_intensity_weakens_all_of_it() -> None:
+    full, half = shadow(), shadow(casting=Casting(intensity=0.5))
+    assert half == pytest.approx(full / 2, abs=1e-5)
+
+
+def test_the_sun_casts_its_shadow_to_the_side_that_is_asked_for() -> None:
+    left = shadow(light=SUNNY, casting=Casting(direction=90.0))
+    right = shadow(light=SUNNY, casting=Casting(direction=270.0))
+    beside_left, beside_right = np.s_[395:425, 60:130], np.s_[395:425, 670:740]
+    assert left[beside_left].mean() > right[beside_left].mean() + 0.1
+    assert right[beside_right].mean() > left[beside_right].mean() + 0.1
+
+
+def test_a_longer_spread_reaches_further() -> None:
+    reach = {
+        spread: shadow(light=SUNNY, casting=Casting(1.0, 180.0, None, spread))[430:].sum()
+        for spread in ("short", "medium", "long")
+    }
+    assert reach["short"] < reach["medium"] < reach["long"]
+
+
+def test_a_soft_shadow_has_a_softer_edge() -> None:
+    def steepest(softness: float) -> float:
+        taken = shadow(light=SUNNY, casting=Casting(1.0, 180.0, softness))
+        return float(np.abs(np.diff(taken[440:, 400])).max())
+
+    assert steepest(0.0) > 1.5 * steepest(1.0)
 
 
 def test_a_picture_twice_the_size_has_the_same_shadow() -> None:
+    import cv2
+
     small = car_alpha()
     large = np.asarray(cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_LINEAR), np.float32)
-    halved = cv2.resize(ground_shadow(large), (800, 600), interpolation=cv2.INTER_AREA)
-    assert np.abs(halved - ground_shadow(small)).mean() < 0.004
+    halved = cv2.resize(shadow(large), (800, 600), interpolation=cv2.INTER_AREA)
+    assert np.abs(halved - shadow(small)).mean() < 0.01
 
 
-def test_a_mirror_beside_the_body_casts_no_shadow_on_the_air() -> None:
-    plain = car_alpha()
-    with_mirror = plain.copy()
-    with_mirror[270:285, 120:160] = 1  # sticks out in the upper half
-    changed = np.abs(ground_shadow(with_mirror) - ground_shadow(plain))
-    assert changed.max() < 0.02
+def test_what_the_camera_cannot_see_is_not_drawn() -> None:
+    """A floor that reaches behind the camera does not come back above the horizon."""
+    alpha = car_alpha()
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    near = View(**{**view.__dict__, "footprint": view.footprint - [0, 1.2], "tyres": view.tyres})
+    taken = light_taken(floor_of(alpha, near), alpha.shape, STUDIO, 0.3, Casting())
+    assert taken[: int(view.horizon)].max() < 0.05

@@ -2,18 +2,28 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.studio import studio
-from okla_assets.imaging.studio.placement import extent, place
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.imaging.studio.camera import view_of
+from okla_assets.imaging.studio.placement import extent, place, wheel_line, width_share
+from okla_assets.imaging.studio.scenes import SCENES, SceneId
+from okla_assets.imaging.studio.shadow import Casting
+from okla_assets.imaging.studio.studio import Look
 from tests.imaging.scenes import PAINT, STREET, car_alpha, photo_of
 
 WIDTH, ASPECT = 1600, 4 / 3
+WHITE = SCENES["white_studio"]
 
 
-def finished(scale: float = 1.0, shift: int = 0, opacity: float | None = 0.75) -> np.ndarray:
+def finished(
+    scale: float = 1.0,
+    shift: int = 0,
+    casting: Casting | None = Casting(),  # noqa: B008 (frozen)
+    scene: SceneId = "white_studio",
+) -> np.ndarray:
     alpha = car_alpha() if scale == 1 else _scaled(scale)
     alpha = np.roll(alpha, shift, axis=1)
-    placement = place(extent(alpha), WIDTH, ASPECT, WHITE_STUDIO)
-    return studio.compose(photo_of(alpha), alpha, placement, WHITE_STUDIO, opacity)
+    placement = place(extent(alpha), WIDTH, ASPECT)
+    look = Look(SCENES[scene], casting)
+    return studio.compose(photo_of(alpha), alpha, placement, view_of(alpha, 90.0), look)
 
 
 def _scaled(scale: float) -> np.ndarray:
@@ -34,28 +44,51 @@ def test_scale_wheel_line_and_middle_are_the_same_across_a_set(scale: float, shi
     """However near the photographer stood and wherever the car was in the photo."""
     picture = finished(scale, shift)
     height, width = picture.shape[:2]
-    top, bottom, left, right = paint_rows_and_columns(picture)
-    assert bottom / height == pytest.approx(WHITE_STUDIO.wheel_line, abs=0.005)
+    _, bottom, left, right = paint_rows_and_columns(picture)
+    assert bottom / height == pytest.approx(wheel_line(ASPECT), abs=0.005)
     assert (left + right) / 2 / width == pytest.approx(0.5, abs=0.003)
-    expected = min(WHITE_STUDIO.vehicle_height, WHITE_STUDIO.widest * ASPECT * 200 / 500)
-    assert (bottom - top) / height == pytest.approx(expected, abs=0.007)
+    assert (right - left) / width == pytest.approx(width_share(500, 200, ASPECT), abs=0.007)
 
 
-def test_nothing_of_the_old_street_is_left() -> None:
-    picture = finished().astype(int)
+@pytest.mark.parametrize("scene", SCENES)
+def test_nothing_of_the_old_street_is_left(scene: SceneId) -> None:
+    picture = finished(scene=scene).astype(int)
     street = np.abs(picture - STREET).max(axis=2) < 25
     assert street.sum() == 0
 
 
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_vehicle_itself_is_the_same_on_every_scene(scene: SceneId) -> None:
+    picture = finished(scene=scene)
+    top, bottom, left, right = paint_rows_and_columns(picture)
+    middle = picture[(top + bottom) // 2, left + 150 : right - 150]
+    assert np.abs(middle.astype(int) - PAINT).max() <= 1
+
+
 def test_the_shadow_darkens_the_floor_under_the_car_and_nothing_far_from_it() -> None:
-    lit, shaded = finished(opacity=None).astype(int), finished().astype(int)
+    lit, shaded = finished(casting=None).astype(int), finished().astype(int)
     darker = (lit - shaded).max(axis=2)
     _, bottom, left, right = paint_rows_and_columns(lit)
     middle = (left + right) // 2
     assert darker[bottom - 12, middle] > 90  # between the tyres
-    assert darker[: len(lit) // 4].max() <= 1
-    assert darker[-10:].max() <= 3
-    assert darker[:, [0, -1]].max() < darker.max() / 3
+    assert darker[: len(lit) // 4].max() <= 3
+    assert darker[-10:].max() < darker.max() / 4
+    assert darker[:, [0, -1]].max() < darker.max() / 2
+
+
+def test_the_turntable_lies_under_the_vehicle_alone() -> None:
+    plain, turned = finished(), finished(scene="turntable")
+    _, bottom, _, _ = paint_rows_and_columns(plain)
+    changed = np.abs(plain.astype(int) - turned).max(axis=2)
+    assert changed[bottom:].max() > 20  # its rim
+    assert changed[: bottom - 250].max() == 0
+
+
+def test_without_a_view_the_vehicle_stands_on_the_empty_scene() -> None:
+    alpha = car_alpha()
+    placement = place(extent(alpha), WIDTH, ASPECT)
+    picture = studio.compose(photo_of(alpha), alpha, placement, None, Look(WHITE, Casting()))
+    assert paint_rows_and_columns(picture) == paint_rows_and_columns(finished())
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pytest
 
 from okla_assets.imaging.studio.placement import MOST_UPSCALE
-from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.imaging.turn import spin
 from okla_assets.imaging.turn.spin import Stand
 
@@ -40,7 +39,7 @@ def test_a_shaking_hand_does_not_shake_the_car() -> None:
         car_box(a, 1.0, 640 + float(rng.normal(0, 30)), 700 + float(rng.normal(0, 20)))
         for a in AROUND
     ]
-    canvas = spin.steady(stands, AROUND, 1280, ASPECT, WHITE_STUDIO)
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT)
     placed = [on_canvas(s, m) for s, m in zip(stands, canvas.moves, strict=True)]
     assert np.ptp([p.centre for p in placed]) < 0.005 * canvas.width
     ground = np.array([p.ground for p in placed])
@@ -53,20 +52,20 @@ def test_a_person_who_comes_nearer_does_not_blow_up_the_car(count: int) -> None:
     around = [360.0 * i / count for i in range(count)]
     near = [1 + 0.25 * np.sin(np.radians(a)) for a in around]
     stands = [car_box(a, n) for a, n in zip(around, near, strict=True)]
-    canvas = spin.steady(stands, around, 1280, ASPECT, WHITE_STUDIO)
+    canvas = spin.steady(stands, around, 1280, ASPECT)
     size = np.array([scale * n for (scale, _, _), n in zip(canvas.moves, near, strict=True)])
     assert np.ptp(size) < 0.06 * size.mean()
 
 
 def test_a_turntable_keeps_one_scale() -> None:
-    canvas = spin.steady([car_box(a) for a in AROUND], AROUND, 1280, ASPECT, WHITE_STUDIO)
+    canvas = spin.steady([car_box(a) for a in AROUND], AROUND, 1280, ASPECT)
     scales = [scale for scale, _, _ in canvas.moves]
     assert max(scales) < 1.01 * min(scales)
 
 
 def test_the_car_stays_on_the_canvas() -> None:
     stands = [car_box(a) for a in AROUND]
-    canvas = spin.steady(stands, AROUND, 1280, ASPECT, WHITE_STUDIO)
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT)
     assert (canvas.width, canvas.height) == (1280, 960)
     for stand, move in zip(stands, canvas.moves, strict=True):
         placed = on_canvas(stand, move)
@@ -78,7 +77,7 @@ def test_the_car_stays_on_the_canvas() -> None:
 
 def test_small_frames_are_not_blown_up() -> None:
     small = [Stand(s.left / 2, s.right / 2, s.top / 2, s.ground / 2) for s in map(car_box, AROUND)]
-    canvas = spin.steady(small, AROUND, 1280, ASPECT, WHITE_STUDIO)
+    canvas = spin.steady(small, AROUND, 1280, ASPECT)
     assert max(scale for scale, _, _ in canvas.moves) <= MOST_UPSCALE + 0.01
     assert canvas.width < 1280
 

@@ -1,0 +1,107 @@
+"""Against the sample's cameras, whose place is known, and a drawn side view."""
+
+import math
+
+import numpy as np
+import pytest
+
+from okla_assets.imaging.photo import codec
+from okla_assets.imaging.studio.camera import View, set_height, tells_height, view_of
+from okla_assets.imaging.types import Alpha
+from okla_assets.sample import FOLDER
+from okla_assets.sample.render import EXTERIORS, Shot
+from tests.imaging.scenes import car_alpha
+
+CAR_HEIGHT = 1.5  # metres; see sample/body.py
+
+
+def azimuth(shot: Shot) -> float:
+    return float(np.degrees(np.arctan2(shot.place[1], shot.place[0])) % 360)
+
+
+def matte(shot: Shot) -> Alpha:
+    grey = codec.decode_gray((FOLDER / "mattes" / f"{shot.name}.png").read_bytes())
+    return np.asarray(grey / np.float32(255), np.float32)
+
+
+def true_horizon(shot: Shot, alpha: Alpha) -> float:
+    """In shares of the picture's height: the camera looks down at its target, without roll."""
+    height, width = alpha.shape
+    away = math.hypot(shot.place[0] - shot.target[0], shot.place[1] - shot.target[1])
+    down = (shot.place[2] - shot.target[2]) / away
+    return float(0.5 - shot.lens / 36 * width * down / height)
+
+
+@pytest.fixture(scope="module")
+def views() -> dict[str, View]:
+    """Each photo's view as the pipeline takes it: its own, or with the height of the set."""
+    own = {shot.name: view_of(matte(shot), azimuth(shot)) for shot in EXTERIORS}
+    height = set_height([view for view in own.values() if view is not None])
+    assert height is not None
+    seen = {}
+    for shot in EXTERIORS:
+        view = own[shot.name]
+        assert view is not None
+        if not tells_height(view):
+            view = view_of(matte(shot), azimuth(shot), height)
+        assert view is not None
+        seen[shot.name] = view
+    return seen
+
+
+def test_the_horizon_of_the_samples_photos_is_found(views: dict[str, View]) -> None:
+    off = [
+        abs(views[shot.name].horizon / alpha.shape[0] - true_horizon(shot, alpha))
+        for shot in EXTERIORS
+        for alpha in [matte(shot)]
+    ]
+    assert np.mean(off) < 0.03
+    assert max(off) < 0.06
+
+
+def test_the_height_of_the_samples_camera_is_found(views: dict[str, View]) -> None:
+    quarters = [shot for shot in EXTERIORS if tells_height(views[shot.name])]
+    assert len(quarters) >= 6
+    off = [views[s.name].camera_height / (s.place[2] / CAR_HEIGHT) - 1 for s in quarters]
+    assert abs(np.median(off)) < 0.12
+
+
+def test_tyres_are_seen_where_the_matte_ends(views: dict[str, View]) -> None:
+    """Those of the side that faces the camera."""
+    for shot in EXTERIORS:
+        a, alpha, view = azimuth(shot), matte(shot), views[shot.name]
+        if not abs(math.sin(math.radians(a))) > 0.4:
+            continue
+        for i in (0, 3) if math.sin(math.radians(a)) > 0 else (1, 2):
+            x, y = view.seen(view.tyres)[i]
+            part = alpha[:, round(x) - 12 : round(x) + 13] > 0.5
+            bottom = np.flatnonzero(part.any(axis=1))[-1] + 1
+            assert abs(bottom - y) < 0.03 * view.vehicle_height
+
+
+def test_a_view_moves_with_its_picture() -> None:
+    view = view_of(car_alpha(), 90.0)
+    assert view is not None
+    moved = view.placed(2.0, 30.0, -10.0)
+    assert moved.seen(view.tyres) == pytest.approx(view.seen(view.tyres) * 2 + [30, -10])
+
+
+def test_without_an_azimuth_the_view_that_fits_best_is_taken() -> None:
+    shot = EXTERIORS[0]
+    told, found = view_of(matte(shot), azimuth(shot)), view_of(matte(shot), None)
+    assert told is not None and found is not None
+    assert found.error < 1.0
+    assert found.horizon == pytest.approx(told.horizon, abs=0.1 * matte(shot).shape[0])
+
+
+def test_a_speck_has_no_view() -> None:
+    speck = np.zeros((300, 400), np.float32)
+    assert view_of(speck, 90.0) is None
+    speck[150:154, 200:204] = 1
+    assert view_of(speck, 90.0) is None
+
+
+def test_side_views_do_not_tell_how_high_a_camera_was() -> None:
+    view = view_of(car_alpha(), 90.0)
+    assert view is not None and not tells_height(view)
+    assert set_height([view]) is None
