@@ -108,6 +108,26 @@ PLATE_LOGO = "brand/plate_logo.png"
 """What the owner wants to see where a plate was: PNG, best with transparency."""
 
 
+OWN_SCENES = "brand/scenes/"
+"""The owner's scenes: a folder each."""
+
+
+def own_scene(name: str) -> str:
+    """What the owner says of a scene."""
+    return f"{OWN_SCENES}{name}/scene.toml"
+
+
+def own_scene_pictures(name: str) -> tuple[str, ...]:
+    """The places of its picture, of which one is enough."""
+    return tuple(f"{OWN_SCENES}{name}/scene.{ending}" for ending in ("jpg", "png", "webp"))
+
+
+def name_of_own_scene(key: str) -> str | None:
+    """The scene that a key under OWN_SCENES describes; None for other files."""
+    name, slash, file = key.removeprefix(OWN_SCENES).partition("/")
+    return name if slash and file == "scene.toml" else None
+
+
 def raw_folder(vehicle: VehicleId) -> str:
     """Everything the seller uploaded; private."""
     return f"{RAW}{vehicle}/"

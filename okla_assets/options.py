@@ -1,6 +1,7 @@
 """A vehicle's options: raw/{vehicle}/options.json, read, merged, validated and stored here."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import from_json
 
 from okla_assets import keys
-from okla_assets.imaging.studio.scenes import SceneId
+from okla_assets.owner_scenes import scene_of
 from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore
 
@@ -17,6 +18,7 @@ PlateStyle = Literal["blur", "fill", "logo", "none"]
 FileName = Annotated[str, AfterValidator(keys.nfc)]
 """The name of an upload, compared in NFC."""
 
+SCENE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 LONGEST_NAME = 80
 WIDEST, NARROWEST = 3.0, 0.5  # a picture's width over its height
 
@@ -51,7 +53,7 @@ class HandHotspot(_Options):
 class PictureOptions(_Options):
     """How a photo is finished: what changes a finished picture."""
 
-    background_id: SceneId = "white_studio"
+    background_id: Annotated[str, Field(pattern=SCENE_NAME)] = "white_studio"
     generate_shadow: bool = True
     shadow_opacity: float = Field(default=1.0, ge=0, le=1)
     shadow_direction: float | None = Field(default=None, ge=0, lt=360)
@@ -112,8 +114,9 @@ def read_options(
         options = _parse(store.get(key), "options.json")
     except (BadInput, Unreadable) as error:
         return StudioOptions(), (f"{error}; the defaults are used",)
+    options, no_scene = _with_a_scene(options, store)
     try:
-        return StudioOptions.model_validate(options), ()
+        return StudioOptions.model_validate(options), no_scene
     except ValidationError as error:
         problems = error.errors(include_url=False)
     bad = {str(problem["loc"][0]) for problem in problems}
@@ -121,7 +124,22 @@ def read_options(
         f"options.json: {_field(p['loc'])}: {p['msg']}; the default is used" for p in problems
     )
     usable = {name: value for name, value in options.items() if name not in bad}
-    return StudioOptions.model_validate(usable), named
+    return StudioOptions.model_validate(usable), (*no_scene, *named)
+
+
+def _with_a_scene(
+    options: dict[str, object], store: MediaStore
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The options without a `background_id` that cannot be used, and why it cannot."""
+    name = options.get("background_id")
+    if not isinstance(name, str) or not re.match(SCENE_NAME, name):
+        return options, ()  # the model says what is wrong with it
+    try:
+        scene_of(name, store)
+    except BadInput as error:
+        without = {field: value for field, value in options.items() if field != "background_id"}
+        return without, (f"options.json: {error}; the default is used",)
+    return options, ()
 
 
 def hotspot_problems(options: StudioOptions, photos: Set[str]) -> Iterator[str]:
@@ -150,12 +168,14 @@ def merge_options(
     if beside.is_file():
         options |= _parse(beside.read_bytes(), str(beside))
     try:
-        return StudioOptions.model_validate({**options, **given})
+        merged = StudioOptions.model_validate({**options, **given})
     except ValidationError as error:
         wrong = "; ".join(
             f"{_field(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise BadInput(f"the options cannot be used: {wrong}") from None
+    scene_of(merged.background_id, store)
+    return merged
 
 
 def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOptions) -> None:

@@ -84,7 +84,7 @@ def test_the_published_listing_is_read_back_as_it_was(published: dict[str, Any])
         {"shadow_opacity": float("nan")},
         {"aspect": "4x3"},
         {"output_format": "gif"},
-        {"background_id": "the_moon"},
+        {"background_id": "../the moon"},
         {"backgroundid": "white_studio"},
     ],
     ids=str,

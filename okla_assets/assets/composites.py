@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from okla_assets.imaging.studio.placement import Placement
+    from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.types import Rgb
 
 VERSION = "6"
@@ -93,6 +94,7 @@ def composites(
     options = raw_photos.options
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
+    look = look_of(options, store)
     stood = standpoints(list(joined(masks.rows, classifications.rows)), store)
     photos = [
         PhotoWork(
@@ -109,8 +111,9 @@ def composites(
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
+                look.scene.digest,
             ),
-            partial(compose, mask, view, plates, options, store, standpoint),
+            partial(compose, mask, view, plates, options, store, standpoint, look),
             partial(finish, vehicle, photo, view, options),
         )
         for photo, mask, view, plates in joined(
@@ -223,6 +226,7 @@ def compose(
     options: StudioOptions,
     store: MediaStore,
     standpoint: Standpoint,
+    look: "Look",
 ) -> Draft:
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
@@ -244,7 +248,7 @@ def compose(
         )
         source_box = placement.box_of(picture)
         camera = standpoint.view(alpha)
-        picture = studio.compose(picture, alpha, placement, camera, look_of(options))
+        picture = studio.compose(picture, alpha, placement, camera, look)
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
     else:
         picture = codec.fit_within(picture, options.max_width)

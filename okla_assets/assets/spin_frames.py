@@ -41,6 +41,7 @@ from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
     from okla_assets.imaging.studio.camera import View
+    from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.turn import spin
 
 VERSION = "3"
@@ -211,17 +212,19 @@ def make_spin(
     progress.step(TITLE, len(pictures.rows))
     if not pictures.rows:
         return NO_SPIN.model_copy(update={"reason": pictures.reason}), 0
+    look = look_of(options, store)
     digest = digest_of(
         "spin",
         VERSION,
         [(row.number, row.azimuth, *row.digests) for row in pictures.rows],
         pictures.made_from,
         options.of_pictures,
+        look.scene.digest,
     )
     entry, computed = cache.get(digest), 0
     if entry is None:
         began = time.perf_counter()
-        fresh, outputs = turn_in_studio(vehicle, pictures, options, store, progress)
+        fresh, outputs = turn_in_studio(vehicle, pictures, options, look, store, progress)
         entry = cache.put(digest, fresh, outputs, time.perf_counter() - began)
         computed = len(fresh.frames)
     return entry.row.model_copy(update={"seconds": entry.seconds}), computed
@@ -234,6 +237,7 @@ def turn_in_studio(
     vehicle: keys.VehicleId,
     pictures: SpinPictures,
     options: StudioOptions,
+    look: "Look",
     store: MediaStore,
     progress: Progress,
 ) -> tuple[SpinFrames, Outputs]:
@@ -244,7 +248,6 @@ def turn_in_studio(
 
     rows = pictures.rows
     azimuths = [row.azimuth for row in rows]
-    look = look_of(options)
     kind: Literal["photo", "frame"] = "frame" if pictures.made_from == "video" else "photo"
 
     def measured(row: SpinPicture) -> "tuple[spin.Stand, View | None]":

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, models, operate, process
+from okla_assets.cli import bench, models, operate, process, scenes
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -36,6 +36,7 @@ for command in (
     operate.worker,
     models.train_views,
     models.calibrate_clip,
+    scenes.scenes,
     schema,
     operate.backfill,
     operate.status,

@@ -48,7 +48,7 @@ def process(
     out: Out = "okla-media",
     profile: Profile = "local",
     max_width: Annotated[int | None, typer.Option(help="Longest side of a picture.")] = None,
-    aspect: Annotated[str | None, typer.Option(help="4:3, 3:2, 16:9 or 1:1.")] = None,
+    aspect: Annotated[str | None, typer.Option(help="Width to height, as in 16:9.")] = None,
     output_format: Annotated[str | None, typer.Option(help="jpg, png or webp.")] = None,
     output_quality: Annotated[int | None, typer.Option(help="JPEG or WebP quality.")] = None,
     shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1.")] = None,

@@ -35,8 +35,10 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     from okla_assets.imaging.studio import studio
     from okla_assets.imaging.studio.camera import view_of
     from okla_assets.imaging.studio.placement import extent, place
+    from okla_assets.imaging.studio.shadow import Casting
+    from okla_assets.imaging.studio.studio import Look
+    from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
     from okla_assets.options import StudioOptions
-    from okla_assets.steps.looks import look_of
     from resources.models import onnx
     from resources.profiles import resources_for
 
@@ -85,7 +87,9 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         alpha = studio.as_alpha(codec.decode_gray(stored))
         better = enhance.enhance(photo, alpha)
         placement = place(extent(alpha), options.max_width, 4 / 3)
-        picture = studio.compose(better, alpha, placement, view_of(alpha, None), look_of(options))
+        picture = studio.compose(
+            better, alpha, placement, view_of(alpha, None), Look(WHITE_STUDIO, Casting())
+        )
         codec.encode_jpeg(codec.fit_within(picture, 400), 82)
         return codec.encode_jpeg(picture, options.output_quality)
 

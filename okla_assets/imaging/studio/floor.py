@@ -10,9 +10,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from okla_assets.imaging.studio.camera import LIP, View
+from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
+INSET_ENDS = 0.10  # how far bumpers draw in towards the floor, in vehicle heights
 MOST_OFF = 0.06
 """Of the vehicle's height: a tyre further from its place than this was not found."""
 TYRE_REACH = 0.05  # of the vehicle's height: half of the columns in which a tyre is looked for
@@ -29,13 +30,14 @@ class Floor:
     """What a vehicle covers of the floor, on one canvas.
 
     `hull` (n, 2) are floor points in vehicle heights of the body's outline with rounded corners,
-    `tyres` (4, 2) those of its tyres. `line` (W,) is for each column the row of the nearest part of
-    the outline, NaN beside it. `shift` (W,) is how far each column is moved down. `touch` (4,) is
+    `foot` (n, 2) the same drawn in to where it stands, `tyres` (4, 2) those of its tyres. `line`
+    (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is how far each column is moved down. `touch` (4,) is
     how surely each tyre stands on its place: a matte that lost a tyre shows none there.
     """
 
     view: View
     hull: Doubles
+    foot: Doubles
     tyres: Doubles
     line: Floats
     shift: Floats
@@ -47,7 +49,8 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     width = alpha.shape[1]
     hull = rounded(view.footprint)
     shift = _shift(alpha, view)
-    seen = view.seen(hull)
+    foot = _drawn_in(view, hull)
+    seen = view.seen(foot)
     columns = np.arange(width, dtype=np.float64) + 0.5
     line = np.full(width, -np.inf)
     ring = np.concatenate([seen, seen[:1]])
@@ -59,7 +62,20 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
             line[part] = np.maximum(line[part], rows)
     line[~np.isfinite(line)] = np.nan
     touch = _touching(alpha, view, shift)
-    return Floor(view, hull, view.tyres, (line + shift).astype(np.float32), shift, touch)
+    row = (line + shift).astype(np.float32)
+    return Floor(view, hull, foot, view.tyres, row, shift, touch)
+
+
+def _drawn_in(view: View, hull: Doubles) -> Doubles:
+    """The outline as it stands on the floor: bumpers draw in below, and sides to their tyres."""
+    box = view.footprint
+    middle = box.mean(axis=0)
+    length, width = (float(np.hypot(*(box[0] - box[i]))) for i in (3, 1))
+    ahead, left = (box[0] - box[3]) / length, (box[0] - box[1]) / width
+    off = hull - middle
+    along = (off @ ahead) * (1 - 2 * INSET_ENDS / length)
+    beside = (off @ left) * (1 - 2 * WHEEL_INSET)
+    return np.asarray(middle + along[:, None] * ahead + beside[:, None] * left)
 
 
 def _touching(alpha: Alpha, view: View, shift: Floats) -> Doubles:

@@ -78,6 +78,8 @@ class Scene:
     paint: Paint
     turntable: bool = False
     """Whether the vehicle stands on a round plate."""
+    digest: str | None = None
+    """Of the files that a scene of the owner's is made of; ours change with the code."""
 
     def render(self, width: int, height: int, horizon: float, wheels: float) -> Floats:
         """The empty scene, float32 (height, width, 3), RGB, 0..255; read-only.

@@ -21,8 +21,6 @@ ROOM = 1.5  # vehicle heights of floor around the vehicle
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
 BODY = 0.55  # how high the wall is that a body makes beside its floor: up to its windows
 CLEARANCE = 0.14  # how high a body hangs over the floor, in vehicle heights
-INSET_ENDS, INSET_SIDES = 0.10, 0.03
-"""How far a body draws in towards the floor, at its bumpers and its sills, in vehicle heights."""
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
 TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far that reaches
@@ -87,7 +85,7 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
     low, high = floor.hull.min(axis=0) - ROOM, floor.hull.max(axis=0) + ROOM
     size = np.ceil((high - low) * PLAN).astype(int)
     shape = int(size[1]), int(size[0])
-    distance = _distance(_drawn_in(floor), low, shape)
+    distance = _distance(floor.foot, low, shape)
     # The scene's strength is that of the soft shadow beside the vehicle; below it there is none
     # that a light room could have.
     soft = np.float32(0.72 + 0.6 * strength)
@@ -99,18 +97,6 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
     whole = (1 - (1 - taken) * (1 - touch)).astype(np.float32)
     # A pixel of the plan covers many of the picture where the floor is near: no steps there.
     return np.asarray(cv2.GaussianBlur(whole, (0, 0), SMOOTH), np.float32), low
-
-
-def _drawn_in(floor: Floor) -> Doubles:
-    """The outline as it stands over the floor: bumpers and sills draw in below."""
-    box = floor.view.footprint
-    middle = box.mean(axis=0)
-    length, width = (float(np.hypot(*(box[0] - box[i]))) for i in (3, 1))
-    ahead, left = (box[0] - box[3]) / length, (box[0] - box[1]) / width
-    off = floor.hull - middle
-    along = (off @ ahead) * (1 - 2 * INSET_ENDS / length)
-    beside = (off @ left) * (1 - 2 * INSET_SIDES / width)
-    return np.asarray(middle + along[:, None] * ahead + beside[:, None] * left)
 
 
 def _sun_taken(
