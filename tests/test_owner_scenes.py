@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_scene_is_named_and_the_vehicle_goes_on(
 
 def test_a_scene_without_its_picture_says_which_file_is_missing(store: MediaStore) -> None:
     store.delete(keys.own_scene_pictures("hall")[0])
-    with pytest.raises(BadInput, match="put a scene.jpg beside"):
+    with pytest.raises(BadInput, match=r"put a scene\.jpg beside"):
         scene_of("hall", store)
 
 

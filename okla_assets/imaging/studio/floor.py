@@ -31,8 +31,9 @@ class Floor:
 
     `hull` (n, 2) are floor points in vehicle heights of the body's outline with rounded corners,
     `foot` (n, 2) the same drawn in to where it stands, `tyres` (4, 2) those of its tyres. `line`
-    (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is how far each column is moved down. `touch` (4,) is
-    how surely each tyre stands on its place: a matte that lost a tyre shows none there.
+    (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is
+    how far each column is moved down. `touch` (4,) is how surely each tyre stands on its place: a
+    matte that lost a tyre shows none there.
     """
 
     view: View
