@@ -6,6 +6,16 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from okla_assets.imaging.plates.blank import (
+    FLAT_ROWS,
+    FLAT_WIDTH,
+    WHITEST,
+    Light,
+    drawn,
+    light_of,
+    softness,
+    surroundings,
+)
 from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
@@ -16,12 +26,19 @@ from okla_assets.imaging.plates.quads import (
     to_quad,
     true_aspect,
 )
+from okla_assets.imaging.plates.rims import rim_near
 from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
 
 FEATHER = 0.06  # of the plate's height, outside the padding
 LEAST_FEATHER = 1.2  # pixels
+
+RIM_IN, RIM_OUT = 0.13, 0.04
+"""Of its extent, how far from a covered quad's side the plate's own edge is looked for: the quad
+has a frame's width to spare."""
+LEAST_RIM = 0.8
+"""Share of a side that must be an edge: the stroke of a character is none that long."""
 
 
 def mask_plates(
@@ -77,23 +94,25 @@ def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | Non
         return
     rows, columns, alpha = covered
     origin = np.array([columns.start, rows.start], np.float32)
-    size = (alpha.shape[1], alpha.shape[0])
-    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
-    patch = _smeared(flat) if style == "blur" else _blank(flat)
-    reach = 0.35  # the patch is continued this far round the plate, under padding and feather
-    dilated = padded(quad, reach, LEAST_PADDING + LEAST_FEATHER + 3)
-    window = _warped(_continued(patch, quad, dilated), dilated - origin, size)
-    if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
-        aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
-        window = _with_logo(window, logo, padded(quad) - origin, aspect, _light(flat))
-    if style != "blur":
-        window += _grain(photo[rows, columns], alpha)
     a = alpha[..., None]
-    blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
-    masked[rows, columns] = np.rint(blended).astype(np.uint8)
+    if style == "blur":
+        window = _smear(photo, quad, origin, alpha.shape)
+        blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
+    else:
+        around = surroundings(photo, quad, alpha.shape, origin)
+        beside = masked[rows, columns] * (1 - a) + around * a
+        rim = rim_near(photo, quad, RIM_IN, RIM_OUT, LEAST_RIM)
+        quad = quad if rim is None else rim.quad
+        light = light_of(photo, quad)
+        plate, there = drawn(quad - origin, light, softness(photo, quad), alpha.shape)
+        if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
+            aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
+            plate = _with_logo(plate, logo, quad - origin, aspect, light)
+        window = beside * (1 - there[..., None]) + plate * there[..., None]
+        blended = window + _grain(photo[rows, columns], alpha) * a
+    masked[rows, columns] = np.rint(blended.clip(0, 255)).astype(np.uint8)
 
 
-FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 CELLS_ACROSS, CELLS_DOWN = 5, 2
 """What is left of a blurred plate: fewer numbers than it has characters."""
 
@@ -106,31 +125,11 @@ def _smeared(flat: Rgb) -> Floats:
     return np.asarray(cells, np.float32)
 
 
-def _blank(flat: Rgb) -> Floats:
-    """The empty plate: one colour, its shading a plane fitted to the ground between characters.
-
-    The ground is the more common of dark and light (Otsu); characters take a third of a plate.
-    """
-    inner = flat[FLAT_ROWS // 8 : -FLAT_ROWS // 8, FLAT_WIDTH // 16 : -FLAT_WIDTH // 16]
-    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
-    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    light = grey > level
-    ground = light if light.mean() >= 0.4 else ~light
-    values = grey[ground].astype(np.float32)
-    low, high = np.percentile(values, (30, 95))  # edges of characters, glints
-    ground &= (grey >= low) & (grey <= high)
-    v, u = np.nonzero(ground)
-    if len(v) < 16:
-        return np.full((2, 2, 3), np.median(inner, axis=(0, 1)), np.float32)
-    u01, v01 = u / (inner.shape[1] - 1) - 0.5, v / (inner.shape[0] - 1) - 0.5
-    colour = np.median(inner[ground], axis=0)
-    luma = grey[ground].astype(np.float64)
-    design = np.stack([np.ones(len(u)), u01, v01], axis=1)
-    middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
-    slopes = np.clip(np.array([across, down]) / max(middle, 1.0), -0.35, 0.35)
-    ends = np.array([-0.5, 0.5])
-    shade = 1 + slopes[0] * ends[None, :] + slopes[1] * ends[:, None]
-    return np.asarray(colour[None, None] * shade[..., None], np.float32)
+def _smear(photo: Rgb, quad: Corners, origin: Floats, size: tuple[int, int]) -> Floats:
+    """The smeared plate, continued round it under padding and feather: float32 (h, w, 3)."""
+    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
+    dilated = padded(quad, 0.35, LEAST_PADDING + LEAST_FEATHER + 3)
+    return _warped(_continued(_smeared(flat), quad, dilated), dilated - origin, size[::-1])
 
 
 def _continued(patch: Floats, quad: Corners, dilated: Corners) -> Floats:
@@ -169,13 +168,7 @@ def _height(quad: Corners) -> float:
     return float(sides[1] + sides[3]) / 2
 
 
-def _light(flat: Rgb) -> float:
-    """How brightly the plate is lit: its light pixels, of what a white plate has in full light."""
-    bright = float(np.percentile(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), 92))
-    return min(max(bright / 235, 0.3), 1.05)
-
-
-def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: float) -> Floats:
+def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: Light) -> Floats:
     """The logo on the blank plate, whole, in its own proportions and in the plate's light."""
     # Drawn at about the size it is seen at: the homography only takes single pixels.
     height = round(min(MOST_LOGO_ROWS, _height(quad)))
@@ -191,11 +184,12 @@ def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: 
     flat[top : top + h, left : left + w] = small
     soft = np.asarray(cv2.GaussianBlur(flat, (0, 0), 0.45), np.float32)
     laid = _warped(soft, quad, (window.shape[1], window.shape[0]))
-    # The blank plate's own shading, from one side to the other, goes over the logo too.
-    luma = window @ np.array([0.299, 0.587, 0.114], np.float32)
-    shade = light * np.clip(luma / max(float(np.median(luma)), 1.0), 0.6, 1.4)[..., None]
+    # The logo is lit as the plate is.
+    u, v = np.meshgrid(np.linspace(-0.5, 0.5, width), np.linspace(-0.5, 0.5, height))
+    slope = (1 + light.across * u + light.down * v).astype(np.float32)[..., None]
+    shade = float(light.white.mean()) / WHITEST * _warped(slope, quad, window.shape[1::-1])
     a = laid[..., 3:] / 255
-    return np.asarray(window * (1 - a) + laid[..., :3] * shade, np.float32)
+    return np.asarray(window * (1 - a) + laid[..., :3] * shade[..., None], np.float32)
 
 
 def _grain(window: Rgb, alpha: Floats) -> Floats:

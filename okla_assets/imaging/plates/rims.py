@@ -1,0 +1,142 @@
+"""The edge of a plate, found by what the photo shows around an outline of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.plates.quads import (
+    apparent_aspect,
+    corners_of,
+    padded,
+    rectified,
+    to_quad,
+)
+from okla_assets.imaging.types import Corners, Floats, Rgb
+
+MARGIN = 0.30  # round the outline, of its width and height: what is looked at
+ROWS = 64  # of the outline in the flat picture in which its sides are looked for
+SAMPLES = 32  # along a side, its rounded corners left out
+EDGE = 0.3  # of the steepest steps: what is an edge
+
+LEAST_SUPPORT, MEAN_SUPPORT = 0.5, 0.8
+"""Share of all sides but one, and of these on average, that must be an edge: a black card ends
+unseen on black paint."""
+MOSTLY = 0.97  # of an outline's area
+
+
+@dataclass(frozen=True, eq=False)
+class Rim:
+    """A quadrilateral, and of each side (top, right, bottom, left) the share that is an edge."""
+
+    quad: Corners
+    support: tuple[float, float, float, float]
+
+    def encloses(self, outlines: Sequence[Corners]) -> bool:
+        """Whether it is an edge on three sides at least, and what the networks outlined lies in it.
+
+        An outline may stick out by the padding, which is covered anyhow.
+        """
+        seen = sorted(self.support)[1:]
+        if seen[0] < LEAST_SUPPORT or sum(seen) < len(seen) * MEAN_SUPPORT:
+            return False
+        cover = padded(self.quad)
+        return all(
+            cv2.intersectConvexConvex(cover, outline)[0] >= MOSTLY * cv2.contourArea(outline)
+            for outline in outlines
+        )
+
+
+def rim_near(
+    photo: Rgb, outline: Corners, most_in: float, most_out: float, least_support: float
+) -> Rim | None:
+    """The edges next to an outline's sides; None where they make no quadrilateral.
+
+    Both ends of a side are moved by `most_in` and `most_out` of its extent at most. Of all lines
+    the one with the steepest step of one sign along it wins, nearer ones being preferred. A side
+    of which less than `least_support` is an edge stays.
+    """
+    width = round(ROWS * float(np.clip(apparent_aspect(outline), 0.6, 5)))
+    mx, my = round(MARGIN * width), round(MARGIN * ROWS)
+    outer = np.array(
+        [[-mx, -my], [width + mx, -my], [width + mx, ROWS + my], [-mx, ROWS + my]], np.float32
+    )
+    matrix = to_quad(outline, width, ROWS)
+    corners = cv2.perspectiveTransform(outer[None], matrix)[0].astype(np.float32)
+    if not np.isfinite(corners).all() or not cv2.isContourConvex(corners):
+        return None
+    flat = rectified(photo, corners, width + 2 * mx, ROWS + 2 * my)
+    soft = cv2.GaussianBlur(flat, (0, 0), 1.2)
+    down = np.asarray(cv2.Sobel(soft, cv2.CV_32F, 0, 1, ksize=3), np.float32)
+    right = np.asarray(cv2.Sobel(soft, cv2.CV_32F, 1, 0, ksize=3), np.float32).transpose(1, 0, 2)
+    before, after = (most_out, most_in), (most_in, most_out)
+    sides = (
+        _edge(down, mx, width, my, ROWS, before),
+        _edge(right, my, ROWS, mx + width, width, after),
+        _edge(down, mx, width, my + ROWS, ROWS, after),
+        _edge(right, my, ROWS, mx, width, before),
+    )
+    top, end, bottom, left = (s if s[2] >= least_support else (0.0, 0.0, s[2]) for s in sides)
+    lines = [
+        _line((0, top[0]), (width, top[1])),
+        _line((width + end[0], 0), (width + end[1], ROWS)),
+        _line((width, ROWS + bottom[1]), (0, ROWS + bottom[0])),
+        _line((left[1], ROWS), (left[0], 0)),
+    ]
+    fitted = corners_of(lines)
+    if fitted is None:
+        return None
+    quad = np.asarray(cv2.perspectiveTransform(fitted[None], matrix)[0], np.float32)
+    if not cv2.isContourConvex(quad):
+        return None
+    return Rim(quad, (top[2], end[2], bottom[2], left[2]))
+
+
+def _line(a: tuple[float, float], b: tuple[float, float]) -> tuple[Floats, Floats]:
+    start = np.array(a, np.float32)
+    return start, np.array(b, np.float32) - start
+
+
+COARSE, FINE = 3.0, 0.75  # rows between the lines that are tried, first and round the best of them
+
+
+def _edge(
+    steps: Floats,
+    start: int,
+    length: int,
+    row: int,
+    extent: int,
+    reach: tuple[float, float],
+) -> tuple[float, float, float]:
+    """How far a nearly horizontal line at `row` is moved at its two ends to lie on an edge, and
+    which share of it is one.
+
+    `steps` is the derivative downwards (h, w, 3); the line runs over columns [start, start +
+    length) and is moved by `reach` of its extent at most, up and down.
+    """
+    columns = np.linspace(start + 0.07 * length, start + 0.93 * length, SAMPLES)
+    share = ((columns - start) / length).astype(np.float32)
+    there = steps[:, np.rint(columns).astype(int)]
+    cap = max(0.5 * float(np.percentile(np.abs(there), 97)), 12.0)
+    there = np.clip(there / cap, -1, 1)
+    low, high = -max(2.0, reach[0] * extent), max(2.0, reach[1] * extent)
+    firsts = lasts = np.arange(low, high + COARSE / 2, COARSE, dtype=np.float32)
+    at = np.arange(SAMPLES)
+    for spacing in (FINE, 0.0):
+        first, last = np.meshgrid(firsts, lasts, indexing="ij")
+        rows = row + first[..., None] * (1 - share) + last[..., None] * share
+        rows = np.rint(rows).astype(int).clip(0, len(there) - 1)
+        values = there[rows, at]
+        means = values.mean(axis=2)
+        channel = np.abs(means).argmax(axis=2)
+        strength = np.abs(means).max(axis=2)
+        far = (first**2 + last**2) / (2 * (0.16 * extent) ** 2)
+        tilt = (first - last) ** 2 / (2 * (0.14 * extent) ** 2)
+        value = strength * np.exp(-0.5 * (far + tilt))
+        i, j = np.unravel_index(int(value.argmax()), value.shape)
+        found = float(first[i, j]), float(last[i, j])
+        near = np.arange(-COARSE + spacing, COARSE, spacing or 1.0, dtype=np.float32)
+        firsts, lasts = (np.clip(f + near, low, high) for f in found)
+    along = values[i, j, :, channel[i, j]] * np.sign(means[i, j, channel[i, j]])
+    return *found, float((along > EDGE).mean())
