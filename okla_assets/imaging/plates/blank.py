@@ -13,6 +13,7 @@ import numpy.typing as npt
 from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
+    padded,
     rectified,
     to_quad,
 )
@@ -22,8 +23,8 @@ FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 
 WHITEST = 232.0  # luminance of a white plate in full light: brighter, it looks like a hole
 LEAST_LIGHT = 0.42  # of what is bright on the photo: white paint is no darker in a bumper's shade
-MOST_SLOPE = 0.25  # of the plate's luminance: its shading from one side to the other
-MOST_CAST = 5.0  # levels that a channel may differ from grey: the light's colour, not the plate's
+MOST_SLOPE = 0.25  # of its luminance: the shading of a plate from one side to the other
+MOST_CAST = 0.02  # of it: how far a channel may be from grey, by the light's colour
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     cast = np.zeros(3)
     if is_light:
         colour = np.median(inner[ground].astype(np.float64), axis=0)
-        cast = np.clip((colour - colour.mean()) / 2, -MOST_CAST, MOST_CAST)
+        cast = np.clip((colour - colour.mean()) / 2, -MOST_CAST * white, MOST_CAST * white)
     return Light(np.asarray(white + cast, np.float32), float(slopes[0]), float(slopes[1]))
 
 
@@ -79,8 +80,8 @@ def softness(photo: Rgb, quad: Corners) -> float:
         return LEAST_SOFTNESS
     grey = cv2.cvtColor(np.ascontiguousarray(window), cv2.COLOR_RGB2GRAY).astype(np.float32)
     steep = max(
-        float(np.percentile(np.abs(grey[:, 2:] - grey[:, :-2]), 99)) / 2,
-        float(np.percentile(np.abs(grey[2:] - grey[:-2]), 99)) / 2,
+        float(np.percentile(np.abs(grey[:, 2:] - grey[:, :-2]), 99.7)) / 2,
+        float(np.percentile(np.abs(grey[2:] - grey[:-2]), 99.7)) / 2,
     )
     low, high = np.percentile(grey, (2, 98))
     if high - low < 24:
@@ -88,8 +89,9 @@ def softness(photo: Rgb, quad: Corners) -> float:
     return float(np.clip((high - low) / max(steep, 1.0) / 2.5, LEAST_SOFTNESS, MOST_SOFTNESS))
 
 
-LEAST_SOFTNESS, MOST_SOFTNESS = 0.6, 3.0
+LEAST_SOFTNESS, MOST_SOFTNESS = 0.5, 2.2
 
+SEAM, LEAST_SEAM = 0.003, 0.7  # of the plate's width and height, and pixels
 RADIUS = 0.10  # of the plate's height: its rounded corners
 RIM = 0.055  # of its height from the edge: the embossed line
 EMBOSSED = 28.0  # pixels of height from which that line can be seen
@@ -100,8 +102,11 @@ def drawn(
 ) -> tuple[Floats, Floats]:
     """The blank plate in a window of (height, width) whose corner the quad counts from.
 
+    It is let out a little, so that no seam of what it covers shows round it.
+
     Colours float32 (h, w, 3), meant where alpha (h, w) is more than 0.
     """
+    quad = padded(quad, SEAM, LEAST_SEAM)
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     width, height = (
         max(2.0, float(sides[0] + sides[2]) / 2),
@@ -153,7 +158,9 @@ def _depth(
 
 
 AROUND = 0.16  # of the plate's width and height: how far round it the surroundings are smoothed
-LETTERS = 0.4  # of the plate's height: what is shorter along a side is taken for part of a letter
+LETTERS, STROKES = 0.4, 0.75
+"""Of the plate's height: what is shorter along its top and bottom, and along its ends, is taken for
+part of a letter."""
 
 
 def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Floats) -> Floats:
@@ -169,13 +176,12 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
     outer = np.array([[-mx, -my], [w + mx, -my], [w + mx, h + my], [-mx, h + my]], np.float32)
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
     flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
-    span = max(3, round(LETTERS * h))
-    smooth = _without_short(flat, (span, 1))
-    upright = _without_short(flat, (1, span))
+    smooth = _without_short(flat, (max(3, round(LETTERS * h)), 1))
+    upright = _without_short(flat, (1, max(3, round(STROKES * h))))
     smooth[my:-my, :mx], smooth[my:-my, -mx:] = upright[my:-my, :mx], upright[my:-my, -mx:]
     # Under the plate, which its rounded corners bare, the lines beside it go on.
-    smooth[my : my + h // 2, mx:-mx] = smooth[my - 1, mx:-mx]
-    smooth[my + h // 2 : -my, mx:-mx] = smooth[-my, mx:-mx]
+    smooth[my - 2 : my + h // 2, mx:-mx] = smooth[my - 3, mx:-mx]
+    smooth[my + h // 2 : 2 - my, mx:-mx] = smooth[2 - my, mx:-mx]
     matrix = CENTRE @ to_quad(corners - origin, flat.shape[1], flat.shape[0]) @ CORNER
     border = cv2.BORDER_REPLICATE
     return np.asarray(
@@ -185,13 +191,16 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
 
 
 def _without_short(flat: Rgb, kernel: tuple[int, int]) -> Floats:
-    """The pseudo-median along a line: steps stay, what is shorter than the kernel goes.
+    """Along a line: steps stay, what is bright or dark for less than the kernel goes.
 
-    Mean of opening and closing in both orders (Pratt, "Digital Image Processing", 10.3).
+    Opening and closing in both orders; between letters these differ, and the one nearer to the mean
+    is the ground, of which there is more.
     """
     shape = cv2.getStructuringElement(cv2.MORPH_RECT, kernel)
-    opened = cv2.morphologyEx(flat, cv2.MORPH_OPEN, shape)
-    closed = cv2.morphologyEx(flat, cv2.MORPH_CLOSE, shape)
-    one = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, shape).astype(np.float32)
-    other = cv2.morphologyEx(closed, cv2.MORPH_OPEN, shape)
-    return np.asarray((one + other) / 2, np.float32)
+    one = cv2.morphologyEx(flat, cv2.MORPH_OPEN, shape)
+    one = cv2.morphologyEx(one, cv2.MORPH_CLOSE, shape).astype(np.float32)
+    other = cv2.morphologyEx(flat, cv2.MORPH_CLOSE, shape)
+    other = cv2.morphologyEx(other, cv2.MORPH_OPEN, shape).astype(np.float32)
+    mean = cv2.blur(flat, kernel).astype(np.float32)
+    nearer = np.abs(one - mean).sum(axis=2) <= np.abs(other - mean).sum(axis=2)
+    return np.asarray(np.where(nearer[..., None], one, other), np.float32)

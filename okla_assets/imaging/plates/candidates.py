@@ -167,8 +167,9 @@ def owner(box: Box, vehicles: Sequence[Box], alpha: Floats | None = None) -> int
 
 
 FRAME = 0.08  # of the plate's width and height a side
-RIM_IN, RIM_OUT = 0.04, 0.22
-"""Of its extent, how far from a network's outline a plate's edge may be found."""
+RIM_IN, RIM_OUT = 0.06, 0.22
+"""Of its extent, how far from a network's outline a plate's edge may be found; inwards by less than
+the padding, so that a wrong edge bares no character."""
 CONFIRMED = 0.7  # score of the enlarged view from which its outline is exact
 
 

@@ -42,13 +42,19 @@ LEAST_RIM = 0.8
 
 
 def mask_plates(
-    photo: Rgb, quads: Sequence[Corners], style: Style, logo: Rgba | None = None
+    photo: Rgb,
+    quads: Sequence[Corners],
+    style: Style,
+    logo: Rgba | None = None,
+    *,
+    to_edges: bool = True,
 ) -> Rgb:
     """A copy of the photo on which nobody can read the plates.
 
     `blur` leaves a smooth patch of the plate's mean colours, `fill` a blank plate in its light,
-    `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. Raises
-    ValueError for `logo` without a picture.
+    `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. The blank
+    plate ends where the photo shows the plate's edge, `to_edges`, or where the quad does; what else
+    is covered keeps the lines of frame and bumper. Raises ValueError for `logo` without a picture.
     """
     if style == "logo" and logo is None:
         raise ValueError("masking by a logo needs the logo")
@@ -56,7 +62,7 @@ def mask_plates(
     if style == "none":
         return masked
     for quad in quads:
-        _mask(photo, masked, quad, style, logo)
+        _mask(photo, masked, quad, style, logo, to_edges)
     return masked
 
 
@@ -88,7 +94,9 @@ def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] 
     return slice(y0, y1), slice(x0, x1), np.asarray(alpha, np.float32)
 
 
-def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None) -> None:
+def _mask(
+    photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None, to_edges: bool
+) -> None:
     covered = cover(quad, (photo.shape[0], photo.shape[1]))
     if covered is None:
         return
@@ -101,7 +109,7 @@ def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | Non
     else:
         around = surroundings(photo, quad, alpha.shape, origin)
         beside = masked[rows, columns] * (1 - a) + around * a
-        rim = rim_near(photo, quad, RIM_IN, RIM_OUT, LEAST_RIM)
+        rim = rim_near(photo, quad, RIM_IN, RIM_OUT, LEAST_RIM) if to_edges else None
         quad = quad if rim is None else rim.quad
         light = light_of(photo, quad)
         plate, there = drawn(quad - origin, light, softness(photo, quad), alpha.shape)
@@ -193,10 +201,13 @@ def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: 
 
 
 def _grain(window: Rgb, alpha: Floats) -> Floats:
-    """Noise (h, w, 1) as strong as the photo's own beside the plate; the same on every run."""
+    """Noise (h, w, 1) as strong as the photo's own beside the plate; the same on every run.
+
+    It is taken from what is smooth there: a grille is no grain.
+    """
     grey = cv2.cvtColor(np.ascontiguousarray(window), cv2.COLOR_RGB2GRAY).astype(np.float32)
     rough = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.2))
     beside = rough[alpha < 0.5]
-    strength = min(2.5, float(np.median(beside)) * 1.2) if beside.size else 0.0
-    noise = np.random.default_rng(11).normal(0, strength, (*grey.shape, 1))
-    return np.asarray(noise, np.float32)
+    strength = min(2.0, 2.2 * float(np.percentile(beside, 25))) if beside.size else 0.0
+    noise = np.asarray(np.random.default_rng(11).normal(0, strength, grey.shape), np.float32)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.5)[..., None], np.float32)

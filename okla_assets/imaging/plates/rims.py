@@ -117,26 +117,33 @@ def _edge(
     """
     columns = np.linspace(start + 0.07 * length, start + 0.93 * length, SAMPLES)
     share = ((columns - start) / length).astype(np.float32)
-    there = steps[:, np.rint(columns).astype(int)]
-    cap = max(0.5 * float(np.percentile(np.abs(there), 97)), 12.0)
-    there = np.clip(there / cap, -1, 1)
+    raw = steps[:, np.rint(columns).astype(int)]
+    clipped = np.clip(raw / max(0.5 * float(np.percentile(np.abs(raw), 97)), 12.0), -1, 1)
     low, high = -max(2.0, reach[0] * extent), max(2.0, reach[1] * extent)
-    firsts = lasts = np.arange(low, high + COARSE / 2, COARSE, dtype=np.float32)
-    at = np.arange(SAMPLES)
-    for spacing in (FINE, 0.0):
-        first, last = np.meshgrid(firsts, lasts, indexing="ij")
-        rows = row + first[..., None] * (1 - share) + last[..., None] * share
-        rows = np.rint(rows).astype(int).clip(0, len(there) - 1)
-        values = there[rows, at]
-        means = values.mean(axis=2)
-        channel = np.abs(means).argmax(axis=2)
-        strength = np.abs(means).max(axis=2)
-        far = (first**2 + last**2) / (2 * (0.16 * extent) ** 2)
-        tilt = (first - last) ** 2 / (2 * (0.14 * extent) ** 2)
-        value = strength * np.exp(-0.5 * (far + tilt))
-        i, j = np.unravel_index(int(value.argmax()), value.shape)
-        found = float(first[i, j]), float(last[i, j])
-        near = np.arange(-COARSE + spacing, COARSE, spacing or 1.0, dtype=np.float32)
-        firsts, lasts = (np.clip(f + near, low, high) for f in found)
-    along = values[i, j, :, channel[i, j]] * np.sign(means[i, j, channel[i, j]])
-    return *found, float((along > EDGE).mean())
+    tried = np.arange(low, high + COARSE / 2, COARSE, dtype=np.float32)
+    first, last = np.meshgrid(tried, tried, indexing="ij")
+    values = _on_lines(clipped, row, first, last, share)
+    far = (first**2 + last**2) / (2 * (0.16 * extent) ** 2)
+    tilt = (first - last) ** 2 / (2 * (0.14 * extent) ** 2)
+    i, j = _strongest(np.abs(values.mean(axis=2)).max(axis=-1) * np.exp(-0.5 * (far + tilt)))
+    # Next to it, where the step is steepest: its flanks are clipped alike.
+    near = np.arange(-COARSE + FINE, COARSE, FINE, dtype=np.float32)
+    first, last = np.meshgrid(first[i, j] + near, last[i, j] + near, indexing="ij")
+    i, j = _strongest(np.abs(_on_lines(raw, row, first, last, share).mean(axis=2)).max(axis=-1))
+    values = _on_lines(clipped, row, first, last, share)[i, j]
+    means = values.mean(axis=0)
+    channel = int(np.abs(means).argmax())
+    along = values[:, channel] * np.sign(means[channel])
+    return float(first[i, j]), float(last[i, j]), float((along > EDGE).mean())
+
+
+def _on_lines(there: Floats, row: int, first: Floats, last: Floats, share: Floats) -> Floats:
+    """The values (tries, tries, samples, 3) along lines whose ends are moved from `row`."""
+    rows = row + first[..., None] * (1 - share) + last[..., None] * share
+    rows = np.floor(rows).astype(int).clip(0, len(there) - 1)
+    return np.asarray(there[rows, np.arange(len(share))], np.float32)
+
+
+def _strongest(value: Floats) -> tuple[int, int]:
+    i, j = np.unravel_index(int(value.argmax()), value.shape)
+    return int(i), int(j)
