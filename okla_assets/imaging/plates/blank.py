@@ -24,7 +24,7 @@ FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 WHITEST = 232.0  # luminance of a white plate in full light: brighter, it looks like a hole
 LEAST_LIGHT = 0.42  # of what is bright on the photo: white paint is no darker in a bumper's shade
 MOST_SLOPE = 0.25  # of its luminance: the shading of a plate from one side to the other
-MOST_CAST = 0.02  # of it: how far a channel may be from grey, by the light's colour
+MOST_CAST = 0.04  # of it: how far a channel may be from grey, by the light's colour
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,8 @@ def _depth(
     return np.asarray(radius - beyond - np.minimum(np.maximum(dx[None, :], dy[:, None]), 0))
 
 
-AROUND = 0.16  # of the plate's width and height: how far round it the surroundings are smoothed
-LETTERS, STROKES = 0.4, 0.75
-"""Of the plate's height: what is shorter along its top and bottom, and along its ends, is taken for
-part of a letter."""
+AROUND = 0.24  # of the plate's width and height: how far round it the surroundings are smoothed
+LETTERS = 0.4  # of the plate's height: what is shorter along a side is taken for part of a letter
 
 
 def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Floats) -> Floats:
@@ -176,8 +174,9 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
     outer = np.array([[-mx, -my], [w + mx, -my], [w + mx, h + my], [-mx, h + my]], np.float32)
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
     flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
-    smooth = _without_short(flat, (max(3, round(LETTERS * h)), 1))
-    upright = _without_short(flat, (1, max(3, round(STROKES * h))))
+    span = max(3, round(LETTERS * h))
+    smooth = _without_short(flat, (span, 1))
+    upright = _without_short(flat, (1, span))
     smooth[my:-my, :mx], smooth[my:-my, -mx:] = upright[my:-my, :mx], upright[my:-my, -mx:]
     # Under the plate, which its rounded corners bare, the lines beside it go on.
     smooth[my - 2 : my + h // 2, mx:-mx] = smooth[my - 3, mx:-mx]

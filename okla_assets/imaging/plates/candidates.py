@@ -8,7 +8,7 @@ import numpy as np
 
 from okla_assets.imaging.geometry import box_iou
 from okla_assets.imaging.plates.quads import box_quad, hull, quad_box, refined, spanned
-from okla_assets.imaging.plates.rims import LEAST_SUPPORT, rim_near
+from okla_assets.imaging.plates.rims import LEAST_SUPPORT, Reach, rim_near
 from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 SAME_PLACE = 0.3  # IoU from which two boxes show one plate
@@ -167,9 +167,9 @@ def owner(box: Box, vehicles: Sequence[Box], alpha: Floats | None = None) -> int
 
 
 FRAME = 0.08  # of the plate's width and height a side
-RIM_IN, RIM_OUT = 0.06, 0.22
-"""Of its extent, how far from a network's outline a plate's edge may be found; inwards by less than
-the padding, so that a wrong edge bares no character."""
+AROUND_OUTLINE = Reach(inwards=0.06, outwards=0.22, turn=1.0, support=LEAST_SUPPORT)
+"""Where a plate's edge is looked for; inwards of a network's outline by less than the padding, so
+that a wrong edge bares no character."""
 CONFIRMED = 0.7  # score of the enlarged view from which its outline is exact
 
 
@@ -187,7 +187,7 @@ def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
     outlined = (closer,) if sure else (closer, outline)
     drawn = [d.quad for d in outlined if d is not None and d.quad is not None]
     seeds = drawn or [box_quad(candidate.box)]
-    rims = [rim_near(photo, quad, RIM_IN, RIM_OUT, LEAST_SUPPORT) for quad in seeds]
+    rims = [rim_near(photo, quad, AROUND_OUTLINE) for quad in seeds]
     certain = [rim for rim in rims if rim is not None and rim.encloses(drawn)]
     if certain:
         rim = max(certain, key=lambda rim: sum(rim.support)).quad

@@ -20,13 +20,14 @@ from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
+    corners_of,
     padded,
     quad_box,
     rectified,
     to_quad,
     true_aspect,
 )
-from okla_assets.imaging.plates.rims import rim_near
+from okla_assets.imaging.plates.rims import Reach, Rim, rim_near
 from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
@@ -34,11 +35,13 @@ Style = Literal["blur", "fill", "logo", "none"]
 FEATHER = 0.06  # of the plate's height, outside the padding
 LEAST_FEATHER = 1.2  # pixels
 
-RIM_IN, RIM_OUT = 0.13, 0.04
-"""Of its extent, how far from a covered quad's side the plate's own edge is looked for: the quad
-has a frame's width to spare."""
-LEAST_RIM = 0.8
-"""Share of a side that must be an edge: the stroke of a character is none that long."""
+IN_QUAD = Reach(inwards=0.13, outwards=0.04, turn=0.06, support=0.85)
+"""Where the plate's edge is looked for in a quad that has a frame's width to spare.
+
+No stroke of a character is an edge on so much of a side.
+"""
+FRAME = 0.18  # of the plate's height: what is covered beyond an edge that was found, for its frame
+LEAST_FRAME = 2.5  # pixels
 
 
 def mask_plates(
@@ -66,12 +69,15 @@ def mask_plates(
     return masked
 
 
-def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | None:
+def cover(
+    quad: Corners, shape: tuple[int, int], rim: Rim | None = None
+) -> tuple[slice, slice, Floats] | None:
     """Where a quad is covered on a photo of (height, width): the window and its alpha (h, w).
 
-    1 on the padded quad, falling to 0 outside of it. None where it lies outside the photo.
+    1 on the padded quad, or just on frame and plate where its edge was found, falling to 0 outside
+    of it. None where it lies outside the photo.
     """
-    dilated = padded(quad)
+    dilated = padded(quad) if rim is None else _framed(quad, rim)
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     feather = max(LEAST_FEATHER, FEATHER * float(sides.min()))
     reach = int(np.ceil(feather)) + 2
@@ -94,10 +100,21 @@ def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] 
     return slice(y0, y1), slice(x0, x1), np.asarray(alpha, np.float32)
 
 
+def _framed(quad: Corners, rim: Rim) -> Corners:
+    """The padded quad; on each side where the edge was found, that and a frame's width."""
+    wide = padded(quad)
+    near = padded(rim.quad, 0, max(LEAST_FRAME, FRAME * _height(rim.quad)))
+    sides = [near if s >= IN_QUAD.support else wide for s in rim.support]
+    lines = [(q[i], np.roll(q, -1, axis=0)[i] - q[i]) for i, q in enumerate(sides)]
+    corners = corners_of(lines)
+    return wide if corners is None else corners
+
+
 def _mask(
     photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None, to_edges: bool
 ) -> None:
-    covered = cover(quad, (photo.shape[0], photo.shape[1]))
+    rim = rim_near(photo, quad, IN_QUAD) if style != "blur" and to_edges else None
+    covered = cover(quad, (photo.shape[0], photo.shape[1]), rim)
     if covered is None:
         return
     rows, columns, alpha = covered
@@ -107,10 +124,9 @@ def _mask(
         window = _smear(photo, quad, origin, alpha.shape)
         blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
     else:
+        quad = quad if rim is None else rim.quad
         around = surroundings(photo, quad, alpha.shape, origin)
         beside = masked[rows, columns] * (1 - a) + around * a
-        rim = rim_near(photo, quad, RIM_IN, RIM_OUT, LEAST_RIM) if to_edges else None
-        quad = quad if rim is None else rim.quad
         light = light_of(photo, quad)
         plate, there = drawn(quad - origin, light, softness(photo, quad), alpha.shape)
         if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:

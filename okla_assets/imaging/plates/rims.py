@@ -20,10 +20,10 @@ ROWS = 64  # of the outline in the flat picture in which its sides are looked fo
 SAMPLES = 32  # along a side, its rounded corners left out
 EDGE = 0.3  # of the steepest steps: what is an edge
 
-LEAST_SUPPORT, MEAN_SUPPORT = 0.5, 0.8
+LEAST_SUPPORT, MEAN_SUPPORT = 0.5, 0.7
 """Share of all sides but one, and of these on average, that must be an edge: a black card ends
 unseen on black paint."""
-MOSTLY = 0.97  # of an outline's area
+MOSTLY = 0.96  # of an outline's area
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +48,27 @@ class Rim:
         )
 
 
-def rim_near(
-    photo: Rgb, outline: Corners, most_in: float, most_out: float, least_support: float
-) -> Rim | None:
+@dataclass(frozen=True)
+class Reach:
+    """Where a plate's edge is looked for.
+
+    Each side of an outline moves `inwards` and `outwards` by so much of its extent at most, and the
+    moves of its two ends differ by `turn` of its height.
+
+    A side of which less than the share `support` is an edge stays where it is.
+    """
+
+    inwards: float
+    outwards: float
+    turn: float
+    support: float
+
+
+def rim_near(photo: Rgb, outline: Corners, reach: Reach) -> Rim | None:
     """The edges next to an outline's sides; None where they make no quadrilateral.
 
-    Both ends of a side are moved by `most_in` and `most_out` of its extent at most. Of all lines
-    the one with the steepest step of one sign along it wins, nearer ones being preferred. A side
-    of which less than `least_support` is an edge stays.
+    Of all lines within reach the one with the steepest step of one sign along it wins, nearer ones
+    being preferred.
     """
     width = round(ROWS * float(np.clip(apparent_aspect(outline), 0.6, 5)))
     mx, my = round(MARGIN * width), round(MARGIN * ROWS)
@@ -70,14 +83,15 @@ def rim_near(
     soft = cv2.GaussianBlur(flat, (0, 0), 1.2)
     down = np.asarray(cv2.Sobel(soft, cv2.CV_32F, 0, 1, ksize=3), np.float32)
     right = np.asarray(cv2.Sobel(soft, cv2.CV_32F, 1, 0, ksize=3), np.float32).transpose(1, 0, 2)
-    before, after = (most_out, most_in), (most_in, most_out)
+    before, after = (reach.outwards, reach.inwards), (reach.inwards, reach.outwards)
+    turn = max(COARSE, reach.turn * ROWS)
     sides = (
-        _edge(down, mx, width, my, ROWS, before),
-        _edge(right, my, ROWS, mx + width, width, after),
-        _edge(down, mx, width, my + ROWS, ROWS, after),
-        _edge(right, my, ROWS, mx, width, before),
+        _edge(down, mx, width, my, ROWS, before, turn),
+        _edge(right, my, ROWS, mx + width, width, after, turn),
+        _edge(down, mx, width, my + ROWS, ROWS, after, turn),
+        _edge(right, my, ROWS, mx, width, before, turn),
     )
-    top, end, bottom, left = (s if s[2] >= least_support else (0.0, 0.0, s[2]) for s in sides)
+    top, end, bottom, left = (s if s[2] >= reach.support else (0.0, 0.0, s[2]) for s in sides)
     lines = [
         _line((0, top[0]), (width, top[1])),
         _line((width + end[0], 0), (width + end[1], ROWS)),
@@ -107,28 +121,31 @@ def _edge(
     length: int,
     row: int,
     extent: int,
-    reach: tuple[float, float],
+    most: tuple[float, float],
+    turn: float,
 ) -> tuple[float, float, float]:
     """How far a nearly horizontal line at `row` is moved at its two ends to lie on an edge, and
     which share of it is one.
 
     `steps` is the derivative downwards (h, w, 3); the line runs over columns [start, start +
-    length) and is moved by `reach` of its extent at most, up and down.
+    length) and is moved by `most` of its extent up and down, its ends by `turn` rows apart at most.
     """
     columns = np.linspace(start + 0.07 * length, start + 0.93 * length, SAMPLES)
     share = ((columns - start) / length).astype(np.float32)
     raw = steps[:, np.rint(columns).astype(int)]
     clipped = np.clip(raw / max(0.5 * float(np.percentile(np.abs(raw), 97)), 12.0), -1, 1)
-    low, high = -max(2.0, reach[0] * extent), max(2.0, reach[1] * extent)
+    low, high = -max(2.0, most[0] * extent), max(2.0, most[1] * extent)
     tried = np.arange(low, high + COARSE / 2, COARSE, dtype=np.float32)
     first, last = np.meshgrid(tried, tried, indexing="ij")
     values = _on_lines(clipped, row, first, last, share)
     far = (first**2 + last**2) / (2 * (0.16 * extent) ** 2)
     tilt = (first - last) ** 2 / (2 * (0.14 * extent) ** 2)
-    i, j = _strongest(np.abs(values.mean(axis=2)).max(axis=-1) * np.exp(-0.5 * (far + tilt)))
+    value = np.abs(values.mean(axis=2)).max(axis=-1) * np.exp(-0.5 * (far + tilt))
+    i, j = _strongest(np.where(np.abs(first - last) <= turn, value, 0.0))
     # Next to it, where the step is steepest: its flanks are clipped alike.
     near = np.arange(-COARSE + FINE, COARSE, FINE, dtype=np.float32)
-    first, last = np.meshgrid(first[i, j] + near, last[i, j] + near, indexing="ij")
+    near_first, near_last = (np.clip(end[i, j] + near, low, high) for end in (first, last))
+    first, last = np.meshgrid(near_first, near_last, indexing="ij")
     i, j = _strongest(np.abs(_on_lines(raw, row, first, last, share).mean(axis=2)).max(axis=-1))
     values = _on_lines(clipped, row, first, last, share)[i, j]
     means = values.mean(axis=0)

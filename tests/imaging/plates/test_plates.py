@@ -319,7 +319,7 @@ def test_the_blank_plate_is_neutral_on_any_ground(ground: tuple[int, int, int]) 
     cv2.putText(photo, "OKLA", (330, 240), cv2.FONT_HERSHEY_DUPLEX, 1.3, (240,) * 3, 3)
     masked = plates.mask_plates(photo, [LEVEL], "fill")
     plain = np.median(masked[inside(plates.padded(LEVEL, -0.15, -99), photo.shape)], axis=0)
-    assert np.ptp(plain) <= 9
+    assert np.ptp(plain) <= (0.09 * plain.max() if min(ground) > 100 else 2)  # warm light, a card
     assert plain.min() > 150
 
 
