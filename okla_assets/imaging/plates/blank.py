@@ -192,14 +192,15 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
 def _without_short(flat: Rgb, kernel: tuple[int, int]) -> Floats:
     """Along a line: steps stay, what is bright or dark for less than the kernel goes.
 
-    Opening and closing in both orders; between letters these differ, and the one nearer to the mean
-    is the ground, of which there is more.
+    Opening and closing in both orders; on letters these differ, and the one nearer to the mean of
+    the surroundings is the ground, of which there is more.
     """
     shape = cv2.getStructuringElement(cv2.MORPH_RECT, kernel)
     one = cv2.morphologyEx(flat, cv2.MORPH_OPEN, shape)
     one = cv2.morphologyEx(one, cv2.MORPH_CLOSE, shape).astype(np.float32)
     other = cv2.morphologyEx(flat, cv2.MORPH_CLOSE, shape)
     other = cv2.morphologyEx(other, cv2.MORPH_OPEN, shape).astype(np.float32)
-    mean = cv2.blur(flat, kernel).astype(np.float32)
+    wide = [max(5, 2 * side) for side in kernel]
+    mean = cv2.blur(flat, wide).astype(np.float32)
     nearer = np.abs(one - mean).sum(axis=2) <= np.abs(other - mean).sum(axis=2)
     return np.asarray(np.where(nearer[..., None], one, other), np.float32)

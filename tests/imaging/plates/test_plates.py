@@ -339,10 +339,10 @@ def test_letters_on_a_frame_go_and_the_frame_stays() -> None:
     cv2.putText(photo, "GARAGE 12345", (304, 259), cv2.FONT_HERSHEY_PLAIN, 0.8, (230,) * 3, 1)
     lettered = photo[below].copy()
     masked = plates.mask_plates(photo, [plates.padded(LEVEL, 0.1)], "fill")
-    assert lettered.std() > 40
+    assert lettered.std() > 50
     middle = slice(253, 258), slice(308, 452)
-    assert masked[middle].std() < 12
-    assert np.abs(masked[middle].astype(int) - bare[middle]).mean() < 25
+    assert masked[middle].std() < 20
+    assert np.abs(masked[middle].astype(int) - bare[middle]).mean() < 8
 
 
 @pytest.mark.parametrize("light", [1.0, 0.45])
