@@ -143,7 +143,8 @@ def find_on_frames(
             masked_key=keys.work_file(vehicle, "frame_plates", own, "jpg"),
             digest=own,
         )
-        picture = masked_copy(copy, codec.decode_trusted(copy), quads, masking, faces[i])
+        shown = codec.decode_trusted(copy)
+        picture = masked_copy(copy, shown, quads, masking, faces[i], is_frame=True)
         advance(f"frame {row.number}")
         return row, picture
 

@@ -62,10 +62,13 @@ def masked_copy(
     quads: Sequence[Quad],
     masking: Masking,
     faces: Sequence[Box] = (),
+    *,
+    is_frame: bool = False,
 ) -> bytes:
     """The copy (JPEG) whose pixels are `picture`, its plates covered and its faces blurred.
 
-    Without either it is handed on as it is, not encoded once more.
+    Without either it is handed on as it is, not encoded once more. On a frame plates are drawn as
+    they were tracked: an edge found on each frame anew would flicker.
     """
     import numpy as np
 
@@ -75,7 +78,9 @@ def masked_copy(
     masked = picture
     if quads and masking.style != "none":
         corners = [np.array(quad, np.float32) for quad in quads]
-        masked = plates.mask_plates(masked, corners, masking.style, masking.picture())
+        masked = plates.mask_plates(
+            masked, corners, masking.style, masking.picture(), to_edges=not is_frame
+        )
     if faces:
         masked = blur_faces(masked, faces)
     return copy if masked is picture else encode_working(masked)

@@ -8,6 +8,7 @@ import numpy as np
 
 from okla_assets.imaging.geometry import box_iou
 from okla_assets.imaging.plates.quads import box_quad, hull, quad_box, refined, spanned
+from okla_assets.imaging.plates.rims import LEAST_SUPPORT, Reach, rim_near
 from okla_assets.imaging.types import Box, Corners, Floats, Rgb
 
 SAME_PLACE = 0.3  # IoU from which two boxes show one plate
@@ -26,6 +27,11 @@ LEAST_INTERIOR_CONFIDENCE = 0.90
 NEAR_VEHICLE = 0.02  # of a vehicle's box: plates hardly stick out of it
 SQUARE = 1.15  # width to height below which a box needs SQUARE_SCORE: emblems, mirrors, caps
 SQUARE_SCORE = 0.50  # plates seen so steeply are large and score high
+PANE_HEIGHT, PANE_PLACE = 0.16, 0.40
+"""Of a vehicle's height: what one network alone doubtfully finds, higher than the first and with
+its middle above the second, is a window; plates there that large score twice as high."""
+CUT_OFF = 4.0  # pixels from the picture's edge at which a box ends that it cuts off
+PANE_SCORE, PANE_AGREEMENT = 0.50, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +127,21 @@ def accept_plate(
         return agreement >= INTERIOR_AGREEMENT
     if box[2] < SQUARE * box[3] and score < SQUARE_SCORE:
         return False
-    if owner(box, vehicles) is not None:
-        return score >= INSIDE_SCORE
+    index = owner(box, vehicles)
+    if index is not None:
+        doubtful = score < PANE_SCORE and agreement < PANE_AGREEMENT
+        return score >= INSIDE_SCORE and not (doubtful and _is_pane(box, vehicles[index]))
     return agreement >= AGREED_SCORE or score >= ALONE_SCORE
+
+
+def _is_pane(box: Box, vehicle: Box) -> bool:
+    """Whether a box is too large and too high on its vehicle for a plate.
+
+    Not of a vehicle that the picture's upper edge cuts off: its roof is not seen.
+    """
+    middle = (box[1] + box[3] / 2 - vehicle[1]) / max(vehicle[3], 1.0)
+    whole = vehicle[1] > CUT_OFF
+    return whole and box[3] > PANE_HEIGHT * vehicle[3] and middle < PANE_PLACE
 
 
 def owner(box: Box, vehicles: Sequence[Box], alpha: Floats | None = None) -> int | None:
@@ -149,25 +167,37 @@ def owner(box: Box, vehicles: Sequence[Box], alpha: Floats | None = None) -> int
 
 
 FRAME = 0.08  # of the plate's width and height a side
+AROUND_OUTLINE = Reach(inwards=0.06, outwards=0.22, turn=1.0, support=LEAST_SUPPORT)
+"""Where a plate's edge is looked for; inwards of a network's outline by less than the padding, so
+that a wrong edge bares no character."""
 CONFIRMED = 0.7  # score of the enlarged view from which its outline is exact
 
 
 def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
-    """The plate's quadrilateral.
+    """The plate's quadrilateral: its edge, where the photo shows one, let out to its frame.
 
-    The enlarged view's outline is exact to a pixel or two where its score is high; it is let out
-    towards the hull by up to FRAME, for plate frames carry text too. Otherwise the shape is taken
-    from the outline on the whole photo and the extent from the hull; such outlines cut corners off
-    steeply tilted plates, so their corners go two thirds of the way to the hull's.
+    Plate frames carry text too: every quad is let out towards the hull of the boxes, by FRAME where
+    the edge was found or the enlarged view's outline is exact to a pixel or two, as it is where its
+    score is high. Else the shape is taken from the outline on the whole photo and the extent from
+    the hull; such outlines cut corners off steeply tilted plates, so their corners go two thirds of
+    the way to the hull's.
     """
     closer, outline = candidate.closer, candidate.outline
-    if closer is not None and closer.quad is not None and closer.score >= CONFIRMED:
-        exact = refined(photo, closer.quad)
+    sure = closer is not None and closer.quad is not None and closer.score >= CONFIRMED
+    outlined = (closer,) if sure else (closer, outline)
+    drawn = [d.quad for d in outlined if d is not None and d.quad is not None]
+    seeds = drawn or [box_quad(candidate.box)]
+    rims = [rim_near(photo, quad, AROUND_OUTLINE) for quad in seeds]
+    certain = [rim for rim in rims if rim is not None and rim.encloses(drawn)]
+    if certain:
+        rim = max(certain, key=lambda rim: sum(rim.support)).quad
+        return spanned(rim, _towards(quad_box(rim), candidate.box, FRAME))
+    if sure:
+        exact = refined(photo, drawn[0])
         return spanned(exact, _towards(quad_box(exact), candidate.box, FRAME))
-    outlined = closer if closer is not None and closer.quad is not None else outline
-    if outlined is None or outlined.quad is None:
+    if not drawn:
         return refined(photo, box_quad(candidate.box))
-    shape = refined(photo, spanned(outlined.quad, candidate.box))
+    shape = refined(photo, spanned(drawn[0], candidate.box))
     return np.asarray((shape + 2 * box_quad(candidate.box)) / 3, np.float32)
 
 

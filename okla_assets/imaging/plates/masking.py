@@ -6,16 +6,28 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from okla_assets.imaging.plates.blank import (
+    FLAT_ROWS,
+    FLAT_WIDTH,
+    WHITEST,
+    Light,
+    drawn,
+    light_of,
+    softness,
+    surroundings,
+)
 from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
+    corners_of,
     padded,
     quad_box,
     rectified,
     to_quad,
     true_aspect,
 )
+from okla_assets.imaging.plates.rims import Reach, Rim, rim_near
 from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
@@ -23,15 +35,29 @@ Style = Literal["blur", "fill", "logo", "none"]
 FEATHER = 0.06  # of the plate's height, outside the padding
 LEAST_FEATHER = 1.2  # pixels
 
+IN_QUAD = Reach(inwards=0.13, outwards=0.04, turn=0.06, support=0.85)
+"""Where the plate's edge is looked for in a quad that has a frame's width to spare.
+
+No stroke of a character is an edge on so much of a side.
+"""
+FRAME = 0.18  # of the plate's height: what is covered beyond an edge that was found, for its frame
+LEAST_FRAME = 2.5  # pixels
+
 
 def mask_plates(
-    photo: Rgb, quads: Sequence[Corners], style: Style, logo: Rgba | None = None
+    photo: Rgb,
+    quads: Sequence[Corners],
+    style: Style,
+    logo: Rgba | None = None,
+    *,
+    to_edges: bool = True,
 ) -> Rgb:
     """A copy of the photo on which nobody can read the plates.
 
     `blur` leaves a smooth patch of the plate's mean colours, `fill` a blank plate in its light,
-    `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. Raises
-    ValueError for `logo` without a picture.
+    `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. The blank
+    plate ends where the photo shows the plate's edge, `to_edges`, or where the quad does; what else
+    is covered keeps the lines of frame and bumper. Raises ValueError for `logo` without a picture.
     """
     if style == "logo" and logo is None:
         raise ValueError("masking by a logo needs the logo")
@@ -39,16 +65,19 @@ def mask_plates(
     if style == "none":
         return masked
     for quad in quads:
-        _mask(photo, masked, quad, style, logo)
+        _mask(photo, masked, quad, style, logo, to_edges)
     return masked
 
 
-def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] | None:
+def cover(
+    quad: Corners, shape: tuple[int, int], rim: Rim | None = None
+) -> tuple[slice, slice, Floats] | None:
     """Where a quad is covered on a photo of (height, width): the window and its alpha (h, w).
 
-    1 on the padded quad, falling to 0 outside of it. None where it lies outside the photo.
+    1 on the padded quad, or just on frame and plate where its edge was found, falling to 0 outside
+    of it. None where it lies outside the photo.
     """
-    dilated = padded(quad)
+    dilated = padded(quad) if rim is None else _framed(quad, rim)
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     feather = max(LEAST_FEATHER, FEATHER * float(sides.min()))
     reach = int(np.ceil(feather)) + 2
@@ -71,29 +100,43 @@ def cover(quad: Corners, shape: tuple[int, int]) -> tuple[slice, slice, Floats] 
     return slice(y0, y1), slice(x0, x1), np.asarray(alpha, np.float32)
 
 
-def _mask(photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None) -> None:
-    covered = cover(quad, (photo.shape[0], photo.shape[1]))
+def _framed(quad: Corners, rim: Rim) -> Corners:
+    """The padded quad; on each side where the edge was found, that and a frame's width."""
+    wide = padded(quad)
+    near = padded(rim.quad, 0, max(LEAST_FRAME, FRAME * _height(rim.quad)))
+    sides = [near if s >= IN_QUAD.support else wide for s in rim.support]
+    lines = [(q[i], np.roll(q, -1, axis=0)[i] - q[i]) for i, q in enumerate(sides)]
+    corners = corners_of(lines)
+    return wide if corners is None else corners
+
+
+def _mask(
+    photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None, to_edges: bool
+) -> None:
+    rim = rim_near(photo, quad, IN_QUAD) if style != "blur" and to_edges else None
+    covered = cover(quad, (photo.shape[0], photo.shape[1]), rim)
     if covered is None:
         return
     rows, columns, alpha = covered
     origin = np.array([columns.start, rows.start], np.float32)
-    size = (alpha.shape[1], alpha.shape[0])
-    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
-    patch = _smeared(flat) if style == "blur" else _blank(flat)
-    reach = 0.35  # the patch is continued this far round the plate, under padding and feather
-    dilated = padded(quad, reach, LEAST_PADDING + LEAST_FEATHER + 3)
-    window = _warped(_continued(patch, quad, dilated), dilated - origin, size)
-    if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
-        aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
-        window = _with_logo(window, logo, padded(quad) - origin, aspect, _light(flat))
-    if style != "blur":
-        window += _grain(photo[rows, columns], alpha)
     a = alpha[..., None]
-    blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
-    masked[rows, columns] = np.rint(blended).astype(np.uint8)
+    if style == "blur":
+        window = _smear(photo, quad, origin, alpha.shape)
+        blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
+    else:
+        quad = quad if rim is None else rim.quad
+        around = surroundings(photo, quad, alpha.shape, origin)
+        beside = masked[rows, columns] * (1 - a) + around * a
+        light = light_of(photo, quad)
+        plate, there = drawn(quad - origin, light, softness(photo, quad), alpha.shape)
+        if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
+            aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
+            plate = _with_logo(plate, logo, quad - origin, aspect, light)
+        window = beside * (1 - there[..., None]) + plate * there[..., None]
+        blended = window + _grain(photo[rows, columns], alpha) * a
+    masked[rows, columns] = np.rint(blended.clip(0, 255)).astype(np.uint8)
 
 
-FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 CELLS_ACROSS, CELLS_DOWN = 5, 2
 """What is left of a blurred plate: fewer numbers than it has characters."""
 
@@ -106,31 +149,11 @@ def _smeared(flat: Rgb) -> Floats:
     return np.asarray(cells, np.float32)
 
 
-def _blank(flat: Rgb) -> Floats:
-    """The empty plate: one colour, its shading a plane fitted to the ground between characters.
-
-    The ground is the more common of dark and light (Otsu); characters take a third of a plate.
-    """
-    inner = flat[FLAT_ROWS // 8 : -FLAT_ROWS // 8, FLAT_WIDTH // 16 : -FLAT_WIDTH // 16]
-    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
-    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    light = grey > level
-    ground = light if light.mean() >= 0.4 else ~light
-    values = grey[ground].astype(np.float32)
-    low, high = np.percentile(values, (30, 95))  # edges of characters, glints
-    ground &= (grey >= low) & (grey <= high)
-    v, u = np.nonzero(ground)
-    if len(v) < 16:
-        return np.full((2, 2, 3), np.median(inner, axis=(0, 1)), np.float32)
-    u01, v01 = u / (inner.shape[1] - 1) - 0.5, v / (inner.shape[0] - 1) - 0.5
-    colour = np.median(inner[ground], axis=0)
-    luma = grey[ground].astype(np.float64)
-    design = np.stack([np.ones(len(u)), u01, v01], axis=1)
-    middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
-    slopes = np.clip(np.array([across, down]) / max(middle, 1.0), -0.35, 0.35)
-    ends = np.array([-0.5, 0.5])
-    shade = 1 + slopes[0] * ends[None, :] + slopes[1] * ends[:, None]
-    return np.asarray(colour[None, None] * shade[..., None], np.float32)
+def _smear(photo: Rgb, quad: Corners, origin: Floats, size: tuple[int, int]) -> Floats:
+    """The smeared plate, continued round it under padding and feather: float32 (h, w, 3)."""
+    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
+    dilated = padded(quad, 0.35, LEAST_PADDING + LEAST_FEATHER + 3)
+    return _warped(_continued(_smeared(flat), quad, dilated), dilated - origin, size[::-1])
 
 
 def _continued(patch: Floats, quad: Corners, dilated: Corners) -> Floats:
@@ -169,13 +192,7 @@ def _height(quad: Corners) -> float:
     return float(sides[1] + sides[3]) / 2
 
 
-def _light(flat: Rgb) -> float:
-    """How brightly the plate is lit: its light pixels, of what a white plate has in full light."""
-    bright = float(np.percentile(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), 92))
-    return min(max(bright / 235, 0.3), 1.05)
-
-
-def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: float) -> Floats:
+def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: Light) -> Floats:
     """The logo on the blank plate, whole, in its own proportions and in the plate's light."""
     # Drawn at about the size it is seen at: the homography only takes single pixels.
     height = round(min(MOST_LOGO_ROWS, _height(quad)))
@@ -191,18 +208,22 @@ def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: 
     flat[top : top + h, left : left + w] = small
     soft = np.asarray(cv2.GaussianBlur(flat, (0, 0), 0.45), np.float32)
     laid = _warped(soft, quad, (window.shape[1], window.shape[0]))
-    # The blank plate's own shading, from one side to the other, goes over the logo too.
-    luma = window @ np.array([0.299, 0.587, 0.114], np.float32)
-    shade = light * np.clip(luma / max(float(np.median(luma)), 1.0), 0.6, 1.4)[..., None]
+    # The logo is lit as the plate is.
+    u, v = np.meshgrid(np.linspace(-0.5, 0.5, width), np.linspace(-0.5, 0.5, height))
+    slope = (1 + light.across * u + light.down * v).astype(np.float32)[..., None]
+    shade = float(light.white.mean()) / WHITEST * _warped(slope, quad, window.shape[1::-1])
     a = laid[..., 3:] / 255
-    return np.asarray(window * (1 - a) + laid[..., :3] * shade, np.float32)
+    return np.asarray(window * (1 - a) + laid[..., :3] * shade[..., None], np.float32)
 
 
 def _grain(window: Rgb, alpha: Floats) -> Floats:
-    """Noise (h, w, 1) as strong as the photo's own beside the plate; the same on every run."""
+    """Noise (h, w, 1) as strong as the photo's own beside the plate; the same on every run.
+
+    It is taken from what is smooth there: a grille is no grain.
+    """
     grey = cv2.cvtColor(np.ascontiguousarray(window), cv2.COLOR_RGB2GRAY).astype(np.float32)
     rough = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.2))
     beside = rough[alpha < 0.5]
-    strength = min(2.5, float(np.median(beside)) * 1.2) if beside.size else 0.0
-    noise = np.random.default_rng(11).normal(0, strength, (*grey.shape, 1))
-    return np.asarray(noise, np.float32)
+    strength = min(2.0, 2.2 * float(np.percentile(beside, 25))) if beside.size else 0.0
+    noise = np.asarray(np.random.default_rng(11).normal(0, strength, grey.shape), np.float32)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.5)[..., None], np.float32)

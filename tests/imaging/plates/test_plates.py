@@ -11,6 +11,7 @@ from okla_assets.imaging import plates
 from okla_assets.imaging.photo import rotation
 from okla_assets.imaging.plates import Candidate, RawDetection, masking, quads
 from okla_assets.imaging.plates.masking import Style
+from okla_assets.imaging.plates.rims import Rim
 from okla_assets.imaging.types import Box, Corners
 
 Pixels = npt.NDArray[np.uint8]
@@ -90,6 +91,10 @@ CAR = (100.0, 100.0, 400.0, 200.0)
         ((20, 20, 80, 30), 0.65, 0.0, False, False),  # a shop sign away from every car
         ((20, 20, 80, 30), 0.45, 0.25, False, True),  # both networks see it there
         ((20, 20, 80, 30), 0.75, 0.0, False, True),
+        ((250, 110, 90, 45), 0.45, 0.0, False, False),  # a rear window
+        ((250, 110, 90, 45), 0.76, 0.0, False, True),  # as large and high, but sure
+        ((250, 110, 90, 45), 0.45, 0.1, False, True),  # or seen by both
+        ((250, 210, 90, 45), 0.45, 0.0, False, True),  # or as low as plates are
         ((250, 200, 80, 30), 0.85, 0.04, True, False),  # a screen on the dashboard
         ((250, 200, 80, 30), 0.95, 0.80, True, True),  # a rear plate under an open tailgate
     ],
@@ -98,6 +103,11 @@ def test_what_is_believed_depends_on_where_it_is(
     box: Box, score: float, agreement: float, interior: bool, covered: bool
 ) -> None:
     assert plates.accept_plate(box, score, agreement, [CAR], interior) is covered
+
+
+def test_a_vehicle_that_the_picture_cuts_off_has_no_windows() -> None:
+    cut = (100.0, 0.0, 400.0, 200.0)
+    assert plates.accept_plate((250, 10, 90, 45), 0.45, 0.0, [cut], False)
 
 
 def test_owner_is_the_smaller_vehicle_unless_the_matte_knows_better() -> None:
@@ -175,6 +185,22 @@ def test_an_unconfirmed_outline_goes_most_of_the_way_to_the_hull() -> None:
     exact = plates.plate_quad(flat, Candidate(hull, (0.8,), outline, outline))
     assert far_apart(exact, TILTED) < 0.1
     assert far_apart(loose, (TILTED + 2 * quads.box_quad(hull)) / np.float32(3)) < 0.1
+
+
+@pytest.mark.parametrize("move", [(6, 4), (-6, 3), (4, -5)])
+def test_a_tilted_plate_is_outlined_by_its_edge_not_its_box(move: tuple[int, int]) -> None:
+    """Before, the quad went two thirds of the way to the box: as large as that one's 8 tenths."""
+    seen = RawDetection(plates.quad_box(TILTED), 0.6, 0, TILTED + np.array(move, np.float32))
+    quad = plates.plate_quad(scene(TILTED), Candidate(plates.quad_box(TILTED), (0.6,), seen))
+    assert far_apart(quad, TILTED) < 6
+    assert plates.contains(plates.padded(quad), TILTED).all()
+
+
+def test_an_edge_that_cuts_through_what_the_networks_outlined_is_none() -> None:
+    rim = Rim(LEVEL, (1.0, 1.0, 0.3, 0.9))
+    assert rim.encloses([LEVEL])
+    assert not rim.encloses([plates.padded(LEVEL, 0.3)])
+    assert not Rim(LEVEL, (1.0, 0.4, 0.3, 1.0)).encloses([LEVEL])
 
 
 def test_true_aspect_sees_through_foreshortening() -> None:
@@ -262,11 +288,68 @@ def test_a_plate_cut_off_by_the_picture_is_covered_to_its_edge() -> None:
     assert masking.cover(quads.box_quad((900, 200, 160, 50)), (480, 640)) is None
 
 
+LOOSE = plates.padded(TILTED, 0.08)
+"""A plate's quad as it is recorded: let out to its frame."""
+
+
+def test_the_blank_plate_ends_where_the_plate_does() -> None:
+    photo = scene(TILTED)
+    masked = plates.mask_plates(photo, [LOOSE], "fill")
+    beyond = ~inside(plates.padded(TILTED, 0.02, 3), photo.shape)
+    apart = np.abs(masked.astype(int) - photo)[beyond]
+    assert apart.max() < 16  # of the car's own grain, 2 levels
+    assert apart.mean() < 0.5
+    assert masked[inside(plates.padded(TILTED, -0.12, -99), photo.shape)].min() > 180
+
+
+def test_a_frames_plate_ends_where_it_was_tracked() -> None:
+    photo = scene(TILTED)
+    masked = plates.mask_plates(photo, [LOOSE], "fill", to_edges=False)
+    ring = inside(plates.padded(TILTED, 0.06), photo.shape) & ~inside(
+        plates.padded(TILTED, 0.02, 2), photo.shape
+    )
+    assert np.median(masked[ring]) > 150
+
+
+@pytest.mark.parametrize("ground", [(20, 60, 160), (30, 110, 60), (25, 25, 25), (225, 205, 150)])
+def test_the_blank_plate_is_neutral_on_any_ground(ground: tuple[int, int, int]) -> None:
+    photo = scene(LEVEL)
+    card = inside(LEVEL, photo.shape)
+    photo[card] = ground
+    cv2.putText(photo, "OKLA", (330, 240), cv2.FONT_HERSHEY_DUPLEX, 1.3, (240,) * 3, 3)
+    masked = plates.mask_plates(photo, [LEVEL], "fill")
+    plain = np.median(masked[inside(plates.padded(LEVEL, -0.15, -99), photo.shape)], axis=0)
+    assert np.ptp(plain) <= (0.09 * plain.max() if min(ground) > 100 else 2)  # warm light, a card
+    assert plain.min() > 150
+
+
+def test_the_blank_plate_has_round_corners_and_a_rim() -> None:
+    quad = quads.box_quad((100, 150, 400, 124))
+    masked = plates.mask_plates(scene(quad), [quad], "fill").astype(int)
+    assert masked[151, 101, 1] < 120 < 180 < masked[151, 300, 1]  # at a corner, and on its edge
+    down = masked[150:212, 260:340].mean(axis=(1, 2))
+    assert down[3:12].min() < down[-20:].mean() - 12
+
+
+def test_letters_on_a_frame_go_and_the_frame_stays() -> None:
+    photo = scene(LEVEL)
+    below = slice(252, 260), slice(300, 460)
+    photo[below] = 30
+    bare = photo.copy()
+    cv2.putText(photo, "GARAGE 12345", (304, 259), cv2.FONT_HERSHEY_PLAIN, 0.8, (230,) * 3, 1)
+    lettered = photo[below].copy()
+    masked = plates.mask_plates(photo, [plates.padded(LEVEL, 0.1)], "fill")
+    assert lettered.std() > 50
+    middle = slice(253, 258), slice(308, 452)
+    assert masked[middle].std() < 20
+    assert np.abs(masked[middle].astype(int) - bare[middle]).mean() < 8
+
+
 @pytest.mark.parametrize("light", [1.0, 0.45])
 def test_fill_has_the_plates_colour_and_light(light: float) -> None:
     photo = scene(LEVEL, light=light)
     masked = plates.mask_plates(photo, [LEVEL], "fill")
-    middle = masked[inside(LEVEL, photo.shape)].astype(float)
+    middle = masked[inside(plates.padded(LEVEL, -0.12, -99), photo.shape)].astype(float)
     assert middle.mean() == pytest.approx(235 * light, abs=12)
     assert middle.std() < 6
 

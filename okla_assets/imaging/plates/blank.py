@@ -1,0 +1,206 @@
+"""The plate itself, blanked: drawn on its quadrilateral in the light, grain and focus of its place.
+
+A neutral plate is taken for a real one in every country; the ground of the covered one is used for
+its light only, for it may be a dealer's card of any colour.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from okla_assets.imaging.plates.quads import (
+    CENTRE,
+    CORNER,
+    padded,
+    rectified,
+    to_quad,
+)
+from okla_assets.imaging.types import Corners, Floats, Rgb
+
+FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
+
+WHITEST = 232.0  # luminance of a white plate in full light: brighter, it looks like a hole
+LEAST_LIGHT = 0.42  # of what is bright on the photo: white paint is no darker in a bumper's shade
+MOST_SLOPE = 0.25  # of its luminance: the shading of a plate from one side to the other
+MOST_CAST = 0.04  # of it: how far a channel may be from grey, by the light's colour
+
+
+@dataclass(frozen=True)
+class Light:
+    """How a plate is lit: the colour (3,) of its white, and its slopes across and down, as shares
+    of it."""
+
+    white: Floats
+    across: float
+    down: float
+
+
+def light_of(photo: Rgb, quad: Corners) -> Light:
+    """The light on a plate, from its ground: the more common of dark and light on it (Otsu).
+
+    A dark ground tells only how the light slopes; how bright it is, then, its print has to tell.
+    """
+    flat = rectified(photo, quad, FLAT_WIDTH, FLAT_ROWS)
+    inner = flat[FLAT_ROWS // 8 : -FLAT_ROWS // 8, FLAT_WIDTH // 16 : -FLAT_WIDTH // 16]
+    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
+    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    light = grey > level
+    is_light = bool(light.mean() >= 0.4)
+    ground = light if is_light else ~light
+    low, high = np.percentile(grey[ground], (30, 95))  # edges of characters, glints
+    ground &= (grey >= low) & (grey <= high)
+    v, u = np.nonzero(ground)
+    luma = grey[ground].astype(np.float64)
+    u01, v01 = u / (inner.shape[1] - 1) - 0.5, v / (inner.shape[0] - 1) - 0.5
+    design = np.stack([np.ones(len(u)), u01, v01], axis=1)
+    middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
+    slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -MOST_SLOPE, MOST_SLOPE)
+    bright = float(np.percentile(photo[::8, ::8].max(axis=2), 95))
+    brightest = float(np.median(luma)) if is_light else float(np.percentile(grey, 98))
+    white = min(max(brightest, LEAST_LIGHT * bright), WHITEST)
+    cast = np.zeros(3)
+    if is_light:
+        colour = np.median(inner[ground].astype(np.float64), axis=0)
+        cast = np.clip((colour - colour.mean()) / 2, -MOST_CAST * white, MOST_CAST * white)
+    return Light(np.asarray(white + cast, np.float32), float(slopes[0]), float(slopes[1]))
+
+
+def softness(photo: Rgb, quad: Corners) -> float:
+    """Standard deviation in pixels of the blur that the photo shows in a plate's place.
+
+    A step of contrast C, blurred by a Gaussian of that deviation, is C / (deviation * sqrt(2 pi))
+    steep at most.
+    """
+    x, y = np.floor(quad.min(axis=0)).astype(int)
+    right, bottom = np.ceil(quad.max(axis=0)).astype(int)
+    window = photo[max(0, y) : bottom, max(0, x) : right]
+    if min(window.shape[:2]) < 4:
+        return LEAST_SOFTNESS
+    grey = cv2.cvtColor(np.ascontiguousarray(window), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    steep = max(
+        float(np.percentile(np.abs(grey[:, 2:] - grey[:, :-2]), 99.7)) / 2,
+        float(np.percentile(np.abs(grey[2:] - grey[:-2]), 99.7)) / 2,
+    )
+    low, high = np.percentile(grey, (2, 98))
+    if high - low < 24:
+        return LEAST_SOFTNESS
+    return float(np.clip((high - low) / max(steep, 1.0) / 2.5, LEAST_SOFTNESS, MOST_SOFTNESS))
+
+
+LEAST_SOFTNESS, MOST_SOFTNESS = 0.5, 2.2
+
+SEAM, LEAST_SEAM = 0.003, 0.7  # of the plate's width and height, and pixels
+RADIUS = 0.10  # of the plate's height: its rounded corners
+RIM = 0.055  # of its height from the edge: the embossed line
+EMBOSSED = 28.0  # pixels of height from which that line can be seen
+
+
+def drawn(
+    quad: Corners, light: Light, soft: float, shape: tuple[int, int]
+) -> tuple[Floats, Floats]:
+    """The blank plate in a window of (height, width) whose corner the quad counts from.
+
+    It is let out a little, so that no seam of what it covers shows round it.
+
+    Colours float32 (h, w, 3), meant where alpha (h, w) is more than 0.
+    """
+    quad = padded(quad, SEAM, LEAST_SEAM)
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    width, height = (
+        max(2.0, float(sides[0] + sides[2]) / 2),
+        max(2.0, float(sides[1] + sides[3]) / 2),
+    )
+    # Drawn at about the size it is seen at: the homography only moves single pixels.
+    border = 2
+    w, h = round(width) + 2 * border, round(height) + 2 * border
+    xs = (np.arange(w) + 0.5 - border) / (w - 2 * border)
+    ys = (np.arange(h) + 0.5 - border) / (h - 2 * border)
+    inside = _depth(xs * width, ys * height, width, height)
+    shade = 1 + light.across * (xs[None, :] - 0.5) + light.down * (ys[:, None] - 0.5)
+    shade = shade * (1 - 0.16 * np.exp(-np.square(inside / max(0.9, 0.016 * height))))
+    if height >= EMBOSSED:
+        line, wide = RIM * height, max(0.6, 0.011 * height)
+        shade = shade * (1 - 0.10 * np.exp(-np.square((inside - line) / wide)))
+        shade = shade * (1 + 0.03 * np.exp(-np.square((inside - line - 2 * wide) / wide)))
+    flat = light.white[None, None] * shade[..., None]
+    alpha = np.clip(inside + 0.5, 0, 1)
+    picture = np.dstack([flat * alpha[..., None], alpha]).astype(np.float32)
+    border_x, border_y = border / (w - 2 * border), border / (h - 2 * border)
+    outer = np.array(
+        [
+            [-border_x, -border_y],
+            [1 + border_x, -border_y],
+            [1 + border_x, 1 + border_y],
+            [-border_x, 1 + border_y],
+        ],
+        np.float32,
+    )
+    corners = cv2.perspectiveTransform(outer[None], to_quad(quad, 1, 1))[0].astype(np.float32)
+    matrix = CENTRE @ to_quad(corners, w, h) @ CORNER
+    laid = cv2.warpPerspective(picture, matrix, shape[::-1], flags=cv2.INTER_LINEAR)
+    laid = cv2.GaussianBlur(laid, (0, 0), soft)
+    a = laid[..., 3]
+    colours = laid[..., :3] / np.maximum(a, 1e-3)[..., None]
+    return np.asarray(colours, np.float32), np.asarray(a, np.float32)
+
+
+def _depth(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], width: float, height: float
+) -> npt.NDArray[np.float64]:
+    """How far inside a rectangle with rounded corners each pixel is, (len(y), len(x))."""
+    radius = min(RADIUS * height, width / 4)
+    dx = np.abs(x - width / 2) - (width / 2 - radius)
+    dy = np.abs(y - height / 2) - (height / 2 - radius)
+    beyond = np.hypot(dx.clip(0)[None, :], dy.clip(0)[:, None])
+    return np.asarray(radius - beyond - np.minimum(np.maximum(dx[None, :], dy[:, None]), 0))
+
+
+AROUND = 0.24  # of the plate's width and height: how far round it the surroundings are smoothed
+LETTERS = 0.4  # of the plate's height: what is shorter along a side is taken for part of a letter
+
+
+def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Floats) -> Floats:
+    """What lies round the plate, without what is written on it: float32 (h, w, 3) of the window.
+
+    Along every line parallel to a side, what is bright or dark over a short way only goes: letters
+    on a frame do, and the edges of frame and bumper stay, along the plate and away from it.
+    """
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    w = int(np.clip((sides[0] + sides[2]) / 2, 12, 400))
+    h = int(np.clip((sides[1] + sides[3]) / 2, 8, 200))
+    mx, my = max(4, round(AROUND * w)), max(4, round(AROUND * h))
+    outer = np.array([[-mx, -my], [w + mx, -my], [w + mx, h + my], [-mx, h + my]], np.float32)
+    corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
+    flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
+    span = max(3, round(LETTERS * h))
+    smooth = _without_short(flat, (span, 1))
+    upright = _without_short(flat, (1, span))
+    smooth[my:-my, :mx], smooth[my:-my, -mx:] = upright[my:-my, :mx], upright[my:-my, -mx:]
+    # Under the plate, which its rounded corners bare, the lines beside it go on.
+    smooth[my - 2 : my + h // 2, mx:-mx] = smooth[my - 3, mx:-mx]
+    smooth[my + h // 2 : 2 - my, mx:-mx] = smooth[2 - my, mx:-mx]
+    matrix = CENTRE @ to_quad(corners - origin, flat.shape[1], flat.shape[0]) @ CORNER
+    border = cv2.BORDER_REPLICATE
+    return np.asarray(
+        cv2.warpPerspective(smooth, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border),
+        np.float32,
+    )
+
+
+def _without_short(flat: Rgb, kernel: tuple[int, int]) -> Floats:
+    """Along a line: steps stay, what is bright or dark for less than the kernel goes.
+
+    Opening and closing in both orders; on letters these differ, and the one nearer to the mean of
+    the surroundings is the ground, of which there is more.
+    """
+    shape = cv2.getStructuringElement(cv2.MORPH_RECT, kernel)
+    one = cv2.morphologyEx(flat, cv2.MORPH_OPEN, shape)
+    one = cv2.morphologyEx(one, cv2.MORPH_CLOSE, shape).astype(np.float32)
+    other = cv2.morphologyEx(flat, cv2.MORPH_CLOSE, shape)
+    other = cv2.morphologyEx(other, cv2.MORPH_OPEN, shape).astype(np.float32)
+    wide = [max(5, 2 * side) for side in kernel]
+    mean = cv2.blur(flat, wide).astype(np.float32)
+    nearer = np.abs(one - mean).sum(axis=2) <= np.abs(other - mean).sum(axis=2)
+    return np.asarray(np.where(nearer[..., None], one, other), np.float32)
