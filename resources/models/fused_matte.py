@@ -101,7 +101,7 @@ def fused(
 
     `ask` puts further questions to SAM 2 about the same crop; None where its package takes none.
     """
-    from okla_assets.imaging.matte import cutout, obstruction, parts
+    from okla_assets.imaging.matte import cutout, obstruction, parts, twins, wheels
 
     alpha, agreement = cutout.fuse(logits, saliency, crop.box)
     if agreement < cutout.TRUSTED_AGREEMENT:
@@ -117,6 +117,13 @@ def fused(
     obstructed = obstruction.before(alpha, looked, objects, ask)
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
     smooth = cutout.without_rags(smooth, crop.on_photo(alpha * (logits > 0)) > 0)
-    lines = parts.antennas(crop.of_photo(smooth), looked)
-    smooth = np.maximum(smooth, crop.on_photo(cutout.thin_edge(lines)))
-    return Matte(smooth, agreement, obstructed)
+    # Last of all: a mirror that hangs by a thread is lost where edges are smoothed.
+    alpha = crop.of_photo(smooth)
+    view = twins.facing(alpha > 0.5)
+    if view is not None and ask is not None:
+        alpha, view = twins.completed(alpha, view, ask)
+    missing = wheels.missing(alpha > 0.5) if view is None else twins.missing(view)
+    lines = parts.antennas(alpha, looked)
+    alpha = np.maximum(alpha, cutout.thin_edge(lines))
+    mirrors = None if view is None else view.mirrors
+    return Matte(crop.on_photo(alpha), agreement, obstructed, missing, mirrors)

@@ -37,9 +37,10 @@ def test_no_old_background_shines_at_the_rim(name: str) -> None:
     own, alpha = truth(name)
     share = alpha[..., None]
     edge = cv2.dilate(((alpha > 0) & (alpha < 1)).astype(np.uint8), np.ones((3, 3))) > 0
-    ours, straight = [], []
+    ours: list[float] = []
+    straight: list[float] = []
     for street in STREETS:
-        photo = np.rint(share * own + (1 - share) * np.float32(street)).astype(np.uint8)
+        photo = np.rint(share * own + (1 - share) * np.array(street, np.float32)).astype(np.uint8)
         found = cutout.foreground(photo, alpha)
         for studio in STUDIOS:
             right = share * own + (1 - share) * studio
