@@ -187,7 +187,8 @@ class Mask(PhotoRow):
     `cropped`: the vehicle runs out of the picture. `no_vehicle`: none found. `matte_key` is the
     matte at working size, present for `cut`, `unsure` and `obstructed`. `other_vehicles` are
     the boxes of those that the photo is not about. `other_vehicle`: the main one is a bus, lorry
-    or van.
+    or van. `part_missing` names what the matte lacks of the vehicle; `mirrors` counts the door
+    mirrors that stick out, in views from front or rear.
 
     A photo on its side was turned upright by `turned` degrees counter-clockwise; `upright_key` is
     its working copy then, private as it shows plates, and all boxes are in pixels of that one
@@ -202,6 +203,8 @@ class Mask(PhotoRow):
     matte_key: str | None
     agreement: Confidence | None
     obstructed: str | None = None
+    part_missing: str | None = None
+    mirrors: int | None = None
     turned: QuarterTurn = 0
     upright_key: str | None = None
     tilt: Tilt | None = None

@@ -14,6 +14,7 @@ from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.wholeness import part_missing
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -28,7 +29,7 @@ from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 SURE = 0.98
 """Confidence from which the angle of a bus, lorry or van is told: the heads know cars."""
 
@@ -149,6 +150,7 @@ def _with_intake_issues(row: Classification, photo: Photo, mask: Mask) -> Classi
             ("colour_unknown", "colour_unknown" in photo.notes),
             ("cropped", row.category == "exterior" and mask.status == "cropped"),
             ("obstructed", row.category == "exterior" and mask.status == "obstructed"),
+            ("part_missing", part_missing(mask, row.category, row.angle) is not None),
             ("other_vehicle", is_unsure(mask, row)),
         )
         if applies

@@ -25,6 +25,7 @@ from okla_assets.steps import costs, metadata
 from okla_assets.steps.batches import joined
 from okla_assets.steps.pipeline import Pipeline, listing_version
 from okla_assets.steps.standing import upright_photos
+from okla_assets.steps.wholeness import part_missing
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -49,7 +50,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "3"
+VERSION = "4"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -246,6 +247,8 @@ def judge(
             reasons.append(f"{name}: {photo.treatment_reason}")
         if photo.withheld:
             reasons.append(f"{name}: {photo.withheld}")
+        if missing := part_missing(mask, photo.category, photo.angle):
+            reasons.append(f"{name}: {missing} may be missing; look at the picture")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
         if "colour_unknown" in photo.quality.issues:

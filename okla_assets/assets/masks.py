@@ -41,7 +41,7 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "3"
+VERSION = "4"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -189,6 +189,7 @@ def keep_matte(
         return _row(photo, digest, "cropped", **place), files
     alpha, agreement = seen.cut.alpha, seen.cut.agreement
     place["agreement"] = _rounded(agreement)
+    place |= {"part_missing": seen.cut.part_missing, "mirrors": seen.cut.mirrors}
     if cutout.runs_out(alpha):
         return _row(photo, digest, "cropped", **place), files
     key = keys.work_file(vehicle, "masks", digest, "png")

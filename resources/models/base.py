@@ -57,12 +57,15 @@ class Matte:
 
     `alpha` has the photo's size. `agreement` in [0, 1] is that of two independent networks on the
     silhouette; None where only one was used. `obstructed` says what stands before the
-    vehicle, where something does.
+    vehicle, where something does; `part_missing` what of the vehicle the alpha lacks. `mirrors` is
+    how many door mirrors stick out, in views from front or rear.
     """
 
     alpha: Alpha
     agreement: float | None
     obstructed: str | None = None
+    part_missing: str | None = None
+    mirrors: int | None = None
 
 
 @dataclass(frozen=True)

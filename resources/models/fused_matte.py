@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 2  # of `imaging.matte`, for the fingerprint
+METHOD = 3  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -101,22 +101,30 @@ def fused(
 
     `ask` puts further questions to SAM 2 about the same crop; None where its package takes none.
     """
-    from okla_assets.imaging.matte import cutout, obstruction, parts
+    from okla_assets.imaging.matte import cutout, obstruction, parts, twins, wheels
 
     alpha, agreement = cutout.fuse(logits, saliency, crop.box)
     if agreement < cutout.TRUSTED_AGREEMENT:
         return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), agreement)
-    looked = parts.Looked(crop.pixels, crop.box, logits, saliency)
+    looked, surely = parts.Looked(crop.pixels, crop.box, logits, saliency), logits > 0
     if ask is not None:
         others = [crop.of_box(box) for box in subject.others]
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
         found = parts.parts_found(alpha, looked, theirs, ask)
         alpha = np.where(found, np.float32(1), alpha)
-        alpha = cutout.without_rags(alpha, found | (logits > 0) & ~theirs)
+        surely = found | surely & ~theirs
+        alpha = cutout.without_rags(alpha, surely)
     objects = [(name, crop.of_box(box)) for name, box in subject.objects]
     obstructed = obstruction.before(alpha, looked, objects, ask)
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
-    smooth = cutout.without_rags(smooth, crop.on_photo(alpha * (logits > 0)) > 0)
-    lines = parts.antennas(crop.of_photo(smooth), looked)
-    smooth = np.maximum(smooth, crop.on_photo(cutout.thin_edge(lines)))
-    return Matte(smooth, agreement, obstructed)
+    smooth = cutout.without_rags(smooth, crop.on_photo(alpha * surely) > 0)
+    # Last of all: what hangs by a thread is lost where edges are smoothed.
+    alpha = crop.of_photo(smooth)
+    view = twins.facing(alpha > 0.5)
+    if view is not None and ask is not None:
+        alpha, view = twins.completed(alpha, view, ask)
+    missing = wheels.missing(alpha > 0.5) if view is None else twins.missing(view)
+    lines = parts.antennas(alpha, looked)
+    alpha = np.maximum(alpha, cutout.thin_edge(lines))
+    mirrors = None if view is None else view.mirrors
+    return Matte(crop.on_photo(alpha), agreement, obstructed, missing, mirrors)

@@ -28,7 +28,9 @@ LEAST_LOGIT, LEAST_SALIENCY = -1.5, 0.8
 UPPER_LOGIT, UPPER, LOWER, LOWER_DOUBT = -0.4, 0.55, 0.7, 1.0
 RAMP = 0.1  # of the box height: over which the doubt grows
 RAG = 0.1  # alpha
+STEEPEST = 4.0  # score a pixel, at which the alpha rises from 0 to 1 over about one
 EDGE_SIGMA_AT_1600 = 2.0
+LEAST_EDGE_SIGMA = 1.4  # pixels: a narrower ramp is jagged once it is enlarged
 NARROW = 6  # pixels: the second neighbourhood of the edge colours
 FRAME_MARGIN = 0.015  # of the picture: this near its edge a box touches it
 MOST_CUT = 0.18  # of the vehicle's length or height: more lying on the picture's edge is cut off
@@ -174,16 +176,28 @@ def alone(logits: Floats, box_width: float) -> Alpha:
 
 def _alpha(score: Floats, silhouette: npt.NDArray[np.bool_], box_width: float) -> Alpha:
     """Probability from a score, nothing far outside the silhouette, all deep inside it."""
-    alpha = (1 / (1 + np.exp(-score))).astype(np.float32)
+    alpha = (1 / (1 + np.exp(-_no_steeper(score)))).astype(np.float32)
     alpha *= dilated(silhouette, GATE * box_width)
     alpha[dilated(silhouette, -CORE * box_width)] = 1
     return alpha
 
 
+def _no_steeper(score: Floats) -> Floats:
+    """The score with its edge no steeper than a pixel can show.
+
+    A steeper one makes a mask of whole pixels, whose stairs show where a small photo is enlarged;
+    this one tells by its greys where within a pixel the edge runs.
+    """
+    across = cv2.Sobel(score, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(score, cv2.CV_32F, 0, 1, scale=1 / 8)
+    slope = cv2.magnitude(across, down)
+    return np.asarray(score / np.maximum(slope / STEEPEST, 1), np.float32)
+
+
 def smooth_edge(alpha: Alpha, photo_width: int) -> Alpha:
     """Takes the networks' stair steps off the edge: blur, then steepen back to a narrow ramp."""
     sigma = EDGE_SIGMA_AT_1600 * photo_width / 1600
-    blurred = cv2.GaussianBlur(alpha, (0, 0), max(0.5, sigma))
+    blurred = cv2.GaussianBlur(alpha, (0, 0), max(LEAST_EDGE_SIGMA, sigma))
     return np.asarray(np.clip((blurred - 0.3) / 0.4, 0, 1), np.float32)
 
 
