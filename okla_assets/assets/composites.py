@@ -13,7 +13,7 @@ from okla_assets.imaging import geometry
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
-from okla_assets.steps import metadata
+from okla_assets.steps import credentials, metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_leaks import (
@@ -30,6 +30,7 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
+from okla_assets.steps.provenance import photographed
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
@@ -46,6 +47,7 @@ from okla_assets.tables import (
     Treatment,
 )
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
+from resources.content_credentials import content_signer
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
-VERSION = "5"
+VERSION = "6"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
@@ -92,6 +94,8 @@ def composites(
     options = raw_photos.options
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
+    signer = content_signer()
+    signature = () if signer is None else (signer.fingerprint,)
     photos = [
         PhotoWork(
             photo.number,
@@ -105,9 +109,15 @@ def composites(
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
+                *signature,
             ),
             partial(compose, mask, view, plates, options, store),
-            partial(finish, vehicle, photo, view, options),
+            credentials.finishing(
+                signer,
+                (photo, mask, view, plates),
+                options,
+                partial(finish, vehicle, photo, view, options),
+            ),
         )
         for photo, mask, view, plates in joined(
             upright_photos(raw_photos.photos, masks.rows),
@@ -312,6 +322,8 @@ def finish(
         mask_key=mask_key if mask_key in outputs else None,
         before_key=before_key if before_key in outputs else None,
         source_box=draft.source_box,
+        processed_size=(draft.picture.shape[1], draft.picture.shape[0]),
+        photographed=photographed(draft.treatment, draft.grey, draft.source_box),
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=searched.withheld,

@@ -139,8 +139,8 @@ def has_finger(rgb: Pixels) -> bool:
     """
     small = fit_within(rgb, SIDE)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    gradient = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    gradient /= 4
+    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    gradient = np.asarray(cv2.magnitude(across, down), np.float32) / 4
     if np.percentile(gradient, 98) < LEAST_SHARPNESS:
         return False  # nothing here is sharp
     smooth = np.asarray(cv2.blur(gradient, (9, 9)) < SMOOTH)
@@ -170,7 +170,7 @@ def _blobs_at_the_border(found: Bools) -> Iterator[Bools]:
 
 
 def _edge_width(blob: Bools, rgb: Pixels) -> float:
-    """Pixels of the slope in which the blob ends, on its steeper sides; 0 where nothing tells it."""
+    """Pixels of the slope in which the blob ends, on its steeper sides; 0 where none is seen."""
     away = cv2.distanceTransform((~blob).astype(np.uint8), cv2.DIST_L2, 5).astype(int)
     own = rgb[blob].mean(axis=0)
     apart = np.linalg.norm(rgb - own.astype(np.float32), axis=2)
