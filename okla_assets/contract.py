@@ -65,6 +65,48 @@ class Plate(Row):
     confidence: Confidence
 
 
+EditAction = Literal[
+    "turned",
+    "plate_masked",
+    "face_blurred",
+    "colour",
+    "levelled",
+    "glass",
+    "scene",
+    "shadow",
+    "reflection",
+    "resized",
+    "cropped",
+]
+
+
+class Edit(Row):
+    """One change of a photo's pixels; `c2pa` is its name in C2PA's list of actions.
+
+    `regions` are where, in pixels of the upright source photo; empty where it is everywhere.
+    """
+
+    action: EditAction
+    c2pa: str
+    regions: tuple[Quad, ...] = ()
+    details: dict[str, str | float | int | bool] = Field(default={})
+
+
+class Provenance(Row):
+    """What a finished picture was made of, and how: the edits in the order in which they are made.
+
+    `original_key` is the untouched upload, which is private as it shows plates; `source_sha256` its
+    digest. `generated` is the share of the finished picture's pixels that no camera took: scene,
+    shadow and covers of plates. `source_type` is IPTC's term for the picture.
+    """
+
+    original_key: str
+    source_sha256: str
+    edits: tuple[Edit, ...]
+    generated: Confidence | None
+    source_type: str
+
+
 class ListingPhoto(Row):
     """One photo of the listing."""
 
@@ -105,6 +147,13 @@ class ListingPhoto(Row):
     source_box: Box = Field(
         description="where the source photo lies on the finished picture, in shares of its size"
     )
+    processed_size: tuple[int, int] | None = Field(
+        default=None, description="width and height of the finished picture in pixels"
+    )
+    photographed: Confidence | None = Field(
+        default=None, description="share of the finished picture's pixels that the photo gave"
+    )
+    provenance: Provenance | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -148,6 +197,38 @@ class ListingVideo(Row):
     use: Literal["walkaround", "not_needed"]
 
 
+class Retake(Row):
+    """What a seller should take again, or has not taken yet: in Spanish (`es`) and English (`en`).
+
+    Of photo `photo` where that has the `issue`; else the standard `view` is missing.
+    """
+
+    photo: int | None
+    view: str | None
+    issue: str
+    es: str
+    en: str
+
+
+class ChannelRefusal(Row):
+    """A photo that a channel would not take, and the first rule that it breaks."""
+
+    number: int
+    rule: str
+    reason: str
+
+
+class ChannelVerdict(Row):
+    """What a channel would take: numbers of photos in its order, and those that it would refuse.
+
+    `unmet` are the rules that the set as a whole does not meet.
+    """
+
+    accepted: tuple[int, ...]
+    refused: tuple[ChannelRefusal, ...]
+    unmet: tuple[str, ...] = ()
+
+
 class Listing(Row):
     """listing.json: everything a marketplace needs to show the vehicle."""
 
@@ -170,6 +251,16 @@ class Listing(Row):
     promo: Promo | None
     promo_reason: str | None = Field(description="why there is no promo video")
     hotspots: tuple[Hotspot, ...]
+    order: tuple[int, ...] = Field(
+        default=(), description="numbers of the shown photos as a listing wants them, hero first"
+    )
+    missing_views: tuple[str, ...] = Field(
+        default=(), description="standard views that no photo shows"
+    )
+    retakes: tuple[Retake, ...] = ()
+    channels: dict[str, ChannelVerdict] = Field(
+        default={}, description="what other marketplaces would take of it, by channel"
+    )
 
     @property
     def files(self) -> tuple[str, ...]:

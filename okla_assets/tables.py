@@ -291,6 +291,8 @@ class Composite(PhotoRow):
     `before_key` is the photo as taken but without plates, at gallery size, where it was put into
     the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
+    `processed_size` is the finished picture's width and height in pixels, `photographed` the share
+    of its pixels that the photo gave.
     """
 
     treatment: Treatment
@@ -303,6 +305,8 @@ class Composite(PhotoRow):
     withheld: str | None
     before_key: str | None
     source_box: Box
+    processed_size: tuple[int, int] | None = None
+    photographed: Confidence | None = None
 
 
 class Composites(Table):

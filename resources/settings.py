@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     `postgresql://USER:PASSWORD@HOST:5432/DATABASE`"""
     broker_url: str = Field(default="", repr=False)
     """the RabbitMQ that hands runs to `okla worker`, as `pyamqp://USER:PASSWORD@HOST:5672//`"""
+    c2pa_cert: str = ""
+    """the PEM file of the certificate's chain that signs finished pictures (C2PA)"""
+    c2pa_key: str = ""
+    """the PEM file of that certificate's private key"""
 
 
 def settings() -> Settings:

@@ -93,6 +93,7 @@ def test_the_job_holds_every_asset_and_check() -> None:
         "exteriors_cut_or_flagged",
         "spin_or_reason",
         "listing_valid",
+        "channels_take_it",
     }
 
 

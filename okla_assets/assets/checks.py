@@ -123,4 +123,26 @@ def listing_valid(
     )
 
 
-ALL = (something_accepted, no_plate_shown, exteriors_cut_or_flagged, spin_or_reason, listing_valid)
+@dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
+def channels_take_it(listing: Listing) -> dg.AssetCheckResult:
+    """Which channels would take the vehicle's pictures as they are; a warning, never a stop."""
+    short = {name: one for name, one in listing.channels.items() if one.unmet or not one.accepted}
+    return dg.AssetCheckResult(
+        passed=not short,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(listing.channels) - len(short)} of {len(listing.channels)} channels",
+        metadata={
+            name: [*one.unmet, *(f"photo {r.number}: {r.reason}" for r in one.refused)]
+            for name, one in listing.channels.items()
+        },
+    )
+
+
+ALL = (
+    something_accepted,
+    no_plate_shown,
+    exteriors_cut_or_flagged,
+    spin_or_reason,
+    listing_valid,
+    channels_take_it,
+)

@@ -8,7 +8,7 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Pixels, Rgb
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.pictures import read_picture
@@ -89,15 +89,21 @@ def classifications(
 
 @dataclass(frozen=True)
 class BoxedPhoto:
-    """A working copy and the main vehicle's box on it."""
+    """A working copy, the main vehicle's box on it, and its matte where it is whole."""
 
     picture: Rgb
     box: Box | None
+    matte: Pixels | None = None
 
 
 def read(photo: Photo, mask: Mask, store: MediaStore) -> BoxedPhoto:
     """One photo, ready for the model."""
-    return BoxedPhoto(read_picture(store, photo.work_key), mask.vehicle_box)
+    from okla_assets.imaging.photo import codec
+
+    matte = None
+    if mask.status == "cut" and mask.matte_key is not None:
+        matte = codec.decode_gray(store.get(mask.matte_key))
+    return BoxedPhoto(read_picture(store, photo.work_key), mask.vehicle_box, matte)
 
 
 def classify(views: ViewClassifier, shown: Sequence[BoxedPhoto]) -> list[tuple[BoxedPhoto, View]]:
@@ -118,7 +124,8 @@ def measure(
     elif is_unsure(mask, view):
         view = View(view.category, view.category_confidence)
     subject = shown.box if view.category == "exterior" else None
-    measured = quality.quality(shown.picture, photo.width, photo.height, subject)
+    tilt = _tilt(mask, shown, view)
+    measured = quality.quality(shown.picture, photo.width, photo.height, subject, tilt)
     row = Classification(
         number=photo.number,
         category=view.category,
@@ -130,6 +137,17 @@ def measure(
         quality=Quality(score=measured.score, issues=measured.issues),
     )
     return row, {}
+
+
+def _tilt(mask: Mask, shown: BoxedPhoto, view: View) -> float | None:
+    """By how many degrees the vehicle stands askew on the photo, where that can be told."""
+    from okla_assets.imaging.photo import faults
+
+    if mask.tilt is not None:
+        return float(mask.tilt.degrees)
+    if shown.matte is None or view.category != "exterior" or view.angle not in faults.LEVEL_ANGLES:
+        return None
+    return faults.wheel_line_tilt(shown.matte)
 
 
 def is_unsure(mask: Mask, view: View | Classification) -> bool:

@@ -12,7 +12,7 @@ from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
-from okla_assets.steps import metadata
+from okla_assets.steps import credentials, metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.looks import look_of
 from okla_assets.steps.pictures import read_picture
@@ -30,6 +30,7 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
+from okla_assets.steps.provenance import photographed
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.standpoints import Standpoint, standpoints
 from okla_assets.steps.step_cache import StepCache
@@ -47,6 +48,7 @@ from okla_assets.tables import (
     Treatment,
 )
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
+from resources.content_credentials import content_signer
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -96,6 +98,8 @@ def composites(
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
     look = look_of(options, store)
     stood = standpoints(list(joined(masks.rows, classifications.rows)), store)
+    signer = content_signer()
+    signature = () if signer is None else (signer.fingerprint,)
     photos = [
         PhotoWork(
             photo.number,
@@ -112,9 +116,15 @@ def composites(
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
                 look.scene.digest,
+                *signature,
             ),
             partial(compose, mask, view, plates, options, store, standpoint, look),
-            partial(finish, vehicle, photo, view, options),
+            credentials.finishing(
+                signer,
+                (photo, mask, view, plates),
+                options,
+                partial(finish, vehicle, photo, view, options),
+            ),
         )
         for photo, mask, view, plates in joined(
             upright_photos(raw_photos.photos, masks.rows),
@@ -324,6 +334,8 @@ def finish(
         mask_key=mask_key if mask_key in outputs else None,
         before_key=before_key if before_key in outputs else None,
         source_box=draft.source_box,
+        processed_size=(draft.picture.shape[1], draft.picture.shape[0]),
+        photographed=photographed(draft.treatment, draft.grey, draft.source_box),
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=searched.withheld,

@@ -15,21 +15,18 @@ from okla_assets.contract import (
     ListingVideo,
     ModelUsed,
     PipelineInfo,
-    Plate,
     Promo,
     Spin,
     Status,
 )
-from okla_assets.imaging import geometry
-from okla_assets.steps import costs, metadata
+from okla_assets.steps import channels, costs, metadata, selling
 from okla_assets.steps.batches import joined
+from okla_assets.steps.listed import listed
 from okla_assets.steps.pipeline import Pipeline, listing_version
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.wholeness import part_missing
 from okla_assets.tables import (
-    Classification,
     Classifications,
-    Composite,
     Composites,
     FailedPhoto,
     Hotspots,
@@ -37,7 +34,6 @@ from okla_assets.tables import (
     Mask,
     Masks,
     Photo,
-    PhotoPlates,
     PromoVideo,
     RawPhotos,
     RefusedFile,
@@ -169,7 +165,7 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
     """The listing of the vehicle's tables. ValueError for a photo that no table accounts for."""
     raw, spin, promo = tables.raw_photos, tables.spin_frames, tables.promo_video
     photos = tuple(
-        _listed(*rows)
+        listed(*rows, raw.options)
         for rows in joined(
             upright_photos(raw.photos, tables.masks.rows),
             tables.masks.rows,
@@ -187,7 +183,7 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
         *_failed_videos(tables),
     )
     status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
-    return Listing(
+    made = Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
         status=status,
@@ -218,6 +214,7 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
         promo_reason=promo.reason,
         hotspots=tables.hotspots.spots,
     )
+    return channels.judged(selling.ordered(made))
 
 
 def judge(
@@ -353,43 +350,3 @@ def _failed_videos(tables: Tables) -> Iterator[RefusedFile]:
         yield RefusedFile(
             source_key=video.source_key, reason="step_failed", detail=tables.turn_problem
         )
-
-
-def _listed(
-    photo: Photo, mask: Mask, view: Classification, plates: PhotoPlates, finished: Composite
-) -> ListingPhoto:
-    return ListingPhoto(
-        number=photo.number,
-        source_key=photo.source_key,
-        source_sha256=photo.source_sha256,
-        width=photo.width,
-        height=photo.height,
-        turned=mask.turned,
-        category=view.category,
-        category_confidence=view.category_confidence,
-        angle=view.angle,
-        angle_confidence=view.angle_confidence,
-        side=view.side,
-        azimuth_deg=view.azimuth_deg,
-        vehicle_box=geometry.round_box(geometry.move_box(mask.vehicle_box, photo.scale))
-        if mask.vehicle_box is not None and view.category == "exterior"
-        else None,
-        mask_key=finished.mask_key,
-        plates=tuple(
-            Plate(
-                quad=geometry.round_quad(geometry.move_quad(plate.quad, photo.scale)),
-                confidence=plate.confidence,
-            )
-            for plate in plates.plates
-        ),
-        faces_blurred=len(plates.faces),
-        quality=view.quality,
-        duplicate_of=photo.duplicate_of,
-        treatment=finished.treatment,
-        treatment_reason=finished.reason,
-        processed_key=finished.processed_key,
-        thumbnail_key=finished.thumbnail_key,
-        withheld=finished.withheld,
-        before_key=finished.before_key,
-        source_box=finished.source_box,
-    )

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, models, operate, process, scenes
+from okla_assets.cli import bench, export, models, operate, process, scenes
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -41,6 +41,7 @@ for command in (
     operate.backfill,
     operate.status,
     operate.trace,
+    export.export,
     operate.archive,
 ):
     app.command()(command)

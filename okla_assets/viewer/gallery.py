@@ -54,6 +54,7 @@ def context(listing: Listing) -> dict[str, Any]:
             )
             if reason is not None
         ],
+        "retakes": list(_retakes(listing)),
         "refused": list(_refused(listing)),
         "passed_over": list(_passed_over(listing)),
         "downloads": _downloads(listing),
@@ -107,6 +108,17 @@ def _summary(listing: Listing) -> str:
     if ignored := sum(group.count for group in listing.ignored):
         facts.append(f"{ignored:,} ignored")
     return " · ".join(facts)
+
+
+def _retakes(listing: Listing) -> Iterator[tuple[str, str | None, str, str]]:
+    """What to take again or to add: its name, the photo's anchor, and what to do, es and en."""
+    photos = {photo.number: photo for photo in listing.photos}
+    for one in listing.retakes:
+        if one.photo is None:
+            yield (one.view or "").replace("-", " "), None, one.es, one.en
+        else:
+            name = keys.upload_name(photos[one.photo].source_key)
+            yield name, f"#photo-{one.photo}", one.es, one.en
 
 
 def _refused(listing: Listing) -> Iterator[tuple[str, str, str]]:

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from okla_assets.assets.classifications import SURE, BoxedPhoto, measure
+from okla_assets.imaging.types import Angle
 from okla_assets.tables import Mask
 from resources.models.base import View
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.assets.test_license_plates import tables
 from tests.fakes import FakeDetector, Pipeline
+from tests.imaging.photo.test_faults import car_matte
 from tests.imaging.photo.test_paper import price_list
 
 
@@ -58,3 +60,14 @@ def test_a_car_printed_on_a_price_list_is_no_exterior(store: LocalMediaStore) ->
     page = np.asarray(price_list())
     row, _ = measure(photo, mask(False), (BoxedPhoto(page, (80, 100, 180, 90)), view))
     assert (row.category, row.angle) == ("misc", None)
+
+
+@pytest.mark.parametrize(("angle", "tilted"), [("side", True), ("front-quarter", False)])
+def test_a_side_view_that_stands_askew_is_tilted(
+    store: LocalMediaStore, angle: Angle, tilted: bool
+) -> None:
+    photo, _, _ = tables(store)
+    view = View("exterior", 0.9, angle, 0.9, "left", 90.0)
+    shown = BoxedPhoto(pictures.car(), (80, 100, 180, 90), car_matte(12))
+    row, _ = measure(photo, mask(False), (shown, view))
+    assert ("tilted" in row.quality.issues) is tilted

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from jinja2 import UndefinedError
 
 from okla_assets import keys
 from okla_assets.contract import ListingVideo
-from okla_assets.tables import IgnoredFiles, RefusedFile
+from okla_assets.steps import selling
+from okla_assets.tables import IgnoredFiles, Quality, RefusedFile
 from okla_assets.viewer import pages
 from okla_assets.viewer.templating import render
 from tests.fakes import VEHICLE
@@ -196,3 +198,14 @@ def test_ten_thousand_files_of_one_kind_are_a_line_of_the_gallery() -> None:
     page = pages.outputs(made.listing(refused=each))[keys.gallery(VEHICLE)][0].decode()
     assert len(page) < 300_000
     assert "9,940 more" in page
+
+
+def test_the_gallery_says_what_to_take_again_in_both_languages() -> None:
+    blurred = made.photo(1, quality=Quality(score=30, issues=("blurred",)))
+    listing = selling.ordered(made.listing(photos=(blurred,), hotspots=()))
+    page = pages.outputs(listing)[keys.gallery(VEHICLE)][0].decode()
+    part = page.split("retakes")[1].split("</section>")[0]
+    assert '<a href="#photo-1">IMG_1.jpg</a>' in part
+    for words in (selling.RETAKE["blurred"], selling.VIEWS["rear"]):
+        assert all(escape(text) in part for text in words)
+    assert "retakes" not in pages.outputs(made.listing())[keys.gallery(VEHICLE)][0].decode()

@@ -14,6 +14,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from okla_assets.imaging.photo import faults
 from okla_assets.imaging.photo.codec import fit_within
 from okla_assets.imaging.types import Box, Floats, Pixels
 
@@ -23,12 +24,20 @@ QualityIssue = Literal[
     "overexposed",
     "low_contrast",
     "low_resolution",
-    "near_duplicate",
+    "too_far",
+    "too_close",
+    "tilted",
+    "finger",
+    "screenshot_or_collage",
     "cropped",
+    "obstructed",
     "other_vehicle",
+    "near_duplicate",
+    "exact_duplicate",
+    "damaged_data",
+    "colour_unknown",
 ]
-"""The last three need more than the one photo; the caller adds them."""
-
+"""From `cropped` on they need more than the one photo; the caller adds them."""
 
 MEASURED_SIDE = 1024
 TILE = 64
@@ -58,11 +67,18 @@ class Quality:
     issues: tuple[QualityIssue, ...]
 
 
-def quality(rgb: Pixels, source_width: int, source_height: int, box: Box | None = None) -> Quality:
+def quality(
+    rgb: Pixels,
+    source_width: int,
+    source_height: int,
+    box: Box | None = None,
+    tilt: float | None = None,
+) -> Quality:
     """Judges RGB uint8 (H, W, 3), the upright sRGB working copy of a source of the given size.
 
     `box` is the vehicle's (x, y, w, h) in pixels of `rgb`: inside it sharpness and blown-out areas
     are measured, so that neither a blurred background nor a white sky counts against the car.
+    `tilt` is by how many degrees what should be level is not, where that is known.
     """
     luma = np.asarray(cv2.cvtColor(fit_within(rgb, MEASURED_SIDE), cv2.COLOR_RGB2GRAY), np.uint8)
     part = luma if box is None else _cut(luma, box, luma.shape[1] / rgb.shape[1])
@@ -84,6 +100,15 @@ def quality(rgb: Pixels, source_width: int, source_height: int, box: Box | None 
     car_side = None if box is None else max(box[2:]) * source_width / rgb.shape[1]
     if short_side < MIN_SHORT_SIDE or (car_side is not None and car_side < MIN_CAR_SIDE):
         issues.append("low_resolution")
+    away = None if box is None else faults.distance(box, rgb.shape[1], rgb.shape[0])
+    if away is not None:
+        issues.append(away)
+    if tilt is not None and abs(tilt) > faults.MOST_TILT:
+        issues.append("tilted")
+    if faults.has_finger(rgb):
+        issues.append("finger")
+    if faults.is_screenshot_or_collage(rgb):
+        issues.append("screenshot_or_collage")
 
     score = round(
         45 * min(1.0, (sharp or 0.0) / FULL_SHARPNESS)
