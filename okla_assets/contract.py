@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
 from okla_assets.tables import (
@@ -104,6 +105,11 @@ class ListingPhoto(Row):
     )
     source_box: Box = Field(
         description="where the source photo lies on the finished picture, in shares of its size"
+    )
+    correction: Correction | None = Field(
+        default=None,
+        description="what was done to the photo's colours, as data from which the corrected pixels"
+        " can be made again; null where they were left alone",
     )
 
     @property

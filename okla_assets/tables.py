@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets import keys
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.photo.refusals import RefusalReason
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import PlateStyle, StudioOptions
@@ -288,6 +289,7 @@ class Composite(PhotoRow):
     `before_key` is the photo as taken but without plates, at gallery size, where it was put into
     the studio. `source_box` is where the whole of it lies on the finished picture, in shares of
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
+    `correction` is what was done to its colours (`imaging.photo.enhance.corrected`); None: nothing.
     """
 
     treatment: Treatment
@@ -300,6 +302,7 @@ class Composite(PhotoRow):
     withheld: str | None
     before_key: str | None
     source_box: Box
+    correction: Correction | None = None
 
 
 class Composites(Table):

@@ -10,6 +10,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
@@ -30,6 +31,7 @@ from okla_assets.steps.plate_masking import (
     vehicle_boxes,
 )
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
+from okla_assets.steps.set_colour import SetColour, solve_set
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import (
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
-VERSION = "5"
+VERSION = "6"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
@@ -92,6 +94,18 @@ def composites(
     options = raw_photos.options
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
+    rows = list(
+        joined(
+            upright_photos(raw_photos.photos, masks.rows),
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
+        )
+    )
+    colours = (
+        solve_set(vehicle, rows, store, progress, VERSION) if options.auto_enhance else SetColour()
+    )
+    unmeasured = {failure.number for failure in colours.failed}
     photos = [
         PhotoWork(
             photo.number,
@@ -105,16 +119,15 @@ def composites(
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
                 options.of_pictures,
+                colours.digest(photo.number),
             ),
-            partial(compose, mask, view, plates, options, store),
+            partial(
+                compose, mask, view, plates, options, store, colours.corrections.get(photo.number)
+            ),
             partial(finish, vehicle, photo, view, options),
         )
-        for photo, mask, view, plates in joined(
-            upright_photos(raw_photos.photos, masks.rows),
-            masks.rows,
-            classifications.rows,
-            license_plates.rows,
-        )
+        for photo, mask, view, plates in rows
+        if photo.number not in unmeasured
     ]
     done = run_batches(
         "Finishing",
@@ -125,7 +138,10 @@ def composites(
         progress,
     )
     table = Composites(
-        rows=done.rows, failed=done.failed, seconds=done.seconds, gpu_seconds=done.gpu_seconds
+        rows=done.rows,
+        failed=(*colours.failed, *done.failed),
+        seconds=colours.seconds + done.seconds,
+        gpu_seconds=done.gpu_seconds,
     )
     return metadata.result(
         context,
@@ -195,6 +211,7 @@ class Draft:
     before_shows: SearchRegion
     source_box: Box
     grey: "npt.NDArray[np.uint8] | None"
+    correction: Correction | None
 
 
 @dataclass(frozen=True)
@@ -217,6 +234,7 @@ def compose(
     plates: PhotoPlates,
     options: StudioOptions,
     store: MediaStore,
+    correction: Correction | None,
 ) -> Draft:
     """One photo's picture: corrected, and in the studio where it may be."""
     from okla_assets.imaging.photo import codec, enhance
@@ -230,8 +248,11 @@ def compose(
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
     before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
-    if options.auto_enhance:
-        picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
+    if correction is not None:
+        window = None
+        if treatment == "studio" and alpha is not None:
+            window = enhance.window_of(alpha)  # nothing else of the photo is shown
+        picture = enhance.corrected(picture, correction, window)
     if treatment == "studio" and alpha is not None:
         scene = SCENES[options.background_id]
         placement = place(extent(alpha), options.max_width, options.aspect_ratio, scene)
@@ -246,7 +267,7 @@ def compose(
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     around = _shown(mask, plates, before.shape[1] / working_width)
-    return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
+    return Draft(treatment, reason, picture, shown, before, around, source_box, grey, correction)
 
 
 def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
@@ -312,6 +333,7 @@ def finish(
         mask_key=mask_key if mask_key in outputs else None,
         before_key=before_key if before_key in outputs else None,
         source_box=draft.source_box,
+        correction=draft.correction,
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=searched.withheld,

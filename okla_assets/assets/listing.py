@@ -49,7 +49,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "3"
+VERSION = "4"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -389,4 +389,5 @@ def _listed(
         withheld=finished.withheld,
         before_key=finished.before_key,
         source_box=finished.source_box,
+        correction=finished.correction,
     )

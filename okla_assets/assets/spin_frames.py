@@ -39,7 +39,7 @@ from resources.models.onnx import usable_cores
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "2"
+VERSION = "3"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
@@ -234,7 +234,7 @@ def turn_in_studio(
     progress: Progress,
 ) -> tuple[SpinFrames, Outputs]:
     """The table and its pictures as JPEG, by key. Raises PictureFailed."""
-    from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.photo import codec, enhance, set_colour
     from okla_assets.imaging.turn import spin, walkaround
 
     rows = pictures.rows
@@ -261,8 +261,8 @@ def turn_in_studio(
 
     correction = None
     if options.auto_enhance:
-        measured = [pixels(row) for row in rows[:: -(-len(rows) // MOST_MEASURED)]]
-        correction = enhance.correction([p for p, _ in measured], [m for _, m in measured])
+        some = rows[:: -(-len(rows) // MOST_MEASURED)]
+        correction = set_colour.solve_turn([set_colour.measure(*pixels(row)) for row in some])
 
     def finished(position: int) -> bytes:
         picture, matte = pixels(rows[position])
