@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
 from okla_assets.tables import (
@@ -154,6 +155,11 @@ class ListingPhoto(Row):
         default=None, description="share of the finished picture's pixels that the photo gave"
     )
     provenance: Provenance | None = None
+    correction: Correction | None = Field(
+        default=None,
+        description="what was done to the photo's colours, as data from which the corrected pixels"
+        " can be made again; null where they were left alone",
+    )
 
     @property
     def files(self) -> tuple[str, ...]:

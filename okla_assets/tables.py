@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets import keys
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.photo.refusals import RefusalReason
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import PlateStyle, StudioOptions
@@ -293,6 +294,7 @@ class Composite(PhotoRow):
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
     `processed_size` is the finished picture's width and height in pixels, `photographed` the share
     of its pixels that the photo gave.
+    `correction` is what was done to its colours (`imaging.photo.enhance.corrected`); None: nothing.
     """
 
     treatment: Treatment
@@ -307,6 +309,7 @@ class Composite(PhotoRow):
     source_box: Box
     processed_size: tuple[int, int] | None = None
     photographed: Confidence | None = None
+    correction: Correction | None = None
 
 
 class Composites(Table):

@@ -10,6 +10,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
+from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
 from okla_assets.steps import credentials, metadata
@@ -31,6 +32,7 @@ from okla_assets.steps.plate_masking import (
 )
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
 from okla_assets.steps.provenance import photographed
+from okla_assets.steps.set_colour import SetColour, solve_set
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.standpoints import Standpoint, standpoints
 from okla_assets.steps.step_cache import StepCache
@@ -100,6 +102,18 @@ def composites(
     stood = standpoints(list(joined(masks.rows, classifications.rows)), store)
     signer = content_signer()
     signature = () if signer is None else (signer.fingerprint,)
+    rows = list(
+        joined(
+            upright_photos(raw_photos.photos, masks.rows),
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
+        )
+    )
+    colours = (
+        solve_set(vehicle, rows, store, progress, VERSION) if options.auto_enhance else SetColour()
+    )
+    unmeasured = {failure.number for failure in colours.failed}
     photos = [
         PhotoWork(
             photo.number,
@@ -117,8 +131,19 @@ def composites(
                 options.of_pictures,
                 look.scene.digest,
                 *signature,
+                colours.digest(photo.number),
             ),
-            partial(compose, mask, view, plates, options, store, standpoint, look),
+            partial(
+                compose,
+                mask,
+                view,
+                plates,
+                options,
+                store,
+                colours.corrections.get(photo.number),
+                standpoint,
+                look,
+            ),
             credentials.finishing(
                 signer,
                 (photo, mask, view, plates),
@@ -126,12 +151,8 @@ def composites(
                 partial(finish, vehicle, photo, view, options),
             ),
         )
-        for photo, mask, view, plates in joined(
-            upright_photos(raw_photos.photos, masks.rows),
-            masks.rows,
-            classifications.rows,
-            license_plates.rows,
-        )
+        for photo, mask, view, plates in rows
+        if photo.number not in unmeasured
         for standpoint in [stood.get(photo.number, Standpoint())]
     ]
     done = run_batches(
@@ -143,7 +164,10 @@ def composites(
         progress,
     )
     table = Composites(
-        rows=done.rows, failed=done.failed, seconds=done.seconds, gpu_seconds=done.gpu_seconds
+        rows=done.rows,
+        failed=(*colours.failed, *done.failed),
+        seconds=colours.seconds + done.seconds,
+        gpu_seconds=done.gpu_seconds,
     )
     return metadata.result(
         context,
@@ -213,6 +237,7 @@ class Draft:
     before_shows: SearchRegion
     source_box: Box
     grey: "npt.NDArray[np.uint8] | None"
+    correction: Correction | None
 
 
 @dataclass(frozen=True)
@@ -235,6 +260,7 @@ def compose(
     plates: PhotoPlates,
     options: StudioOptions,
     store: MediaStore,
+    correction: Correction | None,
     standpoint: Standpoint,
     look: "Look",
 ) -> Draft:
@@ -250,8 +276,11 @@ def compose(
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
     before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
-    if options.auto_enhance:
-        picture = enhance.enhance(picture, alpha if mask.status == "cut" else None)
+    if correction is not None:
+        window = None
+        if treatment == "studio" and alpha is not None:
+            window = enhance.window_of(alpha)  # nothing else of the photo is shown
+        picture = enhance.corrected(picture, correction, window)
     if treatment == "studio" and alpha is not None:
         placement = place(
             extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin
@@ -268,7 +297,7 @@ def compose(
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     around = _shown(mask, plates, before.shape[1] / working_width)
-    return Draft(treatment, reason, picture, shown, before, around, source_box, grey)
+    return Draft(treatment, reason, picture, shown, before, around, source_box, grey, correction)
 
 
 def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
@@ -336,6 +365,7 @@ def finish(
         source_box=draft.source_box,
         processed_size=(draft.picture.shape[1], draft.picture.shape[0]),
         photographed=photographed(draft.treatment, draft.grey, draft.source_box),
+        correction=draft.correction,
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=searched.withheld,

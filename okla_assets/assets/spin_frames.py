@@ -242,7 +242,7 @@ def turn_in_studio(
     progress: Progress,
 ) -> tuple[SpinFrames, Outputs]:
     """The table and its pictures as JPEG, by key. Raises PictureFailed."""
-    from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.photo import codec, enhance, set_colour
     from okla_assets.imaging.studio.camera import set_height, view_of
     from okla_assets.imaging.turn import spin, walkaround
 
@@ -274,8 +274,8 @@ def turn_in_studio(
 
     correction = None
     if options.auto_enhance:
-        some = [pixels(row) for row in rows[:: -(-len(rows) // MOST_MEASURED)]]
-        correction = enhance.correction([p for p, _ in some], [m for _, m in some])
+        some = rows[:: -(-len(rows) // MOST_MEASURED)]
+        correction = set_colour.solve_turn([set_colour.measure(*pixels(row)) for row in some])
 
     def finished(position: int) -> bytes:
         picture, matte = pixels(rows[position])

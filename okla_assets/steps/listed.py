@@ -50,6 +50,7 @@ def listed(
         withheld=finished.withheld,
         before_key=finished.before_key,
         source_box=finished.source_box,
+        correction=finished.correction,
         processed_size=finished.processed_size if finished.processed_key else None,
         photographed=finished.photographed if finished.processed_key else None,
     )

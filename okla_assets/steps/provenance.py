@@ -84,7 +84,7 @@ def _covered(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
 
 
 def _coloured(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
-    if options.auto_enhance:
+    if photo.correction is not None:
         yield Edit(action="colour", c2pa="c2pa.color_adjustments")
 
 
@@ -92,8 +92,9 @@ def _set_into_scene(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edi
     if photo.treatment != "studio":
         return
     yield Edit(action="scene", c2pa="c2pa.edited", details={"scene": options.background_id})
-    if options.shadow:
-        yield Edit(action="shadow", c2pa="c2pa.drawing", details={"opacity": options.shadow})
+    if options.casts_shadow:
+        details = {"opacity": options.shadow_opacity}
+        yield Edit(action="shadow", c2pa="c2pa.drawing", details=details)
 
 
 def _resized(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:

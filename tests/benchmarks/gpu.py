@@ -280,7 +280,7 @@ class Pipeline:
 
     def finish(self, scene: Scene) -> int:
         """Bytes of the finished photo."""
-        from okla_assets.imaging.photo import codec, enhance, quality
+        from okla_assets.imaging.photo import codec, enhance, quality, set_colour
         from okla_assets.imaging.photo.decode import DecodeLimits, decode
         from okla_assets.imaging.studio import studio
         from okla_assets.imaging.studio.camera import view_of
@@ -322,7 +322,8 @@ class Pipeline:
             photo = codec.decode_trusted(copy)
         with stage("enhance"):
             alpha = studio.as_alpha(codec.decode_gray(stored))
-            photo = enhance.enhance(photo, alpha)
+            (correction,) = set_colour.solve([set_colour.measure(photo, alpha)])
+            photo = enhance.corrected(photo, correction, enhance.window_of(alpha))
         with stage("studio"):
             look = Look(WHITE_STUDIO, Casting())
             placement = place(extent(alpha), SIZE[0], 4 / 3)

@@ -31,7 +31,7 @@ def ours() -> tuple[Finish, Callable[[], float]]:
     import onnxruntime
 
     from okla_assets.imaging.matte import cutout
-    from okla_assets.imaging.photo import codec, enhance, quality
+    from okla_assets.imaging.photo import codec, enhance, quality, set_colour
     from okla_assets.imaging.studio import studio
     from okla_assets.imaging.studio.camera import view_of
     from okla_assets.imaging.studio.placement import extent, place
@@ -85,7 +85,8 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         views.classify([photo], [box])  # type: ignore[attr-defined]
         quality.quality(photo, width, height, box)
         alpha = studio.as_alpha(codec.decode_gray(stored))
-        better = enhance.enhance(photo, alpha)
+        (correction,) = set_colour.solve([set_colour.measure(photo, alpha)])
+        better = enhance.corrected(photo, correction, enhance.window_of(alpha))
         placement = place(extent(alpha), options.max_width, 4 / 3)
         picture = studio.compose(
             better, alpha, placement, view_of(alpha, None), Look(WHITE_STUDIO, Casting())

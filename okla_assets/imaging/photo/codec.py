@@ -3,7 +3,7 @@
 What sellers upload goes to `decode`.
 """
 
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -68,6 +68,13 @@ def decode_trusted(data: bytes) -> Pixels:
     Raises ValueError where the bytes are no picture.
     """
     return _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def decode_small(data: bytes, divisor: Literal[2, 4]) -> Pixels:
+    """As `decode_trusted`, its sides divided, and several times as quick."""
+    flag = cv2.IMREAD_REDUCED_COLOR_2 if divisor == 2 else cv2.IMREAD_REDUCED_COLOR_4
+    small = _imdecode(data, flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def decode_gray(data: bytes) -> Pixels:

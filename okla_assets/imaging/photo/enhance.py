@@ -1,128 +1,153 @@
-"""Exposure and colour correction, gentle enough to keep a car's paint its own colour.
+"""Applying a colour correction: the one way from a photo and its `Correction` to corrected pixels.
 
-Photos are RGB uint8 (H, W, 3). Corrections are measured on a small copy and applied as one lookup
-table a channel, so they cost milliseconds at any size.
+Photos are RGB uint8 (H, W, 3) in sRGB. Nothing here looks at what a photo shows: `set_colour` does.
 """
 
-from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from okla_assets.imaging.photo.correction import CURVE_TOP, Correction, GainField
 from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
-MEASURE_SIDE = 320
-TARGET_MEDIAN = 0.46  # of full scale: where a well exposed scene has its middle
-MOST_GAMMA = 1.45
-MOST_CAST = 0.06  # a channel's gain is changed by at most this, from grey pixels
-MOST_BLUE = 1.45  # red is raised and blue lowered by at most this, from a blue floor
-BLACK_PERCENTILE, WHITE_PERCENTILE = 0.4, 99.6
-MOST_BLACK, LEAST_WHITE = 0.07, 0.80
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB
+WHITE_FROM = 0.85  # linear level of all three channels from which a pixel is taken for clipped
+MOST_LINEAR = 8.0  # lighter is as good as CURVE_TOP, which is 5 in linear light
+STEPS = 1 << 16
+SCALE = (STEPS - 1) / MOST_LINEAR
+STRIP = 1 << 17  # pixels at once: what a core's cache holds
+
+Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
-def enhance(photo: Rgb, vehicle: Alpha | None = None) -> Rgb:
-    """Neutral, well exposed copy of the photo.
+def window_of(alpha: Alpha, margin: int = 12) -> Window:
+    """Rows and columns in which a matte (H, W) is not empty, and a few more."""
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
+    )
 
-    `vehicle` is the matte (H, W) in [0, 1] of the vehicle it shows, if any: the light is then
-    judged by the floor around the vehicle and the exposure partly by the vehicle. The steps are a
-    bounded white balance (shades of grey, Finlayson and Trezzi 2004, on the less colourful
-    pixels), a bounded stretch of black and white point and a bounded gamma towards a middle grey.
+
+def corrected(photo: Rgb, correction: Correction, window: Window | None = None) -> Rgb:
+    """A corrected copy of the photo; outside the window, where one is given, it stays as it was.
+
+    For each pixel, with linear red, green and blue in [0, 1]: times `gains` and the field's gain
+    there; where all channels are within WHITE_FROM..1 the gains go over to the greatest of the
+    three, since a clipped pixel tells no colour and stays white; then
+    `luminance + saturation * (channel - luminance)`, encoded as sRGB, through the curve.
     """
-    return corrected(photo, correction([photo], [vehicle]))
+    height, width = photo.shape[:2]
+    rows, columns = window or (slice(0, height), slice(0, width))
+    gains = np.array(correction.gains, np.float32)
+    lifting = (_linear_table()[:, None] * (gains * SCALE)).reshape(1, 256, 3)
+    table, matrix = _encoded(correction.curve), _saturating(correction.saturation)
+    knots = None if correction.field is None else _Knots(correction.field, height, width)
+    result = photo.copy()
+    top, bottom, _ = rows.indices(height)
+    step = max(1, STRIP // max(1, len(range(*columns.indices(width)))))
+    for start in range(top, bottom, step):
+        part = slice(start, min(start + step, bottom)), columns
+        strip = photo[part]
+        lifted: Floats = np.asarray(cv2.LUT(strip, lifting), np.float32)
+        field = None if knots is None else knots.gains(part)
+        if field is not None:
+            lifted = np.asarray(cv2.multiply(lifted, field), np.float32)
+        _keep_white(strip, lifted, gains, field)
+        if correction.saturation != 1:
+            lifted = np.asarray(cv2.transform(lifted, matrix), np.float32)
+        np.clip(lifted, 0, STEPS - 1.5, out=lifted)
+        lifted += 0.5
+        result[part] = table[lifted.astype(np.uint16)]
+    return result
 
 
-def corrected(photo: Rgb, table: Pixels) -> Rgb:
-    """A copy of the photo under a table of `correction`."""
-    return cv2.LUT(photo, table).astype(np.uint8, copy=False)
+def encode(linear: Floats) -> Floats:
+    """Linear levels as sRGB's, both with white at 1; beyond white by the same formula."""
+    low = linear <= 0.0031308
+    power = 1.055 * np.power(np.maximum(linear, 0.0031308), 1 / 2.4) - 0.055
+    return np.asarray(np.where(low, linear * 12.92, power), np.float32)
 
 
-def correction(photos: Sequence[Rgb], vehicles: Sequence[Alpha | None]) -> Pixels:
-    """One lookup table (1, 256, 3) for all the photos, as if they were one: see `enhance`.
+def decode(encoded: Floats) -> Floats:
+    """The inverse of `encode`."""
+    low = encoded <= 0.04045
+    power = np.power((np.maximum(encoded, 0.04045) + 0.055) / 1.055, 2.4)
+    return np.asarray(np.where(low, encoded / 12.92, power), np.float32)
 
-    So the pictures of a turn keep one exposure and one white balance.
+
+def linear(photo: Rgb) -> Floats:
+    """The photo's linear levels in [0, 1]."""
+    return np.asarray(cv2.LUT(photo, _linear_table()), np.float32)
+
+
+@cache
+def _linear_table() -> Floats:
+    table = decode(np.linspace(0, 1, 256, dtype=np.float32))
+    table.setflags(write=False)
+    return table
+
+
+def _encoded(curve: tuple[float, ...]) -> Pixels:
+    """Output level 0..255 for each of STEPS linear levels from 0 to MOST_LINEAR."""
+    levels = encode(np.linspace(0, MOST_LINEAR, STEPS, dtype=np.float32))
+    out = np.interp(levels, np.linspace(0, CURVE_TOP, len(curve)), curve)
+    return np.asarray(np.rint(out.clip(0, 1) * 255), np.uint8)
+
+
+def _saturating(saturation: float) -> Floats:
+    grey = np.tile(np.array(LUMINANCE, np.float32), (3, 1))
+    return np.asarray(grey + saturation * (np.eye(3, dtype=np.float32) - grey), np.float32)
+
+
+def _keep_white(strip: Rgb, lifted: Floats, gains: Floats, field: Floats | None) -> None:
+    """Clipped pixels of `lifted` go over to the greatest of their three gains."""
+    least = cv2.min(cv2.min(strip[..., 0], strip[..., 1]), strip[..., 2])
+    levels = _linear_table()
+    white = levels[least] > WHITE_FROM
+    if not white.any():
+        return
+    share = ((levels[least[white]] - WHITE_FROM) / (1 - WHITE_FROM))[:, None]
+    each = gains if field is None else field[white] * gains
+    aim = levels[strip[white]] * each.max(axis=-1, keepdims=True) * SCALE
+    lifted[white] += share * (aim - lifted[white])
+
+
+class _Knots:
+    """A field of gains over a photo of this size."""
+
+    def __init__(self, field: GainField, height: int, width: int) -> None:
+        x, y, w, h = field.box
+        self._down = _weights(field.rows, height, y, h)
+        self._across = _weights(field.columns, width, x, w)
+        logs = np.array(field.log_gains, np.float32).reshape(field.rows, field.columns, 3)
+        self._logs = [np.asarray(channel, np.float32) for channel in cv2.split(logs)]
+
+    def gains(self, window: Window) -> Floats:
+        """(H, W, 3) in the window."""
+        down, across = self._down[window[0]], self._across[window[1]].T.copy()
+        none = np.zeros((0, 0), np.float32)
+        # OpenCV's product, for NumPy's starts threads of its own for matrices as thin as these.
+        logs = [cv2.gemm(cv2.gemm(down, c, 1, none, 0), across, 1, none, 0) for c in self._logs]
+        return np.asarray(cv2.exp(cv2.merge(logs)), np.float32)
+
+
+def _weights(knots: int, size: int, start: float, length: float) -> Floats:
+    """The weight of each knot along one side of a photo at each pixel: (size, knots).
+
+    Cubic B-splines: they overshoot nowhere and have no kinks.
     """
-    smalls, alphas = [], []
-    for photo, vehicle in zip(photos, vehicles, strict=True):
-        scale = MEASURE_SIDE / max(photo.shape[:2])
-        size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-        small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
-        smalls.append(small / 255)
-        alphas.append(
-            None
-            if vehicle is None
-            else np.asarray(cv2.resize(vehicle, size, interpolation=cv2.INTER_AREA), np.float32)
-        )
-    gains = _grey_pixel_gains(np.concatenate([small.reshape(-1, 1, 3) for small in smalls]))
-    floors = [
-        _blue_floor_gains(np.asarray(small * gains, np.float32), alpha)
-        for small, alpha in zip(smalls, alphas, strict=True)
-        if alpha is not None
-    ]
-    if floors:
-        gains = np.asarray(gains * np.median(floors, axis=0), np.float32)
-    lumas = [
-        (small * gains).clip(0, 1) @ np.array([0.299, 0.587, 0.114], np.float32) for small in smalls
-    ]
-    counted = [
-        np.zeros(luma.size, bool) if alpha is None else (alpha > 0.5).ravel()
-        for luma, alpha in zip(lumas, alphas, strict=True)
-    ]
-    curve = _tone_curve(np.concatenate([luma.ravel() for luma in lumas]), np.concatenate(counted))
-    values = np.arange(256, dtype=np.float32) / 255
-    tables = [np.interp((values * gain).clip(0, 1), values, curve) for gain in gains]
-    return np.asarray(np.rint(np.stack(tables, axis=-1) * 255)[None], np.uint8)
-
-
-def _grey_pixel_gains(small: Floats) -> Floats:
-    """Gains (3,) that make the nearly grey pixels grey, each within 1 +- MOST_CAST."""
-    brightest, darkest = small.max(axis=2), small.min(axis=2)
-    grey = (brightest - darkest < 0.18) & (brightest > 0.15) & (brightest < 0.98)
-    if grey.mean() < 0.05:
-        return np.ones(3, np.float32)
-    pixels = small[grey]
-    norm = np.power(np.power(pixels, 6).mean(axis=0), 1 / 6)
-    gains = norm.mean() / np.maximum(norm, 1e-3)
-    # Half of the measured cast: an evening sky is meant to stay a little warm.
-    gains = np.clip(1 + 0.5 * (gains - 1), 1 - MOST_CAST, 1 + MOST_CAST)
-    return np.asarray(gains / gains.mean(), np.float32)
-
-
-def _blue_floor_gains(small: Floats, alpha: Alpha) -> Floats:
-    """Gains (3,) against a blue cast, seen on the floor beside the vehicle.
-
-    Phones that meter a yellow wall turn everything else blue. Floors are asphalt, concrete, sand
-    or brick: grey or warm, hardly ever blue, so only blue is corrected.
-    """
-    rows = np.flatnonzero((alpha > 0.5).any(axis=1))
-    if rows.size == 0:
-        return np.ones(3, np.float32)
-    floor = alpha < 0.02
-    floor[: (rows[0] + 2 * rows[-1]) // 3] = False
-    if floor.mean() < 0.03:
-        return np.ones(3, np.float32)
-    red, green, blue = np.median(small[floor], axis=0)
-    if min(red, green, blue) < 0.05 or not blue > green >= red * 0.97:
-        return np.ones(3, np.float32)
-    excess = min(float(np.sqrt(blue / red)), MOST_BLUE)
-    middle = min(max(float(np.sqrt(red * blue) / green), 1 / 1.05), 1.05)
-    gains = np.array([excess, middle, 1 / excess])
-    return np.asarray(gains / (gains @ [0.299, 0.587, 0.114]), np.float32)
-
-
-def _tone_curve(luma: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
-    """Output level in [0, 1] for each of 256 input levels."""
-    black = min(float(np.percentile(luma, BLACK_PERCENTILE)), MOST_BLACK)
-    white = max(float(np.percentile(luma, WHITE_PERCENTILE)), LEAST_WHITE)
-    levels = np.arange(256, dtype=np.float32) / 255
-    stretched = ((levels - black) / (white - black)).clip(0, 1)
-    # A black car is meant to be dark: the middle is that of the whole photo, and the vehicle only
-    # pulls it a little.
-    middle = float(np.median(luma))
-    if counted.any():
-        middle = 0.7 * middle + 0.3 * float(np.median(luma[counted]))
-    middle = min(max((middle - black) / (white - black), 0.02), 0.98)
-    gamma = float(np.log(TARGET_MEDIAN) / np.log(middle))
-    gamma = 1 + 0.6 * (gamma - 1)
-    gamma = min(max(gamma, 1 / MOST_GAMMA), 1.15)
-    return np.asarray(np.power(stretched, gamma), np.float32)
+    at = ((np.arange(size, dtype=np.float32) + 0.5) / size - start) / length * knots - 0.5
+    at = at.clip(0, knots - 1)
+    first = np.floor(at)
+    t = at - first
+    weights = np.zeros((size, knots), np.float32)
+    each = (1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3
+    for offset, weight in enumerate(each, start=-1):
+        column = (first + offset).clip(0, knots - 1).astype(np.intp)
+        np.add.at(weights, (np.arange(size), column), np.asarray(weight / 6, np.float32))
+    return weights
