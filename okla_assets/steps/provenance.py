@@ -93,7 +93,7 @@ def _set_into_scene(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edi
         return
     yield Edit(action="scene", c2pa="c2pa.edited", details={"scene": options.background_id})
     if options.casts_shadow:
-        details = {"opacity": options.shadow_opacity}
+        details: dict[str, str | float | int | bool] = {"opacity": options.shadow_opacity}
         yield Edit(action="shadow", c2pa="c2pa.drawing", details=details)
 
 
