@@ -99,7 +99,6 @@ def composites(
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
     look = look_of(options, store)
-    stood = standpoints(list(joined(masks.rows, classifications.rows)), store)
     signer = content_signer()
     signature = () if signer is None else (signer.fingerprint,)
     rows = list(
@@ -110,6 +109,7 @@ def composites(
             license_plates.rows,
         )
     )
+    stood = standpoints(vehicle, rows, store, progress, VERSION)
     colours = (
         solve_set(vehicle, rows, store, progress, VERSION) if options.auto_enhance else SetColour()
     )

@@ -6,29 +6,74 @@ do not; they take the height of the set.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from okla_assets.steps.batches import photo_errors
+from okla_assets import keys
+from okla_assets.digests import digest_of
+from okla_assets.imaging.types import Quad
+from okla_assets.steps.batches import Outputs, PhotoWork, run_batches
 from okla_assets.steps.pictures import read_matte
-from okla_assets.tables import Classification, Mask
-from resources.ahead import mapped
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import Classification, Mask, Photo, PhotoPlates, PhotoRow, Row
+from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
     from okla_assets.imaging.studio.camera import View
     from okla_assets.imaging.types import Alpha
 
+TITLE = "Finding cameras"
+
+
+class Camera(Row):
+    """The fields of `camera.View`."""
+
+    focal: float
+    centre: float
+    horizon: float
+    camera_height: float
+    footprint: Quad
+    tyres: Quad
+    vehicle_height: float
+    error: float
+
+    @property
+    def view(self) -> "View":
+        """The same with arrays."""
+        import numpy as np
+
+        from okla_assets.imaging.studio.camera import View
+
+        return View(
+            self.focal,
+            self.centre,
+            self.horizon,
+            self.camera_height,
+            np.array(self.footprint),
+            np.array(self.tyres),
+            self.vehicle_height,
+            self.error,
+        )
+
+
+class Stood(PhotoRow):
+    """The camera of one photo as its own matte tells it; None where the matte is too small."""
+
+    camera: Camera | None
+
 
 @dataclass(frozen=True)
 class Standpoint:
-    """What is known of a photo's camera beside its own matte.
+    """What is known of a photo's camera: its `own` matte's word, or the `height` of its set.
 
-    `azimuth` in degrees as of `Classification`; `height` of the camera in vehicle heights, None
-    where the matte tells it.
+    `azimuth` in degrees as of `Classification`, `height` in vehicle heights. With nothing known the
+    vehicle stands on the empty scene.
     """
 
     azimuth: float | None = None
     height: float | None = None
+    own: Camera | None = None
 
     @property
     def fingerprint(self) -> tuple[float | None, float | None]:
@@ -36,39 +81,79 @@ class Standpoint:
         return self.azimuth, self.height
 
     def view(self, alpha: "Alpha") -> "View | None":
-        """The camera of a photo with this matte (H, W); None where the matte is too small."""
+        """The camera of a photo with this matte (H, W)."""
         from okla_assets.imaging.studio.camera import view_of
 
-        return view_of(alpha, self.azimuth, self.height)
+        if self.height is not None:
+            return view_of(alpha, self.azimuth, self.height)
+        return None if self.own is None else self.own.view
 
 
 def standpoints(
-    pairs: Sequence[tuple[Mask, Classification]], store: MediaStore
+    vehicle: keys.VehicleId,
+    rows: Sequence[tuple[Photo, Mask, Classification, PhotoPlates]],
+    store: MediaStore,
+    progress: Progress,
+    version: str,
 ) -> Mapping[int, Standpoint]:
-    """The standpoint of each photo that goes on the scene, by its number."""
+    """The standpoint of each photo that goes on the scene, by its number.
+
+    `version` is that of the step. A photo whose matte cannot be read has none; that is named when
+    its picture is made.
+    """
     from okla_assets.imaging.studio.camera import set_height, tells_height
 
     studio = [
-        (mask, view)
-        for mask, view in pairs
+        (photo, mask, view)
+        for photo, mask, view, _ in rows
         if mask.status == "cut" and view.category == "exterior" and mask.matte_key
     ]
-
-    def own(pair: tuple[Mask, Classification]) -> "View | None":
-        mask, view = pair
-        assert mask.matte_key is not None
-        try:
-            matte = read_matte(store, mask.matte_key)
-        except photo_errors():
-            return None  # its own composing will say so, and fail that photo alone
-        return Standpoint(view.azimuth_deg).view(matte)
-
-    views = mapped(studio, own, "standpoint")
-    height = set_height([view for view in views if view is not None])
-    rounded = None if height is None else round(height, 2)
-    return {
-        mask.number: Standpoint(
-            classified.azimuth_deg, None if view is None or tells_height(view) else rounded
+    photos = [
+        PhotoWork(
+            photo.number,
+            photo.name,
+            digest_of("standpoint", version, mask.digest, view.azimuth_deg),
+            partial(_seen, mask, view, store),
+            partial(_stood, photo.number),
         )
-        for (mask, classified), view in zip(studio, views, strict=True)
+        for photo, mask, view in studio
+    ]
+    cache = StepCache(store, vehicle, "standpoints", Stood)
+    done = run_batches(TITLE, photos, list, (), cache, progress)
+    found = {row.number: row.camera.view for row in done.rows if row.camera is not None}
+    height = set_height(list(found.values()))
+    rounded = None if height is None else round(height, 2)
+    azimuths = {photo.number: view.azimuth_deg for photo, _, view in studio}
+    return {
+        row.number: Standpoint(
+            azimuths[row.number],
+            None if row.camera is None or tells_height(row.camera.view) else rounded,
+            row.camera,
+        )
+        for row in done.rows
     }
+
+
+def _seen(mask: Mask, view: Classification, store: MediaStore) -> "View | None":
+    from okla_assets.imaging.studio.camera import view_of
+
+    assert mask.matte_key is not None
+    return view_of(read_matte(store, mask.matte_key), view.azimuth_deg)
+
+
+def _stood(number: int, view: "View | None") -> tuple[Stood, Outputs]:
+    camera = (
+        None
+        if view is None
+        else Camera(
+            focal=view.focal,
+            centre=view.centre,
+            horizon=view.horizon,
+            camera_height=view.camera_height,
+            footprint=view.footprint.tolist(),
+            tyres=view.tyres.tolist(),
+            vehicle_height=view.vehicle_height,
+            error=view.error,
+        )
+    )
+    return Stood(number=number, camera=camera), {}

@@ -7,10 +7,10 @@ y = horizon + focal camera_height / Z.
 
 The box, its turn and the camera are those that agree best with where the silhouette begins and
 ends, with its roof and with the tyres that can be seen, each weighed by how well it can be known
-(least squares with priors; Levenberg-Marquardt).
+(least squares with priors, by scipy's trust region).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -45,13 +45,14 @@ KNOWN_FOCAL_SPREAD, KNOWN_HEIGHT_SPREAD = 0.02, 0.03  # where the set says how h
 EDGE, ROOF, TYRE, END = 0.02, 0.02, 0.012, 0.03  # of the vehicle's height: how well each is seen
 
 NEAREST = 0.3  # vehicle heights: no point is nearer to the camera, whatever a step tries
-STEPS = 12
-ENOUGH = 0.0005  # a step that gains less, as a share of the error, is the last
+MOST_TRIES = 15
+SCALES = (0.2, 0.1, 0.2, 50.0, 0.3, 0.1, 0.1, 0.1)  # how far the parameters move, about
 MOST_ERROR = 1.5
 """A view that fits worse tells nothing of its set."""
 
-LOWEST, HIGHEST = 0.35, 1.5
-"""Heights of a camera that a fit may end at, in heights of the vehicle."""
+LOWEST = (-np.inf, -np.inf, 0.35, -np.inf, 1.8, 0.9, -0.6, -0.5)
+HIGHEST = (np.inf, np.inf, 1.5, np.inf, 4.0, 1.7, 0.6, 0.5)
+"""Where a fit may end; the parameters are those of `_Problem`."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,8 @@ class _Problem:
     horizon_spread: float
 
     def solved(self) -> View:
+        from scipy.optimize import least_squares  # 0.2 s to import, for vehicles on a scene
+
         outline = self.outline
         # From here on its height would be right; its near end stands nearer and looks larger.
         distance = self.focal / outline.height + 0.3 + 0.9 * abs(float(np.cos(self.azimuth)))
@@ -195,17 +198,25 @@ class _Problem:
         start = np.array(
             [x, np.log(distance), self.camera_height, self.horizon, LENGTH[0], WIDTH[0], 0.0, 0.0]
         )
-        best, residuals = _least_squares(self._residuals, start)
+        found = least_squares(
+            self._residuals,
+            start,
+            bounds=(LOWEST, HIGHEST),
+            x_scale=SCALES,
+            diff_step=1e-4,
+            max_nfev=MOST_TRIES,
+        )
+        best, residuals = found.x, found.fun
         footprint, tyres = self._on_floor(best)
         return View(
             focal=float(self.focal * np.exp(best[7])),
             centre=self.centre,
             horizon=float(best[3]),
-            camera_height=float(np.clip(best[2], LOWEST, HIGHEST)),
+            camera_height=float(best[2]),
             footprint=footprint,
             tyres=tyres,
             vehicle_height=outline.height,
-            error=float(np.sqrt(np.mean(np.square(residuals[:-7])))),
+            error=float(np.sqrt(np.mean(np.square(residuals[:-6])))),
         )
 
     def _points(self, p: Doubles, body: Doubles) -> Doubles:
@@ -271,7 +282,6 @@ class _Problem:
             (p[5] - WIDTH[0]) / WIDTH[1],
             p[6] / np.radians(TURN),
             p[7] / self.focal_spread,
-            min(0.0, p[2] - LOWEST) / 0.05 + max(0.0, p[2] - HIGHEST) / 0.05,
         ]
         return np.array(residuals)
 
@@ -310,28 +320,3 @@ def _huber(off: float) -> float:
     """A residual whose square grows linearly from 2 on: what is lost in shadow pulls no harder."""
     size = abs(off)
     return off if size < 2 else float(np.copysign(np.sqrt(4 * size - 4), off))
-
-
-def _least_squares(
-    function: Callable[[Doubles], Doubles], start: Doubles
-) -> tuple[Doubles, Doubles]:
-    """The parameters (8,) with the least squared residuals near `start`, and those residuals."""
-    p, damping = start, 1.0
-    r = function(p)
-    for _ in range(STEPS):
-        steps = np.array([1e-4, 1e-4, 1e-4, 1e-2, 1e-4, 1e-4, 1e-4, 1e-4])
-        jacobian = np.stack(
-            [(function(p + s * np.eye(8)[i]) - r) / s for i, s in enumerate(steps)], axis=1
-        )
-        normal, gradient = jacobian.T @ jacobian, jacobian.T @ r
-        for _ in range(6):
-            q = p - np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), gradient)
-            new = function(q)
-            better = float(r @ r - new @ new)
-            if better > 0:
-                p, r, damping = q, new, damping / 4
-                break
-            damping *= 5
-        if better < ENOUGH * float(r @ r):
-            break
-    return p, r

@@ -1,0 +1,79 @@
+"""Where the cameras of a set stood: of the sample's photos, through the step's own records."""
+
+from pathlib import Path
+
+import pytest
+
+from okla_assets import keys
+from okla_assets.sample import FOLDER
+from okla_assets.sample.render import EXTERIORS
+from okla_assets.steps.standpoints import Standpoint, standpoints
+from okla_assets.tables import Classification, Mask, Photo, PhotoPlates, Quality
+from resources.progress import Unwatched
+from resources.storage.media_store import LocalMediaStore
+from tests.imaging.studio.test_camera import azimuth, matte
+
+VEHICLE = keys.parse_vehicle_id("car")
+SHOTS = [shot for shot in EXTERIORS if shot.name in ("IMG_0101", "IMG_0106", "IMG_0110")]
+
+
+def rows(store: LocalMediaStore) -> list[tuple[Photo, Mask, Classification, PhotoPlates]]:
+    """Two quarter views and the rear; of a photo and its plates only the number is used here."""
+    made = []
+    for number, shot in enumerate(SHOTS, 1):
+        key = f"work/mattes/{shot.name}.png"
+        if store.stat(key) is None:
+            store.put(key, (FOLDER / "mattes" / f"{shot.name}.png").read_bytes(), "image/png")
+        photo = Photo.model_construct(number=number, source_key=f"raw/car/photos/{shot.name}.jpg")
+        mask = Mask.model_construct(
+            number=number, status="cut", matte_key=key, digest=f"matte {shot.name}"
+        )
+        view = Classification.model_construct(
+            number=number,
+            category="exterior",
+            azimuth_deg=azimuth(shot),
+            quality=Quality(score=100, issues=()),
+        )
+        made.append((photo, mask, view, PhotoPlates.model_construct(number=number)))
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalMediaStore:
+    return LocalMediaStore(root=str(tmp_path))
+
+
+def test_an_end_view_takes_the_height_that_quarter_views_tell(store: LocalMediaStore) -> None:
+    found = standpoints(VEHICLE, rows(store), store, Unwatched(), "1")
+    heights = {shot.name: found[i].height for i, shot in enumerate(SHOTS, 1)}
+    assert heights["IMG_0101"] is None
+    assert heights["IMG_0110"] is None
+    quarters = [found[i].view(matte(shot)) for i, shot in enumerate(SHOTS, 1) if i != 2]
+    told = [view.camera_height for view in quarters if view is not None]
+    assert heights["IMG_0106"] == pytest.approx(sum(told) / 2, abs=0.006)
+    rear = found[2].view(matte(SHOTS[1]))
+    assert rear is not None
+    assert rear.camera_height == pytest.approx(heights["IMG_0106"], abs=0.05)
+
+
+def test_a_second_run_finds_what_is_known(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = standpoints(VEHICLE, rows(store), store, Unwatched(), "1")
+
+    def asked_again(*_: object) -> None:
+        raise AssertionError("a camera that is known was fitted again")
+
+    monkeypatch.setattr("okla_assets.imaging.studio.camera.view_of", asked_again)
+    assert standpoints(VEHICLE, rows(store), store, Unwatched(), "1") == first
+
+
+def test_a_photo_that_is_not_cut_has_none(store: LocalMediaStore) -> None:
+    all_rows = rows(store)
+    photo, mask, view, plates = all_rows[1]
+    all_rows[1] = (photo, mask.model_copy(update={"status": "cropped"}), view, plates)
+    assert set(standpoints(VEHICLE, all_rows, store, Unwatched(), "1")) == {1, 3}
+
+
+def test_with_nothing_known_there_is_no_view() -> None:
+    assert Standpoint().view(matte(SHOTS[0])) is None
