@@ -57,7 +57,7 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     design = np.stack([np.ones(len(u)), u01, v01], axis=1)
     middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
     slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -MOST_SLOPE, MOST_SLOPE)
-    bright = float(np.percentile(photo[::8, ::8].max(axis=2), 95))
+    bright = float(np.percentile(photo[::16, ::16].max(axis=2), 95))
     brightest = float(np.median(luma)) if is_light else float(np.percentile(grey, 98))
     white = min(max(brightest, LEAST_LIGHT * bright), WHITEST)
     cast = np.zeros(3)
@@ -175,9 +175,11 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
     flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
     span = max(3, round(LETTERS * h))
-    smooth = _without_short(flat, (span, 1))
-    upright = _without_short(flat, (1, span))
-    smooth[my:-my, :mx], smooth[my:-my, -mx:] = upright[my:-my, :mx], upright[my:-my, -mx:]
+    smooth = np.empty(flat.shape, np.float32)
+    for ends in (np.s_[:, :mx], np.s_[:, -mx:]):
+        smooth[ends] = _without_short(flat[ends], (1, span))
+    for bands in (np.s_[:my], np.s_[-my:]):
+        smooth[bands] = _without_short(flat[bands], (span, 1))
     # Under the plate, which its rounded corners bare, the lines beside it go on.
     smooth[my - 2 : my + h // 2, mx:-mx] = smooth[my - 3, mx:-mx]
     smooth[my + h // 2 : 2 - my, mx:-mx] = smooth[2 - my, mx:-mx]
