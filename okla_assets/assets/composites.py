@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.types import Rgb
 
-VERSION = "5"
+VERSION = "6"
 THUMBNAIL_SIDE = 400
 BEFORE_SIDE = 1200
 UNCUT = {
