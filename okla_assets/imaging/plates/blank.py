@@ -23,7 +23,8 @@ FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 
 WHITEST = 232.0  # luminance of a white plate in full light: brighter, it looks like a hole
 LEAST_LIGHT = 0.42  # of what is bright on the photo: white paint is no darker in a bumper's shade
-MOST_SLOPE = 0.25  # of its luminance: the shading of a plate from one side to the other
+MOST_SLOPE, MOST_DARK_SLOPE = 0.25, 0.10
+"""Of its luminance: the shading of a plate across it, which a dark ground tells badly."""
 MOST_CAST = 0.04  # of it: how far a channel may be from grey, by the light's colour
 
 
@@ -56,8 +57,9 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     u01, v01 = u / (inner.shape[1] - 1) - 0.5, v / (inner.shape[0] - 1) - 0.5
     design = np.stack([np.ones(len(u)), u01, v01], axis=1)
     middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
-    slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -MOST_SLOPE, MOST_SLOPE)
-    bright = float(np.percentile(photo[::8, ::8].max(axis=2), 95))
+    most = MOST_SLOPE if is_light else MOST_DARK_SLOPE
+    slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -most, most)
+    bright = float(np.percentile(photo[::16, ::16].max(axis=2), 95))
     brightest = float(np.median(luma)) if is_light else float(np.percentile(grey, 98))
     white = min(max(brightest, LEAST_LIGHT * bright), WHITEST)
     cast = np.zeros(3)
@@ -161,11 +163,14 @@ AROUND = 0.24  # of the plate's width and height: how far round it the surroundi
 LETTERS = 0.4  # of the plate's height: what is shorter along a side is taken for part of a letter
 
 
-def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Floats) -> Floats:
+def surroundings(
+    photo: Rgb, quad: Corners, soft: float, size: tuple[int, int], origin: Floats
+) -> Floats:
     """What lies round the plate, without what is written on it: float32 (h, w, 3) of the window.
 
     Along every line parallel to a side, what is bright or dark over a short way only goes: letters
-    on a frame do, and the edges of frame and bumper stay, along the plate and away from it.
+    on a frame do, and the edges of frame and bumper stay, along the plate and away from it. The
+    plate's own edge, blurred by `soft` pixels, does not show beside it.
     """
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     w = int(np.clip((sides[0] + sides[2]) / 2, 12, 400))
@@ -175,12 +180,18 @@ def surroundings(photo: Rgb, quad: Corners, size: tuple[int, int], origin: Float
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
     flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
     span = max(3, round(LETTERS * h))
-    smooth = _without_short(flat, (span, 1))
-    upright = _without_short(flat, (1, span))
-    smooth[my:-my, :mx], smooth[my:-my, -mx:] = upright[my:-my, :mx], upright[my:-my, -mx:]
-    # Under the plate, which its rounded corners bare, the lines beside it go on.
-    smooth[my - 2 : my + h // 2, mx:-mx] = smooth[my - 3, mx:-mx]
-    smooth[my + h // 2 : 2 - my, mx:-mx] = smooth[2 - my, mx:-mx]
+    smooth = np.empty(flat.shape, np.float32)
+    for ends in (np.s_[:, :mx], np.s_[:, -mx:]):
+        smooth[ends] = _without_short(flat[ends], (1, span))
+    for bands in (np.s_[:my], np.s_[-my:]):
+        smooth[bands] = _without_short(flat[bands], (span, 1))
+    # Next to the plate and under it, which its rounded corners bare, what lies beside goes on.
+    gap = min(round(1 + 2 * soft), mx - 1, my - 1)
+    x, y = mx - gap, my - gap
+    left, right = smooth[my:-my, x - 1 : x].copy(), smooth[my:-my, -x, None].copy()
+    smooth[y : my + h // 2, x:-x] = smooth[y - 1, x:-x]
+    smooth[my + h // 2 : -y, x:-x] = smooth[-y, x:-x]
+    smooth[my:-my, x:mx], smooth[my:-my, -mx:-x] = left, right
     matrix = CENTRE @ to_quad(corners - origin, flat.shape[1], flat.shape[0]) @ CORNER
     border = cv2.BORDER_REPLICATE
     return np.asarray(

@@ -125,10 +125,11 @@ def _mask(
         blended = masked[rows, columns] * (1 - a) + window.clip(0, 255) * a
     else:
         quad = quad if rim is None else rim.quad
-        around = surroundings(photo, quad, alpha.shape, origin)
+        soft = softness(photo, quad)
+        around = surroundings(photo, quad, soft, alpha.shape, origin)
         beside = masked[rows, columns] * (1 - a) + around * a
         light = light_of(photo, quad)
-        plate, there = drawn(quad - origin, light, softness(photo, quad), alpha.shape)
+        plate, there = drawn(quad - origin, light, soft, alpha.shape)
         if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
             aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
             plate = _with_logo(plate, logo, quad - origin, aspect, light)
