@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 3  # of `imaging.matte`, for the fingerprint
+METHOD = 4  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -101,7 +101,7 @@ def fused(
 
     `ask` puts further questions to SAM 2 about the same crop; None where its package takes none.
     """
-    from okla_assets.imaging.matte import cutout, obstruction, parts, twins, wheels
+    from okla_assets.imaging.matte import cutout, obstruction, parts, rim, twins, wheels
 
     alpha, agreement = cutout.fuse(logits, saliency, crop.box)
     if agreement < cutout.TRUSTED_AGREEMENT:
@@ -119,7 +119,7 @@ def fused(
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
     smooth = cutout.without_rags(smooth, crop.on_photo(alpha * surely) > 0)
     # Last of all: what hangs by a thread is lost where edges are smoothed.
-    alpha = crop.of_photo(smooth)
+    alpha = rim.settled(crop.pixels, crop.of_photo(smooth))
     view = twins.facing(alpha > 0.5)
     if view is not None and ask is not None:
         alpha, view = twins.completed(alpha, view, ask)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from okla_assets import sample
-from okla_assets.imaging.matte import cutout
+from okla_assets.imaging.matte import cutout, rim
 from okla_assets.imaging.photo import codec
+from tests.imaging.scenes import car_alpha, photo_of
 
 MATTES = Path(sample.__file__).parent / "mattes"
 PHOTOS = sample.MEDIA / "photos"
@@ -49,3 +50,43 @@ def test_no_old_background_shines_at_the_rim(name: str) -> None:
                 errors.append(float(np.abs(set_on - right)[edge].mean()))
     assert np.mean(straight) > 4
     assert np.mean(ours) <= np.mean(straight) / 3
+
+
+@pytest.mark.parametrize("street", STREETS)
+def test_an_edge_two_pixels_off_is_settled_by_the_colours(street: tuple[int, int, int]) -> None:
+    own, alpha = truth("IMG_0101")
+    share = alpha[..., None]
+    mixed = np.rint(share * own + (1 - share) * np.array(street, np.float32)).astype(np.uint8)
+    photo = codec.decode_trusted(codec.encode_jpeg(mixed, 90))
+    for off in (-2, 2):
+        solid = cutout.dilated(alpha > 0.5, off).astype(np.float32)
+        matte = cutout.smooth_edge(solid, alpha.shape[1])
+        edge = np.abs(matte - alpha) > 0.02
+        before = np.abs(matte - alpha)[edge].mean()
+        after = np.abs(rim.settled(photo, matte) - alpha)[edge].mean()
+        assert after < 0.6 * before
+
+
+def test_what_differs_in_brightness_alone_settles_nothing() -> None:
+    """A shadow's edge or a mirrored sky is none of the vehicle's."""
+    alpha = cutout.smooth_edge((car_alpha() > 0.5).astype(np.float32), 800)
+    for dark, light in ((40, 220), (200, 60)):
+        grey = np.where(np.roll(alpha, 2, axis=0) > 0.5, dark, light).astype(np.uint8)
+        assert (rim.settled(np.repeat(grey[..., None], 3, axis=2), alpha) == alpha).all()
+
+
+def test_a_lamp_at_the_edge_is_no_background() -> None:
+    """Of a third colour: neither the paint's nor the street's."""
+    alpha = cutout.smooth_edge((car_alpha() > 0.5).astype(np.float32), 800)
+    photo = photo_of(alpha, (90, 95, 100))
+    photo[alpha < 0.5] = (230, 200, 30)
+    lamp = np.zeros(alpha.shape, bool)
+    lamp[320:340, 640:660] = True
+    photo[lamp & (alpha > 0.5)] = (200, 20, 30)
+    settled = rim.settled(photo, alpha)
+    assert (settled[lamp & (alpha > 0.99)] > 0.9).all()
+
+
+def test_an_empty_matte_stays_empty() -> None:
+    photo = np.zeros((60, 80, 3), np.uint8)
+    assert not rim.settled(photo, np.zeros((60, 80), np.float32)).any()
