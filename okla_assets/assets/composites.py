@@ -265,7 +265,10 @@ def compose(
     look: "Look",
 ) -> Draft:
     """One photo's picture: corrected, and in the studio where it may be."""
+    import numpy as np
+
     from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.plates.neutral import neutralised
     from okla_assets.imaging.studio import studio
     from okla_assets.imaging.studio.placement import extent, place
 
@@ -281,6 +284,8 @@ def compose(
         if treatment == "studio" and alpha is not None:
             window = enhance.window_of(alpha)  # nothing else of the photo is shown
         picture = enhance.corrected(picture, correction, window)
+        if options.mask_license_plate and options.license_plate_mask_type == "fill":
+            picture = neutralised(picture, [np.array(p.quad, np.float32) for p in plates.plates])
     if treatment == "studio" and alpha is not None:
         placement = place(
             extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from okla_assets.imaging.plates.neutral import neutralised
+
+QUAD = np.array([[60, 40], [140, 44], [140, 64], [60, 60]], np.float32)
+RED = (170, 30, 40)
+
+
+def car(plate: tuple[int, int, int]) -> np.ndarray:
+    import cv2
+
+    picture = np.full((100, 200, 3), RED, np.uint8)
+    cv2.fillPoly(picture, [QUAD.astype(np.int32)], plate)
+    return picture
+
+
+@pytest.mark.parametrize("tint", [(230, 200, 190), (170, 200, 230), (205, 205, 180)])
+def test_a_tinted_blank_plate_is_grey_again(tint: tuple[int, int, int]) -> None:
+    made = neutralised(car(tint), [QUAD])
+    plate = made[50:54, 70:130].astype(int)
+    assert np.ptp(plate, axis=2).max() <= 2
+    before = np.array(tint) @ [0.299, 0.587, 0.114]
+    assert plate.mean() == pytest.approx(before, abs=2)
+
+
+def test_paint_beside_the_plate_keeps_its_colour() -> None:
+    picture = car((230, 200, 190))
+    made = neutralised(picture, [QUAD])
+    beside = np.ones((100, 200), bool)
+    beside[38:67, 58:143] = False
+    assert (made[beside] == picture[beside]).all()
+    assert (made[36:39, 70:130] == RED).all()
+
+
+def test_what_is_no_blank_plate_stays() -> None:
+    """A logo's colours, or a quad that lies on paint."""
+    picture = car((20, 60, 200))
+    assert (neutralised(picture, [QUAD]) == picture).all()
+    outside = np.add(QUAD, np.float32(400))
+    assert (neutralised(picture, [outside]) == picture).all()
