@@ -30,6 +30,8 @@ from tests.fakes import Quiet, finished_key
 pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]
 
 GOLF = "dealer/prestige_volkswagen-golf"
+NO_PROMO = b'{"promo": false}'
+"""The video costs as much as the photos, and other tests make it."""
 
 
 def read(path: Path) -> npt.NDArray[np.uint8]:
@@ -94,6 +96,7 @@ def golf(
         shutil.copy(testdata / "bad" / name, folder / name)
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
     vehicle = keys.parse_vehicle_id("golf")
+    store.put(keys.options(vehicle), NO_PROMO)
     import_folder(folder, vehicle, store)
     listing, problem = run_vehicle(vehicle, store, "local", Quiet())
     assert listing is not None, problem
@@ -163,7 +166,7 @@ def test_the_same_run_in_another_process_gives_the_same_bytes(
     subprocess.run(
         [
             *(sys.executable, "-m", "okla_assets", "process", str(folder)),
-            *("--vehicle-id", "golf", "--out", str(tmp_path / "media")),
+            *("--vehicle-id", "golf", "--out", str(tmp_path / "media"), "-o", "promo=false"),
         ],
         check=True,
         capture_output=True,
