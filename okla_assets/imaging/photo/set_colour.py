@@ -101,7 +101,7 @@ def _paint(levels: Floats, small: Rgb, luma: Pixels, opaque: npt.NDArray[np.bool
     if np.count_nonzero(use) < LEAST_PAINT:
         return None
     busy = cv2.GaussianBlur(np.abs(cv2.Laplacian(np.asarray(luma, np.float32), -1)), (0, 0), 1.2)
-    calm = busy < np.percentile(busy[use], SMOOTH)
+    calm = busy <= np.percentile(busy[use], SMOOTH)  # of a plain body all is as calm as that
     unclipped, smooth = use, use & calm
     use = smooth & (luma >= np.percentile(luma[smooth], BRIGHT))
     colour = np.median(levels[use], axis=0)
