@@ -390,4 +390,5 @@ def _listed(
         before_key=finished.before_key,
         source_box=finished.source_box,
         correction=finished.correction,
+        truth=finished.truth,
     )
