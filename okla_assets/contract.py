@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
 from okla_assets.tables import (
@@ -159,6 +160,11 @@ class ListingPhoto(Row):
         default=None,
         description="what was done to the photo's colours, as data from which the corrected pixels"
         " can be made again; null where they were left alone",
+    )
+    truth: Truth | None = Field(
+        default=None,
+        description="how far the vehicle on the finished picture is from the corrected and placed"
+        " photo, in Delta E",
     )
 
     @property

@@ -139,6 +139,14 @@ def test_composites_stand_on_one_line_at_one_scale(
         assert picture[5:20, 5:20].min() > 200  # the studio's wall
 
 
+def test_the_car_is_shown_as_photographed(golf: tuple[LocalMediaStore, Listing]) -> None:
+    """The truth guard passes on each picture, and what was done to its colours is recorded."""
+    for photo in golf[1].photos:
+        assert photo.correction is not None
+        assert photo.truth is not None
+        assert photo.truth.broken is None
+
+
 def test_masks_have_the_size_of_the_upload(golf: tuple[LocalMediaStore, Listing]) -> None:
     store, listing = golf
     exterior = listing.photos[0]

@@ -11,6 +11,7 @@ from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Box
 from okla_assets.options import StudioOptions
 from okla_assets.steps import credentials, metadata
@@ -238,6 +239,7 @@ class Draft:
     source_box: Box
     grey: "npt.NDArray[np.uint8] | None"
     correction: Correction | None
+    truth: Truth
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def compose(
 
     from okla_assets.imaging.photo import codec, enhance
     from okla_assets.imaging.plates.neutral import neutralised
-    from okla_assets.imaging.studio import studio
+    from okla_assets.imaging.studio import guard, studio
     from okla_assets.imaging.studio.placement import extent, place
 
     treatment, reason = choose_treatment(mask, view, options)
@@ -291,18 +293,25 @@ def compose(
             extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin
         )
         source_box = placement.box_of(picture)
+        corrected = picture
         camera = standpoint.view(alpha)
         picture = studio.compose(picture, alpha, placement, camera, look)
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
+        move = guard.placed_at(source_box, corrected, picture)
+        truth = guard.compare(picture, corrected, move, alpha)
     else:
+        corrected = picture
         picture = codec.fit_within(picture, options.max_width)
+        truth = guard.compare(picture, corrected, guard.placed_at(source_box, corrected, picture))
         interior = is_certainly_interior(view)
         shown = _shown(mask, plates, picture.shape[1] / working_width)
         views = turned_views(mask, size, interior)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     around = _shown(mask, plates, before.shape[1] / working_width)
-    return Draft(treatment, reason, picture, shown, before, around, source_box, grey, correction)
+    return Draft(
+        treatment, reason, picture, shown, before, around, source_box, grey, correction, truth
+    )
 
 
 def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
@@ -344,6 +353,7 @@ def finish(
     from okla_assets.imaging.photo import codec
 
     draft = searched.draft
+    withheld = searched.withheld or draft.truth.broken
     processed_key = keys.processed_photo(
         vehicle, view.category, photo.number, options.output_format
     )
@@ -351,7 +361,7 @@ def finish(
     mask_key = keys.processed_mask(vehicle, view.category, photo.number)
     before_key = keys.before_photo(vehicle, view.category, photo.number)
     outputs = {}
-    if searched.withheld is None:
+    if withheld is None:
         outputs[processed_key] = _encode(draft.picture, options)
         small = codec.fit_within(draft.picture, THUMBNAIL_SIDE)
         outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
@@ -371,9 +381,10 @@ def finish(
         processed_size=(draft.picture.shape[1], draft.picture.shape[0]),
         photographed=photographed(draft.treatment, draft.grey, draft.source_box),
         correction=draft.correction,
+        truth=draft.truth,
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
-        withheld=searched.withheld,
+        withheld=withheld,
     )
     return row, outputs
 

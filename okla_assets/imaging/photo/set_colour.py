@@ -34,13 +34,13 @@ CURVE_POINTS = 65
 # One deviation each, of black paint and of white (natural logarithms but for CIELAB's); paint
 # between L* DARK[0] and DARK[1] lies between. Black paint shows what it mirrors, white the light.
 TINT = (2.0, 0.8)
-LIGHTNESS = (25.0, 5.0)
+LIGHTNESS = (14.0, 5.0)
 LIGHT_DEVIATION = (0.12, 2.0)  # of gains from what the floor tells
 STOPS_DEVIATION = (0.25, 0.6)
 COLOURED_HUE, COLOURED_CHROMA, COLOURED_LIGHT, COLOURED_STOPS = 0.8, 2.0, 0.12, 0.4
 GAIN_DEVIATION, SATURATION_DEVIATION = 0.8, 0.1
 DARK = (20.0, 75.0)
-SKY = (0.7, 0.3)  # share of its tint that paint keeps: grey paint mirrors the sky, white hardly
+SKY = (0.7, 0.15)  # share of its tint that paint keeps: grey paint mirrors the sky, white hardly
 LEAST_FIELD = 0.15  # natural logarithm: less is no second light
 MOST_GREY_CHROMA = 6.5
 MOST_CABIN_CAST = 0.3  # natural logarithm
