@@ -12,8 +12,11 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.photo.enhance import corrected
 from okla_assets.imaging.photo.set_colour import measure, solve
 from okla_assets.imaging.studio import guard, studio
+from okla_assets.imaging.studio.camera import view_of
 from okla_assets.imaging.studio.placement import extent, place
 from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.studio.shadow import Casting
+from okla_assets.imaging.studio.studio import Look
 from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Alpha, Floats, Rgb
 from okla_assets.sample import FOLDER, MEDIA
@@ -33,9 +36,10 @@ class Finished:
         self.alpha: Alpha = studio.as_alpha(grey)
         (correction,) = solve([measure(photo, self.alpha)])
         self.photo = corrected(photo, correction)
-        scene = SCENES["white_studio"]
-        placement = place(extent(self.alpha), 1600, 4 / 3, scene)
-        self.picture = studio.compose(self.photo, self.alpha, placement, scene, 0.75)
+        look = Look(SCENES["white_studio"], Casting())
+        placement = place(extent(self.alpha), 1600, 4 / 3)
+        camera = view_of(self.alpha, view.azimuth_deg)
+        self.picture = studio.compose(self.photo, self.alpha, placement, camera, look)
         self.move: Floats = guard.placed_at(placement.box_of(self.photo), self.photo, self.picture)
         solid = cv2.warpAffine(self.alpha, self.move, self.picture.shape[1::-1]) > 0.99
         rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
