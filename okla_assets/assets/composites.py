@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 VERSION = "6"
 THUMBNAIL_SIDE = 400
-BEFORE_SIDE = 1200
 
 
 @vehicle_asset("studio", VERSION, {"python", "opencv"})
