@@ -134,6 +134,9 @@ class ListingPhoto(Row):
     faces_blurred: int = Field(
         default=0, description="people's faces that are blurred on its pictures"
     )
+    covered_late: int = Field(
+        default=0, description="plates found and covered only on the finished picture"
+    )
     quality: Quality
     duplicate_of: int | None = Field(
         description="number of the earlier photo that this one repeats"

@@ -41,6 +41,7 @@ def listed(
             for plate in plates.plates
         ),
         faces_blurred=len(plates.faces),
+        covered_late=finished.covered_late,
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,
