@@ -50,6 +50,9 @@ SCALES = (0.2, 0.1, 0.2, 50.0, 0.3, 0.1, 0.1, 0.1)  # how far the parameters mov
 MOST_ERROR = 1.5
 """A view that fits worse tells nothing of its set."""
 
+DOUBTED, DOUBTS = 0.4, (-25.0, 25.0)
+"""Above this error azimuths that are so many degrees away are tried too."""
+
 LOWEST = (-np.inf, -np.inf, 0.35, -np.inf, 1.8, 0.9, -0.6, -0.5)
 HIGHEST = (np.inf, np.inf, 1.5, np.inf, 4.0, 1.7, 0.6, 0.5)
 """Where a fit may end; the parameters are those of `_Problem`."""
@@ -120,8 +123,9 @@ def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = N
     if outline is None:
         return None
     known = camera_height is not None
-    views = [
-        _Problem(
+
+    def seen_from(tried: float) -> View:
+        return _Problem(
             outline,
             np.radians(tried),
             small.shape[1] / 2,
@@ -132,8 +136,11 @@ def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = N
             HORIZON[0] * small.shape[0],
             HORIZON[1] * small.shape[0],
         ).solved()
-        for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))
-    ]
+
+    views = [seen_from(tried) for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))]
+    if azimuth is not None and views[0].error > DOUBTED:
+        # The view head is wrong by that much now and then; a silhouette tells.
+        views += [seen_from(azimuth + off) for off in DOUBTS]
     return min(views, key=lambda view: view.error).placed(1 / scale, 0, 0)
 
 

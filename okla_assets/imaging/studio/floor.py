@@ -9,20 +9,37 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+from scipy.signal import find_peaks
 
 from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
 INSET_ENDS = 0.10  # how far bumpers draw in towards the floor, in vehicle heights
-MOST_OFF = 0.06
-"""Of the vehicle's height: a tyre further from its place than this was not found."""
-TYRE_REACH = 0.05  # of the vehicle's height: half of the columns in which a tyre is looked for
-LOST, LOST_BY = 0.3, 0.03
-"""A tyre's share of its touch where the matte ends this far above it, of the vehicle's height."""
+MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
+TYRE_REACH = 0.2  # the same to the left and the right
+STANDING = 0.55  # of the vehicle's height, from its top: body reaches lower, mirrors do not
+RISES = 0.02  # of the vehicle's height: on both sides of a leg the silhouette rises by this
+PLATEAU = 0.01  # of the vehicle's height: a leg is where the silhouette reaches this low
+NARROWEST, WIDEST = 0.045, 0.4  # of the vehicle's height: widths of a leg
+FACES_BEFORE = 0.6  # an end shows its tyres that faces the camera by this much
 FACES = 0.2  # a side of the vehicle is seen that faces the camera by this much
 ROUND_BESIDE, ROUND_AHEAD = 0.42, 0.30
 """Of the body's width: where its rounded corners begin, along its sides and along its ends."""
 ROUND_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Where the silhouette stands on the floor: first and last column and lowest row, in pixels."""
+
+    first: float
+    last: float
+    row: float
+
+    @property
+    def middle(self) -> float:
+        """Its middle column."""
+        return (self.first + self.last) / 2
 
 
 @dataclass(frozen=True)
@@ -32,8 +49,8 @@ class Floor:
     `hull` (n, 2) are floor points in vehicle heights of the body's outline with rounded corners,
     `foot` (n, 2) the same drawn in to where it stands, `tyres` (4, 2) those of its tyres. `line`
     (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is
-    how far each column is moved down. `touch` (4,) is how surely each tyre stands on its place: a
-    matte that lost a tyre shows none there.
+    how far each column is moved down. `legs` are where the matte shows tyres standing, `found` the
+    indices of the tyres that they are.
     """
 
     view: View
@@ -42,14 +59,17 @@ class Floor:
     tyres: Doubles
     line: Floats
     shift: Floats
-    touch: Doubles
+    legs: tuple[Leg, ...]
+    found: tuple[int, ...]
 
 
 def floor_of(alpha: Alpha, view: View) -> Floor:
     """The floor under a vehicle whose matte on the canvas is `alpha` (H, W)."""
     width = alpha.shape[1]
     hull = rounded(view.footprint)
-    shift = _shift(alpha, view)
+    legs = _legs(alpha, view)
+    found = _tyres_of(legs, view)
+    shift = _shift(alpha, view, found)
     foot = _drawn_in(view, hull)
     seen = view.seen(foot)
     columns = np.arange(width, dtype=np.float64) + 0.5
@@ -62,9 +82,11 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
             rows = y0 + (columns[part] - x0) * (y1 - y0) / (x1 - x0)
             line[part] = np.maximum(line[part], rows)
     line[~np.isfinite(line)] = np.nan
-    touch = _touching(alpha, view, shift)
+    tyres = view.tyres.copy()
+    for i, leg in found.items():
+        tyres[i, 0] = (leg.middle - view.centre) / view.focal * tyres[i, 1]
     row = (line + shift).astype(np.float32)
-    return Floor(view, hull, foot, view.tyres, row, shift, touch)
+    return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found))
 
 
 def _drawn_in(view: View, hull: Doubles) -> Doubles:
@@ -77,19 +99,6 @@ def _drawn_in(view: View, hull: Doubles) -> Doubles:
     along = (off @ ahead) * (1 - 2 * INSET_ENDS / length)
     beside = (off @ left) * (1 - 2 * WHEEL_INSET)
     return np.asarray(middle + along[:, None] * ahead + beside[:, None] * left)
-
-
-def _touching(alpha: Alpha, view: View, shift: Floats) -> Doubles:
-    """1 for a tyre that the matte shows or hides, LOST for one it should show and does not."""
-    reach = max(2, round(TYRE_REACH * view.vehicle_height))
-    found = np.ones(4)
-    for i, (x, y) in enumerate(view.seen(view.tyres)):
-        column = min(max(round(float(x)), 0), alpha.shape[1] - 1)
-        part = alpha[:, max(0, column - reach) : column + reach + 1] > 0.5
-        bottom = float(np.flatnonzero(part.any(axis=1))[-1] + 1) if part.any() else 0.0
-        if y + shift[column] - bottom > LOST_BY * view.vehicle_height:
-            found[i] = LOST
-    return found
 
 
 def rounded(footprint: Doubles) -> Doubles:
@@ -107,46 +116,81 @@ def rounded(footprint: Doubles) -> Doubles:
     return np.array(points)
 
 
-def _shift(alpha: Alpha, view: View) -> Floats:
-    """How far down each column (W,) moves so that the tyres that are seen stand on their place."""
-    width = alpha.shape[1]
+def _legs(alpha: Alpha, view: View) -> tuple[Leg, ...]:
+    """Where the silhouette reaches down like a leg on both sides, and stands on its lower hull.
+
+    What hangs above the line of the others (a bumper's corner, an exhaust) is none.
+    """
     solid = alpha > 0.5
-    rows = view.seen(view.tyres)
-    reach = max(2, round(TYRE_REACH * view.vehicle_height))
-    anchors = []
-    for i in _tyres_seen(view):
-        column = round(float(rows[i, 0]))
-        part = solid[:, max(0, column - reach) : max(0, column + reach + 1)]
-        if not part.any():
-            continue
-        bottom = float(np.flatnonzero(part.any(axis=1))[-1] + 1)
-        off = bottom - float(rows[i, 1])
-        if abs(off) < MOST_OFF * view.vehicle_height:
-            anchors.append((float(rows[i, 0]), off))
-    if not anchors:
-        low = np.flatnonzero(solid.any(axis=1))
-        lip = float(
-            view.horizon + view.focal * (view.camera_height - LIP) / view.footprint[:, 1].min()
+    rows = np.flatnonzero(solid.any(axis=1))
+    if not rows.size:
+        return ()
+    tall = view.vehicle_height
+    bottom = np.where(solid, np.arange(1, solid.shape[0] + 1)[:, None], 0).max(axis=0)
+    body = np.flatnonzero(bottom >= rows[0] + STANDING * tall)
+    if body.size < 8:
+        return ()
+    # Beside the body there is nothing: a tyre at its very end has risen there.
+    profile = np.pad(bottom[body[0] : body[-1] + 1].astype(np.float64), 1)
+    peaks, found = find_peaks(profile, prominence=RISES * tall, plateau_size=1)
+    heights = profile[peaks]
+    legs = []
+    for peak, height in zip(peaks, heights, strict=True):
+        low = np.flatnonzero(profile < height - PLATEAU * tall)
+        first, last = int(low[low < peak].max()) + 1, int(low[low > peak].min())
+        between = (
+            np.interp(peak, peaks[peaks != peak], heights[peaks != peak]) if peaks.size > 2 else 0
         )
-        lowest = max(lip, float(rows[:, 1].max()))
-        off = float(low[-1] + 1) - lowest if low.size else 0.0
+        if not NARROWEST * tall <= last - first <= WIDEST * tall:
+            continue
+        if height < between - PLATEAU * tall:
+            continue
+        legs.append(Leg(float(body[0] + first - 1), float(body[0] + last - 1), float(height)))
+    return tuple(legs)
+
+
+def _tyres_of(legs: tuple[Leg, ...], view: View) -> dict[int, Leg]:
+    """The leg of each tyre that should be seen, by the tyre's index; not of those without one."""
+    seen, found = view.seen(view.tyres), {}
+    reach, off = TYRE_REACH * view.vehicle_height, MOST_OFF * view.vehicle_height
+    for i in _tyres_facing(view):
+        x, y = seen[i]
+        near = [leg for leg in legs if abs(leg.middle - x) < reach and abs(leg.row - y) < off]
+        if near:
+            found[i] = min(near, key=lambda leg: abs(leg.middle - x))
+    return found
+
+
+def _shift(alpha: Alpha, view: View, found: dict[int, Leg]) -> Floats:
+    """How far down each column (W,) moves so that the tyres that are found stand on their place."""
+    width = alpha.shape[1]
+    rows = view.seen(view.tyres)[:, 1]
+    anchors = sorted((leg.middle, leg.row - float(rows[i])) for i, leg in found.items())
+    if not anchors:
+        low = np.flatnonzero((alpha > 0.5).any(axis=1))
+        nearest = float(view.footprint[:, 1].min())
+        lip = view.horizon + view.focal * (view.camera_height - LIP) / nearest
+        off = float(low[-1] + 1) - max(lip, float(rows.max())) if low.size else 0.0
         limit = MOST_OFF * view.vehicle_height
         return np.full(width, min(max(off, -limit), limit), np.float32)
-    anchors.sort()
     xs, offs = zip(*anchors, strict=True)
     return np.asarray(np.interp(np.arange(width), xs, offs), np.float32)
 
 
-def _tyres_seen(view: View) -> list[int]:
-    """Indices of the tyres on the side that faces the camera."""
-    front = view.footprint[0] + view.footprint[1] - view.footprint[2] - view.footprint[3]
-    front /= np.hypot(*front)
-    middle = view.footprint.mean(axis=0)
-    to_camera = -middle / np.hypot(*middle)
-    # The vehicle's left, seen from above with the camera's right as x and depth as y.
+def _tyres_facing(view: View) -> list[int]:
+    """Indices of the tyres on the sides and the end that face the camera."""
+    front = view.footprint[0] - view.footprint[3]
+    to_camera = -view.footprint.mean(axis=0)
+    before = float(front @ to_camera / (np.hypot(*front) * np.hypot(*to_camera)))
+    end = [] if abs(before) < FACES_BEFORE else [0, 1] if before > 0 else [2, 3]
+    return sorted({*_side_facing(view), *end})
+
+
+def _side_facing(view: View) -> list[int]:
+    """Indices of the tyres on the side that faces the camera; none where it hardly does."""
     left = view.footprint[0] - view.footprint[1]
-    left /= np.hypot(*left)
-    beside = float(left @ to_camera)
+    to_camera = -view.footprint.mean(axis=0)
+    beside = float(left @ to_camera / (np.hypot(*left) * np.hypot(*to_camera)))
     if abs(beside) < FACES:
         return []
     return [0, 3] if beside > 0 else [1, 2]

@@ -19,11 +19,14 @@ PLAN = 64  # pixels of the plan to a vehicle's height
 SMOOTH = 1.5  # pixels of the plan
 ROOM = 1.5  # vehicle heights of floor around the vehicle
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
-BODY = 0.55  # how high the wall is that a body makes beside its floor: up to its windows
+BODY = 0.40  # how high the wall is that a body makes beside its floor: up to its windows
 CLEARANCE = 0.14  # how high a body hangs over the floor, in vehicle heights
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
-TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far that reaches
+TOUCH, TOUCH_FADES = 0.93, 0.042  # light that a tyre takes where it touches; how far that reaches
+CONTACT = 0.9  # light that is taken right where a tyre is seen to stand
+CONTACT_WIDE, CONTACT_TALL = 0.09, 0.035  # of the vehicle's height: how large that place is
+CONTACT_BLUR = (0.02, 0.010)  # of the vehicle's height, across and down
 ROOF = 0.55  # of the footprint: what a roof's outline is of it
 SPREADS = {"short": 0.35, "medium": 0.7, "long": 1.4}
 """How far a sun's shadow reaches, in heights of what casts it."""
@@ -57,6 +60,7 @@ def light_taken(
     view = floor.view.placed(scale, 0, 0)
     laid = _laid(plan, origin, view, small)
     laid = moved_down(laid, _resampled(floor.shift, small[0]) * np.float32(scale))
+    laid = np.asarray(1 - (1 - laid) * (1 - _contact(floor, small, scale)), np.float32)
     enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged.clip(0, 1) * np.float32(casting.intensity), np.float32)
 
@@ -80,6 +84,23 @@ def box_taken(distance: Floats) -> Floats:
     return np.where(distance > 0, outside, inside).astype(np.float32)
 
 
+def _contact(floor: Floor, size: tuple[int, int], scale: float) -> Floats:
+    """Light that tyres take where the picture shows them stand, on a canvas of (width, height).
+
+    The plan's tyres are as right as the fit; these are as right as the matte.
+    """
+    tall = floor.view.vehicle_height * scale
+    layer = np.zeros((size[1], size[0]), np.float32)
+    for leg in floor.legs:
+        first, last, row = leg.first * scale, leg.last * scale, leg.row * scale
+        wide = max(last - first, CONTACT_WIDE * tall)
+        middle = round((first + last) * 8), round((row - 0.2 * CONTACT_TALL * tall) * 16)
+        axes = round(wide * 8), round(CONTACT_TALL * tall * 8)
+        cv2.ellipse(layer, middle, axes, 0, 0, 360, 1.0, -1, cv2.LINE_8, shift=4)
+    across, down = (max(0.6, s * tall) for s in CONTACT_BLUR)
+    return np.asarray(CONTACT * cv2.GaussianBlur(layer, (0, 0), across, sigmaY=down), np.float32)
+
+
 def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tuple[Floats, Doubles]:
     """Light taken on the plan of the floor, (h, w), and the floor point of its first pixel."""
     low, high = floor.hull.min(axis=0) - ROOM, floor.hull.max(axis=0) + ROOM
@@ -88,7 +109,7 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
     distance = _distance(floor.foot, low, shape)
     # The scene's strength is that of the soft shadow beside the vehicle; below it there is none
     # that a light room could have.
-    soft = np.float32(0.72 + 0.6 * strength)
+    soft = np.float32(0.5 + 0.6 * strength)
     taken = light.dome * dome_taken(distance) + light.box * box_taken(distance)
     if light.sun:
         taken = taken + light.sun * _sun_taken(floor, low, shape, light, casting)
@@ -131,12 +152,12 @@ def _touch(floor: Floor, low: Doubles, shape: tuple[int, int]) -> Floats:
     width = floor.tyres[[0, 3]] - floor.tyres[[1, 2]]
     inwards = 0.7 * TYRE_WIDE * width / np.hypot(*width.T)[:, None]
     centres = floor.tyres + np.stack([-inwards[0], inwards[0], inwards[1], -inwards[1]])
-    for (x, z), sure in zip(centres, floor.touch, strict=True):
+    for x, z in centres[list(floor.found)]:
         dx, dz = (xs - x)[None, :], (zs - z)[:, None]
         u = (dx * ahead[0] + dz * ahead[1]) / TYRE_LONG
         v = (dx * beside[0] + dz * beside[1]) / TYRE_WIDE
         off = (np.sqrt(u * u + v * v) - 1).clip(0) * TYRE_WIDE
-        left *= 1 - sure * TOUCH * np.exp(-off / TOUCH_FADES)
+        left *= 1 - TOUCH * np.exp(-off / TOUCH_FADES)
     return np.asarray(1 - left, np.float32)
 
 

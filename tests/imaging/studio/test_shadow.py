@@ -65,13 +65,13 @@ def test_tyres_stand_on_their_shadow_wherever_the_fit_puts_them() -> None:
             assert taken[416:424, x - 12 : x + 12].max() > 0.65
 
 
-def test_a_tyre_that_the_matte_lost_touches_less() -> None:
+def test_a_tyre_that_the_matte_lost_is_no_leg() -> None:
     whole, cut = car_alpha(), car_alpha()
     cut[395:, 500:600] = 0
     view = view_of(whole, 90.0)
     assert view is not None
-    assert floor_of(whole, view).touch.min() == 1
-    assert floor_of(cut, view).touch.min() < 0.5
+    assert [leg.middle for leg in floor_of(whole, view).legs] == pytest.approx([250, 550], abs=2)
+    assert [leg.middle for leg in floor_of(cut, view).legs] == pytest.approx([250], abs=2)
 
 
 def test_an_intensity_weakens_all_of_it() -> None:
