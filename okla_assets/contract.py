@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
 from okla_assets.tables import (
@@ -133,6 +134,9 @@ class ListingPhoto(Row):
     faces_blurred: int = Field(
         default=0, description="people's faces that are blurred on its pictures"
     )
+    covered_late: int = Field(
+        default=0, description="plates found and covered only on the finished picture"
+    )
     quality: Quality
     duplicate_of: int | None = Field(
         description="number of the earlier photo that this one repeats"
@@ -159,6 +163,11 @@ class ListingPhoto(Row):
         default=None,
         description="what was done to the photo's colours, as data from which the corrected pixels"
         " can be made again; null where they were left alone",
+    )
+    truth: Truth | None = Field(
+        default=None,
+        description="how far the vehicle on the finished picture is from the corrected and placed"
+        " photo, in Delta E",
     )
 
     @property

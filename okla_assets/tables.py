@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from okla_assets import keys
 from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.photo.refusals import RefusalReason
+from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import PlateStyle, StudioOptions
 
@@ -286,7 +287,8 @@ class LicensePlates(Table):
 class Composite(PhotoRow):
     """One finished photo. `reason` says why it is not on the studio scene, where it is not.
 
-    `withheld` says why there is no finished picture: a plate can still be seen on it.
+    `withheld` says why there is no finished picture: a plate can still be seen on it, or it does
+    not show the vehicle as the photo does, of which `truth` is the measure.
     `plates_checked` tells whether the finished picture was searched for plates.
     `covered_late` plates were found and covered only on the finished picture.
     `before_key` is the photo as taken but without plates, at gallery size, where it was put into
@@ -310,6 +312,7 @@ class Composite(PhotoRow):
     processed_size: tuple[int, int] | None = None
     photographed: Confidence | None = None
     correction: Correction | None = None
+    truth: Truth | None = None
 
 
 class Composites(Table):

@@ -12,6 +12,7 @@ from unittest import mock
 from okla_assets import definitions
 from okla_assets.assets import composites
 from okla_assets.cli import app
+from okla_assets.steps import drafts
 from resources import weights
 from resources.profiles import resources_for
 from tests.fakes import fake_models
@@ -19,7 +20,7 @@ from tests.fakes import fake_models
 
 def main() -> None:
     """Runs the command line in `sys.argv`."""
-    search, photos = composites.look_for_plates, 0
+    search, photos = drafts.look_for_plates, 0
     wait_at = int(os.environ.get("OKLA_TEST_WAIT_AT", "0"))
 
     def watched(*args: object) -> object:

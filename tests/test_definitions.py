@@ -90,6 +90,7 @@ def test_the_job_holds_every_asset_and_check() -> None:
     assert checks >= {
         "something_accepted",
         "no_plate_shown",
+        "vehicle_as_photographed",
         "exteriors_cut_or_flagged",
         "spin_or_reason",
         "listing_valid",

@@ -30,6 +30,8 @@ from tests.fakes import Quiet, finished_key
 pytestmark = [pytest.mark.testdata, pytest.mark.weights, pytest.mark.slow]
 
 GOLF = "dealer/prestige_volkswagen-golf"
+NO_PROMO = b'{"promo": false}'
+"""The video costs as much as the photos, and other tests make it."""
 
 
 def read(path: Path) -> npt.NDArray[np.uint8]:
@@ -94,6 +96,7 @@ def golf(
         shutil.copy(testdata / "bad" / name, folder / name)
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
     vehicle = keys.parse_vehicle_id("golf")
+    store.put(keys.options(vehicle), NO_PROMO)
     import_folder(folder, vehicle, store)
     listing, problem = run_vehicle(vehicle, store, "local", Quiet())
     assert listing is not None, problem
@@ -136,6 +139,14 @@ def test_composites_stand_on_one_line_at_one_scale(
         assert picture[5:20, 5:20].min() > 200  # the studio's wall
 
 
+def test_the_car_is_shown_as_photographed(golf: tuple[LocalMediaStore, Listing]) -> None:
+    """The truth guard passes on each picture, and what was done to its colours is recorded."""
+    for photo in golf[1].photos:
+        assert photo.correction is not None
+        assert photo.truth is not None
+        assert photo.truth.broken is None
+
+
 def test_masks_have_the_size_of_the_upload(golf: tuple[LocalMediaStore, Listing]) -> None:
     store, listing = golf
     exterior = listing.photos[0]
@@ -163,7 +174,7 @@ def test_the_same_run_in_another_process_gives_the_same_bytes(
     subprocess.run(
         [
             *(sys.executable, "-m", "okla_assets", "process", str(folder)),
-            *("--vehicle-id", "golf", "--out", str(tmp_path / "media")),
+            *("--vehicle-id", "golf", "--out", str(tmp_path / "media"), "-o", "promo=false"),
         ],
         check=True,
         capture_output=True,

@@ -69,6 +69,32 @@ def no_plate_shown(
     )
 
 
+@dg.asset_check(
+    asset=composites, partitions_def=vehicles, blocking=True, metadata=code_link(__file__)
+)
+def vehicle_as_photographed(composites: Composites) -> dg.AssetCheckResult:
+    """Every published picture shows the vehicle as its photo does: nothing is painted in or away.
+
+    A picture that was kept back for it is a warning; one that was not measured, or is published
+    all the same, stops publication.
+    """
+    broken = {row.number: row.truth.broken for row in composites.rows if row.truth is not None}
+    shown = [row.number for row in composites.rows if row.processed_key is not None]
+    wrong = [n for n in shown if n not in broken or broken[n] is not None]
+    held = [n for n, reason in broken.items() if reason is not None and n not in shown]
+    truths = [row.truth for row in composites.rows if row.truth is not None]
+    return dg.AssetCheckResult(
+        passed=not wrong and not held,
+        severity=dg.AssetCheckSeverity.ERROR if wrong else dg.AssetCheckSeverity.WARN,
+        description=f"{len(shown) - len(wrong)} of {len(shown)} as photographed",
+        metadata={
+            "worst_tile_delta_e": max((truth.tile for truth in truths), default=0.0),
+            "worst_patch_delta_e": max((truth.patch for truth in truths), default=0.0),
+            "broken": [f"photo {n}: {broken.get(n) or 'not measured'}" for n in [*wrong, *held]],
+        },
+    )
+
+
 @dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
 def exteriors_cut_or_flagged(listing: Listing) -> dg.AssetCheckResult:
     """Every exterior stands in the studio or says why it does not."""
@@ -141,6 +167,7 @@ def channels_take_it(listing: Listing) -> dg.AssetCheckResult:
 ALL = (
     something_accepted,
     no_plate_shown,
+    vehicle_as_photographed,
     exteriors_cut_or_flagged,
     spin_or_reason,
     listing_valid,

@@ -41,6 +41,7 @@ def listed(
             for plate in plates.plates
         ),
         faces_blurred=len(plates.faces),
+        covered_late=finished.covered_late,
         quality=view.quality,
         duplicate_of=photo.duplicate_of,
         treatment=finished.treatment,
@@ -51,6 +52,7 @@ def listed(
         before_key=finished.before_key,
         source_box=finished.source_box,
         correction=finished.correction,
+        truth=finished.truth,
         processed_size=finished.processed_size if finished.processed_key else None,
         photographed=finished.photographed if finished.processed_key else None,
     )

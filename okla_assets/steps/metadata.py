@@ -6,6 +6,7 @@ The event log keeps metadata for ever, so a materialization carries one contact 
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar, get_args
 
 import dagster as dg
@@ -178,6 +179,9 @@ def composite_row(photo: Photo, composite: Composite) -> dict[str, Cell]:
         **_named(photo),
         "treatment": composite.treatment,
         "reason": composite.reason,
+        "truth": None
+        if composite.truth is None
+        else " ".join(f"{value:g}" for value in asdict(composite.truth).values()),
         "finished": composite.withheld or _file(composite.processed_key),
     }
 

@@ -97,6 +97,16 @@ def _set_into_scene(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edi
         yield Edit(action="shadow", c2pa="c2pa.drawing", details=details)
 
 
+def _covered_late(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
+    if photo.covered_late:
+        style = options.license_plate_mask_type
+        details: dict[str, str | float | int | bool] = {
+            "style": style,
+            "found_on_the_finished_picture": photo.covered_late,
+        }
+        yield Edit(action="plate_masked", c2pa="c2pa.edited", details=details)
+
+
 def _resized(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
     if photo.processed_size is None:
         return
@@ -116,4 +126,5 @@ EDITS: tuple[Callable[[ListingPhoto, StudioOptions], Iterator[Edit]], ...] = (
     _coloured,
     _set_into_scene,
     _resized,
+    _covered_late,
 )

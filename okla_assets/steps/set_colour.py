@@ -101,7 +101,7 @@ def _measured(
         grey = codec.decode_gray(store.get(mask.matte_key))
         for plate in plates.plates:
             cv2.fillPoly(grey, [np.rint(np.array(plate.quad)).astype(np.int32)], 0)
-        vehicle = as_alpha(grey)
+        vehicle = as_alpha(codec.resize(grey, picture.shape[1], picture.shape[0]))
     return set_colour.measure(picture, vehicle)
 
 

@@ -191,6 +191,7 @@ def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
     expected = {
         "something_accepted": True,
         "no_plate_shown": True,
+        "vehicle_as_photographed": True,
         "exteriors_cut_or_flagged": True,
         "spin_or_reason": True,
         "listing_valid": True,

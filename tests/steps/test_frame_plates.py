@@ -10,12 +10,26 @@ from okla_assets.sample import MEDIA
 from okla_assets.sample.truth import truth
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.frame_plates import find_on_frames
-from okla_assets.steps.plate_masking import Masking
+from okla_assets.steps.plate_masking import Masking, masked_copy
 from okla_assets.tables import Frame, Mask
 from resources.models.main_vehicle import find_subject
 from resources.models.plates_onnx import FusedPlates, PlateFastOnnx
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE
+
+
+def test_a_plate_is_as_large_as_tracked_on_frames_and_as_it_is_on_photos() -> None:
+    picture = np.full((300, 480, 3), 60, np.uint8)
+    picture[120:180, 160:340] = 230
+    copy = codec.encode_jpeg(picture, 95)
+    quad = ((150.0, 116.0), (350.0, 116.0), (350.0, 184.0), (150.0, 184.0))
+    for is_frame, beside in ((True, 200), (False, 60)):
+        masked = codec.decode_trusted(
+            masked_copy(copy, picture, [quad], Masking("fill"), is_frame=is_frame)
+        )
+        assert abs(float(masked[130:170, 153:156].mean()) - beside) < 30
+        assert masked[140:160, 200:300].min() > 180
+
 
 COUNT = 8
 READABLE = 25  # pixels of width

@@ -17,13 +17,23 @@ def test_the_edits_stand_in_the_order_in_which_they_are_made() -> None:
         turned=90,
         plates=(PLATE,),
         faces_blurred=2,
+        covered_late=1,
         photographed=0.3,
         processed_size=(1600, 1200),
         correction=Correction((1.1, 1.0, 0.9), 1.0, (0.0, 1.0, 2.0)),
     )
     told = provenance_of(photo, StudioOptions())
     assert [edit.action for edit in told.edits] == [
-        *("turned", "plate_masked", "face_blurred", "colour", "scene", "shadow", "resized"),
+        *(
+            "turned",
+            "plate_masked",
+            "face_blurred",
+            "colour",
+            "scene",
+            "shadow",
+            "resized",
+            "plate_masked",
+        ),
     ]
     assert told.edits[1].regions == (PLATE["quad"],)
     assert (told.original_key, told.source_sha256) == (photo.source_key, photo.source_sha256)

@@ -106,9 +106,10 @@ def _saturating(saturation: float) -> Floats:
 
 def _keep_white(strip: Rgb, lifted: Floats, gains: Floats, field: Floats | None) -> None:
     """Clipped pixels of `lifted` go over to the greatest of their three gains."""
-    least = cv2.min(cv2.min(strip[..., 0], strip[..., 1]), strip[..., 2])
+    red, green, blue = cv2.split(strip)
+    least = np.asarray(cv2.min(cv2.min(red, green), blue), np.uint8)
     levels = _linear_table()
-    white = levels[least] > WHITE_FROM
+    white = least >= np.searchsorted(levels, WHITE_FROM)
     if not white.any():
         return
     share = ((levels[least[white]] - WHITE_FROM) / (1 - WHITE_FROM))[:, None]

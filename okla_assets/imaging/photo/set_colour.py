@@ -34,16 +34,16 @@ CURVE_POINTS = 65
 # One deviation each, of black paint and of white (natural logarithms but for CIELAB's); paint
 # between L* DARK[0] and DARK[1] lies between. Black paint shows what it mirrors, white the light.
 TINT = (2.0, 0.8)
-LIGHTNESS = (25.0, 5.0)
+LIGHTNESS = (14.0, 5.0)
 LIGHT_DEVIATION = (0.12, 2.0)  # of gains from what the floor tells
 STOPS_DEVIATION = (0.25, 0.6)
 COLOURED_HUE, COLOURED_CHROMA, COLOURED_LIGHT, COLOURED_STOPS = 0.8, 2.0, 0.12, 0.4
 GAIN_DEVIATION, SATURATION_DEVIATION = 0.8, 0.1
 DARK = (20.0, 75.0)
-SKY = (0.7, 0.3)  # share of its tint that paint keeps: grey paint mirrors the sky, white hardly
+SKY = (0.7, 0.15)  # share of its tint that paint keeps: grey paint mirrors the sky, white hardly
 LEAST_FIELD = 0.15  # natural logarithm: less is no second light
 MOST_GREY_CHROMA = 6.5
-MOST_CABIN_CAST = 0.3  # natural logarithm
+MOST_CABIN_CAST, MOST_LONE_CAST = 0.3, 0.1  # natural logarithm
 FIELD_SHARE = (0.8, 1.0)  # of a tint in parts that is taken away, from dark and from white paint
 ANOTHER_CAR = 1.1  # how far in logarithms a paint is from the set's though the light is the same
 
@@ -76,12 +76,19 @@ def _light(levels: Floats, small: Rgb, alpha: Alpha) -> tuple[float, float]:
         told = alpha < 0.02
         told[: (rows[0] + 2 * rows[-1]) // 3] = False
     if told.mean() < 0.03:
-        brightest, darkest = small.max(axis=2), small.min(axis=2)
+        darkest, brightest = _extremes(small)
         told = (alpha < 0.02) & (brightest - darkest < 46) & (brightest > 38) & (brightest < 250)
     if told.mean() < 0.02:
         return 0.0, 0.0
     red, blue = np.median(_ratios(levels[told][::FEWER]), axis=0)
     return float(red), float(blue)
+
+
+def _extremes(photo: Rgb) -> tuple[Pixels, Pixels]:
+    """The least and the greatest channel of each pixel, (H, W)."""
+    red, green, blue = cv2.split(photo)
+    least, most = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    return np.asarray(least, np.uint8), np.asarray(most, np.uint8)
 
 
 def _paint(levels: Floats, small: Rgb, luma: Pixels, opaque: npt.NDArray[np.bool_]) -> Paint | None:
@@ -97,7 +104,8 @@ def _paint(levels: Floats, small: Rgb, luma: Pixels, opaque: npt.NDArray[np.bool
     band = np.zeros_like(opaque)
     band[round(top + 0.25 * (bottom - top)) : round(top + 0.8 * (bottom - top))] = True
     body = opaque & band
-    use = body & (small.max(axis=2) < 252)
+    darkest, brightest = _extremes(small)
+    use = body & (brightest < 252)
     if np.count_nonzero(use) < LEAST_PAINT:
         return None
     busy = cv2.GaussianBlur(np.abs(cv2.Laplacian(np.asarray(luma, np.float32), -1)), (0, 0), 1.2)
@@ -109,7 +117,7 @@ def _paint(levels: Floats, small: Rgb, luma: Pixels, opaque: npt.NDArray[np.bool
     sample = sample[:: -(-len(sample) // SAMPLE)]
     box = np.s_[top:bottom, left:right]
     # Also what is darker, or clipped in a channel, as another lamp's half may be; not the glass.
-    lit = calm & (unclipped | (body & (small.min(axis=2) < 190)))
+    lit = calm & (unclipped | (body & (darkest < 190)))
     lit &= levels @ np.array(LUMINANCE, np.float32) > 0.3 * (colour @ LUMINANCE)
     weight = np.asarray(lit[box], np.float32)
     grid = cv2.resize(weight, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
@@ -156,7 +164,7 @@ def solve(photos: Sequence[Measured]) -> list[Correction]:
     lights = np.array([photo.light for photo in photos if photo.paint is not None])
     seen = [photo.paint for photo in photos if photo.paint is not None]
     if not seen:
-        return [_by_light(photo, stops) for photo in photos]
+        return [_by_light(photo) for photo in photos]
     light = np.median(lights, axis=0)
     ratios = _ratios(np.array([paint.colour for paint in seen]))
     usual = np.median(ratios, axis=0)
@@ -174,7 +182,7 @@ def solve(photos: Sequence[Measured]) -> list[Correction]:
     return [
         _to_paint(photo, photo.paint, car, np.array(photo.light) - common)
         if photo.paint is not None and next(flags)
-        else _by_light(photo, stops)
+        else _by_light(photo)
         for photo in photos
     ]
 
@@ -348,9 +356,10 @@ def _field(paint: Paint, x: Doubles, target: Doubles) -> GainField | None:
     )
 
 
-def _by_light(photo: Measured, stops: float) -> Correction:
-    """For photos that show no paint of the car: half of a small cast, exposure like the set's."""
-    x = np.array([*np.clip(-0.5 * np.array(photo.light), -0.1, 0.1), stops * np.log(2), 0.0])
+def _by_light(photo: Measured) -> Correction:
+    """For photos that show no paint of the car: half of a small cast, exposure by its middle."""
+    cast = np.clip(0.5 * np.array(photo.light), -MOST_LONE_CAST, MOST_LONE_CAST)
+    x = np.array([*-cast, _set_stops(photo.middle) * np.log(2), 0.0])
     return Correction(_gains(x), 1.0, _curve(x[2], photo.black))
 
 

@@ -126,7 +126,7 @@ def _mask(
     else:
         quad = quad if rim is None else rim.quad
         soft = softness(photo, quad)
-        around = surroundings(photo, quad, soft, alpha.shape, origin)
+        around = surroundings(masked, quad, soft, alpha.shape, origin)
         beside = masked[rows, columns] * (1 - a) + around * a
         light = light_of(photo, quad)
         plate, there = drawn(quad - origin, light, soft, alpha.shape)

@@ -256,6 +256,18 @@ def test_nothing_of_the_characters_is_left(style: Style, quad: Corners) -> None:
         assert sharp[inside(quad, one.shape)].max() < 6
 
 
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_a_part_that_is_covered_too_bares_nothing_of_its_plate(whole_first: bool) -> None:
+    """What lies beside the part is taken from what is covered already, not from the photo."""
+    whole, part = quads.box_quad((100, 150, 400, 124)), quads.box_quad((250, 190, 60, 40))
+    covers = [whole, part] if whole_first else [part, whole]
+    one = plates.mask_plates(scene(whole, "ABC 1234"), covers, "fill")
+    other = plates.mask_plates(scene(whole, "XWM 9087"), covers, "fill")
+    under = inside(plates.padded(whole, -0.1, -99), one.shape)
+    assert one[under].min() > 150
+    assert other[under].min() > 150
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_the_photo_beside_the_plate_is_not_touched(style: Style) -> None:
     photo = scene(TILTED)

@@ -72,6 +72,6 @@ def test_no_part_of_the_sample_car_is_a_face(weights: object) -> None:
 @pytest.mark.testdata
 def test_no_part_of_a_dealers_car_is_a_face(weights: object, testdata: Path) -> None:
     detector = CenterFace()
-    for photo in labelled(testdata, "dealer", "", boxed=False):
+    for photo in list(labelled(testdata, "dealer", "", boxed=False))[::2]:
         picture = codec.decode_trusted(photo.file.read_bytes())
         assert detector.detect([picture]) == [[]], photo.file.name
