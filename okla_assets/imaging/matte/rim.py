@@ -71,30 +71,25 @@ def _moved(alpha: Alpha, gain: Floats, reach: float, band: npt.NDArray[np.intp])
 
     The edge moves as a whole stretch: pixel by pixel it would be as rough as the photo's grain.
     """
-    sigma = max(LEAST_STRETCH, STRETCH * reach)
-    soft = cv2.GaussianBlur(alpha, (0, 0), max(1.0, 0.5 * reach))
+    half = (-(-alpha.shape[1] // 2), -(-alpha.shape[0] // 2))
+    coarse, gains = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (alpha, gain))
+    soft = cv2.GaussianBlur(coarse, (0, 0), max(0.5, 0.25 * reach))
     right = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=1 / 8)
-    slope = np.asarray(cv2.magnitude(right, down), np.float32)
-    gained, length = (_half_blurred(layer, sigma) for layer in (gain, slope))
+    slope = cv2.magnitude(right, down)
+    sigma = max(LEAST_STRETCH, STRETCH * reach) / 2
+    gained, length = (cv2.GaussianBlur(layer, (0, 0), sigma) for layer in (gains, slope))
     rows, columns = np.unravel_index(band, alpha.shape)
     here = rows // 2, columns // 2
-    shift = (gained[here] / (length[here] + np.float32(1e-3))).clip(-reach, reach)
-    steep = slope[rows, columns] + np.float32(1e-6)
-    x = columns + shift * right[rows, columns] / steep
-    y = rows + shift * down[rows, columns] / steep
+    shift = (2 * gained[here] / (length[here] + np.float32(1e-3))).clip(-reach, reach)
+    steep = slope[here] + np.float32(1e-6)
+    x = columns + shift * right[here] / steep
+    y = rows + shift * down[here] / steep
     moved = alpha.copy()
     for part in np.array_split(np.arange(band.size), -(-band.size // MOST_REMAPPED)):
         at = x[part].astype(np.float32), y[part].astype(np.float32)
         moved.reshape(-1)[band[part]] = cv2.remap(alpha, *at, cv2.INTER_LINEAR).ravel()
     return moved
-
-
-def _half_blurred(layer: Floats, sigma: float) -> Floats:
-    """A Gaussian blur, on a copy of half the size."""
-    size = (-(-layer.shape[1] // 2), -(-layer.shape[0] // 2))
-    small = cv2.resize(layer, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.GaussianBlur(small, (0, 0), sigma / 2), np.float32)
 
 
 def _colours(
