@@ -23,6 +23,8 @@ DOUBT, TRUST = 0.5, 0.85  # share of the difference in hue that is neither: from
 LUMA = 0.5  # weight of brightness against hue in the mixture: JPEG blurs hue more
 UNEXPLAINED = 0.1  # of the squared difference: a pixel further off is of a third colour, a lamp
 COARSE = 4  # pixels a side to one of the copy that windows are measured on
+LEAST_STRETCH, STRETCH = 4.0, 2.0  # pixels, of the band: sigma of what moves together
+MOST_REMAPPED = 30_000  # pixels at once, which is less than cv2.remap's rows
 STEEPER = 1.8  # hue is stored at half the size: the mixture is flatter than the edge
 
 
@@ -57,11 +59,37 @@ def settled(photo: Rgb, alpha: Alpha) -> Alpha:
     left = _squared(point - share.clip(0, 1)[:, None] * line)
     trust *= (2 - left / (UNEXPLAINED * length + 1)).clip(0, 1)
 
-    settled = alpha.copy()
+    gain = np.zeros_like(alpha)
     before = alpha.reshape(-1)[band]
     told = ((share - 0.5) * STEEPER + 0.5).clip(0, 1)
-    settled.reshape(-1)[band] = before + trust * (told - before)
-    return settled
+    gain.reshape(-1)[band] = trust * (told - before)
+    return _moved(alpha, gain, reach, band)
+
+
+def _moved(alpha: Alpha, gain: Floats, reach: float, band: npt.NDArray[np.intp]) -> Alpha:
+    """The matte with its edge moved outwards by what its surroundings gain.
+
+    The edge moves as a whole stretch: pixel by pixel it would be as rough as the photo's grain.
+    """
+    half = (-(-alpha.shape[1] // 2), -(-alpha.shape[0] // 2))
+    coarse, gains = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (alpha, gain))
+    soft = cv2.GaussianBlur(coarse, (0, 0), max(0.5, 0.25 * reach))
+    right = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=1 / 8)
+    slope = cv2.magnitude(right, down)
+    sigma = max(LEAST_STRETCH, STRETCH * reach) / 2
+    gained, length = (cv2.GaussianBlur(layer, (0, 0), sigma) for layer in (gains, slope))
+    rows, columns = np.unravel_index(band, alpha.shape)
+    here = rows // 2, columns // 2
+    shift = (2 * gained[here] / (length[here] + np.float32(1e-3))).clip(-reach, reach)
+    steep = slope[here] + np.float32(1e-6)
+    x = columns + shift * right[here] / steep
+    y = rows + shift * down[here] / steep
+    moved = alpha.copy()
+    for part in np.array_split(np.arange(band.size), -(-band.size // MOST_REMAPPED)):
+        at = x[part].astype(np.float32), y[part].astype(np.float32)
+        moved.reshape(-1)[band[part]] = cv2.remap(alpha, *at, cv2.INTER_LINEAR).ravel()
+    return moved
 
 
 def _colours(

@@ -90,3 +90,18 @@ def test_a_lamp_at_the_edge_is_no_background() -> None:
 def test_an_empty_matte_stays_empty() -> None:
     photo = np.zeros((60, 80, 3), np.uint8)
     assert not rim.settled(photo, np.zeros((60, 80), np.float32)).any()
+
+
+def test_a_settled_edge_stays_a_line_in_grain() -> None:
+    rows, columns = np.mgrid[0:300, 0:400].astype(np.float32)
+    roof = 120.4 + columns / 12
+    true = (rows - roof).clip(-0.5, 0.5)[..., None] + 0.5
+    grain = np.random.default_rng(0).normal(0, 12, (300, 400, 3))
+    mixed = true * (60, 70, 120) + (1 - true) * (170, 150, 90) + grain
+    photo = codec.decode_trusted(codec.encode_jpeg(mixed.clip(0, 255).astype(np.uint8), 85))
+    matte = (rows - roof - 1.5).clip(-0.7, 0.7) / 1.4 + 0.5
+    settled = rim.settled(photo, np.asarray(matte, np.float32))[:, 40:360]
+    edge = 300 - settled.sum(axis=0) - 0.5
+    line = np.polyval(np.polyfit(columns[0, 40:360], edge, 1), columns[0, 40:360])
+    assert np.abs(edge - line).max() < 0.4
+    assert np.abs(edge - roof[0, 40:360] + 0.5).mean() < 0.8  # it was 1.5 off
