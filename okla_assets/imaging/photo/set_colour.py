@@ -443,10 +443,10 @@ def _lab(levels: Doubles) -> Doubles:
 
 
 def _brighter_half(levels: Doubles) -> Doubles:
-    """CIELAB of the brighter half of linear colours (N, 3): the mean of each middle half."""
+    """CIELAB of the brighter half of linear colours (N, 3): the mean of the middle quarter of each."""
     luminance = levels @ LUMINANCE
     labs = np.sort(_lab(levels[luminance >= np.median(luminance)].clip(0, 1)), axis=0)
-    outer = len(labs) // 4
+    outer = len(labs) * 3 // 8
     return np.asarray(labs[outer : len(labs) - outer].mean(axis=0))
 
 
