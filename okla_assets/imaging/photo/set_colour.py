@@ -443,7 +443,7 @@ def _lab(levels: Doubles) -> Doubles:
 
 
 def _brighter_half(levels: Doubles) -> Doubles:
-    """CIELAB of the brighter half of linear colours (N, 3): the mean of the middle quarter of each."""
+    """CIELAB of the brighter half of linear colours (N, 3): the mean of its middle."""
     luminance = levels @ LUMINANCE
     labs = np.sort(_lab(levels[luminance >= np.median(luminance)].clip(0, 1)), axis=0)
     outer = len(labs) * 3 // 8
