@@ -4,7 +4,7 @@ Photos are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1]. All is measured
 The light of a photo is two numbers, ln(red / green) and ln(blue / green) of what is grey in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -27,6 +27,7 @@ ACHROMATIC = (14.0, 28.0)  # chroma in CIELAB: below is grey paint, above colour
 WHITE_PAINT = (66.0, 90.0)  # L* from which light paint is raised, and where white paint belongs
 MIDDLE = 0.46  # encoded: where a well exposed scene has its middle
 MOST_SET_STOPS = 0.8
+SET_SHARE = 0.6  # of these, where the picture's own background goes and the paint stays
 MOST_STOPS = 1.3
 MOST_BLACK = 0.05
 CURVE_POINTS = 65
@@ -37,12 +38,14 @@ TINT = (2.0, 0.8)
 LIGHTNESS = (14.0, 5.0)
 LIGHT_DEVIATION = (0.12, 2.0)  # of gains from what the floor tells
 STOPS_DEVIATION = (0.25, 0.6)
-COLOURED_HUE, COLOURED_CHROMA, COLOURED_LIGHT, COLOURED_STOPS = 0.8, 2.0, 0.12, 0.4
-GAIN_DEVIATION, SATURATION_DEVIATION = 0.8, 0.1
+COLOURED_LEVEL = 3.5  # CIELAB: of the lightness of coloured paint
+COLOURED_HUE, COLOURED_CHROMA, COLOURED_LIGHT, COLOURED_STOPS = 0.7, 1.6, 0.14, 0.5
+GAIN_DEVIATION, SATURATION_DEVIATION = 0.8, 0.12
 DARK = (20.0, 75.0)
 SKY = (0.7, 0.15)  # share of its tint that paint keeps: grey paint mirrors the sky, white hardly
 LEAST_FIELD = 0.15  # natural logarithm: less is no second light
 MOST_GREY_CHROMA = 6.5
+MOST_FROM_LIGHT = 0.4  # of the gains for coloured paint: more would tint what is not paint
 MOST_CABIN_CAST, MOST_LONE_CAST = 0.3, 0.1  # natural logarithm
 FIELD_SHARE = (0.8, 1.0)  # of a tint in parts that is taken away, from dark and from white paint
 ANOTHER_CAR = 1.1  # how far in logarithms a paint is from the set's though the light is the same
@@ -174,7 +177,7 @@ def solve(photos: Sequence[Measured]) -> list[Correction]:
     labs = np.array([_brighter_half(_sample(p)) for p, our in zip(seen, ours, strict=True) if our])
     grey = _greyness(labs, usual, light)
     # A dark picture of a black car is no dark picture.
-    stops *= min(1.0, float(np.median(labs[:, 0])) / 40)
+    stops *= SET_SHARE * min(1.0, float(np.median(labs[:, 0])) / 40)
     car = _Car(_car_paint(labs, grey, stops), grey > 0.5, stops * np.log(2))
     # A floor that is blue on the whole set is no blue floor: the set itself has a cast.
     common = light * (0.3 if light[1] > 0.1 > light[0] else 1.0)
@@ -297,7 +300,7 @@ def _to_paint(photo: Measured, paint: Paint, car: _Car, light: Doubles) -> Corre
         a, b = car.paint[1:] / np.hypot(*car.paint[1:])
         tint = np.array([[a, b], [-b, a]]) / [[COLOURED_CHROMA], [COLOURED_HUE]]
         by_light, stops = COLOURED_LIGHT, COLOURED_STOPS
-        saturation, level = SATURATION_DEVIATION, LIGHTNESS[1]
+        saturation, level = SATURATION_DEVIATION, COLOURED_LEVEL
     deviations = np.array([GAIN_DEVIATION, GAIN_DEVIATION, stops, saturation])
     usual = np.array([0.0, 0.0, car.exposure, 0.0])
     sample = _sample(paint)
@@ -313,17 +316,35 @@ def _to_paint(photo: Measured, paint: Paint, car: _Car, light: Doubles) -> Corre
             ]
         )
 
-    x = usual
+    bound = np.full(4, np.inf)
+    starts = [usual]
+    if not car.grey:
+        bound[:2] = MOST_FROM_LIGHT
+        # What mirrors a bright sky has two answers, of which the darker may be the better one.
+        level_now = _brighter_half(sample)[0]
+        darker = np.log(_luminance_of(lightness) / max(_luminance_of(level_now), FLARE))
+        starts.append(np.array([0.0, 0.0, darker, 0.0]))
+    middle = np.array([*-light, 0.0, 0.0])
+    found = [_descended(residuals, start, middle - bound, middle + bound) for start in starts]
+    x = min(found, key=lambda x: float((residuals(x) ** 2).sum()))
+    x[2] = np.clip(x[2], -MOST_STOPS * np.log(2), MOST_STOPS * np.log(2))
+    field = _field(paint, x, car.paint) if car.grey else None
+    return Correction(_gains(x), round(float(np.exp(x[3])), 4), _curve(x[2], photo.black), field)
+
+
+def _descended(
+    residuals: Callable[[Doubles], Doubles], start: Doubles, least: Doubles, most: Doubles
+) -> Doubles:
+    """The least squares near the start, within bounds, by Gauss and Newton's steps."""
+    x = start
     for _ in range(12):
         now = residuals(x)
         slopes = np.stack([(residuals(x + step) - now) / 0.03 for step in np.eye(4) * 0.03], axis=1)
         step = np.clip(np.linalg.lstsq(slopes, -now, rcond=None)[0], -0.5, 0.5)
-        x = x + step
+        x = np.clip(x + step, least, most)
         if np.abs(step).max() < 0.003:
             break
-    x[2] = np.clip(x[2], -MOST_STOPS * np.log(2), MOST_STOPS * np.log(2))
-    field = _field(paint, x, car.paint) if car.grey else None
-    return Correction(_gains(x), round(float(np.exp(x[3])), 4), _curve(x[2], photo.black), field)
+    return x
 
 
 def _between(ends: tuple[float, float], lightness: float) -> float:
@@ -422,9 +443,11 @@ def _lab(levels: Doubles) -> Doubles:
 
 
 def _brighter_half(levels: Doubles) -> Doubles:
-    """Median CIELAB of the brighter half of linear colours (N, 3)."""
+    """CIELAB of the brighter half of linear colours (N, 3): the mean of its middle."""
     luminance = levels @ LUMINANCE
-    return np.asarray(np.median(_lab(levels[luminance >= np.median(luminance)].clip(0, 1)), axis=0))
+    labs = np.sort(_lab(levels[luminance >= np.median(luminance)].clip(0, 1)), axis=0)
+    outer = len(labs) * 3 // 8
+    return np.asarray(labs[outer : len(labs) - outer].mean(axis=0))
 
 
 def _of_lab(lab: Doubles) -> Doubles:
