@@ -132,19 +132,19 @@ def _legs(alpha: Alpha, view: View) -> tuple[Leg, ...]:
         return ()
     # Beside the body there is nothing: a tyre at its very end has risen there.
     profile = np.pad(bottom[body[0] : body[-1] + 1].astype(np.float64), 1)
-    peaks, found = find_peaks(profile, prominence=RISES * tall, plateau_size=1)
+    peaks, _ = find_peaks(profile, prominence=RISES * tall, plateau_size=1)
     heights = profile[peaks]
     legs = []
     for peak, height in zip(peaks, heights, strict=True):
         low = np.flatnonzero(profile < height - PLATEAU * tall)
         first, last = int(low[low < peak].max()) + 1, int(low[low > peak].min())
-        between = (
-            np.interp(peak, peaks[peaks != peak], heights[peaks != peak]) if peaks.size > 2 else 0
-        )
         if not NARROWEST * tall <= last - first <= WIDEST * tall:
             continue
-        if height < between - PLATEAU * tall:
-            continue
+        others = peaks != peak
+        if others.sum() > 1:
+            line = float(np.interp(peak, peaks[others], heights[others]))
+            if height < line - PLATEAU * tall:
+                continue
         legs.append(Leg(float(body[0] + first - 1), float(body[0] + last - 1), float(height)))
     return tuple(legs)
 
