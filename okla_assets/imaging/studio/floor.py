@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-from scipy.signal import find_peaks
 
 from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
@@ -121,6 +120,8 @@ def _legs(alpha: Alpha, view: View) -> tuple[Leg, ...]:
 
     What hangs above the line of the others (a bumper's corner, an exhaust) is none.
     """
+    from scipy.signal import find_peaks  # a second to import, for vehicles on a scene
+
     solid = alpha > 0.5
     rows = np.flatnonzero(solid.any(axis=1))
     if not rows.size:
