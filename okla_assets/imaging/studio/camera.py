@@ -37,7 +37,8 @@ SEEN = 0.15  # a side is seen that faces the camera by this much (1: straight on
 STRAIGHT = 0.92  # both tyres of an end are only seen by who looks at it this straight
 
 # What is known beforehand: mean and standard deviation.
-TURN = 7.0  # degrees that an azimuth may be wrong by
+TURN, TURN_END_ON = 7.0, 1.5  # degrees that an azimuth may be wrong by; an end is told surely
+END_ON = 20.0  # degrees from straight before an end
 LENGTH, WIDTH = (2.85, 0.25), (1.19, 0.10)
 HORIZON = (0.40, 0.12)  # of the photo's height
 FOCAL_SPREAD, HEIGHT_SPREAD = 0.06, 0.14
@@ -138,10 +139,14 @@ def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = N
         ).solved()
 
     views = [seen_from(tried) for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))]
-    if azimuth is not None and views[0].error > DOUBTED:
+    if azimuth is not None and views[0].error > DOUBTED and not _end_on(azimuth):
         # The view head is wrong by that much now and then; a silhouette tells.
         views += [seen_from(azimuth + off) for off in DOUBTS]
     return min(views, key=lambda view: view.error).placed(1 / scale, 0, 0)
+
+
+def _end_on(azimuth: float) -> bool:
+    return abs((azimuth + 90) % 180 - 90) < END_ON
 
 
 def set_height(views: Sequence[View]) -> float | None:
@@ -287,7 +292,7 @@ class _Problem:
             (p[3] - self.horizon) / self.horizon_spread,
             (length - LENGTH[0]) / LENGTH[1],
             (p[5] - WIDTH[0]) / WIDTH[1],
-            p[6] / np.radians(TURN),
+            p[6] / np.radians(TURN_END_ON if _end_on(np.degrees(self.azimuth)) else TURN),
             p[7] / self.focal_spread,
         ]
         return np.array(residuals)

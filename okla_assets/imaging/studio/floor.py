@@ -13,9 +13,12 @@ import numpy as np
 from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
-INSET_ENDS = 0.10  # how far bumpers draw in towards the floor, in vehicle heights
+INSET_ENDS = 0.22  # how far bumpers draw in towards the floor, in vehicle heights
 MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
-TYRE_REACH = 0.2  # the same to the left and the right
+TYRE_REACH, TREAD_REACH = 0.2, 0.11  # to the left and right of a tyre seen from its side, its front
+TYRE_HALF, AS_FITTED = 0.06, 0.04
+"""Of the vehicle's height: half of what a tyre touches, and how well the matte ends where the fit
+says that a tyre without a shape of its own stands."""
 STANDING = 0.55  # of the vehicle's height, from its top: body reaches lower, mirrors do not
 RISES = 0.02  # of the vehicle's height: on both sides of a leg the silhouette rises by this
 PLATEAU = 0.01  # of the vehicle's height: a leg is where the silhouette reaches this low
@@ -67,7 +70,10 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     width = alpha.shape[1]
     hull = rounded(view.footprint)
     legs = _legs(alpha, view)
-    found = _tyres_of(legs, view)
+    found = _tyres_of(alpha, legs, view)
+    sides = _side_facing(view)
+    # Seen straight from an end, what hangs down beside its tyres is an exhaust or a splitter.
+    legs = tuple({*(legs if sides else ()), *found.values()})
     shift = _shift(alpha, view, found)
     foot = _drawn_in(view, hull)
     seen = view.seen(foot)
@@ -150,15 +156,30 @@ def _legs(alpha: Alpha, view: View) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def _tyres_of(legs: tuple[Leg, ...], view: View) -> dict[int, Leg]:
-    """The leg of each tyre that should be seen, by the tyre's index; not of those without one."""
-    seen, found = view.seen(view.tyres), {}
-    reach, off = TYRE_REACH * view.vehicle_height, MOST_OFF * view.vehicle_height
+def _tyres_of(alpha: Alpha, legs: tuple[Leg, ...], view: View) -> dict[int, Leg]:
+    """The leg of each tyre that should be seen, by the tyre's index; not of those lost.
+
+    A tyre beside a low bumper is no leg of the silhouette: it is where the fit says, if the matte
+    ends there.
+    """
+    seen, sides, tall = view.seen(view.tyres), _side_facing(view), view.vehicle_height
+    found = {}
     for i in _tyres_facing(view):
-        x, y = seen[i]
-        near = [leg for leg in legs if abs(leg.middle - x) < reach and abs(leg.row - y) < off]
+        x, y = (float(value) for value in seen[i])
+        reach = (TYRE_REACH if i in sides else TREAD_REACH) * tall
+        near = [
+            leg
+            for leg in legs
+            if abs(leg.middle - x) < reach and abs(leg.row - y) < MOST_OFF * tall
+        ]
         if near:
             found[i] = min(near, key=lambda leg: abs(leg.middle - x))
+        elif i in sides:
+            half = TYRE_HALF * tall
+            part = alpha[:, max(0, round(x - half)) : max(0, round(x + half)) + 1] > 0.5
+            bottom = float(np.flatnonzero(part.any(axis=1))[-1] + 1) if part.any() else 0.0
+            if abs(bottom - y) < AS_FITTED * tall:
+                found[i] = Leg(x - half, x + half, bottom)
     return found
 
 
