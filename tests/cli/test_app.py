@@ -144,7 +144,7 @@ def test_a_step_that_fails_is_reported_in_a_line(
         (["process", "FOLDER", "--vehicle-id", "DCIM"], "it cannot be a vehicle's id"),
         (["process", "FOLDER", "--max-width", "7"], "max_width"),
         (["process", "FOLDER", "--max-width", "wide"], "'--max-width'"),
-        (["process", "FOLDER", "--aspect", "2:1"], "aspect"),
+        (["process", "FOLDER", "--aspect", "9:1"], "aspect"),
         (["process", "FOLDER", "--shadow-opacity", "-0.1"], "shadow_opacity"),
         (["process", "FOLDER", "--output-format", "gif"], "output_format"),
         (["process", "FOLDER", "--out", "s3:/bucket"], "'s3:/bucket' is not a media location"),

@@ -513,14 +513,18 @@ def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
 
 
 EACH_OPTION = {
-    "background_id": ("white_studio", "white_studio"),
+    "background_id": ("dark_studio", "dark_studio"),
     "generate_shadow": ("false", False),
     "shadow_opacity": ("0.5", 0.5),
+    "shadow_direction": ("90", 90.0),
+    "shadow_softness": ("0.2", 0.2),
+    "shadow_spread": ("long", "long"),
     "auto_enhance": ("no", False),
     "output_format": ("webp", "webp"),
     "output_quality": ("80", 80),
     "max_width": ("640", 640),
-    "aspect": ("16:9", "16:9"),
+    "aspect": ("1920:1080", "1920:1080"),
+    "margin": ("0.1", 0.1),
     "mask_license_plate": ("false", False),
     "license_plate_mask_type": ("blur", "blur"),
     "blur_faces": ("false", False),
@@ -555,9 +559,7 @@ def test_every_option_can_be_set_by_name(process_options: Command, store: LocalM
         store.delete(keys.options(VEHICLE))
         assert process_options("-o", f"{name}={text}").code == FAILED
         options, problems = read_options(VEHICLE, store)
-        assert options.model_dump(mode="json", exclude_defaults=True) == (
-            {} if name == "background_id" else {name: value}
-        )
+        assert options.model_dump(mode="json", exclude_defaults=True) == {name: value}
         assert problems == ()
 
 
@@ -581,7 +583,9 @@ def test_options_by_name_go_over_flags_and_files(
     [
         ("max_width=wide", "option max_width cannot be wide: Input should be a valid integer"),
         ("max_width=7", "option max_width cannot be 7: Input should be greater than or equal to 3"),
-        ("aspect=2:1", "option aspect cannot be 2:1: Input should be '4:3', '3:2', '16:9' or '1:1"),
+        ("aspect=wide", "option aspect cannot be wide: String should match"),
+        ("aspect=4:1", "a picture is between 1:2 and 3:1, not 4:1"),
+        ("background_id=beach", "there is no scene 'beach'; there are white_studio, gray_showroom"),
         ("promo_specs=fast", "option promo_specs cannot be fast: give a JSON list"),
         (f"promo_price={9:041}", "String should have at most 40 characters"),
         ("promo_music=../x.mp3", "option promo_music cannot be ../x.mp3: String should match"),

@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, just large enough to begin; a test may fill it or make it read-only."""
     place = tmp_path / "disk"
     place.mkdir()
-    size = f"size={LEAST_FREE + 2**22}"
+    size = f"size={LEAST_FREE + 2**23}"
     mount = ["mount", "-t", "tmpfs", "-o", size, "none", str(place)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("needs the right to mount a disk")
