@@ -170,7 +170,9 @@ def test_the_same_run_in_another_process_gives_the_same_bytes(
     photo = listing.photos[0]
     folder = tmp_path / "one"
     folder.mkdir()
-    shutil.copy(testdata / GOLF / "02.webp", folder / "02.webp")
+    # A photo's colours are those of its set: both exteriors, and nothing else.
+    for name in ("02.webp", "04.webp"):
+        shutil.copy(testdata / GOLF / name, folder / name)
     subprocess.run(
         [
             *(sys.executable, "-m", "okla_assets", "process", str(folder)),
