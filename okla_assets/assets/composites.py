@@ -12,9 +12,7 @@ from okla_assets.steps import credentials, metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.drafts import LeakSearch, Searched, compose, look_for_plates
 from okla_assets.steps.looks import look_of
-from okla_assets.steps.plate_masking import (
-    choose_masking,
-)
+from okla_assets.steps.plate_masking import choose_masking
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.provenance import photographed
 from okla_assets.steps.set_colour import SetColour, solve_set

@@ -146,26 +146,26 @@ def compose(
         picture = enhance.corrected(picture, correction, window)
         if options.mask_license_plate and options.license_plate_mask_type == "fill":
             picture = neutralised(picture, [np.array(p.quad, np.float32) for p in plates.plates])
+    corrected = picture
     if treatment == "studio" and alpha is not None:
         placement = place(
             extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin
         )
         source_box = placement.box_of(picture)
-        corrected = picture
         camera = standpoint.view(alpha)
         picture = studio.compose(picture, alpha, placement, camera, look)
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
-        move = guard.placed_at(source_box, corrected, picture)
-        truth = guard.compare(picture, corrected, move, alpha)
+        compared = alpha
     else:
-        corrected = picture
         picture = codec.fit_within(picture, options.max_width)
-        truth = guard.compare(picture, corrected, guard.placed_at(source_box, corrected, picture))
+        compared = None
         interior = is_certainly_interior(view)
         shown = _shown(mask, plates, picture.shape[1] / working_width)
         views = turned_views(mask, size, interior)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
+    move = guard.placed_at(source_box, corrected, picture)
+    truth = guard.compare(picture, corrected, move, compared)
     around = _shown(mask, plates, before.shape[1] / working_width)
     return Draft(
         treatment, reason, picture, shown, before, around, source_box, grey, correction, truth

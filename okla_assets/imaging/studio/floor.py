@@ -68,7 +68,7 @@ class Floor:
 def floor_of(alpha: Alpha, view: View) -> Floor:
     """The floor under a vehicle whose matte on the canvas is `alpha` (H, W)."""
     width = alpha.shape[1]
-    hull = rounded(view.footprint)
+    hull = _rounded(view.footprint)
     legs = _legs(alpha, view)
     found = _tyres_of(alpha, legs, view)
     sides = _side_facing(view)
@@ -106,7 +106,7 @@ def _drawn_in(view: View, hull: Doubles) -> Doubles:
     return np.asarray(middle + along[:, None] * ahead + beside[:, None] * left)
 
 
-def rounded(footprint: Doubles) -> Doubles:
+def _rounded(footprint: Doubles) -> Doubles:
     """The outline (n, 2) of a body with rounded corners, from its box (4, 2) as of `View`."""
     width = float(np.hypot(*(footprint[1] - footprint[0])))
     points = []
@@ -200,22 +200,30 @@ def _shift(alpha: Alpha, view: View, found: dict[int, Leg]) -> Floats:
 
 
 def _tyres_facing(view: View) -> list[int]:
-    """Indices of the tyres on the sides and the end that face the camera."""
-    front = view.footprint[0] - view.footprint[3]
-    to_camera = -view.footprint.mean(axis=0)
-    before = float(front @ to_camera / (np.hypot(*front) * np.hypot(*to_camera)))
+    """Indices of the tyres on the side and the end that face the camera."""
+    before = _facing(view, view.footprint[0] - view.footprint[3])
     end = [] if abs(before) < FACES_BEFORE else [0, 1] if before > 0 else [2, 3]
     return sorted({*_side_facing(view), *end})
 
 
 def _side_facing(view: View) -> list[int]:
     """Indices of the tyres on the side that faces the camera; none where it hardly does."""
-    left = view.footprint[0] - view.footprint[1]
-    to_camera = -view.footprint.mean(axis=0)
-    beside = float(left @ to_camera / (np.hypot(*left) * np.hypot(*to_camera)))
+    beside = _facing(view, view.footprint[0] - view.footprint[1])
     if abs(beside) < FACES:
         return []
     return [0, 3] if beside > 0 else [1, 2]
+
+
+def _facing(view: View, axis: Doubles) -> float:
+    """How straight a direction (2,) on the floor points at the camera: 1 at it, -1 away."""
+    to_camera = -view.footprint.mean(axis=0)
+    return float(axis @ to_camera / (np.hypot(*axis) * np.hypot(*to_camera)))
+
+
+def resampled(values: Floats, count: int) -> Floats:
+    """One value for each of `count` columns of a copy of another width; NaN beside NaN."""
+    places = np.linspace(0, values.size - 1, count)
+    return np.asarray(np.interp(places, np.arange(values.size), values), np.float32)
 
 
 def moved_down(layer: Floats, shift: Floats) -> Floats:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from okla_assets.imaging.studio.camera import View
-from okla_assets.imaging.studio.floor import Floor
+from okla_assets.imaging.studio.floor import Floor, resampled
 from okla_assets.imaging.types import Alpha, Floats, Rgb
 
 MOST = 0.30  # of the light: a floor is no mirror
@@ -39,9 +39,7 @@ def reflected(
         cv2.resize(layer, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         for layer in (colour, alpha, wall)
     ]
-    line = np.interp(
-        np.linspace(0, width - 1, size[0]), np.arange(width), np.nan_to_num(floor.line, nan=0.0)
-    ).astype(np.float32) * np.float32(scale)
+    line = np.nan_to_num(resampled(floor.line, size[0])) * np.float32(scale)
     rows = np.arange(size[1], dtype=np.float32)[:, None]
     below = rows - line[None, :]
     source = 2 * line[None, :] - rows

@@ -77,7 +77,7 @@ class Scene:
     light: Light
     paint: Paint
     turntable: bool = False
-    """Whether the vehicle stands on a round plate."""
+    """Whether the vehicle stands on a disc that turns."""
     digest: str | None = None
     """Of the files that a scene of the owner's is made of; ours change with the code."""
 

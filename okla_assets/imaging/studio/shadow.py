@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from okla_assets.imaging.studio.camera import View
-from okla_assets.imaging.studio.floor import Floor, moved_down
+from okla_assets.imaging.studio.floor import Floor, moved_down, resampled
 from okla_assets.imaging.studio.scene import Light
 from okla_assets.imaging.types import Doubles, Floats, Pixels
 
@@ -59,7 +59,7 @@ def light_taken(
     plan, origin = _plan(floor, light, strength, casting)
     view = floor.view.placed(scale, 0, 0)
     laid = _laid(plan, origin, view, small)
-    laid = moved_down(laid, _resampled(floor.shift, small[0]) * np.float32(scale))
+    laid = moved_down(laid, resampled(floor.shift, small[0]) * np.float32(scale))
     laid = np.asarray(1 - (1 - laid) * (1 - _contact(floor, small, scale)), np.float32)
     enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged.clip(0, 1) * np.float32(casting.intensity), np.float32)
@@ -198,8 +198,3 @@ def _laid(plan: Floats, origin: Doubles, view: View, size: tuple[int, int]) -> F
         cv2.warpPerspective(plan[nearest:], seen @ to_floor, size, flags=cv2.INTER_LINEAR),
         np.float32,
     )
-
-
-def _resampled(values: Floats, count: int) -> Floats:
-    places = np.linspace(0, values.size - 1, count)
-    return np.asarray(np.interp(places, np.arange(values.size), values), np.float32)

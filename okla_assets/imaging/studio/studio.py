@@ -10,9 +10,9 @@ import numpy as np
 
 from okla_assets.imaging.matte.cutout import foreground
 from okla_assets.imaging.studio.camera import View
+from okla_assets.imaging.studio.disc import on_turntable
 from okla_assets.imaging.studio.floor import floor_of
 from okla_assets.imaging.studio.placement import Placement
-from okla_assets.imaging.studio.plate import on_turntable
 from okla_assets.imaging.studio.reflection import reflected
 from okla_assets.imaging.studio.scene import USUAL_HORIZON, Scene
 from okla_assets.imaging.studio.shadow import Casting, light_taken

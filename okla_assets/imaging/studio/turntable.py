@@ -1,4 +1,4 @@
-"""The white studio with a turning plate in its floor."""
+"""The white studio with a turning disc on its floor."""
 
 from dataclasses import replace
 

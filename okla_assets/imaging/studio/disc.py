@@ -1,4 +1,4 @@
-"""The round plate that turns a vehicle, drawn as a view sees it."""
+"""The disc that turns a vehicle, drawn as a view sees it."""
 
 import cv2
 import numpy as np
@@ -7,19 +7,19 @@ from okla_assets.imaging.studio.floor import Floor
 from okla_assets.imaging.types import Doubles, Floats
 
 RADIUS = 1.65  # vehicle heights: just under 2.5 m
-EDGE = 0.035  # vehicle heights that the plate stands above the floor
+EDGE = 0.035  # vehicle heights that the disc stands above the floor
 LIGHTER, RIM, GAP = 1.018, 0.90, 0.72
-"""Light on the plate, on its upright edge and in the gap around it, of the floor's."""
+"""Light on the disc, on its upright edge and in the gap around it, of the floor's."""
 
 
 def on_turntable(canvas: Floats, floor: Floor) -> Floats:
-    """A copy of the scene (H, W, 3) with the plate under the vehicle."""
+    """A copy of the scene (H, W, 3) with the disc under the vehicle."""
     view = floor.view
     turns = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     circle = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     middle = view.footprint.mean(axis=0)
     offset = float(np.median(floor.shift))
-    # The vehicle stands on the plate, so the plate's edge hangs below the row of its top.
+    # The vehicle stands on the disc, so the disc's edge hangs below the row of its top.
     points = middle + RADIUS * circle
     points[:, 1] = np.maximum(points[:, 1], 0.4)
     top = view.seen(points)
