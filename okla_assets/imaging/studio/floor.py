@@ -175,11 +175,14 @@ def _tyres_of(alpha: Alpha, legs: tuple[Leg, ...], view: View) -> dict[int, Leg]
         if near:
             found[i] = min(near, key=lambda leg: abs(leg.middle - x))
         elif i in sides:
-            half = TYRE_HALF * tall
-            part = alpha[:, max(0, round(x - half)) : max(0, round(x + half)) + 1] > 0.5
-            bottom = float(np.flatnonzero(part.any(axis=1))[-1] + 1) if part.any() else 0.0
-            if abs(bottom - y) < AS_FITTED * tall:
-                found[i] = Leg(x - half, x + half, bottom)
+            start, stop = (max(0, round(x + side * TYRE_HALF * tall)) for side in (-1, 1))
+            part = alpha[:, start : stop + 1] > 0.5
+            bottom = np.where(part, np.arange(1, part.shape[0] + 1)[:, None], 0).max(axis=0)
+            lowest = float(bottom.max(initial=0))
+            if abs(lowest - y) < AS_FITTED * tall:
+                # The fit may reach beyond the vehicle, where nothing touches the floor.
+                low = np.flatnonzero(bottom >= lowest - PLATEAU * tall)
+                found[i] = Leg(float(start + low[0]), float(start + low[-1] + 1), lowest)
     return found
 
 

@@ -93,7 +93,7 @@ def _contact(floor: Floor, size: tuple[int, int], scale: float) -> Floats:
     layer = np.zeros((size[1], size[0]), np.float32)
     for leg in floor.legs:
         first, last, row = leg.first * scale, leg.last * scale, leg.row * scale
-        wide = max(last - first, CONTACT_WIDE * tall)
+        wide = min(max(last - first, CONTACT_WIDE * tall), 1.5 * (last - first))
         middle = round((first + last) * 8), round((row - 0.2 * CONTACT_TALL * tall) * 16)
         axes = round(wide * 8), round(CONTACT_TALL * tall * 8)
         cv2.ellipse(layer, middle, axes, 0, 0, 360, 1.0, -1, cv2.LINE_8, shift=4)
