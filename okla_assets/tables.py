@@ -55,7 +55,8 @@ class Photo(Row):
     """One accepted photo. `digest` names its working copy by content and decoder version.
 
     `width` and `height` are those of the upright source, `working_width` of the working copy.
-    `work_key` is that private copy: it shows plates.
+    `work_key` is that private copy: it shows plates. `focal` is the lens's focal length in
+    diagonals of the photo, where its EXIF tells it.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Photo(Row):
     perceptual_hash: str
     duplicate_of: int | None
     exact_duplicate: bool
+    focal: float | None = None
 
     @property
     def name(self) -> str:

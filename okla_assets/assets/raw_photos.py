@@ -48,6 +48,7 @@ class _Intake(Row):
     notes: tuple[str, ...] = ()
     work_key: str = ""
     perceptual_hash: str = ""
+    focal: float | None = None
     refused: RefusedFile | None = None
 
 
@@ -200,6 +201,7 @@ def _decoded(
                 notes=photo.notes,
                 work_key=key,
                 perceptual_hash=quality.perceptual_hash(photo.rgb),
+                focal=None if photo.focal is None else round(photo.focal, 4),
             )
             outputs[key] = encode_working(photo.rgb)
         seconds = laps.lap()
@@ -249,6 +251,7 @@ def _photos(
             digest=_photo_digest(digests[key]),
             work_key=intake.work_key,
             perceptual_hash=intake.perceptual_hash,
+            focal=intake.focal,
             duplicate_of=numbers.get(original),
             exact_duplicate=bool(original) and digests[original] == digests[key],
         )

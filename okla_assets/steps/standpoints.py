@@ -67,25 +67,26 @@ class Stood(PhotoRow):
 class Standpoint:
     """What is known of a photo's camera: its `own` matte's word, or the `height` of its set.
 
-    `azimuth` in degrees as of `Classification`, `height` in vehicle heights. With nothing known the
-    vehicle stands on the empty scene.
+    `azimuth` in degrees as of `Classification`, `height` in vehicle heights, `focal` as of `Photo`.
+    With nothing known the vehicle stands on the empty scene.
     """
 
     azimuth: float | None = None
     height: float | None = None
     own: Camera | None = None
+    focal: float | None = None
 
     @property
-    def fingerprint(self) -> tuple[float | None, float | None]:
+    def fingerprint(self) -> tuple[float | None, float | None, float | None]:
         """Two equal fingerprints see a matte alike."""
-        return self.azimuth, self.height
+        return self.azimuth, self.height, self.focal
 
     def view(self, alpha: "Alpha") -> "View | None":
         """The camera of a photo with this matte (H, W)."""
         from okla_assets.imaging.studio.camera import view_of
 
         if self.height is not None:
-            return view_of(alpha, self.azimuth, self.height)
+            return view_of(alpha, self.azimuth, self.height, self.focal)
         return None if self.own is None else self.own.view
 
 
@@ -112,8 +113,8 @@ def standpoints(
         PhotoWork(
             photo.number,
             photo.name,
-            digest_of("standpoint", version, mask.digest, view.azimuth_deg),
-            partial(_seen, mask, view, store),
+            digest_of("standpoint", version, mask.digest, view.azimuth_deg, photo.focal),
+            partial(_seen, photo, mask, view, store),
             partial(_stood, photo.number),
         )
         for photo, mask, view in studio
@@ -123,22 +124,24 @@ def standpoints(
     found = {row.number: row.camera.view for row in done.rows if row.camera is not None}
     height = set_height(list(found.values()))
     rounded = None if height is None else round(height, 2)
-    azimuths = {photo.number: view.azimuth_deg for photo, _, view in studio}
+    known = {photo.number: (view.azimuth_deg, photo.focal) for photo, _, view in studio}
     return {
         row.number: Standpoint(
-            azimuths[row.number],
+            known[row.number][0],
             None if row.camera is None or tells_height(row.camera.view) else rounded,
             row.camera,
+            known[row.number][1],
         )
         for row in done.rows
     }
 
 
-def _seen(mask: Mask, view: Classification, store: MediaStore) -> "View | None":
+def _seen(photo: Photo, mask: Mask, view: Classification, store: MediaStore) -> "View | None":
     from okla_assets.imaging.studio.camera import view_of
 
     assert mask.matte_key is not None
-    return view_of(read_matte(store, mask.matte_key), view.azimuth_deg)
+    matte = read_matte(store, mask.matte_key)
+    return view_of(matte, view.azimuth_deg, focal=photo.focal)
 
 
 def _stood(number: int, view: "View | None") -> tuple[Stood, Outputs]:

@@ -97,6 +97,7 @@ def serve(function: str, memory_mb: int) -> None:
                 "height": photo.height,
                 "format": photo.format,
                 "notes": photo.notes,
+                "focal": photo.focal,
             }
             write_message(answers, header, photo.rgb.data)
         if hasattr(signal, "alarm"):

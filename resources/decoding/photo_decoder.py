@@ -144,7 +144,12 @@ class _Worker(WorkerProcess):
                 raise ValueError(f"an impossible answer: {reason!r}")
             raise Refused(reason, str(detail))
         return DecodedPhoto(
-            rgb, answer["width"], answer["height"], answer["format"], tuple(answer["notes"])
+            rgb,
+            answer["width"],
+            answer["height"],
+            answer["format"],
+            tuple(answer["notes"]),
+            answer["focal"],
         )
 
 

@@ -25,6 +25,7 @@ from okla_assets.imaging.photo.codec import P, fit_within
 from okla_assets.imaging.photo.deep import Deep, deep_pixels
 from okla_assets.imaging.photo.formats import DecodeNote, PhotoFormat, load, open_header, sniff
 from okla_assets.imaging.photo.jpeg import load_jpeg, read_scans
+from okla_assets.imaging.photo.lens import focal_length
 from okla_assets.imaging.photo.png import read_chunks
 from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.photo.tiff import Page, beginning_at, main_page
@@ -52,7 +53,8 @@ class DecodedPhoto:
     """An accepted photo.
 
     `rgb` is uint8 (H, W, 3), sRGB, upright, C-contiguous, long side at most the working side and
-    never enlarged. `width` and `height` are those of the upright source, before any reduction.
+    never enlarged. `width` and `height` are those of the upright source, before any reduction;
+    `focal` is the lens's focal length in diagonals of the picture, None where it does not tell.
     """
 
     rgb: Pixels
@@ -60,6 +62,7 @@ class DecodedPhoto:
     height: int
     format: PhotoFormat
     notes: tuple[DecodeNote, ...]
+    focal: float | None = None
 
 
 def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:
@@ -93,7 +96,7 @@ def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto
         loaded.colour,
         notes,
     )
-    return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)))
+    return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)), loaded.focal)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class _Loaded:
     height: int
     orientation: int
     colour: ToldColour
+    focal: float | None = None
 
 
 def _load(
@@ -125,6 +129,7 @@ def _load(
     scans = read_scans(data) if photo_format == "JPEG" else None
     image = open_header(BytesIO(data), photo_format)
     _check_size(*image.size, limits)
+    focal = focal_length(image)
     if photo_format in ANIMATED_FORMATS and getattr(image, "is_animated", False):
         notes.add("first_frame_of_animation")
     if scans is not None and isinstance(image, JpegImageFile):
@@ -132,18 +137,18 @@ def _load(
         orientation = _orientation(image, photo_format, notes)
         loaded = load_jpeg(image, data, scans, working_side, notes)
         told = told_colour(loaded, data, photo_format, None)
-        return _Loaded(_plain_pixels(loaded, data, notes), width, height, orientation, told)
+        return _Loaded(_plain_pixels(loaded, data, notes), width, height, orientation, told, focal)
     told = told_colour(image, data, photo_format, chunks)
     if _needs_depth(image, data, told):
         orientation = _orientation(image, photo_format, notes)
         deep = deep_pixels(data, photo_format, told.bits)
-        return _Loaded(deep, deep.shape[1], deep.shape[0], orientation, told)
+        return _Loaded(deep, deep.shape[1], deep.shape[0], orientation, told, focal)
     if isinstance(image, TiffImageFile) and image.tag_v2.get(ORIENTATION_TAG) in TURNED:
         notes.add("rotated_by_exif")
     load(image, photo_format)
     width, height = image.size  # only now: Pillow turns a TIFF upright while loading it
     orientation = _orientation(image, photo_format, notes)
-    return _Loaded(_plain_pixels(image, data, notes), width, height, orientation, told)
+    return _Loaded(_plain_pixels(image, data, notes), width, height, orientation, told, focal)
 
 
 def _load_odd_tiff(

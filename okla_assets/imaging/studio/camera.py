@@ -111,12 +111,17 @@ class _Outline:
     bottom: Floats
 
 
-def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = None) -> View | None:
+def view_of(
+    alpha: Alpha,
+    azimuth: float | None,
+    camera_height: float | None = None,
+    focal: float | None = None,
+) -> View | None:
     """The camera that took a photo whose matte is `alpha` (H, W), its vehicle seen from `azimuth`.
 
     Degrees, 0 the front and 90 the vehicle's left side; None tries eight and takes what fits best.
-    `camera_height` is what the other photos of the set say (vehicle heights). None where the matte
-    is too small to tell.
+    `camera_height` is what the other photos of the set say (vehicle heights), `focal` what EXIF
+    says (diagonals of the photo), where they do. None where the matte is too small to tell.
     """
     scale = min(1.0, WORK_WIDTH / alpha.shape[1])
     small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -130,8 +135,10 @@ def view_of(alpha: Alpha, azimuth: float | None, camera_height: float | None = N
             outline,
             np.radians(tried),
             small.shape[1] / 2,
-            PHONE_FOCAL * max(small.shape),
-            KNOWN_FOCAL_SPREAD if known else FOCAL_SPREAD,
+            PHONE_FOCAL * max(small.shape)
+            if focal is None
+            else focal * float(np.hypot(*small.shape)),
+            FOCAL_SPREAD if focal is None and not known else KNOWN_FOCAL_SPREAD,
             camera_height if camera_height is not None else EYE_HEIGHT,
             KNOWN_HEIGHT_SPREAD if known else HEIGHT_SPREAD,
             HORIZON[0] * small.shape[0],

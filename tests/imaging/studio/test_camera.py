@@ -105,3 +105,14 @@ def test_side_views_do_not_tell_how_high_a_camera_was() -> None:
     view = view_of(car_alpha(), 90.0)
     assert view is not None and not tells_height(view)
     assert set_height([view]) is None
+
+
+def test_the_lens_that_a_photo_tells_is_the_views() -> None:
+    """A lens twice as long as a phone's: told, the camera is found further away."""
+    shot = EXTERIORS[0]
+    alpha = matte(shot)
+    usual = view_of(alpha, azimuth(shot))
+    long = view_of(alpha, azimuth(shot), focal=2 * shot.lens / 43.27)
+    assert usual is not None and long is not None
+    assert long.focal == pytest.approx(2 * usual.focal, rel=0.15)
+    assert long.distance > 1.5 * usual.distance
