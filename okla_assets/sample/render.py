@@ -25,10 +25,12 @@ from PIL import Image, ImageFilter
 from okla_assets.sample.surface import Floats
 
 PHOTO_SIZE = (1280, 960)
-VIDEO_SIZE = (640, 360)
+VIDEO_SIZE = (1280, 720)
 PHOTO_QUALITY = 88
 FRAMES_OF_TRUTH = 12
 """So many of the video's frames get a matte."""
+
+Facts = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,17 @@ class Studio:
         Image.open(raw).getchannel("A").save(path, optimize=True)
         raw.unlink()
 
-    def plates_seen(self, shot: Shot, size: tuple[int, int]) -> list[dict[str, object]]:
+    def once(self, path: Path, shot: Shot, size: tuple[int, int], samples: int) -> None:
+        """`photograph`, unless that picture is there."""
+        if not path.exists():
+            self.photograph(shot, size, samples, path)
+
+    def matte_once(self, path: Path, shot: Shot, size: tuple[int, int]) -> None:
+        """`matte`, unless it is there."""
+        if not path.exists():
+            self.matte(shot, size, path)
+
+    def plates_seen(self, shot: Shot, size: tuple[int, int]) -> list[Facts]:
         """The plates that can be seen: corners in pixels, each from its top left clockwise.
 
         `facing` is the cosine between the plate's normal and the line of sight.
@@ -156,7 +168,7 @@ class Studio:
 
         self._aim(shot, size)
         self.layer.update()
-        seen: list[dict[str, object]] = []
+        seen: list[Facts] = []
         for corners in self.plates.values():
             across, down = corners[1] - corners[0], corners[3] - corners[0]
             facing = -np.cross(across, down)
@@ -239,27 +251,14 @@ def encode(frames: list[Path], fps: int, out: Path) -> None:
     subprocess.run(command, input=raw, check=True)
 
 
-def render_all(out: Path, work: Path, samples: int, frames: int, fps: int, threads: int) -> None:
-    """Renders what is missing in `work`, and writes the sample's folder anew."""
-    studio = Studio(threads)
-    turn = walk_around(frames)
-    marked = range(0, frames, max(1, frames // FRAMES_OF_TRUTH))
-    work.mkdir(parents=True, exist_ok=True)
-    jobs = [(shot, PHOTO_SIZE, samples) for shot in (*EXTERIORS, *CLOSE_UPS)]
-    jobs += [(shot, VIDEO_SIZE, max(3, samples // 2)) for shot in turn]
-    for shot, size, count in jobs:
-        if not (path := work / f"{shot.name}.png").exists():
-            studio.photograph(shot, size, count, path)
-    for shot, size in [(s, PHOTO_SIZE) for s in EXTERIORS] + [
-        (turn[i], VIDEO_SIZE) for i in marked
-    ]:
-        if not (path := work / f"{shot.name}_matte.png").exists():
-            studio.matte(shot, size, path)
-
+def render_photos(studio: Studio, out: Path, work: Path, samples: int) -> list[Facts]:
+    """Renders what is missing of the photos in `work`, writes them, and returns their truth."""
+    for shot in (*EXTERIORS, *CLOSE_UPS):
+        studio.once(work / f"{shot.name}.png", shot, PHOTO_SIZE, samples)
+    for shot in EXTERIORS:
+        studio.matte_once(work / f"{shot.name}_matte.png", shot, PHOTO_SIZE)
     media = out / "media"
-    for folder in (media / "photos", media / "video", out / "mattes"):
-        folder.mkdir(parents=True, exist_ok=True)
-    photos: list[dict[str, object]] = []
+    photos: list[Facts] = []
     for number, shot in enumerate((*EXTERIORS, *CLOSE_UPS)):
         picture = phone_look(Image.open(work / f"{shot.name}.png"), shot.warmth, 1000 + number)
         picture.save(media / "photos" / f"{shot.name}.jpg", quality=PHOTO_QUALITY)
@@ -274,10 +273,26 @@ def render_all(out: Path, work: Path, samples: int, frames: int, fps: int, threa
         )
         if whole:
             _copy(work / f"{shot.name}_matte.png", out / "mattes" / f"{shot.name}.png")
+    return photos
+
+
+def render_video(
+    studio: Studio, out: Path, work: Path, samples: int, frames: int, fps: int
+) -> Facts:
+    """Renders what is missing of the video in `work`, writes it, and returns its truth."""
+    turn = walk_around(frames)
+    marked = range(0, frames, max(1, frames // FRAMES_OF_TRUTH))
+    for shot in turn:
+        studio.once(work / f"{shot.name}.png", shot, VIDEO_SIZE, samples)
+    for old in (out / "mattes").glob("frame_*.png"):
+        old.unlink()
     for index in marked:
-        _copy(work / f"{turn[index].name}_matte.png", out / "mattes" / f"frame_{index:03d}.png")
-    encode([work / f"{shot.name}.png" for shot in turn], fps, media / "video" / "walkaround.mp4")
-    video = {
+        matte = work / f"{turn[index].name}_matte.png"
+        studio.matte_once(matte, turn[index], VIDEO_SIZE)
+        _copy(matte, out / "mattes" / f"frame_{index:03d}.png")
+    film = out / "media" / "video" / "walkaround.mp4"
+    encode([work / f"{shot.name}.png" for shot in turn], fps, film)
+    return {
         "file": "video/walkaround.mp4",
         "fps": fps,
         "frames": [
@@ -290,10 +305,6 @@ def render_all(out: Path, work: Path, samples: int, frames: int, fps: int, threa
             for index, shot in enumerate(turn)
         ],
     }
-    from okla_assets.sample.car import PLATE_TEXT
-
-    known = {"plate_text": PLATE_TEXT, "photos": photos, "video": video}
-    (out / "truth.json").write_text(json.dumps(known) + "\n")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -304,12 +315,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Render the sample vehicle.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="for the results")
     parser.add_argument("--work", type=Path, default=Path("build/sample"), help="finished renders")
-    parser.add_argument("--samples", type=int, default=8, help="a pixel; the video takes half")
-    parser.add_argument("--frames", type=int, default=72, help="of the video: divisors of 1440")
-    parser.add_argument("--fps", type=int, default=6)
+    parser.add_argument("--samples", type=int, default=8, help="for each pixel of a photo")
+    parser.add_argument("--video-samples", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=120, help="of the video: divisors of 1440")
+    parser.add_argument("--fps", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--video-only", action="store_true", help="leave the photos as they are")
     given = parser.parse_args()
-    render_all(given.out, given.work, given.samples, given.frames, given.fps, given.threads)
+    out, work, truth = given.out, given.work, given.out / "truth.json"
+    for folder in (work, out / "media" / "photos", out / "media" / "video", out / "mattes"):
+        folder.mkdir(parents=True, exist_ok=True)
+    studio = Studio(given.threads)
+    if given.video_only:
+        photos = json.loads(truth.read_text())["photos"]
+    else:
+        photos = render_photos(studio, out, work, given.samples)
+    video = render_video(studio, out, work, given.video_samples, given.frames, given.fps)
+    from okla_assets.sample.car import PLATE_TEXT
+
+    known = {"plate_text": PLATE_TEXT, "photos": photos, "video": video}
+    truth.write_text(json.dumps(known) + "\n")
 
 
 if __name__ == "__main__":
