@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
 from okla_assets.options import StudioOptions
@@ -163,6 +164,11 @@ class ListingPhoto(Row):
         default=None,
         description="what was done to the photo's colours, as data from which the corrected pixels"
         " can be made again; null where they were left alone",
+    )
+    levelled: Levelled | None = Field(
+        default=None,
+        description="how a tilted photo was turned before it was placed: degrees counter-clockwise,"
+        " about a point in shares of the photo's size; null where it was not",
     )
     truth: Truth | None = Field(
         default=None,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets import keys
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.photo.refusals import RefusalReason
 from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Angle, Box, Category, Quad, Side
@@ -298,7 +299,8 @@ class Composite(PhotoRow):
     that picture's width and height: (0, 0, 1, 1) where nothing moved, else also outside [0, 1].
     `processed_size` is the finished picture's width and height in pixels, `photographed` the share
     of its pixels that the photo gave.
-    `correction` is what was done to its colours (`imaging.photo.enhance.corrected`); None: nothing.
+    `correction` is what was done to its colours (`imaging.photo.enhance.corrected`), `levelled` how
+    a tilted photo was turned before it was placed; None: nothing.
     """
 
     treatment: Treatment
@@ -314,6 +316,7 @@ class Composite(PhotoRow):
     processed_size: tuple[int, int] | None = None
     photographed: Confidence | None = None
     correction: Correction | None = None
+    levelled: Levelled | None = None
     truth: Truth | None = None
 
 

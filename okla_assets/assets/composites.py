@@ -38,7 +38,7 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
-VERSION = "6"
+VERSION = "7"
 THUMBNAIL_SIDE = 400
 
 
@@ -190,6 +190,7 @@ def finish(
         processed_size=(draft.picture.shape[1], draft.picture.shape[0]),
         photographed=photographed(draft.treatment, draft.grey, draft.source_box),
         correction=draft.correction,
+        levelled=draft.levelled,
         truth=draft.truth,
         plates_checked=searched.checked,
         covered_late=searched.covered_late,

@@ -160,6 +160,7 @@ class Pictured:
             self.view.angle,
             self.finished.treatment,
             self.finished.source_box,
+            self.finished.levelled,
             self.finished.withheld,
         )
 
@@ -186,6 +187,8 @@ class Pictured:
     def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
         """A point of the photo on its finished picture, in shares; None where it is outside."""
         left, top, width, height = self.finished.source_box
+        if self.finished.levelled is not None:
+            x, y = self.finished.levelled.moved(x, y, self.photo.width / self.photo.height)
         x, y = left + x * width, top + y * height
         return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 

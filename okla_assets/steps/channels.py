@@ -60,7 +60,10 @@ def vehicle_on_picture(photo: ListingPhoto) -> Box | None:
     """The vehicle's box in pixels of the finished picture, of whole vehicles."""
     if photo.processed_size is None or photo.vehicle_box is None or _is_cut_off(photo):
         return None
-    (width, height), (x, y, w, h) = photo.processed_size, photo.vehicle_box
+    (width, height), box = photo.processed_size, photo.vehicle_box
+    if photo.levelled is not None:
+        box = photo.levelled.moved_box(box, photo.width, photo.height)
+    x, y, w, h = box
     left, top, wide, high = photo.source_box
     across, down = wide * width / photo.width, high * height / photo.height
     return left * width + x * across, top * height + y * down, w * across, h * down

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from okla_assets.imaging import geometry
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.studio.truth import Truth
-from okla_assets.imaging.types import Box
+from okla_assets.imaging.types import Box, Quad
 from okla_assets.options import StudioOptions
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_leaks import (
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from okla_assets.imaging.studio.placement import Placement
     from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.types import Rgb
 
@@ -97,6 +97,7 @@ class Draft:
     source_box: Box
     grey: "npt.NDArray[np.uint8] | None"
     correction: Correction | None
+    levelled: Levelled | None
     truth: Truth
 
 
@@ -127,7 +128,7 @@ def compose(
     """One photo's picture: corrected, and in the studio where it may be."""
     import numpy as np
 
-    from okla_assets.imaging.photo import codec, enhance
+    from okla_assets.imaging.photo import codec, enhance, level
     from okla_assets.imaging.plates.neutral import neutralised
     from okla_assets.imaging.studio import guard, studio
     from okla_assets.imaging.studio.placement import extent, place
@@ -146,6 +147,10 @@ def compose(
         picture = enhance.corrected(picture, correction, window)
         if options.mask_license_plate and options.license_plate_mask_type == "fill":
             picture = neutralised(picture, [np.array(p.quad, np.float32) for p in plates.plates])
+    turn = standpoint.levelled if treatment == "studio" else None
+    if turn is not None and grey is not None:
+        picture = level.levelled(picture, turn)
+        alpha = studio.as_alpha(level.levelled(grey, turn))
     corrected = picture
     if treatment == "studio" and alpha is not None:
         placement = place(
@@ -154,21 +159,25 @@ def compose(
         source_box = placement.box_of(picture)
         camera = standpoint.view(alpha)
         picture = studio.compose(picture, alpha, placement, camera, look)
-        shown = _shown(mask, plates, placement.scale, placement, main_only=True)
+        boxes, quads = _known(mask, plates, main_only=True)
+        if turn is not None:
+            boxes = [turn.moved_box(box, size[1], size[0]) for box in boxes]
+            quads = [turn.moved_quad(quad, size[1], size[0]) for quad in quads]
+        shown = _shown(boxes, quads, placement.scale, placement.left, placement.top)
         compared = alpha
     else:
         picture = codec.fit_within(picture, options.max_width)
         compared = None
         interior = is_certainly_interior(view)
-        shown = _shown(mask, plates, picture.shape[1] / working_width)
+        shown = _shown(*_known(mask, plates), picture.shape[1] / working_width)
         views = turned_views(mask, size, interior)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     move = guard.placed_at(source_box, corrected, picture)
     truth = guard.compare(picture, corrected, move, compared)
-    around = _shown(mask, plates, before.shape[1] / working_width)
+    around = _shown(*_known(mask, plates), before.shape[1] / working_width)
     return Draft(
-        treatment, reason, picture, shown, before, around, source_box, grey, correction, truth
+        treatment, reason, picture, shown, before, around, source_box, grey, correction, turn, truth
     )
 
 
@@ -200,18 +209,18 @@ def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searche
     ]
 
 
-def _shown(
-    mask: Mask,
-    plates: PhotoPlates,
-    scale: float,
-    placement: "Placement | None" = None,
-    *,
-    main_only: bool = False,
-) -> SearchRegion:
-    """Plates and vehicles of the working copy, on a picture `scale` times as large."""
-    left, top = (0, 0) if placement is None else (placement.left, placement.top)
+def _known(
+    mask: Mask, plates: PhotoPlates, *, main_only: bool = False
+) -> tuple[list[Box], list[Quad]]:
+    """Vehicles and plates of the working copy; `main_only` those of what the photo is of."""
     boxes = vehicle_boxes(mask)[: 1 if main_only else None]
-    quads = [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
+    return list(boxes), [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
+
+
+def _shown(
+    boxes: Sequence[Box], quads: Sequence[Quad], scale: float, left: float = 0, top: float = 0
+) -> SearchRegion:
+    """Vehicles and plates on a picture `scale` times as large whose origin lies at (left, top)."""
     return SearchRegion(
         tuple(geometry.move_quad(quad, scale, left, top) for quad in quads),
         tuple(geometry.move_box(box, scale, left, top) for box in boxes),

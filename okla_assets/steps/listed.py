@@ -52,6 +52,7 @@ def listed(
         before_key=finished.before_key,
         source_box=finished.source_box,
         correction=finished.correction,
+        levelled=finished.levelled,
         truth=finished.truth,
         processed_size=finished.processed_size if finished.processed_key else None,
         photographed=finished.photographed if finished.processed_key else None,

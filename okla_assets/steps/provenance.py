@@ -70,6 +70,14 @@ def _turned(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
         yield Edit(action="turned", c2pa="c2pa.orientation", details=details)
 
 
+def _levelled(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
+    if photo.levelled is not None:
+        details: dict[str, str | float | int | bool] = {
+            "degrees_counter_clockwise": photo.levelled.degrees
+        }
+        yield Edit(action="levelled", c2pa="c2pa.orientation", details=details)
+
+
 def _covered(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
     style = options.license_plate_mask_type
     if photo.plates and options.mask_license_plate and style != "none":
@@ -124,6 +132,7 @@ EDITS: tuple[Callable[[ListingPhoto, StudioOptions], Iterator[Edit]], ...] = (
     _turned,
     _covered,
     _coloured,
+    _levelled,
     _set_into_scene,
     _resized,
     _covered_late,

@@ -81,6 +81,9 @@ def rules(listing: Listing) -> str:
         if photo.before_key or photo.mask_key:
             box = zip(("left", "top", "width", "height"), photo.source_box, strict=True)
             position = ";".join(f"{side}:{share:.3%}" for side, share in box)
+            if (turn := photo.levelled) is not None:
+                position += f";transform:rotate({-turn.degrees}deg)"
+                position += f";transform-origin:{turn.x:.2%} {turn.y:.2%}"
             made.append(f"#photo-{photo.number} .moved{{{position}}}\n")
     for number, spot in enumerate(listing.hotspots):
         if spot.on_photo is not None:

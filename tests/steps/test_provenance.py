@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.options import StudioOptions
 from okla_assets.steps.provenance import photographed, provenance_of
 from tests.viewer import made
@@ -21,6 +22,7 @@ def test_the_edits_stand_in_the_order_in_which_they_are_made() -> None:
         photographed=0.3,
         processed_size=(1600, 1200),
         correction=Correction((1.1, 1.0, 0.9), 1.0, (0.0, 1.0, 2.0)),
+        levelled=Levelled(-2.5, 0.5, 0.6),
     )
     told = provenance_of(photo, StudioOptions())
     assert [edit.action for edit in told.edits] == [
@@ -29,6 +31,7 @@ def test_the_edits_stand_in_the_order_in_which_they_are_made() -> None:
             "plate_masked",
             "face_blurred",
             "colour",
+            "levelled",
             "scene",
             "shadow",
             "resized",

@@ -1,6 +1,5 @@
 import warnings
 from io import BytesIO
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,7 +9,7 @@ from okla_assets.imaging.photo.decode import DecodeLimits, decode
 from okla_assets.imaging.photo.lens import focal_length
 
 
-def photo(size: tuple[int, int] = (400, 300), **told: Any) -> bytes:
+def photo(told: dict[str, int], size: tuple[int, int] = (400, 300)) -> bytes:
     exif = Image.Exif()
     camera = exif.get_ifd(IFD.Exif)
     for name, value in told.items():
@@ -21,13 +20,13 @@ def photo(size: tuple[int, int] = (400, 300), **told: Any) -> bytes:
 
 
 def test_a_phones_lens_is_known() -> None:
-    decoded = decode(photo(FocalLengthIn35mmFilm=26), DecodeLimits(), 200)
+    decoded = decode(photo({"FocalLengthIn35mmFilm": 26}), DecodeLimits(), 200)
     assert decoded.focal == pytest.approx(26 / 43.27)
 
 
 def test_a_photo_turned_after_it_was_taken_keeps_its_lens() -> None:
     told = {"FocalLengthIn35mmFilm": 52, "ExifImageWidth": 4000, "ExifImageHeight": 3000}
-    assert decode(photo((300, 400), **told), DecodeLimits(), 200).focal is not None
+    assert decode(photo(told, (300, 400)), DecodeLimits(), 200).focal is not None
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_a_photo_turned_after_it_was_taken_keeps_its_lens() -> None:
     ],
 )
 def test_no_lens_nonsense_and_a_cropped_photo_tell_nothing(told: dict[str, int]) -> None:
-    assert decode(photo(**told), DecodeLimits(), 200).focal is None
+    assert decode(photo(told), DecodeLimits(), 200).focal is None
 
 
 def test_broken_exif_tells_nothing() -> None:
