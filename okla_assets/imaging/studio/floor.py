@@ -10,6 +10,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from okla_assets.imaging.studio.bumper import edge_of
 from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
@@ -52,7 +53,8 @@ class Floor:
     `foot` (n, 2) the same drawn in to where it stands, `tyres` (4, 2) those of its tyres. `line`
     (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is
     how far each column is moved down. `legs` are where the matte shows tyres standing, `found` the
-    indices of the tyres that they are.
+    indices of the tyres that they are. `bumper` (W,) is the edge of one that hides the tyres
+    of the end that faces the camera, as of `edge_of`; None where some tyre is found.
     """
 
     view: View
@@ -63,6 +65,7 @@ class Floor:
     shift: Floats
     legs: tuple[Leg, ...]
     found: tuple[int, ...]
+    bumper: Floats | None = None
 
 
 def floor_of(alpha: Alpha, view: View) -> Floor:
@@ -91,7 +94,12 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     for i, leg in found.items():
         tyres[i, 0] = (leg.middle - view.centre) / view.focal * tyres[i, 1]
     row = (line + shift).astype(np.float32)
-    return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found))
+    rows = np.flatnonzero((alpha > 0.5).any(axis=1))
+    bumper = None
+    if rows.size and not found and not sides:
+        tall = view.vehicle_height
+        bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
+    return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper)
 
 
 def _drawn_in(view: View, hull: Doubles) -> Doubles:

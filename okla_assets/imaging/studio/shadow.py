@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from okla_assets.imaging.studio.bumper import taken_below
 from okla_assets.imaging.studio.camera import View
 from okla_assets.imaging.studio.floor import Floor, moved_down, resampled
 from okla_assets.imaging.studio.scene import Light
@@ -60,7 +61,11 @@ def light_taken(
     view = floor.view.placed(scale, 0, 0)
     laid = _laid(plan, origin, view, small)
     laid = moved_down(laid, resampled(floor.shift, small[0]) * np.float32(scale))
-    laid = np.asarray(1 - (1 - laid) * (1 - _contact(floor, small, scale)), np.float32)
+    left = (1 - laid) * (1 - _contact(floor, small, scale))
+    if floor.bumper is not None:
+        bumper = resampled(floor.bumper, small[0]) * np.float32(scale)
+        left = left * (1 - taken_below(bumper, view.vehicle_height, small[1]))
+    laid = np.asarray(1 - left, np.float32)
     enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged.clip(0, 1) * np.float32(casting.intensity), np.float32)
 

@@ -120,3 +120,44 @@ def test_what_the_camera_cannot_see_is_not_drawn() -> None:
     near = View(**{**view.__dict__, "footprint": view.footprint - [0, 1.2], "tyres": view.tyres})
     taken = light_taken(floor_of(alpha, near), alpha.shape, STUDIO, 0.3, Casting())
     assert taken[: int(view.horizon)].max() < 0.05
+
+
+def end_view(*, tyres: bool) -> Alpha:
+    """A body seen straight from an end, 300 pixels high and 340 wide, on tyres or hiding them."""
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[150:430, 230:570] = 1
+    if tyres:
+        alpha[430:450, 240:300] = alpha[430:450, 500:560] = 1
+    return alpha
+
+
+def end_shadow(alpha: Alpha) -> tuple[Floor, Floats]:
+    view = view_of(alpha, 0.0)
+    assert view is not None
+    floor = floor_of(alpha, view)
+    return floor, light_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
+
+
+def test_a_bumper_that_hides_its_tyres_stands_on_dark_floor() -> None:
+    """As on photos: little light right below its edge, half of it an eighth of the height lower."""
+    floor, taken = end_shadow(end_view(tyres=False))
+    assert floor.bumper is not None
+    below = taken[430:, 260:540].mean(axis=1)
+    assert below[4] > 0.7
+    assert below[4] > below[20] > below[35] + 0.1 > 0.3
+    assert below[90] < 0.35
+    assert taken[100:140].max() < 0.05  # nothing over the roof
+    assert abs(np.diff(taken[440])).max() < 0.05  # no upright edge at its ends
+
+
+def test_tyres_that_show_need_no_dark_bumper() -> None:
+    assert end_shadow(end_view(tyres=True))[0].bumper is None
+
+
+def test_an_exhaust_below_a_bumper_is_not_its_edge() -> None:
+    alpha = end_view(tyres=False)
+    alpha[430:442, 320:350] = 1
+    floor, _ = end_shadow(alpha)
+    assert floor.bumper is not None
+    assert floor.bumper[335] == pytest.approx(430, abs=1)
+    assert np.isnan(floor.bumper[100])

@@ -1,0 +1,57 @@
+"""The floor right under a bumper that hides the tyres behind it.
+
+Seen straight from an end and from near, no tyre shows: a vehicle then stands by the dark floor that
+one sees under its bumper. On eleven photos of such views, in garages and outdoors, the floor has
+.1 of its light right below the edge, a third at .08 and half at .12 of the vehicle's height.
+"""
+
+import cv2
+import numpy as np
+
+from okla_assets.imaging.types import Alpha, Floats
+
+EXHAUST = 0.3  # of the vehicle's height: what hangs below the bumper and is narrower
+RISES = 0.06  # of the vehicle's height: under a corner that rises by this there is more light
+TAKEN, FADES = 0.7, 0.07  # light taken at the edge; how far below it, in vehicle heights
+ABOVE = 0.02  # vehicle heights: above the edge is the vehicle, and beside it no shadow
+STEP = 0.02  # of the vehicle's height: over which the edge is evened out
+ENDS = 0.045  # of the vehicle's height: how softly the shadow ends at its left and right
+
+
+def edge_of(alpha: Alpha, tall: float, lowest_body: float) -> Floats:
+    """For each column (W,) of a matte (H, W) the row where its bumper ends; NaN beside the body.
+
+    `tall` is the vehicle's height in pixels; a column belongs to the body where the matte reaches
+    below the row `lowest_body`. What hangs down narrowly, an exhaust, is left out.
+    """
+    solid = alpha > 0.5
+    bottom = np.where(solid, np.arange(1, solid.shape[0] + 1)[:, None], 0).max(axis=0)
+    edge = np.full(bottom.size, np.nan, np.float32)
+    body = np.flatnonzero(bottom >= lowest_body)
+    if not body.size:
+        return edge
+    part = bottom[body[0] : body[-1] + 1].astype(np.float32)[None]
+    kernel = np.ones((1, max(3, int(EXHAUST * tall) | 1)), np.uint8)
+    opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, kernel)
+    sigma = max(0.5, STEP * tall)
+    even = cv2.GaussianBlur(opened, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    edge[body[0] : body[-1] + 1] = even[0]
+    return edge
+
+
+def taken_below(bumper: Floats, tall: float, height: int) -> Floats:
+    """The share of light (height, W) that is taken from the floor below a bumper.
+
+    `bumper` is an edge of `edge_of`, `tall` the vehicle's height in pixels.
+    """
+    body = np.flatnonzero(np.isfinite(bumper))
+    if not body.size:
+        return np.zeros((height, bumper.size), np.float32)
+    edge = np.interp(np.arange(bumper.size), body, bumper[body]).astype(np.float32)
+    share = np.exp(-np.square((edge.max() - edge) / (RISES * tall)))
+    share[: body[0]], share[body[-1] + 1 :] = 0, 0
+    share = cv2.GaussianBlur(share[None], (0, 0), max(0.5, ENDS * tall))
+    below = (np.arange(height, dtype=np.float32)[:, None] - edge) / tall
+    # Towards its ends it reaches less far: a lens, no box.
+    fades = np.where(below > 0, below / (FADES * np.maximum(share, 0.1)), -below / ABOVE)
+    return np.asarray(TAKEN * share * np.exp(-fades), np.float32)
