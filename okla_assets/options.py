@@ -70,6 +70,17 @@ class PictureOptions(_Options):
     blur_faces: bool = True
 
 
+OF_THE_SCENE = (
+    "background_id",
+    "generate_shadow",
+    "shadow_opacity",
+    "shadow_direction",
+    "shadow_softness",
+    "shadow_spread",
+)
+"""Options that change nothing of a picture but what the vehicle stands on."""
+
+
 class StudioOptions(PictureOptions):
     """How a vehicle's media are finished. The names are those OKLA's backend uses."""
 
@@ -98,6 +109,17 @@ class StudioOptions(PictureOptions):
     def of_pictures(self) -> PictureOptions:
         """The part that finished pictures are made from, for their digests."""
         return PictureOptions(**self.model_dump(include=set(PictureOptions.model_fields)))
+
+    @property
+    def without_scene(self) -> PictureOptions:
+        """The same of pictures that are on no scene."""
+        return PictureOptions(**self.of_pictures.model_dump(exclude=set(OF_THE_SCENE)))
+
+    @property
+    def of_vehicle(self) -> PictureOptions:
+        """The part that decides what a finished picture shows of its photo, on whatever scene."""
+        without = {*OF_THE_SCENE, "output_format", "output_quality"}
+        return PictureOptions(**self.of_pictures.model_dump(exclude=without))
 
 
 def read_options(

@@ -1,6 +1,7 @@
 """The scenes there are: ours, and the owner's own under brand/scenes/."""
 
 import hashlib
+from functools import lru_cache
 
 from okla_assets import keys
 from okla_assets.imaging.studio.scene import Scene
@@ -11,9 +12,6 @@ from resources.storage.media_store import MediaStore
 
 def scene_of(name: str, store: MediaStore) -> Scene:
     """The scene of this name. Raises BadInput naming the file that is missing or wrong."""
-    from okla_assets.imaging.photo import codec
-    from okla_assets.imaging.studio.own_scene import own_scene
-
     ours = next((scene for known, scene in SCENES.items() if known == name), None)
     if ours is not None:
         return ours
@@ -29,7 +27,14 @@ def scene_of(name: str, store: MediaStore) -> Scene:
         raise BadInput(
             f"background_id: scene {name!r} has no picture: put a scene.jpg beside {told}"
         )
-    toml, picture = store.get(told), store.get(shown)
+    return _own_scene(name, store.get(told), store.get(shown), told, shown)
+
+
+@lru_cache(maxsize=2)  # each reading of a vehicle's options asks for its scene
+def _own_scene(name: str, toml: bytes, picture: bytes, told: str, shown: str) -> Scene:
+    from okla_assets.imaging.photo import codec
+    from okla_assets.imaging.studio.own_scene import own_scene
+
     try:
         pixels = codec.decode_rgba(picture)[..., :3]
     except ValueError as error:

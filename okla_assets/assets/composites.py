@@ -10,8 +10,15 @@ from okla_assets.digests import digest_of
 from okla_assets.options import StudioOptions
 from okla_assets.steps import credentials, metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
-from okla_assets.steps.drafts import LeakSearch, Searched, compose, look_for_plates
-from okla_assets.steps.looks import look_of
+from okla_assets.steps.drafts import (
+    Found,
+    LeakSearch,
+    Searched,
+    choose_treatment,
+    compose,
+    look_for_plates,
+)
+from okla_assets.steps.looks import look_of, searched_look
 from okla_assets.steps.plate_masking import choose_masking
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.provenance import photographed
@@ -65,7 +72,8 @@ def composites(
     options = raw_photos.options
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
-    look = look_of(options, store)
+    records = StepCache(store, vehicle, "plate_leaks", Found)
+    look, bare_room = searched_look(look_of(options, store), search, records)
     signer = content_signer()
     signature = () if signer is None else (signer.fingerprint,)
     rows = list(
@@ -87,18 +95,12 @@ def composites(
             photo.name,
             digest_of(
                 "composite",
-                VERSION,
                 photo.number,
-                mask.digest,
-                view.category,
-                view.angle,
-                standpoint.fingerprint,
-                plates.digest,
-                (search.fingerprint, search.masking.fingerprint),
-                options.of_pictures,
-                look.scene.digest,
+                searched,
+                (options.of_pictures, look.scene.digest)
+                if choose_treatment(mask, view, options)[0] == "studio"
+                else options.without_scene,
                 *signature,
-                colours.digest(photo.number),
             ),
             partial(
                 compose,
@@ -110,6 +112,8 @@ def composites(
                 colours.corrections.get(photo.number),
                 standpoint,
                 look,
+                searched,
+                None if (known := records.get(searched)) is None else known.row,
             ),
             credentials.finishing(
                 signer,
@@ -121,15 +125,31 @@ def composites(
         for photo, mask, view, plates in rows
         if photo.number not in unmeasured
         for standpoint in [stood.get(photo.number, Standpoint())]
+        for searched in [
+            # All that decides what the picture shows of the photo: what is searched for plates.
+            digest_of(
+                "plate leaks",
+                VERSION,
+                mask.digest,
+                view.category,
+                view.angle,
+                standpoint.fingerprint,
+                plates.digest,
+                (search.fingerprint, search.masking.fingerprint),
+                options.of_vehicle,
+                colours.digest(photo.number),
+            )
+        ]
     ]
     done = run_batches(
         "Finishing",
         photos,
-        partial(look_for_plates, search),
+        partial(look_for_plates, search, records, bare_room),
         (plate_detector,),  # the reader gets strips of text height, a few a picture
         StepCache(store, vehicle, "composites", Composite),
         progress,
     )
+    records.prune()
     table = Composites(
         rows=done.rows,
         failed=(*colours.failed, *done.failed),

@@ -14,15 +14,18 @@ from okla_assets.options import StudioOptions
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_leaks import (
     Cleared,
+    Covers,
     SearchRegion,
     cover_leaks,
     describe_leaks,
     texts_on,
+    with_covers,
 )
 from okla_assets.steps.plate_masking import Masking, is_certainly_interior, vehicle_boxes
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
 from okla_assets.steps.standpoints import Standpoint
-from okla_assets.tables import Classification, Mask, PhotoPlates, Treatment
+from okla_assets.steps.step_cache import StepCache
+from okla_assets.tables import Classification, Mask, PhotoPlates, Row, Treatment
 from resources.models.base import TextReader
 from resources.storage.media_store import MediaStore
 
@@ -81,16 +84,36 @@ class LeakSearch:
         return cover_leaks(pictures, shown, self.finders, self.reader, self.masking, self.allowed)
 
 
+class Found(Row):
+    """What the search found of one photo, on whatever scene its vehicle stands.
+
+    `covers` are what is covered on the finished picture, in its pixels, `before_covers` on the
+    photo before. `withheld` says why the picture is kept back all the same; `shows_before` whether
+    the photo before may be shown.
+    """
+
+    covers: Covers
+    withheld: str | None
+    before_covers: Covers
+    shows_before: bool
+
+
 @dataclass(frozen=True)
 class Draft:
-    """A finished picture that has still to be searched for plates, and what it was made of.
+    """A finished picture, what has still to be searched for plates, and what it was made of.
 
-    `before` is the photo as taken but without plates, at gallery size; `grey` the matte.
+    Searched is `alone`: all that the picture shows of the photo, on a plain ground in place of the
+    scene. What a floor mirrors of it is fainter and softer, and a shadow shows nothing. `search` is
+    the digest of all that this is made from, `found` what is known of it already. `before` is the
+    photo as taken but without plates, at gallery size; `grey` the matte.
     """
 
     treatment: Treatment
     reason: str | None
     picture: "Rgb"
+    alone: "Rgb"
+    search: str
+    found: Found | None
     shown: SearchRegion
     before: "Rgb"
     before_shows: SearchRegion
@@ -124,8 +147,13 @@ def compose(
     correction: Correction | None,
     standpoint: Standpoint,
     look: "Look",
+    search: str,
+    found: Found | None,
 ) -> Draft:
-    """One photo's picture: corrected, and in the studio where it may be."""
+    """One photo's picture: corrected, and in the studio where it may be.
+
+    `search` and `found` are those of `Draft`.
+    """
     import numpy as np
 
     from okla_assets.imaging.photo import codec, enhance, level
@@ -158,7 +186,9 @@ def compose(
         )
         source_box = placement.box_of(picture)
         camera = standpoint.view(alpha)
-        picture = studio.compose(picture, alpha, placement, camera, look)
+        vehicle = studio.cut_out(picture, alpha, placement)
+        picture = studio.on_scene(vehicle, placement, camera, look)
+        alone = studio.on_plain(vehicle)
         boxes, quads = _known(mask, plates, main_only=True)
         if turn is not None:
             boxes = [turn.moved_box(box, size[1], size[0]) for box in boxes]
@@ -166,7 +196,7 @@ def compose(
         shown = _shown(boxes, quads, placement.scale, placement.left, placement.top)
         compared = alpha
     else:
-        picture = codec.fit_within(picture, options.max_width)
+        picture = alone = codec.fit_within(picture, options.max_width)
         compared = None
         interior = is_certainly_interior(view)
         shown = _shown(*_known(mask, plates), picture.shape[1] / working_width)
@@ -177,36 +207,88 @@ def compose(
     truth = guard.compare(picture, corrected, move, compared)
     around = _shown(*_known(mask, plates), before.shape[1] / working_width)
     return Draft(
-        treatment, reason, picture, shown, before, around, source_box, grey, correction, turn, truth
+        treatment,
+        reason,
+        picture,
+        alone,
+        search,
+        found,
+        shown,
+        before,
+        around,
+        source_box,
+        grey,
+        correction,
+        turn,
+        truth,
     )
 
 
-def look_for_plates(search: LeakSearch, drafts: Sequence[Draft]) -> list[Searched]:
-    """Each draft with what the search says of it, and of the photo before."""
-    in_studio = [d.treatment == "studio" for d in drafts]
+def look_for_plates(
+    search: LeakSearch,
+    records: StepCache[Found],
+    bare_room: str | None,
+    drafts: Sequence[Draft],
+) -> list[Searched]:
+    """Each draft with what the search says of it, and of the photo before.
+
+    Only what no record tells is searched, and recorded. `bare_room` says why no picture on the
+    scene may be shown, where that is so.
+    """
     if search.masking.style == "none":
-        return [Searched(d, False, None, s) for d, s in zip(drafts, in_studio, strict=True)]
-    finished = search.cleared([d.picture for d in drafts], [d.shown for d in drafts])
+        return [Searched(d, False, None, d.treatment == "studio") for d in drafts]
+    known = {draft.search: draft.found for draft in drafts if draft.found is not None}
+    new = [draft for draft in drafts if draft.search not in known]
+    for draft, found in zip(new, _search(search, new), strict=True):
+        known[draft.search] = records.put(draft.search, found, {}).row
+    return [_searched(d, known[d.search], search.masking, bare_room) for d in drafts]
+
+
+def _search(search: LeakSearch, drafts: Sequence[Draft]) -> list[Found]:
+    finished = search.cleared([d.alone for d in drafts], [d.shown for d in drafts])
     # The photo before shows the street too, which the studio picture does not.
-    more = [i for i, picture in enumerate(finished) if not picture.leaks and in_studio[i]]
+    more = [
+        i
+        for i, picture in enumerate(finished)
+        if not picture.leaks and drafts[i].treatment == "studio"
+    ]
     befores = search.cleared(
         [drafts[i].before for i in more], [drafts[i].before_shows for i in more]
     )
-    clean = {i: before for i, before in zip(more, befores, strict=True) if not before.leaks}
+    clean = {i: before.covers for i, before in zip(more, befores, strict=True) if not before.leaks}
     return [
-        Searched(
-            replace(
-                draft,
-                picture=picture.picture,
-                before=clean[i].picture if i in clean else draft.before,
-            ),
-            True,
-            describe_leaks(picture.leaks) if picture.leaks else None,
-            i in clean,
-            picture.covered,
+        Found(
+            covers=picture.covers,
+            withheld=describe_leaks(picture.leaks) if picture.leaks else None,
+            before_covers=clean.get(i, ()),
+            shows_before=i in clean,
         )
-        for i, (draft, picture) in enumerate(zip(drafts, finished, strict=True))
+        for i, picture in enumerate(finished)
     ]
+
+
+def _searched(draft: Draft, found: Found, masking: Masking, bare_room: str | None) -> Searched:
+    picture, before = draft.picture, draft.before
+    if found.covers:
+        picture = _covered_alike(picture, draft.alone, found.covers, masking)
+    if found.before_covers:
+        before = with_covers(before, found.before_covers, masking)
+    on_scene = draft.treatment == "studio"
+    return Searched(
+        replace(draft, picture=picture, before=before),
+        True,
+        found.withheld or (bare_room if on_scene else None),
+        found.shows_before,
+        sum(map(len, found.covers)),
+    )
+
+
+def _covered_alike(picture: "Rgb", alone: "Rgb", covers: Covers, masking: Masking) -> "Rgb":
+    """The picture with the covers that were drawn, and searched again, on the vehicle alone."""
+    import numpy as np
+
+    change = with_covers(alone, covers, masking).astype(np.int16) - alone
+    return np.asarray((picture + change).clip(0, 255), np.uint8)
 
 
 def _known(

@@ -1,6 +1,6 @@
 """The search of a finished picture for plates that are still to be seen on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -135,6 +135,9 @@ def _characters(
     return most
 
 
+Covers = tuple[tuple[Quad, ...], ...]
+"""Quads that were covered, in pixels of their picture; those of one round together."""
+
 MOST_ROUNDS = 2
 """So often a picture is covered and searched again."""
 REGROWN = 0.25
@@ -143,11 +146,29 @@ REGROWN = 0.25
 
 @dataclass(frozen=True)
 class Cleared:
-    """A picture on which `covered` leaks were covered, and those that can be read all the same."""
+    """A picture whose leaks are covered, and those that can be read all the same.
+
+    `covers` are the quads that were covered, round by round: `with_covers` does the same again.
+    """
 
     picture: Rgb
-    covered: int
+    covers: Covers
     leaks: Sequence[Leak]
+
+    @property
+    def covered(self) -> int:
+        """So many leaks were covered."""
+        return sum(map(len, self.covers))
+
+
+def with_covers(picture: Rgb, covers: Iterable[Sequence[Quad]], masking: Masking) -> Rgb:
+    """The picture with quads covered, round by round."""
+    from okla_assets.imaging import plates
+
+    for quads in covers:
+        corners = [np.array(quad, np.float32) for quad in quads]
+        picture = plates.mask_plates(picture, corners, masking.style, masking.picture())
+    return picture
 
 
 def cover_leaks(
@@ -180,7 +201,7 @@ def _covered(
 ) -> Cleared:
     from okla_assets.imaging import plates
 
-    covered, regrown = 0, set[Quad]()
+    covers, regrown = list[tuple[Quad, ...]](), set[Quad]()
     for _ in range(MOST_ROUNDS):
         if not leaks or any(leak.quad in regrown for leak in leaks):
             break
@@ -190,12 +211,11 @@ def _covered(
                 grown = as_quad(plates.padded(np.array(leak.quad, np.float32), REGROWN))
                 places[leak.quad] = grown
                 regrown.add(grown)
-        corners = [np.array(places[leak.quad], np.float32) for leak in leaks]
-        picture = plates.mask_plates(picture, corners, masking.style, masking.picture())
-        covered += len(leaks)
+        covers.append(tuple(places[leak.quad] for leak in leaks))
+        picture = with_covers(picture, covers[-1:], masking)
         shown = replace(shown, plates=tuple(places.values()))
         (leaks,) = look([picture], [shown])
-    return Cleared(picture, covered, leaks)
+    return Cleared(picture, tuple(covers), leaks)
 
 
 def describe_leaks(leaks: Sequence[Leak]) -> str:

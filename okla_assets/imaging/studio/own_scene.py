@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -43,6 +44,19 @@ class SceneFile(BaseModel):
     light: _Light = _Light()
 
 
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Paints a picture (H, W, 3) of an empty room; its rows are those of `SceneFile`."""
+
+    picture: Rgb
+    horizon: float
+    wheels: float
+
+    def __call__(self, stage: Stage) -> Floats:
+        """See `scene.Paint`."""
+        return room(self.picture, self.horizon, self.wheels, stage)
+
+
 def own_scene(name: str, toml: bytes, picture: Rgb, digest: str) -> Scene:
     """The scene of a picture (H, W, 3) of an empty room and its scene.toml.
 
@@ -65,9 +79,6 @@ def own_scene(name: str, toml: bytes, picture: Rgb, digest: str) -> Scene:
         raise ValueError("light: dome, box and sun are all 0")
     shares = (light.dome / total, light.box / total, light.sun / total)
 
-    def paint(stage: Stage) -> Floats:
-        return room(picture, told.horizon, told.wheels, stage)
-
     return Scene(
         id=name,
         name=told.name or name,
@@ -78,7 +89,7 @@ def own_scene(name: str, toml: bytes, picture: Rgb, digest: str) -> Scene:
         gloss=told.gloss,
         roughness=told.roughness,
         light=Light(*shares, direction=light.direction, softness=light.softness),
-        paint=paint,
+        paint=Room(picture, told.horizon, told.wheels),
         digest=digest,
     )
 

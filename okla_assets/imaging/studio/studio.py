@@ -18,6 +18,9 @@ from okla_assets.imaging.studio.scene import USUAL_HORIZON, Scene
 from okla_assets.imaging.studio.shadow import Casting, light_taken
 from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
+PLAIN = 229.0
+"""Grey level of the ground that a vehicle stands on alone: about as light as most scenes."""
+
 
 def as_alpha(grey: Pixels) -> Alpha:
     """A matte stored as uint8 0..255, as float32 in [0, 1]."""
@@ -37,12 +40,28 @@ class Look:
     rows: tuple[float, float] | None = None
 
 
-def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, look: Look) -> Rgb:
-    """The vehicle of `photo` on the scene, standing on its shadow and its mirror image.
+@dataclass(frozen=True)
+class CutOut:
+    """A vehicle at its place on a canvas.
 
-    `alpha` has the photo's size. `view` is the photo's camera; without one, in a picture too small
-    to tell, the vehicle stands on the empty scene.
+    `colour` (h, w, 3) are its clean colours within `window` of the canvas, `alpha` (H, W) is its
+    matte there.
     """
+
+    colour: Rgb
+    window: tuple[slice, slice]
+    alpha: Alpha
+
+    def on(self, canvas: Floats) -> Rgb:
+        """The vehicle before the canvas (H, W, 3), 0..255."""
+        picture = cv2.convertScaleAbs(canvas)  # rounds and keeps within 0..255
+        a = _each_channel(self.alpha[self.window])
+        picture[self.window] = cv2.convertScaleAbs(canvas[self.window] * (1 - a) + self.colour * a)
+        return np.asarray(picture, np.uint8)
+
+
+def cut_out(photo: Rgb, alpha: Alpha, placement: Placement) -> CutOut:
+    """The vehicle of `photo`, whose matte is `alpha` (of the photo's size), where it is placed."""
     colour, matte, left, top = _placed(photo, alpha, placement)
     full = np.zeros((placement.height, placement.width), np.float32)
     h, w = matte.shape
@@ -51,23 +70,31 @@ def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, l
     part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     window = (slice(y0, y1), slice(x0, x1))
     full[window] = matte[part]
-    canvas = _ground(colour[part], full, window, placement, view, look)
-    picture = cv2.convertScaleAbs(canvas)  # rounds and keeps within 0..255
-    a = _each_channel(full[window])
-    picture[window] = cv2.convertScaleAbs(canvas[window] * (1 - a) + colour[part] * a)
-    return np.asarray(picture, np.uint8)
+    return CutOut(colour[part], window, full)
 
 
-def _ground(
-    colour: Rgb,
-    alpha: Alpha,
-    window: tuple[slice, slice],
-    placement: Placement,
-    view: View | None,
-    look: Look,
-) -> Floats:
+def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, look: Look) -> Rgb:
+    """The vehicle of `photo` on the scene; see `cut_out` and `on_scene`."""
+    return on_scene(cut_out(photo, alpha, placement), placement, view, look)
+
+
+def on_scene(vehicle: CutOut, placement: Placement, view: View | None, look: Look) -> Rgb:
+    """The vehicle on the scene, standing on its shadow and its mirror image.
+
+    `view` is the photo's camera; without one, in a picture too small to tell, the vehicle stands on
+    the empty scene.
+    """
+    return vehicle.on(_ground(vehicle, placement, view, look))
+
+
+def on_plain(vehicle: CutOut) -> Rgb:
+    """The vehicle alone, before one grey: all of it that any scene shows, and nothing else."""
+    return vehicle.on(np.full((*vehicle.alpha.shape, 3), PLAIN, np.float32))
+
+
+def _ground(vehicle: CutOut, placement: Placement, view: View | None, look: Look) -> Floats:
     """The scene for the view's camera, with all that the vehicle changes of its floor."""
-    scene, height, width = look.scene, placement.height, placement.width
+    alpha, scene, height, width = vehicle.alpha, look.scene, placement.height, placement.width
     rows = np.flatnonzero((alpha > 0.5).any(axis=1))
     if view is None or not rows.size:
         wheels = 0.82 if not rows.size else float(rows[-1]) / height
@@ -84,7 +111,7 @@ def _ground(
         taken = light_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
     if scene.gloss:
         whole = np.zeros((height, width, 3), np.uint8)
-        whole[window] = colour
+        whole[vehicle.window] = vehicle.colour
         mirrored = reflected(whole, alpha, canvas, floor, scene.gloss, scene.roughness)
         canvas = canvas + mirrored
     if taken is not None:
