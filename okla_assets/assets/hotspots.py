@@ -1,7 +1,7 @@
 """Delivery: where on the vehicle the seller's close-ups were taken."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -160,7 +160,7 @@ class Pictured:
             self.view.angle,
             self.finished.treatment,
             self.finished.source_box,
-            self.finished.levelled,
+            None if self.finished.levelled is None else astuple(self.finished.levelled),
             self.finished.withheld,
         )
 

@@ -5,7 +5,7 @@ do not; they take the height of the set.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -83,9 +83,10 @@ class Standpoint:
     levelled: Levelled | None = None
 
     @property
-    def fingerprint(self) -> tuple[float | Levelled | None, ...]:
+    def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints see a matte alike."""
-        return self.azimuth, self.height, self.focal, self.levelled
+        turn = None if self.levelled is None else astuple(self.levelled)
+        return self.azimuth, self.height, self.focal, turn
 
     def view(self, alpha: "Alpha") -> "View | None":
         """The camera of a photo with this matte (H, W), which is levelled."""

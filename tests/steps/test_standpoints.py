@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from okla_assets import keys
+from okla_assets.digests import digest_of
 from okla_assets.sample import FOLDER
 from okla_assets.sample.render import EXTERIORS
 from okla_assets.steps.standpoints import Standpoint, standpoints
@@ -108,6 +109,7 @@ def test_a_tilted_photo_is_levelled_before_its_camera_is_found(store: LocalMedia
     assert turn is not None and own is not None
     assert turn.degrees == pytest.approx(-4, abs=0.5)
     assert before.levelled is None and before.own is not None
+    assert digest_of(found[1].fingerprint) != digest_of(before.fingerprint)
     assert own.camera_height == pytest.approx(before.own.camera_height, rel=0.05)
 
 
