@@ -1,8 +1,9 @@
 """The commands of whoever runs the service: up, worker, backfill, status, trace, archive."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from okla_assets import keys
 from okla_assets.cli.terminal import (
     FAILED,
     INTERRUPTED,
+    NEEDS_A_PERSON,
     STYLES,
     Fresh,
     Json,
@@ -26,12 +28,15 @@ from okla_assets.cli.terminal import (
     say,
     warn,
 )
-from resources.errors import BadInput, Unreadable
-from resources.storage.stores import store_for
+from resources.errors import BadInput, UnknownVehicle, Unreadable
+from resources.storage.stores import existing_store, store_for
+
+MOST_REASONS = 10
+"""Frequent reasons that `okla status` names."""
 
 if TYPE_CHECKING:
     from okla_assets.operations.backfill import Due
-    from okla_assets.operations.status import RunLine, Status, VehicleStatus
+    from okla_assets.operations.status import Status, VehicleLine, VehicleStatus
     from okla_assets.operations.trace import Made, Trace
 
 
@@ -190,23 +195,44 @@ def archive(
 
 def status(
     vehicle: Annotated[str | None, typer.Option(help="One vehicle alone.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only vehicles in this state, such as failed; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Vehicles of a state that are listed; 0 for all.")
+    ] = 20,
     as_json: Json = False,
     out: Out = "okla-media",
 ) -> None:
-    """Show what waits, what runs, what failed and why, and how the listings stand."""
+    """Show which vehicles need a person and why, what runs and waits, and how all others stand.
+
+    Ends with 3 where a vehicle is failed, needs review or is left alone, else with 0. --json holds
+    all vehicles whatever the limit is.
+    """
     from okla_assets.operations import status as work
     from okla_assets.runtime.instance import open_instance
 
-    store = store_for(out)
+    if wrong := sorted(set(state or ()) - set(work.STATES)):
+        raise BadInput(f"there is no state {wrong[0]!r}; the states are {', '.join(work.STATES)}")
+    store = existing_store(out)
     with open_instance(out) as instance:
         if vehicle is None:
             whole = work.overview(instance, store)
-            print_json(asdict(whole)) if as_json else _print_overview(whole)
-            return
-        one = work.of_vehicle(keys.parse_vehicle_id(vehicle), instance, store)
-        if not one.known:
-            raise BadInput(f"there is no vehicle {vehicle}")
-        print_json(asdict(one)) if as_json else _print_vehicle(one)
+            shown = [line for line in whole.vehicles if not state or line.state in state]
+            if as_json:
+                print_json(asdict(whole) | {"vehicles": [asdict(line) for line in shown]})
+            else:
+                _print_overview(whole, shown, limit, bool(state))
+            needed = whole.needs_a_person
+        else:
+            one = work.of_vehicle(keys.parse_vehicle_id(vehicle), instance, store)
+            if one is None:
+                raise UnknownVehicle(vehicle)
+            print_json(asdict(one)) if as_json else _print_vehicle(one)
+            needed = one.line.state in work.NEED_A_PERSON
+    if needed:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 def trace(
@@ -256,39 +282,53 @@ def _ago(moment: datetime | None) -> str:
     return f"{max(0, seconds):.0f} seconds ago"
 
 
-def _print_overview(whole: "Status") -> None:
-    say(f"waiting: {whole.waiting} runs, {len(whole.new_uploads)} new folders under raw/")
-    _print_runs(whole.waiting_runs)
-    say(f"running: {len(whole.running)}")
-    _print_runs(whole.running)
-    say(f"failed: {len(whole.failed)}", "red" if whole.failed else None)
-    _print_runs(whole.failed)
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(whole.listings.items()))
+def _print_overview(
+    whole: "Status", shown: "Sequence[VehicleLine]", limit: int, chosen: bool
+) -> None:
+    """The counts, then the vehicles of each state; ready and archived ones only where asked for."""
+    counts = ", ".join(f"{count} {name}" for name, count in whole.counts.items())
     say(f"vehicles: {counts or 'none'}")
-    if whole.reasons:
-        say(f"to review, of {whole.reasons_of} looked at:", "yellow")
-        for reason, count in whole.reasons.items():
+    for line in whole.jobs:
+        say(f"{line.state}: {_vehicle_line(line)}")
+    for state, lines in groupby(shown, lambda line: line.state):
+        if state in ("ready", "archived") and not chosen:
+            continue
+        listed = list(lines)
+        say(f"{state}: {len(listed)}", STYLES.get(state))
+        for line in listed[: limit or None]:
+            say(f"  {_vehicle_line(line)}")
+        if rest := len(listed[limit:]) if limit else 0:
+            say(f"  and {rest} more: okla status --state {state} --limit 0", "dim")
+    if whole.reasons_of > 1 and not chosen:
+        say(f"most frequent, of {whole.reasons_of} listings that need review:", "yellow")
+        for reason, count in list(whole.reasons.items())[:MOST_REASONS]:
             say(f"  {count} x {reason}")
 
 
-def _print_runs(lines: "Sequence[RunLine]") -> None:
-    for line in lines:
-        at = f" at {line.step}" if line.step else ""
-        source = f", {line.source}" if line.source else ""
-        says = f": {line.says}" if line.says else ""
-        say(f"  {line.vehicle}{at}, {_ago(line.since)}{source} (run {line.run_id[:8]}){says}")
+def _vehicle_line(line: "VehicleLine") -> str:
+    at = f" at {line.step}" if line.step else ""
+    facts = [_ago(line.since)] if line.since else []
+    facts += [f"asked for by {line.source}"] if line.source else []
+    facts += [f"run {line.run_id[:8]}"] if line.run_id else []
+    told = f": {keys.in_short(line.reasons)}" if line.reasons else ""
+    about = f" ({', '.join(facts)})" if facts else ""
+    return f"{line.vehicle}{at}{about}{told}"
 
 
 def _print_vehicle(one: "VehicleStatus") -> None:
-    say(f"{one.vehicle}: last run {one.state}")
-    if one.last_run is not None:
-        _print_runs([one.last_run])
+    line = one.line
+    say(f"{line.vehicle}: {line.state}", STYLES.get(line.state))
+    for reason in line.reasons:
+        say(f"  {reason}")
+    if line.run_id:
+        say(f"last run: {one.last_run}, {_vehicle_line(replace(line, reasons=()))}")
+    else:
+        say(f"last run: {one.last_run}")
     if one.listing is None:
         say("no listing")
         return
     say(f"listing: {one.listing}, made {_ago(one.generated_at)}", STYLES.get(one.listing))
-    for reason in one.reasons:
-        say(f"  {reason}")
+    say(f"gallery: {one.gallery}")
 
 
 def _print_trace(found: "Trace") -> None:

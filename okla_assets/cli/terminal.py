@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 out_console = Console()
 err_console = Console(stderr=True)
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes."""
+FAILED, BAD_INPUT, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes; NEEDS_A_PERSON is of `okla status`."""
 
-STYLES = {"ready": "green", "made": "green", "needs_review": "yellow", "failed": "red"}
+STYLES = {
+    "ready": "green",
+    "made": "green",
+    "needs_review": "yellow",
+    "left_alone": "yellow",
+    "failed": "red",
+}
 
 Out = Annotated[
     str,

@@ -23,15 +23,21 @@ UNDER_WAY = (
 NO_GOOD_END = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
-def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
-    """All vehicles that are partitions, a page at a time."""
+def partition_names(instance: dg.DagsterInstance) -> Iterator[list[str]]:
+    """The names of all partitions, a page at a time; a person may have added any name."""
     cursor, more = None, True
     while more:
         page = instance.get_paginated_dynamic_partitions(
             str(vehicles.name), limit=PAGE, ascending=True, cursor=cursor
         )
-        yield [vehicle for name in page.results if (vehicle := _vehicle(name)) is not None]
+        yield list(page.results)
         cursor, more = page.cursor, page.has_more
+
+
+def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
+    """All vehicles that are partitions, a page at a time."""
+    for names in partition_names(instance):
+        yield [vehicle for name in names if (vehicle := _vehicle(name)) is not None]
 
 
 def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
