@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from okla_assets.dagster_tags import HIDDEN
 from resources.errors import BrokenSetup, system_reason
 from resources.storage.stores import bucket_of
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 HOME_FOLDER = ".dagster"
 
-PROCESS_TAG = "okla/process"
-"""Tag of the process that makes a run."""
+PROCESS_TAG = f"{HIDDEN}okla/process"
+"""Hidden tag of the process that makes a run."""
 
 POSTGRES_URL = "OKLA_POSTGRES_URL"
 BROKER_URL = "OKLA_BROKER_URL"
@@ -134,8 +135,15 @@ def write_config(home: Path, runs: int = 1) -> None:
     chosen = settings()
     config = yaml.safe_load(packaged_config().read_text(encoding="utf-8"))
     config = merge(config, {"concurrency": {"runs": {"max_concurrent_runs": runs}}})
-    if chosen.broker_url:
+    if chosen.broker_url:  # workers print to their own supervisors
         config = merge(config, CELERY_OVERRIDES)
+    else:
+        kept = {
+            "module": "okla_assets.runtime.run_output",
+            "class": "KeptOutput",
+            "config": {"base_dir": str(home / "output")},
+        }
+        config = merge(config, {"compute_logs": kept})
     if chosen.postgres_url:
         config = merge(config, POSTGRES_STORAGE)
     else:
