@@ -29,7 +29,7 @@ PRIORITIES: Mapping[Source, int] = {"upload": 10, "process": 0, "backfill": -10}
 
 SOURCE_TAG = "okla/source"
 RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla/run_key"
-"""Hidden tag of the uploads that a run is for; `note_uploads` adds it to runs started in Dagster's UI."""
+"""Hidden tag of the uploads that a run is for; `note_uploads` adds it to those of Dagster's UI."""
 
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""

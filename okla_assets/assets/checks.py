@@ -166,7 +166,9 @@ def listing_status(listing: Listing) -> dg.AssetCheckResult:
         description=f"{listing.status}{told}",
         metadata={
             "status": listing.status,
-            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in reasons) or "none"),
+            "reasons": dg.MetadataValue.md(
+                "\n".join(f"- {reason}" for reason in reasons) or "none"
+            ),
             "withheld": sum(photo.withheld is not None for photo in listing.photos),
             "refused": len(listing.refused),
             **metadata.listing_numbers(listing),

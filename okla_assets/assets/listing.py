@@ -21,6 +21,7 @@ from okla_assets.contract import (
     Status,
 )
 from okla_assets.steps import channels, costs, metadata, selling
+from okla_assets.steps.addresses import addressed
 from okla_assets.steps.batches import joined
 from okla_assets.steps.listed import listed
 from okla_assets.steps.pipeline import Pipeline, listing_version
@@ -47,7 +48,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -85,7 +86,7 @@ def listing(
         hotspots,
         promo_video,
     )
-    fresh = build(tables, pipeline, costs.prices())
+    fresh = addressed(build(tables, pipeline, costs.prices()), store)
     published, changed = publish(vehicle, fresh, store)
     if changed and published.status == "failed":
         reasons = "; ".join(published.reasons)

@@ -1,6 +1,6 @@
-"""The commands of whoever runs the service: up, worker, backfill, status, trace, archive."""
+"""The commands of whoever runs the service: worker, backfill, status, trace, archive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from okla_assets import keys
 from okla_assets.cli.terminal import (
+    BAD_INPUT,
     FAILED,
     INTERRUPTED,
     NEEDS_A_PERSON,
@@ -19,17 +20,20 @@ from okla_assets.cli.terminal import (
     Json,
     Out,
     Profile,
+    Yes,
     cell,
+    confirmed,
     fetch_weights,
     interrupted,
-    out_console,
     print_error,
     print_json,
+    print_table,
     say,
     warn,
 )
+from okla_assets.cli.up import ensure_weights
 from resources.errors import BadInput, UnknownVehicle, Unreadable
-from resources.storage.stores import existing_store, store_for
+from resources.storage.stores import existing_store
 
 MOST_REASONS = 10
 """Frequent reasons that `okla status` names."""
@@ -38,31 +42,6 @@ if TYPE_CHECKING:
     from okla_assets.operations.backfill import Due
     from okla_assets.operations.status import Status, VehicleLine, VehicleStatus
     from okla_assets.operations.trace import Made, Trace
-
-
-def up(
-    out: Out = "okla-media",
-    profile: Profile = "local",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of Dagster's UI on 127.0.0.1.")
-    ] = 3000,
-    runs: Annotated[
-        int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
-    ] = 1,
-    gpu_slots: Annotated[
-        int | None,
-        typer.Option(
-            min=1, envvar="OKLA_GPU_SLOTS", help="How many steps may use a GPU at a time."
-        ),
-    ] = None,
-) -> None:
-    """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
-    from okla_assets.runtime import servers
-    from resources.profiles import check_profile
-
-    check_profile(profile)
-    _ensure_weights(profile)
-    servers.run(out, profile, port, runs, gpu_slots, say)
 
 
 def worker(
@@ -78,17 +57,8 @@ def worker(
 
     check_profile(profile)
     process.check_setup(out)
-    _ensure_weights(profile)
+    ensure_weights(profile)
     process.become_worker(out, profile, queue, gpu, name or f"{queue}{gpu or 0}")
-
-
-def _ensure_weights(profile: str) -> None:
-    """Fetches what our definitions need; a user's own definitions fetch their own."""
-    from okla_assets.runtime.processes import OUR_DEFINITIONS, definitions_module
-    from resources.profiles import weights_of
-
-    if definitions_module() == OUR_DEFINITIONS:
-        fetch_weights(weights_of(profile))
 
 
 def backfill(
@@ -106,6 +76,7 @@ def backfill(
         bool, typer.Option("--all", help="Every vehicle that has uploads, due or not.")
     ] = False,
     fresh: Fresh = False,
+    as_json: Json = False,
     out: Out = "okla-media",
     profile: Profile = "local",
 ) -> None:
@@ -115,6 +86,7 @@ def backfill(
     """
     from okla_assets.definitions import build_definitions, runner_of
     from okla_assets.operations import backfill
+    from okla_assets.operations.run_index import check_known
     from okla_assets.runtime.instance import close_dead_runs, open_instance
     from resources.profiles import weights_of
     from resources.progress import Unwatched
@@ -124,9 +96,11 @@ def backfill(
         raise BadInput("give vehicles or --all, not both")
     wanted = [keys.parse_vehicle_id(name) for name in vehicles or ()]
     weights = weights_of(profile)
-    store = store_for(out)
+    store = existing_store(out)
     runner = runner_of(build_definitions(profile, store=store, progress=Unwatched()))
     with open_instance(out) as instance:
+        for vehicle in wanted:
+            check_known(vehicle, store, instance)
         if not dry_run:
             close_dead_runs(instance, only_processes=True)
         if wanted:
@@ -140,17 +114,18 @@ def backfill(
         for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in found}:
             warn(f"{vehicle}: left alone, a run of it waits or is in progress")
         if dry_run or not found:
-            _print_due(found)
+            print_json([asdict(one) for one in found]) if as_json else _print_due(found)
             return
         fetch_weights(weights)
-        failed = 0
+        failed, done = 0, []
         try:
             batch = backfill.refresh(
                 [one.vehicle for one in found], runner, store, instance, fresh=fresh
             )
             for position, one in enumerate(batch, 1):
                 failed += one.outcome == "failed"
-                say(
+                done.append(asdict(one))
+                (warn if as_json else say)(
                     f"{position}/{len(found)} {one.vehicle}: {one.outcome}: {one.detail} "
                     f"({one.seconds:.0f} s)",
                     STYLES.get(one.outcome),
@@ -158,6 +133,8 @@ def backfill(
         except (KeyboardInterrupt, backfill.Interrupted):
             warn(interrupted(fresh))
             raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(done)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -170,27 +147,47 @@ def archive(
     raw: Annotated[
         bool, typer.Option("--raw", help="Also what the seller uploaded; nothing brings it back.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the files that would go.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
     out: Out = "okla-media",
 ) -> None:
     """Retire vehicles: they leave Dagster's list and their working files go.
 
-    Uploads stay, and the vehicle stays retired until a newer upload arrives.
+    Uploads stay, and the vehicle stays retired until a newer upload arrives. --raw asks before it
+    deletes uploads. The name of a partition that is no vehicle's id is removed as well.
     """
-    from okla_assets.operations.archive import archive as retire
+    from okla_assets.operations import archive as retiring
     from okla_assets.runtime.instance import open_instance
 
-    store, refused = store_for(out), 0
+    store, code = existing_store(out), 0
+    done: list[dict[str, object]] = []
+    if raw and not dry_run:
+        confirmed(f"Delete the uploads of {keys.in_short(vehicles)} for ever?", yes)
     with open_instance(out) as instance:
-        for vehicle in [keys.parse_vehicle_id(name) for name in vehicles]:
+        for name in vehicles:
             try:
-                removed = retire(vehicle, store, instance, processed=processed, raw=raw)
-            except (BadInput, Unreadable) as bad:
-                refused += 1
+                if dry_run:
+                    files = retiring.would_remove(
+                        name, store, instance, processed=processed, raw=raw
+                    )
+                    done.append({"vehicle": name, "files": files})
+                else:
+                    count = retiring.retire(name, store, instance, processed=processed, raw=raw)
+                    done.append({"vehicle": name, "removed": count})
+            except (BadInput, keys.BadVehicleId, Unreadable) as bad:
+                unknown = isinstance(bad, (UnknownVehicle, keys.BadVehicleId))
+                code = max(code, BAD_INPUT if unknown else FAILED)
                 print_error(bad)
             else:
-                say(f"{vehicle}: archived, {removed} files removed")
-    if refused:
-        raise typer.Exit(FAILED)
+                if not as_json:
+                    _print_archived(done[-1])
+    if as_json:
+        print_json(done)
+    if code:
+        raise typer.Exit(code)
 
 
 def status(
@@ -246,7 +243,7 @@ def trace(
     from okla_assets.operations import trace
     from okla_assets.runtime.instance import open_instance
 
-    store = store_for(out)
+    store = existing_store(out)
     with open_instance(out) as instance:
         found = trace.trace(file, store, instance)
     if as_json:
@@ -261,6 +258,16 @@ def trace(
         _print_trace(found)
 
 
+def _print_archived(one: "Mapping[str, object]") -> None:
+    files = one.get("files")
+    if isinstance(files, list):
+        say(f"{one['vehicle']}: would be archived, {len(files)} files removed")
+        for key in files:
+            say(f"  {key}")
+    else:
+        say(f"{one['vehicle']}: archived, {one['removed']} files removed")
+
+
 def _print_due(found: "Sequence[Due]") -> None:
     if not found:
         say("nothing is due")
@@ -268,7 +275,7 @@ def _print_due(found: "Sequence[Due]") -> None:
     table = Table("vehicle", "why", "listing made")
     for one in found:
         table.add_row(one.vehicle, cell(one.reason), _ago(one.made))
-    out_console.print(table)
+    print_table(table)
     say(f"{len(found)} vehicles are due")
 
 

@@ -11,6 +11,8 @@ import dagster as dg
 
 from okla_assets import dagster_tags, keys
 from okla_assets.vehicle_runs import LISTING, vehicles
+from resources.errors import UnknownVehicle
+from resources.storage.media_store import MediaStore
 
 PAGE = 1000
 
@@ -51,6 +53,16 @@ def _vehicle(name: str) -> keys.VehicleId | None:
         return keys.parse_vehicle_id(name)
     except keys.BadVehicleId:
         return None
+
+
+def check_known(vehicle: keys.VehicleId, store: MediaStore, instance: dg.DagsterInstance) -> None:
+    """Raises `UnknownVehicle` where it has neither a partition nor uploads nor finished files."""
+    if instance.has_dynamic_partition(str(vehicles.name), vehicle):
+        return
+    for folder in (keys.raw_folder(vehicle), keys.processed_folder(vehicle)):
+        if next(iter(store.list(folder)), None) is not None:
+            return
+    raise UnknownVehicle(vehicle)
 
 
 def of_vehicles(wanted: Sequence[str], **filters: object) -> dg.RunsFilter:

@@ -272,9 +272,7 @@ def _folder(vehicle: keys.VehicleId, store: MediaStore) -> VehicleLine | None:
         if is_archived(vehicle, objects):
             return VehicleLine(vehicle, "archived")
         records = keys.records(vehicle)
-        uploads = [
-            o for o in objects if o.key not in records and keys.lies_where_uploads_do(o.key)
-        ]
+        uploads = [o for o in objects if o.key not in records and keys.lies_where_uploads_do(o.key)]
         if not any(may_hold_media(info, store) for info in uploads):
             return VehicleLine(
                 vehicle,

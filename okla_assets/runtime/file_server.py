@@ -5,7 +5,6 @@ alone, so nothing of raw/ or private/, which show plates; no link leads out of t
 """
 
 import re
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,17 +13,17 @@ from functools import partial
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from socket import socket
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import SERVED, LocalMediaStore, MediaStore
-from resources.storage.odd_entries import BadKey
+from resources.storage.odd_entries import BadKey, check_key
 from resources.storage.s3_store import CONTENT_TYPES
 
 HOST = "127.0.0.1"
+CHUNK = 2**18
 MOST_LISTED = 2000
 """Names on the page of one folder."""
 
@@ -39,10 +38,10 @@ class Files(BaseHTTPRequestHandler):
         self.store = store
         super().__init__(*arguments)
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_HEAD(self) -> None:
         self.do_GET()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         # A page of another site, whose name was pointed at this machine, may not read it.
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in (HOST, "localhost"):
             self._refuse(HTTPStatus.FORBIDDEN, f"ask for http://{HOST}")
@@ -63,6 +62,7 @@ class Files(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN, str(error))
 
     def _folder(self, key: str) -> None:
+        self._check_inside(key)
         names = [f"{name}/" for name in self.store.folders(key)]
         if key.count("/") > 1:  # in processed/ itself lie folders only, and many of them
             for info in self.store.list(key):
@@ -88,8 +88,7 @@ class Files(BaseHTTPRequestHandler):
 
     def _file(self, key: str) -> None:
         with self.store.as_file(key) as path:
-            if isinstance(self.store, LocalMediaStore) and not _inside(path, self.store.folder):
-                raise FileNotFoundError(key)
+            self._check_inside(key)
             if not path.is_file():
                 raise FileNotFoundError(key)
             size = path.stat().st_size
@@ -105,6 +104,15 @@ class Files(BaseHTTPRequestHandler):
                 if self.command == "GET":
                     file.seek(first)
                     _copy(file, self.wfile, last - first + 1)
+
+    def _check_inside(self, key: str) -> None:
+        """Raises FileNotFoundError for a link that leads out of what is served."""
+        if isinstance(self.store, LocalMediaStore):
+            check_key(key.rstrip("/"))
+            top = self.store.folder.resolve()
+            real = top.joinpath(*key.rstrip("/").split("/")).resolve()
+            if not any(real.is_relative_to((top / served).resolve()) for served in SERVED):
+                raise FileNotFoundError(key)
 
     def _asked_range(self, size: int) -> tuple[int, int, HTTPStatus]:
         """First and last byte that are asked for: browsers seek in videos by a range."""
@@ -140,14 +148,8 @@ class Files(BaseHTTPRequestHandler):
         """Nothing: a person who looks at pictures is no news."""
 
 
-def _inside(path: Path, root: Path) -> bool:
-    """Whether a file lies in what is served, after all links in its path are followed."""
-    real, top = path.resolve(), root.resolve()
-    return any(real.is_relative_to((top / served).resolve()) for served in SERVED)
-
-
 def _copy(source: Any, target: Any, count: int) -> None:
-    while count > 0 and (chunk := source.read(min(count, shutil.COPY_BUFSIZE))):
+    while count > 0 and (chunk := source.read(min(count, CHUNK))):
         target.write(chunk)
         count -= len(chunk)
 

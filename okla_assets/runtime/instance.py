@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import ENOSPC
@@ -64,7 +65,8 @@ CELERY_OVERRIDES: Config = {
 def dagster_home(media: str | Path) -> Path:
     """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it.
 
-    For a bucket it is a folder of the bucket's in the working directory's `okla-media/.dagster`.
+    For a bucket it is a folder of the bucket's in `records_folder`, or where an earlier release
+    has left one in `okla-media/.dagster` of the working directory, that.
     With a Postgres URL it is a folder of its own, so that neither of the two configurations ever
     replaces the other under a running process.
     """
@@ -79,7 +81,8 @@ def dagster_home(media: str | Path) -> Path:
         # One folder a prefix, for homes must not lie in each other.
         parts = filter(None, (bucket.name, *bucket.prefix.split("/")))
         name = ",".join(part.replace("%", "%25").replace(",", "%2C") for part in parts)
-        home = Path("okla-media", HOME_FOLDER, name).resolve()
+        earlier = Path("okla-media", HOME_FOLDER, name).resolve()
+        home = earlier if earlier.is_dir() else records_folder() / name
     if settings().postgres_url:
         home /= "postgres"
     with _written(home):
@@ -88,6 +91,17 @@ def dagster_home(media: str | Path) -> Path:
         if not config.exists() or _header(home) not in config.read_text(encoding="utf-8"):
             write_config(home)  # the first time, or in a folder that was moved
     return home
+
+
+def records_folder() -> Path:
+    """Where the records of buckets lie, whatever the working directory is."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "okla" / "dagster"
 
 
 @contextmanager

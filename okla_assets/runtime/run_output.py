@@ -20,9 +20,8 @@ from okla_assets.runtime.dagster_private import (
     ConfigurableClassData,
     LocalComputeLogManager,
 )
+from okla_assets.runtime.processes import KEEPS_OUTPUT
 
-KEEPS_OUTPUT = "OKLA_KEEP_OUTPUT"
-"""Variable of the processes that Dagster starts for runs. Others print to a person's terminal."""
 LONGEST = 2**20
 """Bytes of one file that are kept, the last ones."""
 KEPT_SECONDS = 30 * 86400
@@ -59,7 +58,7 @@ class KeptOutput(LocalComputeLogManager):
         for path in paths:
             shorten(path)
         if any(path.exists() for path in paths):
-            Path(self.complete_artifact_path(log_key)).touch()
+            Path(self.get_captured_local_path(log_key, "complete")).touch()
 
 
 @contextmanager

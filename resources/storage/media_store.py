@@ -122,6 +122,10 @@ class MediaStore(Protocol):
         """A link to the object, or the folder a key ends in '/' for, for a person's browser."""
         ...
 
+    def public_base(self) -> str | None:
+        """The address that, with a key behind it, is a finished file's for everybody; or None."""
+        ...
+
     def uri(self, key: str) -> str:
         """Where the object or folder is, for programs: file:///... or s3://..."""
         ...
@@ -219,6 +223,10 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def url(self, key: str) -> str:
         """A file:// link; a key ending in '/' names a folder."""
         return self._path(key.rstrip("/")).resolve().as_uri()
+
+    def public_base(self) -> str | None:
+        """None: a folder is on this machine alone."""
+        return None
 
     def uri(self, key: str) -> str:
         return self.url(key)

@@ -215,6 +215,12 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return f"{self._address()}?list-type=2&prefix={quote(full, safe='')}"
         return f"{CONSOLE}/{self.bucket}?prefix={quote(full, safe='')}"
 
+    def public_base(self) -> str | None:
+        """By `public_url`; the bucket's own address opens for nobody unless somebody says so."""
+        if not self.public_url:
+            return None
+        return f"{self.public_url.rstrip('/')}/{quote(self._full(''))}"
+
     def uri(self, key: str) -> str:
         check_key(key.rstrip("/"))
         return f"s3://{self.bucket}/{self._full(key)}"

@@ -102,7 +102,11 @@ def test_one_vehicle(fleet: Pipeline) -> None:
     assert broken.line.reasons == ("OSError: the disk is full",)
     look = of_vehicle(vehicle_id("look"), fleet.instance, fleet.store)
     assert look is not None
-    assert (look.line.state, look.last_run, look.listing) == ("needs_review", "none", "needs_review")
+    assert (look.line.state, look.last_run, look.listing) == (
+        "needs_review",
+        "none",
+        "needs_review",
+    )
     assert look.line.reasons == ("exterior_001: no vehicle was found",)
     for name, state in (("new", "waiting"), ("sold", "archived"), ("running", "running")):
         found = of_vehicle(vehicle_id(name), fleet.instance, fleet.store)
