@@ -146,6 +146,10 @@ class ListingPhoto(Row):
     treatment_reason: str | None = Field(description="why the photo is not on the studio scene")
     processed_key: str | None
     thumbnail_key: str | None
+    processed_url: str | None = Field(
+        default=None, description="address of the finished picture, where there is a public base"
+    )
+    thumbnail_url: str | None = None
     withheld: str | None = Field(description="why there is no finished picture")
     before_key: str | None = Field(
         description="the photo before, without plates, at gallery size; only of studio pictures"
@@ -275,6 +279,17 @@ class Listing(Row):
     order: tuple[int, ...] = Field(
         default=(), description="numbers of the shown photos as a listing wants them, hero first"
     )
+    base_url: str | None = Field(
+        default=None,
+        description="address at which the public finds the files: a key behind it is a file's URL;"
+        " null where the media have no public address",
+    )
+    gallery_key: str | None = None
+    gallery_url: str | None = None
+    cover: int | None = Field(
+        default=None, description="number of the photo that stands for the vehicle in a list"
+    )
+    cover_key: str | None = None
     missing_views: tuple[str, ...] = Field(
         default=(), description="standard views that no photo shows"
     )
@@ -302,6 +317,11 @@ class Listing(Row):
         return tuple(map(tuple, alike.values()))
 
 
+SCHEMA_ID = "urn:okla-media:listing:1"
+"""Names the schema, of which 1 is the `schema_version`; docs/options.md has the version policy."""
+
+
 def listing_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of listing.json."""
-    return Listing.model_json_schema(mode="serialization")
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "$id": SCHEMA_ID} | Listing.model_json_schema(mode="serialization")

@@ -18,6 +18,7 @@ from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
 from okla_assets.operations.vehicle_runner import VehicleRunner
+from okla_assets.steps.column_schema import output_table, schema_of
 from okla_assets.steps.pipeline import Pipeline
 from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
@@ -58,7 +59,7 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
     # Jobs that run vehicles in their own process need what they are a part of.
     runner = VehicleRunner(lambda: definitions, pipeline.fingerprint)
     definitions = dg.Definitions(
-        assets=_with_code_links(),
+        assets=_described(),
         asset_checks=checks.ALL,
         jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
         schedules=[nightly_backfill()],
@@ -70,9 +71,16 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
 
 
 @cache
-def _with_code_links() -> list[dg.AssetsDefinition]:
-    """The assets with links to their code, which Dagster reads to find their lines: once."""
-    return [a for a in dg.with_source_code_references(ASSETS) if isinstance(a, dg.AssetsDefinition)]
+def _described() -> list[dg.AssetsDefinition]:
+    """The assets with the columns of their rows, and with links to their code, which Dagster
+    reads to find their lines: once."""
+    linked = dg.with_source_code_references(ASSETS)
+    return [_with_columns(asset) for asset in linked if isinstance(asset, dg.AssetsDefinition)]
+
+
+def _with_columns(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    columns = {"dagster/column_schema": schema_of(output_table(asset))}
+    return asset.map_asset_specs(lambda spec: spec.merge_attributes(metadata=columns))
 
 
 def runner_of(definitions: dg.Definitions) -> VehicleRunner:

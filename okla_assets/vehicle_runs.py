@@ -13,7 +13,9 @@ import dagster as dg
 from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.digests import digest_of
+from resources.errors import BadInput
 from resources.storage.media_store import MediaStore, ObjectInfo
+from resources.storage.table_io import vehicle_of_partition
 
 vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 """One partition is one vehicle; photos are rows of its tables, never partitions."""
@@ -26,8 +28,8 @@ PRIORITIES: Mapping[Source, int] = {"upload": 10, "process": 0, "backfill": -10}
 """By what asks for a run: a seller who waits goes before the nightly backfill."""
 
 SOURCE_TAG = "okla/source"
-RUN_KEY_TAG = "okla/run_key"
-"""Tag of the uploads that a run is for; `note_uploads` adds it to runs started in Dagster's UI."""
+RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla/run_key"
+"""Hidden tag of the uploads that a run is for; `note_uploads` adds it to those of Dagster's UI."""
 
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""
@@ -84,9 +86,11 @@ def run_tags(source: Source) -> dict[str, str]:
     return {SOURCE_TAG: source, dagster_tags.PRIORITY: str(PRIORITIES[source])}
 
 
-def vehicle_of(context: dg.AssetExecutionContext) -> keys.VehicleId:
-    """The vehicle a run is about."""
-    return keys.parse_vehicle_id(context.partition_key)
+def vehicle_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> keys.VehicleId:
+    """The vehicle a run is about. Raises BadInput where it names none."""
+    return vehicle_of_partition(context.partition_key if context.has_partition_key else None)
 
 
 def note_uploads(
@@ -94,11 +98,19 @@ def note_uploads(
 ) -> None:
     """Tags a run that was started by hand, and that makes the whole vehicle, with its uploads.
 
-    Without it the upload sensor would make the same vehicle again.
+    Without it the upload sensor would make the same vehicle again. Raises BadInput where the
+    partition was typed by hand and nothing was uploaded for it.
     """
     if RUN_KEY_TAG in context.run.tags or not context.has_partition_key:
         return
     selected = context.run.asset_selection
     if not selected or LISTING in selected:
-        run_key = run_key_of(vehicle, store.list(keys.raw_folder(vehicle)))
+        uploads = list(store.list(keys.raw_folder(vehicle)))
+        if not uploads:
+            raise BadInput(
+                f"there is no vehicle {vehicle}: nothing lies in {keys.raw_folder(vehicle)}; put "
+                f"its photos into {keys.raw_photos(vehicle)}, or remove the partition by "
+                f"`okla archive {vehicle}`"
+            )
+        run_key = run_key_of(vehicle, uploads)
         context.instance.add_run_tags(context.run.run_id, {RUN_KEY_TAG: run_key})

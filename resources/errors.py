@@ -12,6 +12,13 @@ class BadInput(Exception):
     """What the user gave cannot be used: it is refused by name and everything else goes on."""
 
 
+class UnknownVehicle(BadInput):
+    """Nobody has heard of the vehicle: it has neither uploads nor a partition nor a listing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no vehicle {name}; `okla status` names those there are")
+
+
 class BrokenSetup(Exception):
     """The installation cannot work until a person acts: stop; the message says what to do."""
 

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     `AWS_ENDPOINT_URL`"""
     s3_public_url: Address = Field(default="", examples=["https://host"])
     """the address (of a CDN, say) at which browsers find the bucket's files"""
+    files_url: Address = Field(default="", examples=["http://127.0.0.1:3001"])
+    """the address at which links in Dagster's UI find processed/; default: the file server that
+    `okla up` starts at the port after its own"""
     sqs_queue_url: str = ""
     """the URL of the SQS queue that receives the bucket's events"""
     quiet_seconds: Amount = Field(default=10.0, examples=[10])

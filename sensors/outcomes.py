@@ -21,6 +21,7 @@ OURS = frozenset({vehicle_media.name, refresh_vehicles.name, archive_vehicles.na
     # Runs of `okla process` and of a nightly batch carry no code location; job names choose.
     monitor_all_code_locations=True,
     minimum_interval_seconds=15,
+    description="A run that fails for good marks the vehicle's listing and sends an alert.",
     metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

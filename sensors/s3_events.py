@@ -84,6 +84,7 @@ def changed_keys(body: str) -> list[str]:
 
 @dg.sensor(
     minimum_interval_seconds=10,
+    description="Events of the bucket name vehicles that `uploads` then looks at.",
     metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

@@ -26,6 +26,7 @@ def nightly_backfill() -> dg.ScheduleDefinition:
         return dg.schedule(
             job=refresh_vehicles,
             name="nightly_backfill",
+            description="Makes again what failed, lost files, or is of older code or weights.",
             metadata=code_link(__file__),
             cron_schedule=cron,
             execution_timezone=timezone,

@@ -155,6 +155,7 @@ class Tick:
 @dg.sensor(
     job=vehicle_media,
     minimum_interval_seconds=5,
+    description="New photos under raw/ become a run, once their folder has been quiet for a while.",
     metadata=code_link(__file__),
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

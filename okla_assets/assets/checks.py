@@ -12,8 +12,9 @@ from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.spin_frames import spin_frames
 from okla_assets.code_links import code_link
 from okla_assets.contract import Listing
+from okla_assets.steps import metadata
 from okla_assets.tables import Composites, LicensePlates, RawPhotos, SpinFrames
-from okla_assets.vehicle_runs import vehicles
+from okla_assets.vehicle_runs import vehicle_of, vehicles
 from resources.storage.media_store import MediaStore
 
 # Checks on one partition at a time are "preview" in dagster 1.13; the release is pinned.
@@ -53,7 +54,7 @@ def no_plate_shown(
         return dg.AssetCheckResult(passed=True, description="masking is switched off by option")
     held = [row for row in composites.rows if row.withheld is not None]
     numbers = {row.number for row in held}
-    folder = keys.processed_folder(keys.parse_vehicle_id(context.partition_key))
+    folder = keys.processed_folder(vehicle_of(context))
     shown = [i.key for i in store.list(folder) if keys.photo_shown(i.key) in numbers]
     unsearched = [str(row.number) for row in composites.rows if not row.plates_checked]
     open_leak = bool(shown or unsearched)
@@ -132,7 +133,7 @@ def listing_valid(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
 ) -> dg.AssetCheckResult:
     """listing.json in the store fits its schema, and every file it names is there."""
-    vehicle = keys.parse_vehicle_id(context.partition_key)
+    vehicle = vehicle_of(context)
     key = keys.listing(vehicle)
     try:
         stored = Listing.model_validate_json(store.get(key))
@@ -146,6 +147,32 @@ def listing_valid(
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(named)} files named, {len(lost)} missing",
         metadata={"missing": lost},
+    )
+
+
+@dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
+def listing_status(listing: Listing) -> dg.AssetCheckResult:
+    """How the listing stands: `ready` passes, `needs_review` warns, `failed` fails; with reasons.
+
+    The numbers are those that a person wants before he opens the gallery.
+    """
+    reasons = list(listing.reasons)
+    told = f": {keys.in_short(reasons)}" if reasons else ""
+    return dg.AssetCheckResult(
+        passed=listing.status == "ready",
+        severity=dg.AssetCheckSeverity.ERROR
+        if listing.status == "failed"
+        else dg.AssetCheckSeverity.WARN,
+        description=f"{listing.status}{told}",
+        metadata={
+            "status": listing.status,
+            "reasons": dg.MetadataValue.md(
+                "\n".join(f"- {reason}" for reason in reasons) or "none"
+            ),
+            "withheld": sum(photo.withheld is not None for photo in listing.photos),
+            "refused": len(listing.refused),
+            **metadata.listing_numbers(listing),
+        },
     )
 
 
@@ -171,5 +198,6 @@ ALL = (
     exteriors_cut_or_flagged,
     spin_or_reason,
     listing_valid,
+    listing_status,
     channels_take_it,
 )

@@ -1,5 +1,6 @@
 """Delivery: listing.json, the machine's result, written last, and the pages made of it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from okla_assets.contract import (
     Status,
 )
 from okla_assets.steps import channels, costs, metadata, selling
+from okla_assets.steps.addresses import addressed
 from okla_assets.steps.batches import joined
 from okla_assets.steps.listed import listed
 from okla_assets.steps.pipeline import Pipeline, listing_version
@@ -46,7 +48,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -72,7 +74,7 @@ def listing(
     means that no photo could be used, of which the alerts tell when it happens. It is written
     after every file it names, and files that it no longer names are removed.
     """
-    vehicle = vehicle_of(context)
+    vehicle, began = vehicle_of(context), time.perf_counter()
     tables = Tables(
         raw_photos,
         walkaround_frames,
@@ -84,7 +86,7 @@ def listing(
         hotspots,
         promo_video,
     )
-    fresh = build(tables, pipeline, costs.prices())
+    fresh = addressed(build(tables, pipeline, costs.prices()), store)
     published, changed = publish(vehicle, fresh, store)
     if changed and published.status == "failed":
         reasons = "; ".join(published.reasons)
@@ -99,7 +101,8 @@ def listing(
             "refused": len(published.refused),
         },
         computed=int(changed),
-        spent=sum(published.cost.seconds.values()),
+        units=1,
+        spent=time.perf_counter() - began,
         rows=[metadata.listing_row(photo) for photo in published.photos],
         pictures=[photo.thumbnail_key for photo in published.photos if photo.thumbnail_key],
         link=keys.listing(vehicle),
@@ -108,6 +111,7 @@ def listing(
             "reasons": "\n".join(published.reasons) or "none",
             "code": published.pipeline.code or "",
             **costs.as_metadata(published.cost),
+            **metadata.listing_numbers(published),
         },
         data_version=listing_version(published, metadata.short_digest(published)),
     )

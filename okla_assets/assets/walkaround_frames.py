@@ -85,7 +85,9 @@ def walkaround_frames(
         counts={"frames": len(table.frames), "refused": len(table.refused)},
         computed=computed,
         spent=time.perf_counter() - began,
-        rows=[metadata.refused_row(r) for r in table.refused],
+        units=len(table.refused) + bool(table.frames),
+        rows=[metadata.frame_row(frame) for frame in table.frames]
+        + [metadata.refused_row(r) for r in table.refused],
         pictures=[],  # they show plates
         link=keys.raw_videos(vehicle),
         extra={

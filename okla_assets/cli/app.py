@@ -7,11 +7,12 @@ import errno
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes
+from okla_assets.cli import bench, export, models, operate, process, scenes, up
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -22,17 +23,42 @@ def schema() -> None:
     print_json(listing_schema())
 
 
+def print_version(wanted: bool) -> None:
+    """Ends the command with the version, where that is wanted."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"okla-media {version('okla-media')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Phone photos of a car become a finished studio listing.",
 )
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and end.", is_eager=True, callback=print_version
+        ),
+    ] = False,
+) -> None:
+    """Phone photos of a car become a finished studio listing."""
+    from resources.settings import settings
+
+    settings()  # all that cannot be used are named before anything is done
+
+
 for command in (
     process.process,
     process.demo,
     bench.bench,
-    operate.up,
+    up.up,
     operate.worker,
     models.train_views,
     models.calibrate_clip,

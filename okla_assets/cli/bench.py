@@ -24,8 +24,8 @@ from okla_assets.cli.terminal import (
     Json,
     Profile,
     fetch_weights,
-    out_console,
     print_json,
+    print_table,
     say,
     step_bars,
 )
@@ -67,7 +67,7 @@ def bench(
     table = Table("step", "seconds a vehicle", "ms a photo")
     for step, seconds in measured.steps.items():
         table.add_row(step, f"{seconds:.2f}", f"{1000 * seconds / measured.photos:.0f}")
-    out_console.print(table)
+    print_table(table)
     for line in summary(measured, price_hour, vendor):
         say(line)
 

@@ -7,7 +7,7 @@ import typer
 
 from okla_assets import keys
 from okla_assets.cli.terminal import FAILED, Json, Out, print_json, say, stop, warn
-from resources.storage.stores import store_for
+from resources.storage.stores import existing_store
 
 
 def export(
@@ -30,7 +30,7 @@ def export(
 
     name = keys.parse_vehicle_id(vehicle)
     folder = to or Path("okla-export") / channel / name
-    made = exporting.export(name, channel, folder, store_for(out))
+    made = exporting.export(name, channel, folder, existing_store(out))
     broken = exporting.broken_rules(folder)
     if as_json:
         print_json(

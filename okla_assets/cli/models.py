@@ -1,12 +1,21 @@
 """`okla models`, and the two commands that fit models to photos of one's own."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from okla_assets.cli.terminal import Profile, fetch_weights, out_console, say, share_bars
+from okla_assets.cli.terminal import (
+    Json,
+    Profile,
+    fetch_weights,
+    print_json,
+    print_table,
+    say,
+    share_bars,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The pretrained weights and where they are.")
 
@@ -14,22 +23,29 @@ app = typer.Typer(no_args_is_help=True, help="The pretrained weights and where t
 @app.command("list")
 def list_weights(
     verify: Annotated[bool, typer.Option(help="Hash every file again.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the catalogue: what each weight is for, its licence, and whether it is here."""
     from resources.weights import catalogue, models_dir, status
 
-    table = Table("name", "role", "profile", "MB", "licence of the weights", "here")
-    for weight in catalogue():
-        size = "" if weight.size_bytes is None else f"{weight.size_bytes / 1e6:.0f}"
-        table.add_row(
-            weight.name,
-            weight.role,
-            ", ".join(weight.used_by),
-            size,
-            weight.upstream_licence,
-            status(weight.name, rehash=verify),
-        )
-    out_console.print(table)
+    rows = [
+        {
+            "name": weight.name,
+            "role": weight.role,
+            "profile": ", ".join(weight.used_by),
+            "MB": "" if weight.size_bytes is None else f"{weight.size_bytes / 1e6:.0f}",
+            "licence of the weights": weight.upstream_licence,
+            "here": status(weight.name, rehash=verify),
+        }
+        for weight in catalogue()
+    ]
+    if as_json:
+        print_json({"folder": str(models_dir()), "weights": rows})
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    print_table(table)
     say(f"in {models_dir()}")
 
 
@@ -67,6 +83,7 @@ def train_views(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained heads.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same heads.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Train the heads for category, angle and side on your own labelled photos.
 
@@ -81,10 +98,13 @@ def train_views(
     with share_bars() as progress:
         trained = train_views(labels, out, seed=seed, find_box=find_main_vehicle, progress=progress)
     held = trained.held_out
+    if as_json:
+        print_json(asdict(trained))
+        return
     table = Table(f"held out: {held.vehicles} vehicles", "right", "of")
     for name, score in (("category", held.category), ("angle", held.angle), ("side", held.side)):
         table.add_row(name, str(score.right), str(score.total))
-    out_console.print(table)
+    print_table(table)
     if held.azimuth_error_deg is not None:
         say(f"azimuth: median error {held.azimuth_error_deg:.1f} degrees")
     say(f"{trained.photos} photos of {trained.vehicles} vehicles")
@@ -100,6 +120,7 @@ def calibrate_clip(
         str, typer.Option(help="CLIP: a folder, a hub id or a name of the catalogue.")
     ] = "clip_vit_large_patch14",
     prompts: Annotated[str, typer.Option(help="File of prompts; empty for ours.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Fit how sure CLIP may be of what it sees, on your own labelled photos.
 
@@ -119,10 +140,13 @@ def calibrate_clip(
             find_box=find_main_vehicle,
             progress=progress,
         )
-    table = Table("", "photos", "right", "temperature", "neg. log-likelihood at 1", "fitted")
+    if as_json:
+        print_json({"prompts": str(out), "fits": [asdict(fit) for fit in fits]})
+        return
+    table = Table("task", "photos", "right", "temperature", "neg. log-likelihood at 1", "fitted")
     for fit in fits:
         numbers = (fit.photos, fit.right, fit.temperature)
         nats = (f"{fit.nll_before:.3f}", f"{fit.nll:.3f}")
         table.add_row(fit.task, *map(str, numbers), *nats)
-    out_console.print(table)
+    print_table(table)
     say(out)

@@ -1,8 +1,9 @@
-"""The commands of whoever runs the service: up, worker, backfill, status, trace, archive."""
+"""The commands of whoever runs the service: worker, backfill, status, trace, archive."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,54 +11,37 @@ from rich.table import Table
 
 from okla_assets import keys
 from okla_assets.cli.terminal import (
+    BAD_INPUT,
     FAILED,
     INTERRUPTED,
+    NEEDS_A_PERSON,
     STYLES,
     Fresh,
     Json,
     Out,
     Profile,
+    Yes,
     cell,
+    confirmed,
     fetch_weights,
     interrupted,
-    out_console,
     print_error,
     print_json,
+    print_table,
     say,
     warn,
 )
-from resources.errors import BadInput, Unreadable
-from resources.storage.stores import store_for
+from okla_assets.cli.up import ensure_weights
+from resources.errors import BadInput, UnknownVehicle, Unreadable
+from resources.storage.stores import existing_store
+
+MOST_REASONS = 10
+"""Frequent reasons that `okla status` names."""
 
 if TYPE_CHECKING:
     from okla_assets.operations.backfill import Due
-    from okla_assets.operations.status import RunLine, Status, VehicleStatus
+    from okla_assets.operations.status import Status, VehicleLine, VehicleStatus
     from okla_assets.operations.trace import Made, Trace
-
-
-def up(
-    out: Out = "okla-media",
-    profile: Profile = "local",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of Dagster's UI on 127.0.0.1.")
-    ] = 3000,
-    runs: Annotated[
-        int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
-    ] = 1,
-    gpu_slots: Annotated[
-        int | None,
-        typer.Option(
-            min=1, envvar="OKLA_GPU_SLOTS", help="How many steps may use a GPU at a time."
-        ),
-    ] = None,
-) -> None:
-    """Start Dagster on the media folder: its UI, and the sensor that processes new uploads."""
-    from okla_assets.runtime import servers
-    from resources.profiles import check_profile
-
-    check_profile(profile)
-    _ensure_weights(profile)
-    servers.run(out, profile, port, runs, gpu_slots, say)
 
 
 def worker(
@@ -73,17 +57,8 @@ def worker(
 
     check_profile(profile)
     process.check_setup(out)
-    _ensure_weights(profile)
+    ensure_weights(profile)
     process.become_worker(out, profile, queue, gpu, name or f"{queue}{gpu or 0}")
-
-
-def _ensure_weights(profile: str) -> None:
-    """Fetches what our definitions need; a user's own definitions fetch their own."""
-    from okla_assets.runtime.processes import OUR_DEFINITIONS, definitions_module
-    from resources.profiles import weights_of
-
-    if definitions_module() == OUR_DEFINITIONS:
-        fetch_weights(weights_of(profile))
 
 
 def backfill(
@@ -101,6 +76,7 @@ def backfill(
         bool, typer.Option("--all", help="Every vehicle that has uploads, due or not.")
     ] = False,
     fresh: Fresh = False,
+    as_json: Json = False,
     out: Out = "okla-media",
     profile: Profile = "local",
 ) -> None:
@@ -110,6 +86,7 @@ def backfill(
     """
     from okla_assets.definitions import build_definitions, runner_of
     from okla_assets.operations import backfill
+    from okla_assets.operations.run_index import check_known
     from okla_assets.runtime.instance import close_dead_runs, open_instance
     from resources.profiles import weights_of
     from resources.progress import Unwatched
@@ -119,9 +96,11 @@ def backfill(
         raise BadInput("give vehicles or --all, not both")
     wanted = [keys.parse_vehicle_id(name) for name in vehicles or ()]
     weights = weights_of(profile)
-    store = store_for(out)
+    store = existing_store(out)
     runner = runner_of(build_definitions(profile, store=store, progress=Unwatched()))
     with open_instance(out) as instance:
+        for vehicle in wanted:
+            check_known(vehicle, store, instance)
         if not dry_run:
             close_dead_runs(instance, only_processes=True)
         if wanted:
@@ -135,17 +114,18 @@ def backfill(
         for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in found}:
             warn(f"{vehicle}: left alone, a run of it waits or is in progress")
         if dry_run or not found:
-            _print_due(found)
+            print_json([asdict(one) for one in found]) if as_json else _print_due(found)
             return
         fetch_weights(weights)
-        failed = 0
+        failed, done = 0, []
         try:
             batch = backfill.refresh(
                 [one.vehicle for one in found], runner, store, instance, fresh=fresh
             )
             for position, one in enumerate(batch, 1):
                 failed += one.outcome == "failed"
-                say(
+                done.append(asdict(one))
+                (warn if as_json else say)(
                     f"{position}/{len(found)} {one.vehicle}: {one.outcome}: {one.detail} "
                     f"({one.seconds:.0f} s)",
                     STYLES.get(one.outcome),
@@ -153,6 +133,8 @@ def backfill(
         except (KeyboardInterrupt, backfill.Interrupted):
             warn(interrupted(fresh))
             raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(done)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -165,48 +147,89 @@ def archive(
     raw: Annotated[
         bool, typer.Option("--raw", help="Also what the seller uploaded; nothing brings it back.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the files that would go.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
     out: Out = "okla-media",
 ) -> None:
     """Retire vehicles: they leave Dagster's list and their working files go.
 
-    Uploads stay, and the vehicle stays retired until a newer upload arrives.
+    Uploads stay, and the vehicle stays retired until a newer upload arrives. --raw asks before it
+    deletes uploads. The name of a partition that is no vehicle's id is removed as well.
     """
-    from okla_assets.operations.archive import archive as retire
+    from okla_assets.operations import archive as retiring
     from okla_assets.runtime.instance import open_instance
 
-    store, refused = store_for(out), 0
+    store, code = existing_store(out), 0
+    done: list[dict[str, object]] = []
+    if raw and not dry_run:
+        confirmed(f"Delete the uploads of {keys.in_short(vehicles)} for ever?", yes)
     with open_instance(out) as instance:
-        for vehicle in [keys.parse_vehicle_id(name) for name in vehicles]:
+        for name in vehicles:
             try:
-                removed = retire(vehicle, store, instance, processed=processed, raw=raw)
-            except (BadInput, Unreadable) as bad:
-                refused += 1
+                if dry_run:
+                    files = retiring.would_remove(
+                        name, store, instance, processed=processed, raw=raw
+                    )
+                    done.append({"vehicle": name, "files": files})
+                else:
+                    count = retiring.retire(name, store, instance, processed=processed, raw=raw)
+                    done.append({"vehicle": name, "removed": count})
+            except (BadInput, keys.BadVehicleId, Unreadable) as bad:
+                unknown = isinstance(bad, (UnknownVehicle, keys.BadVehicleId))
+                code = max(code, BAD_INPUT if unknown else FAILED)
                 print_error(bad)
             else:
-                say(f"{vehicle}: archived, {removed} files removed")
-    if refused:
-        raise typer.Exit(FAILED)
+                if not as_json:
+                    _print_archived(done[-1])
+    if as_json:
+        print_json(done)
+    if code:
+        raise typer.Exit(code)
 
 
 def status(
     vehicle: Annotated[str | None, typer.Option(help="One vehicle alone.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only vehicles in this state, such as failed; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Vehicles of a state that are listed; 0 for all.")
+    ] = 20,
     as_json: Json = False,
     out: Out = "okla-media",
 ) -> None:
-    """Show what waits, what runs, what failed and why, and how the listings stand."""
+    """Show which vehicles need a person and why, what runs and waits, and how all others stand.
+
+    Ends with 3 where a vehicle is failed, needs review or is left alone, else with 0. --json holds
+    all vehicles whatever the limit is.
+    """
     from okla_assets.operations import status as work
     from okla_assets.runtime.instance import open_instance
 
-    store = store_for(out)
+    if wrong := sorted(set(state or ()) - set(work.STATES)):
+        raise BadInput(f"there is no state {wrong[0]!r}; the states are {', '.join(work.STATES)}")
+    store = existing_store(out)
     with open_instance(out) as instance:
         if vehicle is None:
             whole = work.overview(instance, store)
-            print_json(asdict(whole)) if as_json else _print_overview(whole)
-            return
-        one = work.of_vehicle(keys.parse_vehicle_id(vehicle), instance, store)
-        if not one.known:
-            raise BadInput(f"there is no vehicle {vehicle}")
-        print_json(asdict(one)) if as_json else _print_vehicle(one)
+            shown = [line for line in whole.vehicles if not state or line.state in state]
+            if as_json:
+                print_json(asdict(whole) | {"vehicles": [asdict(line) for line in shown]})
+            else:
+                _print_overview(whole, shown, limit, bool(state))
+            needed = whole.needs_a_person
+        else:
+            one = work.of_vehicle(keys.parse_vehicle_id(vehicle), instance, store)
+            if one is None:
+                raise UnknownVehicle(vehicle)
+            print_json(asdict(one)) if as_json else _print_vehicle(one)
+            needed = one.line.state in work.NEED_A_PERSON
+    if needed:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 def trace(
@@ -220,7 +243,7 @@ def trace(
     from okla_assets.operations import trace
     from okla_assets.runtime.instance import open_instance
 
-    store = store_for(out)
+    store = existing_store(out)
     with open_instance(out) as instance:
         found = trace.trace(file, store, instance)
     if as_json:
@@ -235,6 +258,16 @@ def trace(
         _print_trace(found)
 
 
+def _print_archived(one: "Mapping[str, object]") -> None:
+    files = one.get("files")
+    if isinstance(files, list):
+        say(f"{one['vehicle']}: would be archived, {len(files)} files removed")
+        for key in files:
+            say(f"  {key}")
+    else:
+        say(f"{one['vehicle']}: archived, {one['removed']} files removed")
+
+
 def _print_due(found: "Sequence[Due]") -> None:
     if not found:
         say("nothing is due")
@@ -242,7 +275,7 @@ def _print_due(found: "Sequence[Due]") -> None:
     table = Table("vehicle", "why", "listing made")
     for one in found:
         table.add_row(one.vehicle, cell(one.reason), _ago(one.made))
-    out_console.print(table)
+    print_table(table)
     say(f"{len(found)} vehicles are due")
 
 
@@ -256,39 +289,53 @@ def _ago(moment: datetime | None) -> str:
     return f"{max(0, seconds):.0f} seconds ago"
 
 
-def _print_overview(whole: "Status") -> None:
-    say(f"waiting: {whole.waiting} runs, {len(whole.new_uploads)} new folders under raw/")
-    _print_runs(whole.waiting_runs)
-    say(f"running: {len(whole.running)}")
-    _print_runs(whole.running)
-    say(f"failed: {len(whole.failed)}", "red" if whole.failed else None)
-    _print_runs(whole.failed)
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(whole.listings.items()))
+def _print_overview(
+    whole: "Status", shown: "Sequence[VehicleLine]", limit: int, chosen: bool
+) -> None:
+    """The counts, then the vehicles of each state; ready and archived ones only where asked for."""
+    counts = ", ".join(f"{count} {name}" for name, count in whole.counts.items())
     say(f"vehicles: {counts or 'none'}")
-    if whole.reasons:
-        say(f"to review, of {whole.reasons_of} looked at:", "yellow")
-        for reason, count in whole.reasons.items():
+    for line in whole.jobs:
+        say(f"{line.state}: {_vehicle_line(line)}")
+    for state, lines in groupby(shown, lambda line: line.state):
+        if state in ("ready", "archived") and not chosen:
+            continue
+        listed = list(lines)
+        say(f"{state}: {len(listed)}", STYLES.get(state))
+        for line in listed[: limit or None]:
+            say(f"  {_vehicle_line(line)}")
+        if rest := len(listed[limit:]) if limit else 0:
+            say(f"  and {rest} more: okla status --state {state} --limit 0", "dim")
+    if whole.reasons_of > 1 and not chosen:
+        say(f"most frequent, of {whole.reasons_of} listings that need review:", "yellow")
+        for reason, count in list(whole.reasons.items())[:MOST_REASONS]:
             say(f"  {count} x {reason}")
 
 
-def _print_runs(lines: "Sequence[RunLine]") -> None:
-    for line in lines:
-        at = f" at {line.step}" if line.step else ""
-        source = f", {line.source}" if line.source else ""
-        says = f": {line.says}" if line.says else ""
-        say(f"  {line.vehicle}{at}, {_ago(line.since)}{source} (run {line.run_id[:8]}){says}")
+def _vehicle_line(line: "VehicleLine") -> str:
+    at = f" at {line.step}" if line.step else ""
+    facts = [_ago(line.since)] if line.since else []
+    facts += [f"asked for by {line.source}"] if line.source else []
+    facts += [f"run {line.run_id[:8]}"] if line.run_id else []
+    told = f": {keys.in_short(line.reasons)}" if line.reasons else ""
+    about = f" ({', '.join(facts)})" if facts else ""
+    return f"{line.vehicle}{at}{about}{told}"
 
 
 def _print_vehicle(one: "VehicleStatus") -> None:
-    say(f"{one.vehicle}: last run {one.state}")
-    if one.last_run is not None:
-        _print_runs([one.last_run])
+    line = one.line
+    say(f"{line.vehicle}: {line.state}", STYLES.get(line.state))
+    for reason in line.reasons:
+        say(f"  {reason}")
+    if line.run_id:
+        say(f"last run: {one.last_run}, {_vehicle_line(replace(line, reasons=()))}")
+    else:
+        say(f"last run: {one.last_run}")
     if one.listing is None:
         say("no listing")
         return
     say(f"listing: {one.listing}, made {_ago(one.generated_at)}", STYLES.get(one.listing))
-    for reason in one.reasons:
-        say(f"  {reason}")
+    say(f"gallery: {one.gallery}")
 
 
 def _print_trace(found: "Trace") -> None:

@@ -15,12 +15,14 @@ from okla_assets.cli.terminal import (
     INTERRUPTED,
     STYLES,
     Fresh,
+    Json,
     Out,
     Profile,
     cell,
     fetch_weights,
     interrupted,
-    out_console,
+    print_json,
+    print_table,
     say,
     step_bars,
     stop,
@@ -47,22 +49,37 @@ def process(
     ] = None,
     out: Out = "okla-media",
     profile: Profile = "local",
-    max_width: Annotated[int | None, typer.Option(help="Longest side of a picture.")] = None,
-    aspect: Annotated[str | None, typer.Option(help="Width to height, as in 16:9.")] = None,
-    output_format: Annotated[str | None, typer.Option(help="jpg, png or webp.")] = None,
-    output_quality: Annotated[int | None, typer.Option(help="JPEG or WebP quality.")] = None,
-    shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1.")] = None,
-    generate_shadow: Annotated[bool | None, typer.Option(help="The shadow on the floor.")] = None,
-    auto_enhance: Annotated[bool | None, typer.Option(help="Exposure and colours.")] = None,
-    mask_license_plate: Annotated[bool | None, typer.Option(help="Cover plates.")] = None,
+    max_width: Annotated[
+        int | None, typer.Option(help="Longest side of a picture; default: 1600.")
+    ] = None,
+    aspect: Annotated[
+        str | None, typer.Option(help="Width to height, as in 16:9; default: 4:3.")
+    ] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="jpg, png or webp; default: jpg.")
+    ] = None,
+    output_quality: Annotated[
+        int | None, typer.Option(help="JPEG or WebP quality; default: 90.")
+    ] = None,
+    shadow_opacity: Annotated[float | None, typer.Option(help="0 (none) to 1; default: 1.")] = None,
+    generate_shadow: Annotated[
+        bool | None, typer.Option(help="The shadow on the floor; default: on.")
+    ] = None,
+    auto_enhance: Annotated[
+        bool | None, typer.Option(help="Exposure and colours; default: on.")
+    ] = None,
+    mask_license_plate: Annotated[
+        bool | None, typer.Option(help="Cover plates; default: on.")
+    ] = None,
     license_plate_mask_type: Annotated[
-        str | None, typer.Option(help="fill, blur, logo or none.")
+        str | None, typer.Option(help="fill, blur, logo or none; default: fill.")
     ] = None,
     add: Annotated[
         bool,
         typer.Option("--add", help="The folder is of the same car as the files the vehicle has."),
     ] = False,
     fresh: Fresh = False,
+    as_json: Json = False,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,7 +90,10 @@ def process(
         ),
     ] = None,
 ) -> None:
-    """Make the studio listing of one car from a folder of photos."""
+    """Make the studio listing of one car from a folder of photos.
+
+    The defaults are those of a vehicle that has no options stored yet.
+    """
     check_folder(folder)
     vehicle = (
         keys.new_vehicle_id(vehicle_id) if vehicle_id is not None else _id_from_folder(folder, out)
@@ -91,7 +111,7 @@ def process(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     given |= dict(map(parse_option, option or ()))
-    _finish(_process(folder, vehicle, out, profile, given, fresh, add=add))
+    _finish(_process(folder, vehicle, out, profile, given, fresh, add=add, as_json=as_json))
 
 
 def demo(
@@ -100,6 +120,7 @@ def demo(
     show: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the gallery in the browser.")
     ] = True,
+    as_json: Json = False,
 ) -> None:
     """Make the listing of the sample vehicle that comes with OKLA: a modelled car, nobody's."""
     import webbrowser
@@ -107,7 +128,9 @@ def demo(
     from okla_assets import sample
 
     vehicle = keys.parse_vehicle_id("sample")
-    listing = _process(sample.MEDIA, vehicle, out, profile, {}, add=True, origin="the sample")
+    listing = _process(
+        sample.MEDIA, vehicle, out, profile, {}, add=True, origin="the sample", as_json=as_json
+    )
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
     _finish(listing)
@@ -182,6 +205,7 @@ def _process(
     *,
     add: bool = False,
     origin: str | None = None,
+    as_json: bool = False,
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file."""
     from okla_assets.operations.folder_import import import_folder
@@ -207,6 +231,9 @@ def _process(
         stop(interrupted(fresh), INTERRUPTED)
     if listing is None:
         stop(problem, FAILED)
+    if as_json:
+        print_json(listing.model_dump(mode="json"))
+        return listing
     _print_summary(listing)
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
         say(store.folder / key if isinstance(store, LocalMediaStore) else store.url(key))
@@ -271,7 +298,7 @@ def _print_summary(listing: "Listing") -> None:
         if photo.category == "exterior" and photo.treatment_reason:
             reasons.append(f"{name} not in the studio: {photo.treatment_reason}")
     if listing.photos:
-        out_console.print(table)
+        print_table(table)
     for reason in reasons:
         say(reason)
     alike = listing.refused_alike

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from okla_assets import keys
-from okla_assets.cli.terminal import Out, out_console, say
+from okla_assets.cli.terminal import Json, Out, print_json, print_table, say, warn
 from resources.storage.stores import store_for
 
 
@@ -16,6 +16,7 @@ def scenes(
     sheet: Annotated[
         Path | None, typer.Option(help="Write a JPEG with the sample car on each of them.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Show the scenes there are: ours, and the owner's own in brand/scenes/."""
     from okla_assets.imaging.studio.scene import Scene
@@ -30,15 +31,22 @@ def scenes(
         try:
             found.append(scene_of(name, store))
         except BadInput as error:
-            say(str(error))
+            warn(error)
+    facts = []
     for scene in found:
         floor = "#{:02X}{:02X}{:02X}".format(*scene.floor)
         names = scene.id, scene.name, scene.name_es, scene.kind
-        table.add_row(*names, floor, str(scene.shadow), str(scene.gloss))
-    out_console.print(table)
-    say(f"one of your own: a picture and a scene.toml in {keys.OWN_SCENES}NAME/")
+        row = (*names, floor, str(scene.shadow), str(scene.gloss))
+        table.add_row(*row)
+        headers = [str(column.header) for column in table.columns]
+        facts.append(dict(zip(headers, row, strict=True)))
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(table)
+        say(f"one of your own: a picture and a scene.toml in {keys.OWN_SCENES}NAME/")
     if sheet is not None:
         from okla_assets.sample.preview import preview_sheet
 
         sheet.write_bytes(preview_sheet(found))
-        say(str(sheet))
+        warn(sheet)

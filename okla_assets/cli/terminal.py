@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
 out_console = Console()
 err_console = Console(stderr=True)
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes."""
+FAILED, BAD_INPUT, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes; NEEDS_A_PERSON is of `okla status`."""
+WIDEST_TABLE = 1000
+"""Characters of a line where the output goes to a file or a program."""
 
-STYLES = {"ready": "green", "made": "green", "needs_review": "yellow", "failed": "red"}
+STYLES = {
+    "ready": "green",
+    "made": "green",
+    "needs_review": "yellow",
+    "left_alone": "yellow",
+    "failed": "red",
+}
 
 Out = Annotated[
     str,
@@ -36,6 +45,7 @@ Out = Annotated[
 Profile = Annotated[
     str, typer.Option("--profile", envvar="OKLA_PROFILE", help="Which set of models runs.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for a program, instead of tables.")]
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew, reuse nothing.")]
@@ -60,6 +70,21 @@ def say(line: object, style: str | None = None) -> None:
     out_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)
 
 
+def print_table(table: Table) -> None:
+    """Prints a table of which no word is cut off, for another command may need it.
+
+    Its first column names things and stays on one line; others are folded on a narrow terminal,
+    and written out where no person looks.
+    """
+    for position, column in enumerate(table.columns):
+        column.overflow = "fold"
+        column.no_wrap = position == 0
+    if out_console.is_terminal:
+        out_console.print(table)
+    else:
+        Console(file=sys.stdout, width=WIDEST_TABLE).print(table)
+
+
 def warn(line: object, style: str | None = None) -> None:
     """The same on standard error."""
     err_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)
@@ -69,6 +94,16 @@ def print_error(error: object) -> None:
     """An error's sentence; what a program said may be several lines."""
     for line in f"error: {error}".split("\n"):
         warn(line, "red")
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Ends the command where a person does not agree, or nobody is there to be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        stop(f"{question} Nobody can be asked here: give --yes")
+    if not typer.confirm(question):
+        stop("nothing was done", FAILED)
 
 
 def stop(message: str, code: int = BAD_INPUT) -> NoReturn:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
-from okla_assets.operations.run_index import busy
+from okla_assets.operations.run_index import busy, check_known
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore, ObjectInfo
@@ -27,6 +27,52 @@ def is_archived(vehicle: keys.VehicleId, objects: Iterable[ObjectInfo]) -> bool:
     return archived is not None and all(archived > arrived for arrived in found.values())
 
 
+def retire(
+    name: str,
+    store: MediaStore,
+    instance: dg.DagsterInstance,
+    *,
+    processed: bool = False,
+    raw: bool = False,
+) -> int:
+    """`archive` of what a person names: also of a partition whose name no vehicle can have.
+
+    Raises `BadVehicleId` where there is no such partition either, and as `archive` does.
+    """
+    try:
+        vehicle = keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        if not instance.has_dynamic_partition(str(vehicles.name), name):
+            raise
+        instance.delete_dynamic_partition(str(vehicles.name), name)
+        return 0
+    return archive(vehicle, store, instance, processed=processed, raw=raw)
+
+
+def would_remove(
+    name: str,
+    store: MediaStore,
+    instance: dg.DagsterInstance,
+    *,
+    processed: bool = False,
+    raw: bool = False,
+) -> list[str]:
+    """Keys of the files that `retire` would remove; it raises the same, but for runs under way."""
+    try:
+        vehicle = keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        if not instance.has_dynamic_partition(str(vehicles.name), name):
+            raise
+        return []
+    check_known(vehicle, store, instance)
+    folders = [
+        *([keys.processed_folder(vehicle)] if processed else []),
+        *keys.vehicle_work(vehicle),
+        *([keys.raw_folder(vehicle)] if raw else []),
+    ]
+    return [info.key for folder in folders for info in store.list(folder)]
+
+
 def archive(
     vehicle: keys.VehicleId,
     store: MediaStore,
@@ -38,13 +84,11 @@ def archive(
     """Retires the vehicle and returns how many files were removed; may be repeated.
 
     `processed` also removes what buyers see, `raw` what the seller uploaded. Raises BadInput where
-    a run of the vehicle waits or is in progress, or there is no such vehicle.
+    a run of the vehicle waits or is in progress, `UnknownVehicle` where there is no such vehicle.
     """
     marker = keys.archived_marker(vehicle)
+    check_known(vehicle, store, instance)
     uploads = [info.key for info in store.list(keys.raw_folder(vehicle))]
-    known = instance.has_dynamic_partition(str(vehicles.name), vehicle)
-    if not (uploads or known or any(True for _ in store.list(keys.processed_folder(vehicle)))):
-        raise BadInput(f"there is no vehicle {vehicle}")
     # The marker first: from here on no sensor starts a run; one that had just started is seen.
     if uploads:
         store.put(marker, b"")
@@ -100,8 +144,8 @@ def archive_each(
     refused: list[str] = []
     for name in config.vehicles:
         try:
-            removed = archive(
-                keys.parse_vehicle_id(name),
+            removed = retire(
+                name,
                 store,
                 context.instance,
                 processed=config.processed,

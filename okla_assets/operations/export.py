@@ -17,7 +17,7 @@ from okla_assets.steps.channel_rules import CHANNELS, SUFFIX, Channel, ChannelNa
 from okla_assets.steps.channels import shown_part, verdict, written_size
 from okla_assets.steps.selling import order_of
 from resources.content_credentials import ContentSigner, content_signer
-from resources.errors import BadInput
+from resources.errors import BadInput, UnknownVehicle
 from resources.storage.media_store import MediaStore
 
 MANIFEST = "manifest.json"
@@ -121,6 +121,8 @@ def _listing(vehicle: keys.VehicleId, store: MediaStore) -> Listing:
     try:
         return Listing.model_validate_json(store.get(keys.listing(vehicle)))
     except FileNotFoundError:
+        if next(iter(store.list(keys.raw_folder(vehicle))), None) is None:
+            raise UnknownVehicle(vehicle) from None
         raise BadInput(f"{vehicle} has no listing.json; make it with `okla process`") from None
     except ValidationError:
         raise BadInput(

@@ -11,6 +11,8 @@ import dagster as dg
 
 from okla_assets import dagster_tags, keys
 from okla_assets.vehicle_runs import LISTING, vehicles
+from resources.errors import UnknownVehicle
+from resources.storage.media_store import MediaStore
 
 PAGE = 1000
 
@@ -23,15 +25,21 @@ UNDER_WAY = (
 NO_GOOD_END = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
-def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
-    """All vehicles that are partitions, a page at a time."""
+def partition_names(instance: dg.DagsterInstance) -> Iterator[list[str]]:
+    """The names of all partitions, a page at a time; a person may have added any name."""
     cursor, more = None, True
     while more:
         page = instance.get_paginated_dynamic_partitions(
             str(vehicles.name), limit=PAGE, ascending=True, cursor=cursor
         )
-        yield [vehicle for name in page.results if (vehicle := _vehicle(name)) is not None]
+        yield list(page.results)
         cursor, more = page.cursor, page.has_more
+
+
+def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
+    """All vehicles that are partitions, a page at a time."""
+    for names in partition_names(instance):
+        yield [vehicle for name in names if (vehicle := _vehicle(name)) is not None]
 
 
 def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
@@ -45,6 +53,16 @@ def _vehicle(name: str) -> keys.VehicleId | None:
         return keys.parse_vehicle_id(name)
     except keys.BadVehicleId:
         return None
+
+
+def check_known(vehicle: keys.VehicleId, store: MediaStore, instance: dg.DagsterInstance) -> None:
+    """Raises `UnknownVehicle` where it has neither a partition nor uploads nor finished files."""
+    if instance.has_dynamic_partition(str(vehicles.name), vehicle):
+        return
+    for folder in (keys.raw_folder(vehicle), keys.processed_folder(vehicle)):
+        if next(iter(store.list(folder)), None) is not None:
+            return
+    raise UnknownVehicle(vehicle)
 
 
 def of_vehicles(wanted: Sequence[str], **filters: object) -> dg.RunsFilter:

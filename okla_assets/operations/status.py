@@ -1,21 +1,23 @@
-"""What waits, runs and failed, and how the listings stand: for a person at a terminal.
+"""Which vehicles need a person, and how all the others stand: for a person and for a program.
 
-Runs are asked for by status and counted, never all read; listings are counted by the index that
-`run_records` describes, and only some that need review are opened for their reasons.
+Runs are asked for by status, never all read. Of vehicles the index that `run_index` describes says
+how their listings stand; only listings that need a person are opened for their reasons.
 """
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal, get_args
 
 import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import keys
 from okla_assets.contract import Listing
+from okla_assets.operations.archive import is_archived
 from okla_assets.operations.failures import problem_of
 from okla_assets.operations.run_index import (
     UNDER_WAY,
@@ -24,123 +26,204 @@ from okla_assets.operations.run_index import (
     last_run,
     listing_versions,
     materialized,
-    pages,
+    partition_names,
     vehicle_of_run,
 )
 from okla_assets.steps.pipeline import parse_listing_version
+from okla_assets.steps.uploads import may_hold_media
 from okla_assets.vehicle_runs import SOURCE_TAG
 from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore
 
-MOST_RUNS = 20
+State = Literal[
+    "failed",
+    "needs_review",
+    "left_alone",
+    "running",
+    "waiting",
+    "not_made",
+    "ready",
+    "archived",
+]
+"""How a vehicle stands: `ready`, `needs_review` and `failed` as in listing.json, and `failed` also
+where its last run failed. `waiting` has a run in the queue, or uploads that no run was asked for
+yet; `left_alone` is a folder or a partition that never becomes a vehicle; `not_made` is one
+without a listing and without a run that failed."""
+
+STATES: tuple[State, ...] = get_args(State)
+NEED_A_PERSON: frozenset[State] = frozenset({"failed", "needs_review", "left_alone"})
+
 MOST_FAILURES = 200
+MOST_UNFINISHED = 1000
 MOST_OPENED = 200
 MOST_NEW = 2000
 READERS = 16
 
 
 @dataclass(frozen=True)
-class RunLine:
-    """One run: what it is about, who asked for it, and where it stands since when."""
+class VehicleLine:
+    """One vehicle: its state, why, and the run behind that (empty where there is none).
+
+    `since` is when that run was asked for, or its step began.
+    """
 
     vehicle: str
-    run_id: str
-    source: str
-    step: str
-    since: datetime
-    says: str = ""
+    state: State
+    reasons: tuple[str, ...] = ()
+    since: datetime | None = None
+    run_id: str = ""
+    source: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True)
 class Status:
-    """All of it; lists hold the first MOST_RUNS, counts are of all.
+    """How the whole stands.
 
-    `new_uploads` are folders under raw/ that are no partition yet. `reasons` are counted over
-    `reasons_of` listings that need review.
+    `vehicles` are in the order of STATES, then by name. `jobs` are runs about no single vehicle,
+    such as the nightly batch. `reasons` are counted over the `reasons_of` listings that were opened
+    of those that need review.
     """
 
-    waiting: int
-    waiting_runs: tuple[RunLine, ...]
-    new_uploads: tuple[str, ...]
-    running: tuple[RunLine, ...]
-    failed: tuple[RunLine, ...]
-    listings: Mapping[str, int]
+    counts: Mapping[State, int]
+    vehicles: tuple[VehicleLine, ...]
+    jobs: tuple[VehicleLine, ...]
     reasons: Mapping[str, int]
     reasons_of: int
+
+    @property
+    def needs_a_person(self) -> bool:
+        return any(self.counts.get(state) for state in NEED_A_PERSON)
 
 
 @dataclass(frozen=True)
 class VehicleStatus:
-    """One vehicle: its last run, and its listing."""
+    """One vehicle: its state, its listing, and how its last run ended, where it had one."""
 
-    vehicle: str
-    state: str
-    last_run: RunLine | None
-    listing: str | None
-    reasons: tuple[str, ...] = ()
+    line: VehicleLine
+    last_run: str
+    listing: str | None = None
     generated_at: datetime | None = None
-    known: bool = field(default=True)
+    gallery: str = ""
 
 
 def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
-    """How the whole stands."""
+    """How every vehicle stands."""
+    unfinished, jobs = _unfinished(instance)
     failed = _failed(instance)
-    counts: Counter[str] = Counter()
-    review: list[str] = []
     known: set[str] = set()
-    for page in pages(instance):
+    lines: list[VehicleLine] = []
+    for page in partition_names(instance):
         known.update(page)
         versions = listing_versions(instance, page)
-        for vehicle in page:
-            version = parse_listing_version(versions.get(vehicle))
-            status = "failed" if vehicle in failed else version.status if version else "not made"
-            counts[status] += 1
-            if status == "needs_review" and len(review) < MOST_OPENED:
-                review.append(vehicle)
-    waiting = dg.RunsFilter(statuses=list(WAITING))
+        for name in page:
+            version = parse_listing_version(versions.get(name))
+            if not _is_vehicle(name):
+                lines.append(VehicleLine(name, "left_alone", (_no_vehicle(name),)))
+            elif name in unfinished:
+                lines.append(unfinished[name])
+            elif name in failed:
+                lines.append(_failure(instance, failed[name]))
+            elif version is not None:
+                lines.append(VehicleLine(name, version.status))
+            else:
+                lines.append(VehicleLine(name, "not_made"))
+    lines += [line for name, line in unfinished.items() if name not in known]
+    lines += [_failure(instance, record) for name, record in failed.items() if name not in known]
+    known |= {line.vehicle for line in lines}
+    lines += _unknown_folders(store, known)
+    lines, reasons, opened = _with_reasons(lines, store)
+    lines.sort(key=lambda line: (STATES.index(line.state), line.vehicle))
     return Status(
-        waiting=instance.get_runs_count(waiting),
-        waiting_runs=tuple(
-            _line(record) for record in instance.get_run_records(waiting, limit=MOST_RUNS)
-        ),
-        new_uploads=_new_uploads(store, known),
-        running=tuple(
-            _running(instance, record)
-            for record in instance.get_run_records(
-                dg.RunsFilter(statuses=list(UNDER_WAY)), limit=MOST_RUNS
-            )
-        ),
-        failed=tuple(_failure(instance, record) for record in list(failed.values())[:MOST_RUNS]),
-        listings=dict(counts),
-        reasons=_reasons(review, store),
-        reasons_of=len(review),
+        counts=dict(Counter(line.state for line in lines)),
+        vehicles=tuple(lines),
+        jobs=tuple(jobs),
+        reasons=reasons,
+        reasons_of=opened,
     )
 
 
 def of_vehicle(
     vehicle: keys.VehicleId, instance: dg.DagsterInstance, store: MediaStore
-) -> VehicleStatus:
-    """How one vehicle stands."""
+) -> VehicleStatus | None:
+    """How one vehicle stands; None where nobody has heard of it."""
     record = last_run(instance, vehicle)
-    line, state = None, "never run"
+    ended = "none" if record is None else _words(record.dagster_run.status)
+    listing = _listing(vehicle, store)
+    gallery = store.url(keys.gallery(vehicle)) if listing is not None else ""
+    line: VehicleLine | None = None
     if record is not None:
         status = record.dagster_run.status
-        state = status.value.lower()
-        line = _line(record)
-        if status in UNDER_WAY:
-            line = _running(instance, record)
+        if status in (*WAITING, *UNDER_WAY):
+            line = _unfinished_line(instance, record)
         elif status is dg.DagsterRunStatus.FAILURE:
             line = _failure(instance, record)
-    listing = _listing(vehicle, store)
+    if line is None and listing is not None:
+        line = VehicleLine(vehicle, listing.status, listing.reasons)
+    if line is None:
+        line = _folder(vehicle, store)
+    if line is None and record is not None:
+        line = VehicleLine(vehicle, "not_made")
+    if line is None:
+        return None
     if listing is None:
-        try:
-            uploads = any(True for _ in store.list(keys.raw_folder(vehicle)))
-        except Unreadable:
-            uploads = True
-        return VehicleStatus(vehicle, state, line, None, known=uploads or record is not None)
-    return VehicleStatus(
-        vehicle, state, line, listing.status, listing.reasons, listing.generated_at
+        return VehicleStatus(line, ended)
+    return VehicleStatus(line, ended, listing.status, listing.generated_at, gallery)
+
+
+def _is_vehicle(name: str) -> bool:
+    try:
+        keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        return False
+    return True
+
+
+def _no_vehicle(name: str) -> str:
+    return f"a partition that no vehicle can have; `okla archive {name!r}` removes it"
+
+
+def _words(status: dg.DagsterRunStatus) -> str:
+    """A run's status in the words of vehicles' states."""
+    if status in WAITING:
+        return "waiting"
+    if status in UNDER_WAY:
+        return "running"
+    ended = {dg.DagsterRunStatus.SUCCESS: "done", dg.DagsterRunStatus.FAILURE: "failed"}
+    return ended.get(status, "cancelled")
+
+
+def _unfinished(
+    instance: dg.DagsterInstance,
+) -> tuple[dict[str, VehicleLine], list[VehicleLine]]:
+    """Runs that wait or are under way: by vehicle, and those that are about none."""
+    records = instance.get_run_records(
+        dg.RunsFilter(statuses=[*WAITING, *UNDER_WAY]), limit=MOST_UNFINISHED
     )
+    by_vehicle: dict[str, VehicleLine] = {}
+    jobs: list[VehicleLine] = []
+    for record in records:
+        line = _unfinished_line(instance, record)
+        if vehicle_of_run(record.dagster_run) is None:
+            jobs.append(line)
+        elif line.state == "running" or line.vehicle not in by_vehicle:  # who runs counts more
+            by_vehicle[line.vehicle] = line
+    return by_vehicle, jobs
+
+
+def _unfinished_line(instance: dg.DagsterInstance, record: dg.RunRecord) -> VehicleLine:
+    """The run with the step it is at, and since when."""
+    if record.dagster_run.status in WAITING:
+        return _line(record, "waiting")
+    line = _line(record, "running")
+    found = instance.get_records_for_run(
+        line.run_id, of_type=dg.DagsterEventType.STEP_START, limit=1, ascending=False
+    )
+    for started in found.records:
+        entry = started.event_log_entry
+        since = datetime.fromtimestamp(entry.timestamp, UTC)
+        return replace(line, step=entry.step_key or "", since=since)
+    return line
 
 
 def _failed(instance: dg.DagsterInstance) -> dict[str, dg.RunRecord]:
@@ -159,38 +242,74 @@ def _failed(instance: dg.DagsterInstance) -> dict[str, dg.RunRecord]:
     }
 
 
-def _new_uploads(store: MediaStore, known: set[str]) -> tuple[str, ...]:
-    """Folders under raw/ that are no partition, and are not archived."""
+def _failure(instance: dg.DagsterInstance, record: dg.RunRecord) -> VehicleLine:
+    problem = problem_of(instance, record.dagster_run.run_id)
+    return _line(record, "failed", problem.step, (problem.error,))
+
+
+def _unknown_folders(store: MediaStore, known: set[str]) -> Iterator[VehicleLine]:
+    """Folders under raw/ that are no partition: new, archived, or never taken up."""
     unknown: list[keys.VehicleId] = []
     for name in store.folders(keys.RAW):
-        if name not in known and len(unknown) < MOST_NEW:
-            try:
-                unknown.append(keys.new_vehicle_id(name))
-            except keys.BadVehicleId:  # the sensor names it once
-                continue
+        if name in known or len(unknown) >= MOST_NEW:
+            continue
+        try:
+            unknown.append(keys.new_vehicle_id(name))
+        except keys.BadVehicleId as bad:
+            yield VehicleLine(name, "left_alone", (str(bad),))
     with ThreadPoolExecutor(READERS) as readers:
-        archived = readers.map(lambda v: _is_marked(keys.archived_marker(v), store), unknown)
-        return tuple(v for v, marked in zip(unknown, archived, strict=True) if not marked)
+        for line in readers.map(lambda vehicle: _folder(vehicle, store), unknown):
+            if line is not None:
+                yield line
 
 
-def _is_marked(marker: str, store: MediaStore) -> bool:
+def _folder(vehicle: keys.VehicleId, store: MediaStore) -> VehicleLine | None:
+    """A vehicle of which there are uploads and nothing else; None where there are none."""
     try:
-        return store.stat(marker) is not None
-    except Unreadable:  # the folder waits all the same; the sensor says why
-        return False
+        objects = list(store.list(keys.raw_folder(vehicle)))
+        if not objects:
+            return None
+        if is_archived(vehicle, objects):
+            return VehicleLine(vehicle, "archived")
+        records = keys.records(vehicle)
+        uploads = [o for o in objects if o.key not in records and keys.lies_where_uploads_do(o.key)]
+        if not any(may_hold_media(info, store) for info in uploads):
+            return VehicleLine(
+                vehicle,
+                "left_alone",
+                (f"no photo or video in it; they go to {keys.raw_photos(vehicle)}",),
+            )
+    except Unreadable as error:
+        return VehicleLine(vehicle, "left_alone", (str(error),))
+    return VehicleLine(vehicle, "waiting", ("new uploads; `okla up` takes them up",))
 
 
-def _reasons(review: Sequence[str], store: MediaStore) -> dict[str, int]:
-    """How often each reason stands in these listings, the photo's name left out."""
+def _with_reasons(
+    lines: Sequence[VehicleLine], store: MediaStore
+) -> tuple[list[VehicleLine], dict[str, int], int]:
+    """The lines with the reasons of their listings; how often each stands there (the photo's name
+    left out), and in how many listings that need review."""
+    asking = [line for line in lines if line.state in ("needs_review", "failed")]
+    to_open = {line.vehicle for line in [one for one in asking if not one.reasons][:MOST_OPENED]}
     with ThreadPoolExecutor(READERS) as readers:
-        listings = readers.map(lambda v: _listing(keys.parse_vehicle_id(v), store), review)
-    counts = Counter(
-        reason
-        for listing in listings
-        if listing is not None
-        for reason in {re.sub(r"^(exterior|interior|misc)_\d+: ", "", r) for r in listing.reasons}
-    )
-    return dict(counts.most_common())
+        listings = readers.map(lambda v: _listing(keys.parse_vehicle_id(v), store), to_open)
+        reasons = {
+            v: () if found is None else found.reasons
+            for v, found in zip(to_open, listings, strict=True)
+        }
+    told = [
+        replace(line, reasons=reasons[line.vehicle])
+        if not line.reasons and line.vehicle in reasons
+        else line
+        for line in lines
+    ]
+    review = [line for line in told if line.state == "needs_review" and line.vehicle in to_open]
+    counts = Counter(reason for line in review for reason in _plain(line.reasons))
+    return told, dict(counts.most_common()), len(review)
+
+
+def _plain(reasons: Iterable[str]) -> set[str]:
+    return {re.sub(r"^(exterior|interior|misc)_\d+: ", "", reason) for reason in reasons}
 
 
 def _listing(vehicle: keys.VehicleId, store: MediaStore) -> Listing | None:
@@ -204,27 +323,16 @@ def _about(run: dg.DagsterRun) -> str:
     return vehicle_of_run(run) or run.job_name
 
 
-def _line(record: dg.RunRecord, step: str = "", says: str = "") -> RunLine:
+def _line(
+    record: dg.RunRecord, state: State, step: str = "", reasons: tuple[str, ...] = ()
+) -> VehicleLine:
     run = record.dagster_run
-    moment = record.create_timestamp
-    return RunLine(_about(run), run.run_id, run.tags.get(SOURCE_TAG, ""), step, moment, says)
-
-
-def _running(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunLine:
-    """The run with the step it is at, and since when."""
-    line = _line(record)
-    found = instance.get_records_for_run(
-        line.run_id, of_type=dg.DagsterEventType.STEP_START, limit=1, ascending=False
+    return VehicleLine(
+        vehicle=_about(run),
+        state=state,
+        reasons=reasons,
+        since=record.create_timestamp,
+        run_id=run.run_id,
+        source=run.tags.get(SOURCE_TAG, ""),
+        step=step,
     )
-    for started in found.records:
-        entry = started.event_log_entry
-        since = datetime.fromtimestamp(entry.timestamp, UTC)
-        return RunLine(
-            line.vehicle, line.run_id, line.source, entry.step_key or "", since, line.says
-        )
-    return line
-
-
-def _failure(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunLine:
-    problem = problem_of(instance, record.dagster_run.run_id)
-    return _line(record, problem.step, problem.error)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from okla_assets import dagster_tags, keys
 from okla_assets.contract import Listing, ListingPhoto, PipelineInfo
+from okla_assets.operations.run_index import check_known
 from okla_assets.options import StudioOptions
 from okla_assets.tables import RawPhotos
 from okla_assets.vehicle_runs import LISTING, SOURCE_TAG
@@ -74,6 +75,7 @@ def trace(file: str, store: MediaStore, instance: dg.DagsterInstance) -> Trace:
     Raises BadInput where there is no such file.
     """
     vehicle, key = _parse(file)
+    check_known(vehicle, store, instance)
     info = store.stat(key)
     if info is None:
         raise BadInput(f"{key} is not in the media store; see `okla status --vehicle {vehicle}`")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import ENOSPC
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from okla_assets.dagster_tags import HIDDEN
 from resources.errors import BrokenSetup, system_reason
 from resources.storage.stores import bucket_of
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 HOME_FOLDER = ".dagster"
 
-PROCESS_TAG = "okla/process"
-"""Tag of the process that makes a run."""
+PROCESS_TAG = f"{HIDDEN}okla/process"
+"""Hidden tag of the process that makes a run."""
 
 POSTGRES_URL = "OKLA_POSTGRES_URL"
 BROKER_URL = "OKLA_BROKER_URL"
@@ -63,7 +65,8 @@ CELERY_OVERRIDES: Config = {
 def dagster_home(media: str | Path) -> Path:
     """DAGSTER_HOME if set, else `.dagster` in the media folder, with our dagster.yaml in it.
 
-    For a bucket it is a folder of the bucket's in the working directory's `okla-media/.dagster`.
+    For a bucket it is a folder of the bucket's in `records_folder`, or where an earlier release
+    has left one in `okla-media/.dagster` of the working directory, that.
     With a Postgres URL it is a folder of its own, so that neither of the two configurations ever
     replaces the other under a running process.
     """
@@ -78,7 +81,8 @@ def dagster_home(media: str | Path) -> Path:
         # One folder a prefix, for homes must not lie in each other.
         parts = filter(None, (bucket.name, *bucket.prefix.split("/")))
         name = ",".join(part.replace("%", "%25").replace(",", "%2C") for part in parts)
-        home = Path("okla-media", HOME_FOLDER, name).resolve()
+        earlier = Path("okla-media", HOME_FOLDER, name).resolve()
+        home = earlier if earlier.is_dir() else records_folder() / name
     if settings().postgres_url:
         home /= "postgres"
     with _written(home):
@@ -87,6 +91,17 @@ def dagster_home(media: str | Path) -> Path:
         if not config.exists() or _header(home) not in config.read_text(encoding="utf-8"):
             write_config(home)  # the first time, or in a folder that was moved
     return home
+
+
+def records_folder() -> Path:
+    """Where the records of buckets lie, whatever the working directory is."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "okla" / "dagster"
 
 
 @contextmanager
@@ -134,8 +149,15 @@ def write_config(home: Path, runs: int = 1) -> None:
     chosen = settings()
     config = yaml.safe_load(packaged_config().read_text(encoding="utf-8"))
     config = merge(config, {"concurrency": {"runs": {"max_concurrent_runs": runs}}})
-    if chosen.broker_url:
+    if chosen.broker_url:  # workers print to their own supervisors
         config = merge(config, CELERY_OVERRIDES)
+    else:
+        kept = {
+            "module": "okla_assets.runtime.run_output",
+            "class": "KeptOutput",
+            "config": {"base_dir": str(home / "output")},
+        }
+        config = merge(config, {"compute_logs": kept})
     if chosen.postgres_url:
         config = merge(config, POSTGRES_STORAGE)
     else:

@@ -15,6 +15,9 @@ glibc (2.35 and newer) reads it when a process starts, so it can only be inherit
 """
 
 OUR_DEFINITIONS = "okla_assets.definitions"
+KEEPS_OUTPUT = "OKLA_KEEP_OUTPUT"
+"""Variable of the processes that Dagster starts for runs, whose output is kept (`run_output`).
+Others print to a person's terminal."""
 
 
 def definitions_module() -> str:
@@ -25,7 +28,14 @@ def definitions_module() -> str:
 
 
 def dagster_environment(media: str | Path, profile: str) -> dict[str, str]:
-    """The environment of a Dagster process for this media folder or bucket, from any directory."""
+    """The environment of a Dagster process for this media folder or bucket, from any directory.
+
+    Python finds our packages before any of the same name (`resources`, `sensors`) in the working
+    directory, which is searched last, and only for definitions of the user's own.
+    """
+    ours = str(Path(__file__).parents[2])
+    own = [str(Path.cwd())] if definitions_module() != OUR_DEFINITIONS else []
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return (
         MALLOC
         | os.environ
@@ -33,5 +43,8 @@ def dagster_environment(media: str | Path, profile: str) -> dict[str, str]:
             "OKLA_MEDIA_DIR": absolute(str(media)),
             "OKLA_PROFILE": profile,
             "DAGSTER_HOME": str(dagster_home(media)),
+            KEEPS_OUTPUT: "1",
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [ours, *given, *own])),
         }
     )

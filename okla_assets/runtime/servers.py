@@ -21,11 +21,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from shutil import which
 
 from filelock import FileLock, Timeout
 
 from okla_assets import keys
+from okla_assets.runtime.file_server import serving
 from okla_assets.runtime.instance import (
     check_broker,
     close_dead_runs,
@@ -34,6 +34,7 @@ from okla_assets.runtime.instance import (
     write_config,
 )
 from okla_assets.runtime.processes import dagster_environment, definitions_module
+from okla_assets.runtime.server_output import ServerOutput
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
 from resources.settings import settings
@@ -45,6 +46,7 @@ HOST = "127.0.0.1"
 DAEMON = "daemon"
 PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
+LOOK_SECONDS = 3.0
 SOCKET = "code.sock"
 STARTING_SECONDS = 120.0
 STOPPING_SECONDS = 15.0
@@ -63,9 +65,11 @@ class Server:
     name: str
     command: list[str]
     environment: Mapping[str, str]
+    output: ServerOutput
     pause: float = SHORTEST_PAUSE
     started: float = field(default=0.0, init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    reader: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Starts it, after killing what is left of an earlier start."""
@@ -75,9 +79,13 @@ class Server:
             self.command,
             env=self.environment,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_dies_with_us(),
         )
+        assert self.process.stdout is not None
+        self.reader = self.output.follow(self.name, self.process.stdout)
 
     def ended(self) -> int | None:
         """The exit status, or None while it runs."""
@@ -111,22 +119,46 @@ def _dies_with_us() -> Callable[[], object] | None:
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def run(out: str, profile: str, port: int, runs: int, gpu_slots: int | None, say: Say) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """How `okla up` runs: on which media and ports, and what it tells a person.
+
+    `say` gets sentences about the whole, `tell` a server's name and what it says; `everything` has
+    each line of the servers told. `look` is called every LOOK_SECONDS, to tell of vehicles.
+    """
+
+    out: str
+    profile: str
+    port: int
+    files_port: int | None
+    runs: int
+    gpu_slots: int | None
+    say: Say
+    tell: Callable[[str, str], None]
+    look: Callable[[], None]
+    everything: bool = False
+
+
+def run(plan: Plan) -> None:
     """Everything `okla up` does, until INT or TERM.
 
     Raises BadInput where another `okla up` runs, BrokenSetup where the servers cannot start.
     """
-    check_port(port)
-    if bucket_of(out):
-        list(store_for(out).folders(keys.RAW))  # raises now where the bucket cannot be used
+    check_port(plan.port)
+    store = store_for(plan.out)
+    if bucket_of(plan.out):
+        list(store.folders(keys.RAW))  # raises now where the bucket cannot be used
     else:
-        check_writable(store_for(out))
-        Path(out, keys.RAW).mkdir(exist_ok=True)
-    with _alone(dagster_home(out)):
-        if closed := prepare(out, runs, gpu_slots):
-            say(f"{closed} runs of killed processes reported as failed")
-        say(f"Put photos at {out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/; they are processed.")
-        serve(out, profile, port, say)
+        check_writable(store)
+        Path(plan.out, keys.RAW).mkdir(exist_ok=True)
+    with _alone(dagster_home(plan.out)):
+        if closed := prepare(plan.out, plan.runs, plan.gpu_slots):
+            plan.say(f"{closed} runs of killed processes reported as failed")
+        with serving(store, plan.files_port, plan.port + 1) as files_url:
+            place = f"{plan.out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/"
+            plan.say(f"put photos at {place}; they are processed")
+            plan.say(f"finished files: {files_url}/{keys.PROCESSED}")
+            serve(plan, files_url)
 
 
 @contextmanager
@@ -143,11 +175,15 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def check_port(port: int) -> None:
-    """Raises BadInput where another program listens on the port."""
+    """Raises BadInput where another program listens on the port, or this user may not."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
+        except PermissionError:
+            raise BadInput(
+                f"this user may not listen on port {port}; choose one from 1024 on by --port"
+            ) from None
         except OSError:
             raise BadInput(
                 f"port {port} of {HOST} is taken, perhaps by another `okla up`; "
@@ -173,24 +209,25 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
         return close_dead_runs(instance, only_processes=_workers_have_runs())
 
 
-def serve(out: str, profile: str, port: int, say: Say) -> None:
+def serve(plan: Plan, files_url: str) -> None:
     """Runs the servers until INT or TERM. Raises BrokenSetup where they cannot start."""
     stop = threading.Event()
+    output = ServerOutput(dagster_home(plan.out) / "logs", plan.tell, everything=plan.everything)
     with (
         _stopped_by(stop),
         tempfile.TemporaryDirectory(prefix="okla-", dir=_socket_place()) as folder,
     ):
-        code, others = _servers(out, profile, port, Path(folder))
+        code, others = _servers(plan, Path(folder), files_url, output)
         try:
             code.start()
             answers = partial(_answers, Path(folder) / SOCKET)
             _wait(answers, code, stop)
             for server in others:
                 server.start()
-            _wait(lambda: _listens(port), others[0], stop)
+            _wait(lambda: _listens(plan.port), others[0], stop)
             if not stop.is_set():
-                say(f"Dagster's UI: http://{HOST}:{port}  (no login: this machine only)")
-            _watch((code, *others), answers, out, stop, say)
+                plan.say(f"Dagster's UI: http://{HOST}:{plan.port}  (no login: this machine only)")
+            _watch((code, *others), answers, plan, stop)
         finally:
             # The daemon first: it must not retry the run that is killed now.
             for server in others:
@@ -210,46 +247,47 @@ def _socket_place() -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9_/.+-]{1,60}", usual) else "/tmp"
 
 
-def _servers(out: str, profile: str, port: int, folder: Path) -> tuple[Server, list[Server]]:
+def _servers(
+    plan: Plan, folder: Path, files_url: str, output: ServerOutput
+) -> tuple[Server, list[Server]]:
     """The code server, and the webserver and the daemon that ask it."""
-    environment = dagster_environment(out, profile)
+    environment = dagster_environment(plan.out, plan.profile)
+    # An address of the operator's own, of a proxy say, goes before ours.
+    environment["OKLA_FILES_URL"] = settings().files_url or files_url
     workspace = folder / "workspace.yaml"
     # A socket in a private folder: nobody else on this machine can run code through it.
     code_server = {"socket": str(folder / SOCKET), "location_name": "okla"}
     # JSON is YAML.
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": code_server}]}))
-    python = [sys.executable, "-m"]
+    python = [sys.executable, "-P", "-m"]
     code = [*python, "dagster", "api", "grpc", "-m", definitions_module(), "--log-level", "warning"]
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]
-    webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", str(port)]
-    webserver += ["--dagster-log-level", "warning"]
-    daemon = [_program("dagster-daemon"), "run", "-w", str(workspace), "--log-level", "warning"]
-    return Server("code server", code, environment), [
-        Server("webserver", webserver, environment),
-        Server(DAEMON, daemon, environment),
+    # Else Dagster puts the working directory before everything else that is imported.
+    code += ["--empty-working-directory"]
+    webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST]
+    webserver += ["-p", str(plan.port), "--dagster-log-level", "warning"]
+    daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    return Server("code server", code, environment, output), [
+        Server("webserver", webserver, environment, output),
+        Server(DAEMON, daemon, environment, output),
     ]
-
-
-def _program(name: str) -> str:
-    """A program of Dagster's that `python -m` cannot run: beside Python, else on the PATH."""
-    found = which(name, path=Path(sys.executable).parent) or which(name)
-    if found is None:
-        raise BrokenSetup(f"{name} is not on the PATH; Dagster's installation brings it")
-    return found
 
 
 def _watch(
     servers: tuple[Server, ...],
     code_answers: Callable[[], bool],
-    out: str,
+    plan: Plan,
     stop: threading.Event,
-    say: Say,
 ) -> None:
     """Restarts a server that ended, after a pause that doubles while it keeps ending.
 
     The daemon waits for the code server: a run that it cannot retry at once is never retried.
     """
+    looked = time.monotonic()
     while not stop.wait(WATCH_SECONDS):
+        if time.monotonic() - looked > LOOK_SECONDS:
+            plan.look()
+            looked = time.monotonic()
         for server in servers:
             status = server.ended()
             lasted = time.monotonic() - server.started
@@ -259,11 +297,12 @@ def _watch(
                 continue
             if lasted < server.pause or (server.name == DAEMON and not code_answers()):
                 continue
-            say(f"Dagster's {server.name} ended ({status}); starting it again")
+            plan.say(f"Dagster's {server.name} ended ({status}); starting it again")
             server.pause = min(server.pause * 2, LONGEST_PAUSE)
             if server.name == DAEMON:
-                _close_dead_runs(out, say)
+                _close_dead_runs(plan.out, plan.say)
             server.start()
+    plan.look()
 
 
 def _workers_have_runs() -> bool:
@@ -284,10 +323,13 @@ def _wait(ready: Callable[[], bool], server: Server, stop: threading.Event) -> N
     until = time.monotonic() + STARTING_SECONDS
     while not ready() and not stop.wait(WATCH_SECONDS / 5):
         if (status := server.ended()) is not None or time.monotonic() > until:
+            if status is not None and server.reader is not None:
+                server.reader.join(STOPPING_SECONDS)  # what it said last
             raise BrokenSetup(
                 f"Dagster's {server.name} did not start "
                 + ("in time" if status is None else f"(it ended with {status})")
-                + "; its output is above"
+                + f"; the end of its output:\n{server.output.last_lines(server.name)}\n"
+                + f"all of it is in {server.output.folder}"
             )
 
 

@@ -26,7 +26,15 @@ def command(queue: str, name: str) -> list[str]:
     The pool must be prefork (a solo one cannot be terminated and sends no heartbeats), and the
     parent must not touch CUDA, so it loads nothing but the application.
     """
-    worker = [sys.executable, "-m", "celery", "-A", "okla_assets.runtime.celery_worker", "worker"]
+    worker = [
+        sys.executable,
+        "-P",
+        "-m",
+        "celery",
+        "-A",
+        "okla_assets.runtime.celery_worker",
+        "worker",
+    ]
     worker += ["-P", "prefork", "-c", "1", "-Q", queue, "-n", f"{name}@%h"]
     return [*worker, "--without-gossip", "--without-mingle", "--loglevel", "warning"]
 

@@ -97,6 +97,9 @@ def cost_of(by_step: Mapping[str, float], gpu_seconds: float, price: Prices) -> 
 
 
 def as_metadata(cost: Cost) -> dict[str, float]:
-    """The ledger as metadata that Dagster's UI plots from vehicle to vehicle."""
-    figures = {f"{device}_seconds": spent for device, spent in cost.device_seconds.items()}
-    return figures if cost.usd is None else figures | {"usd": cost.usd}
+    """The ledger as metadata that Dagster's UI plots from vehicle to vehicle.
+
+    It is of all computing that went into the vehicle, whenever that was, and is named so.
+    """
+    figures = {f"{device}_seconds_in_all": spent for device, spent in cost.device_seconds.items()}
+    return figures if cost.usd is None else figures | {"cents_in_all": round(cost.usd * 100, 4)}

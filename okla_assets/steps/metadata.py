@@ -7,27 +7,32 @@ The event log keeps metadata for ever, so a materialization carries one contact 
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import median
 from typing import Any, TypeVar, get_args
 
 import dagster as dg
 from pydantic import BaseModel
 
 from okla_assets import keys
-from okla_assets.contract import ListingPhoto
+from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.digests import digest_of
 from okla_assets.imaging.types import Category
+from okla_assets.steps.column_schema import row_count, schema_of
 from okla_assets.steps.pictures import read_picture
 from okla_assets.tables import (
     Classification,
     CloseUp,
     Composite,
+    Frame,
     Mask,
     MaskStatus,
     Photo,
     PhotoPlates,
     RefusedFile,
+    Table,
     Treatment,
 )
+from okla_assets.vehicle_runs import vehicle_of
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 
@@ -56,32 +61,43 @@ def result(
     link: str,
     extra: Mapping[str, str | float] | None = None,
     data_version: str | None = None,
+    units: int | None = None,
 ) -> dg.MaterializeResult[TableT]:
     """The asset's table with its metadata; `data_version` is the table's digest where not given.
 
-    `computed` photos took `spent` seconds in this run; the rest was reused. The contact sheet is
-    made only when something was computed, for otherwise the last one is still true. `link` is the
-    key of what a person may want to open.
+    `computed` of its `units` (rows, where not given) took `spent` seconds in this run; the rest was
+    reused. `link` is the key of the folder or file that the step is about.
     """
-    vehicle = keys.parse_vehicle_id(context.partition_key)
+    vehicle = vehicle_of(context)
     name = context.asset_key.path[-1]
+    row_total = row_count(table)
+    reused = max(0, (row_total if units is None else units) - computed)
+    total = table.seconds if isinstance(table, Table) else table_seconds(table)
     metadata: dict[str, dg.MetadataValue[Any]] = {}
-    if computed and pictures:
-        metadata["preview"] = _preview(store, pictures)
+    if pictures:
+        metadata["preview"] = _preview(store, vehicle, name, short_digest(table), pictures)
     metadata |= {
+        "work": dg.MetadataValue.text(f"reused {reused}, computed {computed}"),
         **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
         "computed": dg.MetadataValue.int(computed),
-        "seconds": dg.MetadataValue.float(round(spent, 2)),
-        "files": dg.MetadataValue.url(store.url(link)),
-        "dagster/uri": dg.MetadataValue.text(store.url(keys.table(vehicle, name))),
-        "dagster/partition_row_count": dg.MetadataValue.int(len(rows)),
+        "reused": dg.MetadataValue.int(reused),
+        "seconds_this_run": dg.MetadataValue.float(round(spent, 2)),
+        "seconds_in_all": dg.MetadataValue.float(round(total, 2)),
+        **_links(store, vehicle, link),
+        "dagster/uri": dg.MetadataValue.text(store.uri(keys.table(vehicle, name))),
+        "dagster/partition_row_count": dg.MetadataValue.int(row_total),
+        "dagster/column_schema": dg.MetadataValue.table_schema(schema_of(type(table))),
         **{
-            name: dg.MetadataValue.text(v) if isinstance(v, str) else dg.MetadataValue.float(v)
+            name: dg.MetadataValue.text(v)
+            if isinstance(v, str)
+            else dg.MetadataValue.int(v)
+            if isinstance(v, int)
+            else dg.MetadataValue.float(v)
             for name, v in (extra or {}).items()
         },
     }
-    if computed:
-        metadata["seconds_a_photo"] = dg.MetadataValue.float(round(spent / computed, 2))
+    if row_total and total:
+        metadata["seconds_a_row"] = dg.MetadataValue.float(round(total / row_total, 2))
     if rows:
         metadata["photos"] = _table(rows)
     return dg.MaterializeResult(
@@ -89,6 +105,45 @@ def result(
         metadata=metadata,
         data_version=dg.DataVersion(data_version or short_digest(table)),
     )
+
+
+def table_seconds(listing: BaseModel) -> float:
+    """Seconds of computing that went into a listing, whenever that was."""
+    assert isinstance(listing, Listing)
+    return sum(listing.cost.seconds.values())
+
+
+def listing_numbers(listing: Listing) -> dict[str, int | float]:
+    """Numbers of a listing that Dagster plots from vehicle to vehicle."""
+    shown = [photo for photo in listing.photos if photo.withheld is None]
+    numbers: dict[str, int | float] = {
+        "photos_in_all": len(listing.photos),
+        "in_studio": sum(photo.treatment == "studio" for photo in shown),
+        "spin_frames": 0 if listing.spin is None else len(listing.spin.frames),
+        "to_review": len(listing.reasons),
+    }
+    if listing.photos:
+        numbers["quality_median"] = float(median(p.quality.score for p in listing.photos))
+    return numbers
+
+
+def _links(store: MediaStore, vehicle: keys.VehicleId, link: str) -> dict[str, Any]:
+    """What a person may want to open: the gallery, the listing, the folder and the step's own.
+
+    What shows plates has no link, only its place.
+    """
+    found = {
+        name: dg.MetadataValue.url(address)
+        for name, key in (
+            ("gallery", keys.gallery(vehicle)),
+            ("listing", keys.listing(vehicle)),
+            ("folder", keys.processed_folder(vehicle)),
+        )
+        if (address := store.link(key))
+    }
+    address = store.link(link)
+    own = dg.MetadataValue.url(address) if address else dg.MetadataValue.path(store.uri(link))
+    return found | {"files": own}
 
 
 def short_digest(table: BaseModel) -> str:
@@ -107,12 +162,23 @@ def _table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue[Any]:
     )
 
 
-def _preview(store: MediaStore, pictures: Sequence[str]) -> dg.MetadataValue[Any]:
+def _preview(
+    store: MediaStore, vehicle: keys.VehicleId, asset: str, digest: str, pictures: Sequence[str]
+) -> dg.MetadataValue[Any]:
+    """The contact sheet of the table of this digest: made once, and kept until another is."""
     from okla_assets.imaging.photo.contact_sheet import contact_sheet
 
-    step = -(-len(pictures) // MOST_PICTURES)
-    shown = mapped(pictures[::step], lambda key: read_picture(store, key), "preview")
-    sheet = contact_sheet(shown, SHEET_BYTES)
+    folder = keys.work_folder(vehicle, f"previews/{asset}")
+    key = f"{folder}{digest}.jpg"
+    if store.stat(key) is not None:
+        sheet = store.get(key)
+    else:
+        step = -(-len(pictures) // MOST_PICTURES)
+        shown = mapped(pictures[::step], lambda key: read_picture(store, key), "preview")
+        sheet = contact_sheet(shown, SHEET_BYTES)
+        for info in list(store.list(folder)):
+            store.delete(info.key)
+        store.put(key, sheet)
     return dg.MetadataValue.md(
         f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet).decode()})"
     )
@@ -139,6 +205,16 @@ def refused_row(refused: RefusedFile) -> dict[str, Cell]:
         "file": refused.source_key.rsplit("/", 1)[-1],
         "size": "refused",
         "notes": f"{refused.reason}: {refused.detail}",
+    }
+
+
+def frame_row(frame: Frame) -> dict[str, Cell]:
+    """A moment of the video, by its number; `file` is none of its own."""
+    return {
+        "photo": frame.number,
+        "file": f"at {frame.time:.2f} s",
+        "size": f"{frame.width} x {frame.height}",
+        "notes": f"azimuth {frame.azimuth_deg:.0f}",
     }
 
 

@@ -7,9 +7,9 @@ those made by older code or weights with one query and without opening them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
-from okla_assets.contract import Listing
+from okla_assets.contract import Listing, Status
 from okla_assets.digests import digest_of
 from resources.models.base import Model, ModelInfo
 
@@ -48,7 +48,7 @@ class Pipeline:
 class ListingVersion:
     """What the data version of a listing tells without the listing."""
 
-    status: str
+    status: Status
     fingerprint: str
 
 
@@ -60,4 +60,5 @@ def listing_version(listing: Listing, digest: str) -> str:
 def parse_listing_version(text: str | None) -> ListingVersion | None:
     """Status and fingerprint out of a data version; None for one of an earlier release, or none."""
     parts = (text or "").split(".")
-    return ListingVersion(parts[0], parts[1]) if len(parts) == 3 else None
+    status = next((status for status in get_args(Status) if status == parts[0]), None)
+    return ListingVersion(status, parts[1]) if status and len(parts) == 3 else None

@@ -20,7 +20,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from resources.storage.media_store import ObjectInfo
+from resources.settings import settings
+from resources.storage.media_store import SERVED, ObjectInfo, file_link
 from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
@@ -58,6 +59,8 @@ CONTENT_TYPES = {
 
 CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets"
 PUBLIC = "processed/"
+LINK_SECONDS = 7 * 24 * 3600
+"""For which a signed address opens: the longest that S3 allows."""
 NOT_CACHED = "private, no-store"
 ASKED_EACH_TIME = "no-cache"
 CACHED_SHORTLY = "public, max-age=60, must-revalidate"
@@ -211,6 +214,34 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.endpoint_url:
             return f"{self._address()}?list-type=2&prefix={quote(full, safe='')}"
         return f"{CONSOLE}/{self.bucket}?prefix={quote(full, safe='')}"
+
+    def public_base(self) -> str | None:
+        """By `public_url`; the bucket's own address opens for nobody unless somebody says so."""
+        if not self.public_url:
+            return None
+        return f"{self.public_url.rstrip('/')}/{quote(self._full(''))}"
+
+    def uri(self, key: str) -> str:
+        check_key(key.rstrip("/"))
+        return f"s3://{self.bucket}/{self._full(key)}"
+
+    def link(self, key: str) -> str | None:
+        """By `public_url`, where there is one and the file is public; else on the file server of
+        `okla up`; else signed for LINK_SECONDS, which opens one file and no folder.
+        """
+        check_key(key.rstrip("/"))
+        if not key.startswith(SERVED):
+            return None
+        if self.public_url and key.startswith(PUBLIC) and not key.endswith("/"):
+            return self.url(key)
+        if base := settings().files_url:
+            return file_link(base, key)
+        if key.endswith("/"):
+            return self.url(key)
+        signed = self._client().generate_presigned_url(
+            "get_object", Params=self._where(key), ExpiresIn=LINK_SECONDS
+        )
+        return str(signed)
 
     def _address(self) -> str:
         endpoint = str(self._client().meta.endpoint_url)

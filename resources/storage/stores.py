@@ -65,6 +65,23 @@ def store_for(location: str) -> "MediaStore":
     )
 
 
+def existing_store(location: str) -> "MediaStore":
+    """The same for a command that makes no vehicle: it never creates the media folder.
+
+    Raises BadInput where there is no such folder. Whether a bucket is there shows when it is asked.
+    """
+    store = store_for(location)
+    folder = location_of(store)
+    if bucket_of(folder) is None:
+        try:
+            Path(folder).stat()
+        except FileNotFoundError:
+            raise BadInput(
+                f"there is no media folder {folder}; give it by --out or OKLA_MEDIA_DIR"
+            ) from None
+    return store
+
+
 def check_writable(store: "MediaStore", uploads: int = 0) -> None:
     """Raises BrokenSetup where a folder cannot take `uploads` bytes and what is made of them.
 

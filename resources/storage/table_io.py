@@ -1,11 +1,13 @@
 """Tables between assets as JSON files in the media store: readable, never a pickle."""
 
+import shlex
 from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel
 
 from okla_assets import keys
+from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
 
@@ -39,8 +41,25 @@ class TableIOManager(dg.IOManager):
             ) from None
 
 
+def vehicle_of_partition(name: str | None) -> keys.VehicleId:
+    """The vehicle that a partition names; `name` is None where a run was started without one.
+
+    Raises BadInput with what to do in Dagster's UI.
+    """
+    if name is None:
+        raise BadInput(
+            "no vehicle was chosen: a partition is one vehicle, and assets and checks run for one; "
+            "open the asset's Partitions tab, or launch the job vehicle_media and pick it there"
+        )
+    try:
+        return keys.parse_vehicle_id(name)
+    except keys.BadVehicleId as bad:
+        raise BadInput(f"{bad}; `okla archive {shlex.quote(name)}` removes the partition") from None
+
+
 def _key(context: Any) -> str:
-    vehicle = keys.parse_vehicle_id(context.asset_partition_key)
+    chosen = context.asset_partition_key if context.has_asset_partitions else None
+    vehicle = vehicle_of_partition(chosen)
     return keys.table(vehicle, context.asset_key.path[-1])
 
 

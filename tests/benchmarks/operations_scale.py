@@ -219,12 +219,12 @@ def measure(count: int, postgres: bool, folder: Path) -> str:
     expected: dict[str, int] = {}
     for n in range(count):
         kind = kind_of(n)
-        told = {"review": "needs_review", "never": "not made", "older": "ready"}.get(kind, kind)
+        told = {"review": "needs_review", "never": "not_made", "older": "ready"}.get(kind, kind)
         expected[told] = expected.get(told, 0) + 1
     # A failed run's listing is known to be failed only where the run is among the newest failures.
-    seen = {k: v for k, v in whole.listings.items() if k not in ("failed", "not made")}
-    assert seen == {k: v for k, v in expected.items() if k not in ("failed", "not made")}, seen
-    assert sum(whole.listings.values()) == count
+    seen = {k: v for k, v in whole.counts.items() if k not in ("failed", "not_made")}
+    assert seen == {k: v for k, v in expected.items() if k not in ("failed", "not_made")}, seen
+    assert sum(whole.counts.values()) == count
     assert len(tonight) == min(NIGHT, 4 * count // 100), len(tonight)
     return f"{count} | {status:.2f} | {asking:.2f} | {dilated:.0f} MB"
 

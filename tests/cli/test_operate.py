@@ -56,11 +56,21 @@ def test_a_working_day(okla: Command, place: Path) -> None:
     assert "1 vehicles are due" in okla("backfill", "--dry-run").out
 
     result = okla("status")
-    assert result.code == 0
-    assert "waiting: 0 runs, 0 new folders" in result.out
+    assert result.code == 3
     assert "vehicles: 1 failed, 1 ready" in result.out
-    assert json.loads(okla("status", "--json").out)["listings"] == {"ready": 1, "failed": 1}
-    assert "listing: failed" in okla("status", "--vehicle", TORN).out
+    assert f"  {TORN}: none of the 1 uploaded files could be used" in result.out
+    assert CAR not in result.out
+    assert f"  {CAR}" in okla("status", "--state", "ready").out
+    told = json.loads(okla("status", "--json").out)
+    assert told["counts"] == {"failed": 1, "ready": 1}
+    assert [(one["vehicle"], one["state"]) for one in told["vehicles"]] == [
+        (TORN, "failed"),
+        (CAR, "ready"),
+    ]
+    assert okla("status", "--vehicle", CAR).code == 0
+    result = okla("status", "--vehicle", TORN)
+    assert result.code == 3
+    assert "listing: failed" in result.out
 
     photo = keys.processed_photo(CAR, "exterior", 1, "jpg")
     result = okla("trace", str(place / photo))
@@ -86,6 +96,11 @@ def test_a_working_day(okla: Command, place: Path) -> None:
         (["backfill", "a", "--all"], "not both"),
         (["backfill", "--profile", "quantum"], "there is no profile 'quantum'"),
         (["status", "--vehicle", "nobody"], "there is no vehicle nobody"),
+        (["status", "--state", "red"], "there is no state 'red'; the states are failed, needs"),
+        (["archive", "nobody"], "there is no vehicle nobody"),
+        (["backfill", "nobody"], "there is no vehicle nobody"),
+        (["trace", "nobody"], "there is no vehicle nobody"),
+        (["export", "nobody", "--channel", "okla_listing"], "there is no vehicle nobody"),
         (["trace", "raw/car-1/photos/a.jpg"], "names no finished file"),
         (["archive", "../etc"], "is not usable"),
     ],

@@ -48,27 +48,71 @@ def fleet(pipeline: Pipeline) -> Pipeline:
 
 
 def test_the_whole(fleet: Pipeline) -> None:
+    """Every vehicle by its state, with the reason."""
+    fleet.upload({"a.jpg": b"1"}, vehicle_id("DCIM"))
+    fleet.store.put("raw/notes-only/photos/readme.txt", b"no photo")
+    fleet.instance.add_dynamic_partitions(str(vehicles.name), ["typed by hand"])
     whole = overview(fleet.instance, fleet.store)
-    assert whole.waiting == 1
-    assert [line.vehicle for line in whole.waiting_runs] == ["queued"]
-    assert whole.new_uploads == ("new",)
-    assert [line.vehicle for line in whole.running] == ["running"]
-    (failed,) = whole.failed
-    assert (failed.vehicle, failed.step, failed.source) == ("broken", "raw_photos", "upload")
-    assert failed.says == "OSError: the disk is full"
-    assert whole.listings == {"ready": 2, "needs_review": 1, "failed": 1}
+    assert {line.vehicle: line.state for line in whole.vehicles} == {
+        "broken": "failed",
+        "look": "needs_review",
+        "DCIM": "left_alone",
+        "notes-only": "left_alone",
+        "typed by hand": "left_alone",
+        "running": "running",
+        "queued": "waiting",
+        "new": "waiting",
+        "fine": "ready",
+        "good": "ready",
+        "sold": "archived",
+    }
+    assert whole.counts["ready"] == 2
+    assert whole.needs_a_person
+    by_name = {line.vehicle: line for line in whole.vehicles}
+    broken = by_name["broken"]
+    assert (broken.step, broken.source) == ("raw_photos", "upload")
+    assert broken.reasons == ("OSError: the disk is full",)
+    assert by_name["look"].reasons == ("exterior_001: no vehicle was found",)
+    assert "folders of pictures are called" in by_name["DCIM"].reasons[0]
+    assert "no photo or video" in by_name["notes-only"].reasons[0]
+    assert "okla archive 'typed by hand'" in by_name["typed by hand"].reasons[0]
+    assert by_name["running"].run_id
     assert whole.reasons == {"no vehicle was found": 1}
+
+
+def test_a_listing_without_a_usable_photo_is_failed_as_a_run_that_failed_is(
+    pipeline: Pipeline,
+) -> None:
+    vehicle = vehicle_id("torn")
+    pipeline.upload({"a.jpg": b"1"}, vehicle)
+    pipeline.instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
+    publish(pipeline.store, listing_of(vehicle, status="failed"))
+    record_listing(pipeline.instance, vehicle, f"failed.{RECIPE}.digest")
+    (line,) = overview(pipeline.instance, pipeline.store).vehicles
+    assert (line.state, line.reasons) == ("failed", ("exterior_001: no vehicle was found",))
+    one = of_vehicle(vehicle, pipeline.instance, pipeline.store)
+    assert one is not None
+    assert one.line == line
 
 
 def test_one_vehicle(fleet: Pipeline) -> None:
     broken = of_vehicle(vehicle_id("broken"), fleet.instance, fleet.store)
-    assert (broken.state, broken.listing, broken.known) == ("failure", None, True)
-    assert broken.last_run is not None
-    assert broken.last_run.says == "OSError: the disk is full"
+    assert broken is not None
+    assert (broken.line.state, broken.last_run, broken.listing) == ("failed", "failed", None)
+    assert broken.line.reasons == ("OSError: the disk is full",)
     look = of_vehicle(vehicle_id("look"), fleet.instance, fleet.store)
-    assert (look.state, look.listing) == ("never run", "needs_review")
-    assert look.reasons == ("exterior_001: no vehicle was found",)
-    assert not of_vehicle(vehicle_id("nobody"), fleet.instance, fleet.store).known
+    assert look is not None
+    assert (look.line.state, look.last_run, look.listing) == (
+        "needs_review",
+        "none",
+        "needs_review",
+    )
+    assert look.line.reasons == ("exterior_001: no vehicle was found",)
+    for name, state in (("new", "waiting"), ("sold", "archived"), ("running", "running")):
+        found = of_vehicle(vehicle_id(name), fleet.instance, fleet.store)
+        assert found is not None
+        assert found.line.state == state
+    assert of_vehicle(vehicle_id("nobody"), fleet.instance, fleet.store) is None
 
 
 def test_one_bad_entry_stops_nothing(fleet: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +122,8 @@ def test_one_bad_entry_stops_nothing(fleet: Pipeline, monkeypatch: pytest.Monkey
     fleet.upload({"a.jpg": b"1"}, vehicle_id("DCIM"))
     deny(monkeypatch, raw / "new", processed / "look" / "listing.json")
     whole = overview(fleet.instance, fleet.store)
-    assert whole.new_uploads == ("new",)
-    assert whole.listings == {"ready": 2, "needs_review": 1, "failed": 1}
+    states = {line.vehicle: line.state for line in whole.vehicles}
+    assert states["new"] == "left_alone"
+    assert states["look"] == "needs_review"
     assert whole.reasons == {}
-    assert of_vehicle(vehicle_id("new"), fleet.instance, fleet.store).known
+    assert whole.counts["ready"] == 2
