@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     `AWS_ENDPOINT_URL`"""
     s3_public_url: Address = Field(default="", examples=["https://host"])
     """the address (of a CDN, say) at which browsers find the bucket's files"""
+    viewer_url: Address = Field(default="", examples=["https://host/viewer"])
+    """the address of a folder with `okla-spin.js` and `okla-panorama.js` for the pages of all
+    vehicles; default: a copy beside each vehicle's pages"""
     sqs_queue_url: str = ""
     """the URL of the SQS queue that receives the bucket's events"""
     quiet_seconds: Amount = Field(default=10.0, examples=[10])
