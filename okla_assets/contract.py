@@ -18,10 +18,12 @@ from okla_assets.tables import (
     Confidence,
     Hotspot,
     IgnoredFiles,
+    Projection,
     Quality,
     QuarterTurn,
     RefusedFile,
     Row,
+    SizedPicture,
     Treatment,
 )
 
@@ -138,6 +140,10 @@ class ListingPhoto(Row):
     covered_late: int = Field(
         default=0, description="plates found and covered only on the finished picture"
     )
+    projection: Projection | None = Field(
+        default=None,
+        description="how a panorama of the whole sphere is laid out; null of ordinary photos",
+    )
     quality: Quality
     duplicate_of: int | None = Field(
         description="number of the earlier photo that this one repeats"
@@ -159,6 +165,9 @@ class ListingPhoto(Row):
     )
     processed_size: tuple[int, int] | None = Field(
         default=None, description="width and height of the finished picture in pixels"
+    )
+    sizes: tuple[SizedPicture, ...] = Field(
+        default=(), description="the finished picture as WebP for web pages, narrowest first"
     )
     photographed: Confidence | None = Field(
         default=None, description="share of the finished picture's pixels that the photo gave"
@@ -184,13 +193,26 @@ class ListingPhoto(Row):
     def files(self) -> tuple[str, ...]:
         """Keys of all its published files."""
         every = (self.processed_key, self.thumbnail_key, self.mask_key, self.before_key)
-        return tuple(key for key in every if key is not None)
+        return (*(key for key in every if key is not None), *(size.key for size in self.sizes))
+
+
+class SpinSize(Row):
+    """The spin's frames in another size or format, in the same order; `type` as in HTTP.
+
+    Each key holds a digest of the file's bytes, so that it may be cached for ever.
+    """
+
+    width: int
+    height: int
+    type: Literal["image/webp", "image/jpeg"]
+    frames: tuple[str, ...]
 
 
 class Spin(Row):
     """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees.
 
-    `sources` are the numbers of the photos, or of the video's moments, that the frames show.
+    `sources` are the numbers of the photos, or of the video's moments, that the frames show;
+    `sizes` the same frames for web pages, narrowest and best compressed first.
     """
 
     frames: tuple[str, ...]
@@ -203,6 +225,7 @@ class Spin(Row):
     sources: tuple[int, ...] = ()
     video_key: str | None = None
     video_sha256: str | None = None
+    sizes: tuple[SpinSize, ...] = ()
 
 
 class Promo(Row):
@@ -304,6 +327,7 @@ class Listing(Row):
         named = [key for photo in self.photos for key in photo.files]
         if self.spin is not None:
             named += [*self.spin.frames, self.spin.viewer_key]
+            named += [key for size in self.spin.sizes for key in size.frames]
         if self.promo is not None:
             named += [self.promo.key, self.promo.vertical_key, self.promo.poster_key]
         return tuple(named)

@@ -233,7 +233,28 @@ def processed_mask(vehicle: VehicleId, category: str, number: int) -> str:
     return f"processed/{vehicle}/masks/{_stem(category, number)}_mask.png"
 
 
-_SHOWN = re.compile(r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb|before)\.\w+\Z")
+_BY_CONTENT = re.compile(r"_\d+w_[0-9a-f]{12}\.\w+\Z")
+
+
+def named_by_content(key: str) -> bool:
+    """Whether the file of this key never changes, so that it may be kept for ever."""
+    return bool(_BY_CONTENT.search(key))
+
+
+def _sized(stem: str, width: int, data: bytes, suffix: str) -> str:
+    return f"{stem}_{width}w_{hashlib.sha256(data).hexdigest()[:12]}.{suffix}"
+
+
+def sized_photo(
+    vehicle: VehicleId, category: str, number: int, width: int, data: bytes, suffix: str
+) -> str:
+    """A finished photo `width` pixels wide for web pages, named by its bytes."""
+    return _sized(f"processed/{vehicle}/web/{_stem(category, number)}", width, data, suffix)
+
+
+_SHOWN = re.compile(
+    r"/(exterior|interior|misc)_(\d{3,})_(processed|thumb|before|\d+w_[0-9a-f]{12})\.\w+\Z"
+)
 
 
 def photo_shown(key: str) -> int | None:
@@ -248,9 +269,9 @@ def before_photo(vehicle: VehicleId, category: str, number: int) -> str:
 
 
 def is_photo_output(key: str) -> bool:
-    """Whether the key names a picture of one photo: finished, thumbnail, matte or before."""
-    return bool(
-        re.search(r"/(exterior|interior|misc)_\d{3,}_(processed|thumb|mask|before)\.\w+\Z", key)
+    """Whether the key names a picture of one photo, of whatever size, or its matte."""
+    return photo_shown(key) is not None or bool(
+        re.search(r"/(exterior|interior|misc)_\d{3,}_mask\.\w+\Z", key)
     )
 
 
@@ -264,8 +285,14 @@ def spin_frame(vehicle: VehicleId, position: int) -> str:
     return f"{spin_folder(vehicle)}frame_{position:03d}.jpg"
 
 
+def sized_frame(vehicle: VehicleId, position: int, width: int, data: bytes, suffix: str) -> str:
+    """One picture of the spin `width` pixels wide, named by its bytes."""
+    return _sized(f"{spin_folder(vehicle)}frame_{position:03d}", width, data, suffix)
+
+
 def is_spin_frame(key: str) -> bool:
-    return bool(re.search(r"/360-viewer/frame_\d{3,}\.jpg\Z", key))
+    """Whether the key names a picture of the spin, of whatever size."""
+    return bool(re.search(r"/360-viewer/frame_\d{3,}(_\d+w_[0-9a-f]{12})?\.\w+\Z", key))
 
 
 def spin_data(vehicle: VehicleId) -> str:
@@ -280,6 +307,11 @@ def spin_page(vehicle: VehicleId) -> str:
 def spin_script(vehicle: VehicleId) -> str:
     """The viewer itself, for the spin's page and for pages that embed it."""
     return f"{spin_folder(vehicle)}okla-spin.js"
+
+
+def panorama_script(vehicle: VehicleId) -> str:
+    """The viewer of panoramas, for the gallery."""
+    return f"{processed_folder(vehicle)}okla-panorama.js"
 
 
 def own_music(vehicle: VehicleId, name: str) -> str:

@@ -82,6 +82,11 @@ class Photo(Row):
         return keys.nfc(self.source_key.rsplit("/", 1)[-1])
 
     @property
+    def projection(self) -> "Projection | None":
+        """How the whole sphere is laid out on it; None: it is an ordinary photo."""
+        return "equirectangular" if "equirectangular" in self.notes else None
+
+    @property
     def scale(self) -> float:
         """Source pixels to one of the working copy."""
         return self.width / self.working_width
@@ -230,8 +235,14 @@ class Quality(Row):
     issues: tuple[str, ...]
 
 
+Projection = Literal["equirectangular"]
+
+
 class Classification(PhotoRow):
-    """What one photo shows and how good it is."""
+    """What one photo shows and how good it is.
+
+    One with a `projection` shows the whole sphere around the camera, laid out so.
+    """
 
     category: Category
     category_confidence: Confidence
@@ -240,6 +251,7 @@ class Classification(PhotoRow):
     side: Side | None
     azimuth_deg: float | None = Field(ge=0, lt=360)
     quality: Quality
+    projection: Projection | None = None
 
 
 class Classifications(Table):
@@ -287,6 +299,14 @@ class LicensePlates(Table):
     frames: tuple[PhotoPlates, ...] = ()
 
 
+class SizedPicture(Row):
+    """A finished picture in another size for web pages; its key holds a digest of its bytes."""
+
+    key: str
+    width: int
+    height: int
+
+
 class Composite(PhotoRow):
     """One finished photo. `reason` says why it is not on the studio scene, where it is not.
 
@@ -301,6 +321,7 @@ class Composite(PhotoRow):
     of its pixels that the photo gave.
     `correction` is what was done to its colours (`imaging.photo.enhance.corrected`), `levelled` how
     a tilted photo was turned before it was placed; None: nothing.
+    `sizes` are the finished picture as WebP for web pages, narrowest first.
     """
 
     treatment: Treatment
@@ -318,6 +339,7 @@ class Composite(PhotoRow):
     correction: Correction | None = None
     levelled: Levelled | None = None
     truth: Truth | None = None
+    sizes: tuple[SizedPicture, ...] = ()
 
 
 class Composites(Table):
@@ -327,11 +349,15 @@ class Composites(Table):
 
 
 class SpinFrame(Row):
-    """One picture of the spin: its azimuth on the vehicle, and the frame or photo it is made of."""
+    """One picture of the spin: its azimuth on the vehicle, and the frame or photo it is made of.
+
+    `sizes` are the same picture for web pages, narrowest and best compressed first.
+    """
 
     key: str
     azimuth_deg: float = Field(ge=0, lt=360)
     source: int
+    sizes: tuple[SizedPicture, ...] = ()
 
 
 class SpinFrames(Table):

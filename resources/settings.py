@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     files_url: Address = Field(default="", examples=["http://127.0.0.1:3001"])
     """the address at which links in Dagster's UI find processed/; default: the file server that
     `okla up` starts at the port after its own"""
+    viewer_url: Address = Field(default="", examples=["https://host/viewer"])
+    """the address of a folder with `okla-spin.js` and `okla-panorama.js` for the pages of all
+    vehicles; default: a copy beside each vehicle's pages"""
     sqs_queue_url: str = ""
     """the URL of the SQS queue that receives the bucket's events"""
     quiet_seconds: Amount = Field(default=10.0, examples=[10])

@@ -29,7 +29,7 @@ from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "3"
+VERSION = "4"
 SURE = 0.98
 """Confidence from which the angle of a bus, lorry or van is told: the heads know cars."""
 
@@ -119,7 +119,9 @@ def measure(
     from okla_assets.imaging.photo import paper, quality
 
     shown, view = known
-    if view.category == "exterior" and paper.is_surely_paper(shown.picture):
+    if photo.projection is not None:  # it has no outside: the networks know flat pictures
+        view = View("interior", 1.0)
+    elif view.category == "exterior" and paper.is_surely_paper(shown.picture):
         view = View("misc", view.category_confidence)  # a car printed on a price list
     elif is_unsure(mask, view):
         view = View(view.category, view.category_confidence)
@@ -135,6 +137,7 @@ def measure(
         side=view.side,
         azimuth_deg=None if view.azimuth_deg is None else round(view.azimuth_deg, 1) % 360,
         quality=Quality(score=measured.score, issues=measured.issues),
+        projection=photo.projection,
     )
     return row, {}
 

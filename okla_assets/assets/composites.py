@@ -19,6 +19,7 @@ from okla_assets.steps.drafts import (
     look_for_plates,
 )
 from okla_assets.steps.looks import look_of, searched_look
+from okla_assets.steps.panoramas import still_of
 from okla_assets.steps.plate_masking import choose_masking
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.provenance import photographed
@@ -26,6 +27,7 @@ from okla_assets.steps.set_colour import SetColour, solve_set
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.standpoints import Standpoint, standpoints
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.web_pictures import sizes_of_photo
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -35,6 +37,7 @@ from okla_assets.tables import (
     Masks,
     Photo,
     RawPhotos,
+    SizedPicture,
 )
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.content_credentials import content_signer
@@ -132,6 +135,7 @@ def composites(
                 VERSION,
                 mask.digest,
                 view.category,
+                view.projection,
                 view.angle,
                 standpoint.fingerprint,
                 plates.digest,
@@ -189,10 +193,17 @@ def finish(
     thumbnail_key = keys.thumbnail(vehicle, view.category, photo.number)
     mask_key = keys.processed_mask(vehicle, view.category, photo.number)
     before_key = keys.before_photo(vehicle, view.category, photo.number)
-    outputs = {}
+    sizes: tuple[SizedPicture, ...] = ()
+    outputs: dict[str, bytes] = {}
     if withheld is None:
+        sizes, files = sizes_of_photo(
+            vehicle, view.category, photo.number, draft.picture, view.projection
+        )
+        outputs |= files
         outputs[processed_key] = _encode(draft.picture, options)
         small = codec.fit_within(draft.picture, THUMBNAIL_SIDE)
+        if view.projection is not None:
+            small = still_of(draft.picture)
         outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
     if searched.shows_before:
         outputs[before_key] = codec.encode_jpeg(draft.before, 82)
@@ -215,6 +226,7 @@ def finish(
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=withheld,
+        sizes=sizes,
     )
     return row, outputs
 

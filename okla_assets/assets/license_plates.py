@@ -18,6 +18,7 @@ from okla_assets.steps import metadata
 from okla_assets.steps.batches import Outputs, PhotoWork, joined, run_batches
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.frame_plates import find_on_frames
+from okla_assets.steps.panoramas import find_around
 from okla_assets.steps.pictures import read_matte
 from okla_assets.steps.plate_masking import (
     Masking,
@@ -56,7 +57,7 @@ from resources.models.base import FaceDetector, FaceFound, PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -204,6 +205,7 @@ class Readable:
     vehicles: list[Box]
     alpha: Alpha | None
     views: Sequence[TurnedView]
+    is_panorama: bool
     is_certainly_interior: bool
 
 
@@ -214,18 +216,24 @@ def read(photo: Photo, mask: Mask, view: Classification, store: MediaStore) -> R
     copy = store.get(photo.work_key)
     alpha = None if mask.matte_key is None else read_matte(store, mask.matte_key)
     picture, interior = codec.decode_trusted(copy), is_certainly_interior(view)
-    views = turned_views(mask, (picture.shape[0], picture.shape[1]), interior)
-    return Readable(copy, picture, vehicle_boxes(mask), alpha, views, interior)
+    around = view.projection is not None
+    views = turned_views(mask, (picture.shape[0], picture.shape[1]), interior, around=around)
+    return Readable(copy, picture, vehicle_boxes(mask), alpha, views, around, interior)
 
 
 def find_plates(
     finders: Finders, faces: FaceDetector | None, photos: Sequence[Readable]
 ) -> list[tuple[Readable, list[Sighting], list[FaceFound]]]:
     """The candidates on each photo, and the faces, where they are to be blurred."""
-    pictures = [photo.picture for photo in photos]
-    found = search(finders, pictures, [p.vehicles for p in photos], [p.views for p in photos])
-    people = [[] for _ in photos] if faces is None else faces.detect(pictures)
-    return list(zip(photos, found, people, strict=True))
+    flat = [photo for photo in photos if not photo.is_panorama]
+    pictures = [photo.picture for photo in flat]
+    found = search(finders, pictures, [p.vehicles for p in flat], [p.views for p in flat])
+    people = [[] for _ in flat] if faces is None else faces.detect(pictures)
+    seen = iter(zip(found, people, strict=True))
+    return [
+        (photo, *(find_around(finders, faces, photo.picture) if photo.is_panorama else next(seen)))
+        for photo in photos
+    ]
 
 
 def mask_photo(

@@ -18,6 +18,7 @@ from okla_assets.contract import (
     PipelineInfo,
     Promo,
     Spin,
+    SpinSize,
     Status,
 )
 from okla_assets.steps import channels, costs, metadata, selling
@@ -270,7 +271,7 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         exclude=NOT_COMPARED
     )
     published = fresh if changed or previous is None else previous
-    made = pages.outputs(published)
+    made = pages.outputs(published, pages.addresses(vehicle, store))
     for page, (data, content_type) in made.items():
         if store.stat(page) is None or store.get(page) != data:
             store.put(page, data, content_type)
@@ -326,6 +327,15 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -
         sources=tuple(frame.source for frame in table.frames),
         video_key=video.source_key if from_video else None,
         video_sha256=video.source_sha256 if from_video else None,
+        sizes=tuple(
+            SpinSize(
+                width=size.width,
+                height=size.height,
+                type="image/webp" if size.key.endswith(".webp") else "image/jpeg",
+                frames=tuple(frame.sizes[i].key for frame in table.frames),
+            )
+            for i, size in enumerate(table.frames[0].sizes)
+        ),
     )
 
 

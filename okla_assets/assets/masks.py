@@ -41,7 +41,7 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -169,6 +169,8 @@ def keep_matte(
     from okla_assets.imaging.matte import cutout
     from okla_assets.imaging.photo import codec
 
+    if photo.projection is not None:  # what stands outside a cabin's windows is not the vehicle
+        return _row(photo, digest, "no_vehicle"), {}
     others = [geometry.round_box(d.box) for i, d in enumerate(seen.found) if i != seen.main]
     stood: dict[str, object] = {"turned": seen.stands.turned, "tilt": seen.stands.tilt}
     files: dict[str, bytes] = {}

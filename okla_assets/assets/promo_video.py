@@ -155,6 +155,8 @@ def gather(
             continue
         if view.category == "exterior" and mask.status == "no_vehicle":
             continue
+        if view.projection is not None:  # a panorama is no picture to be shown flat
+            continue
         with blame("photo", photo.number):
             if view.category == "misc" and paper.is_paper(read_picture(store, key)):
                 continue

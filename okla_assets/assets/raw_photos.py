@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.photo.decode import DecodedPhoto
     from okla_assets.imaging.photo.refusals import Refused
 
-VERSION = "3"
+VERSION = "4"
 UPLOADS_AT_ONCE = 4
 """Read from the store, or made smaller; an upload may have 60 MB."""
 PASSING_REASONS = frozenset({"decode_timeout", "decoder_crashed"})

@@ -23,12 +23,14 @@ from okla_assets.steps.batches import (
 from okla_assets.steps.looks import look_of
 from okla_assets.steps.pictures import read_matte, read_picture
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.web_pictures import sizes_of_frame
 from okla_assets.tables import (
     Classifications,
     Composites,
     LicensePlates,
     Masks,
     RawPhotos,
+    SizedPicture,
     SpinFrame,
     SpinFrames,
     WalkaroundFrames,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.turn import spin
 
-VERSION = "3"
+VERSION = "4"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
@@ -277,7 +279,7 @@ def turn_in_studio(
         some = rows[:: -(-len(rows) // MOST_MEASURED)]
         correction = set_colour.solve_turn([set_colour.measure(*pixels(row)) for row in some])
 
-    def finished(position: int) -> bytes:
+    def finished(position: int) -> tuple[tuple[SizedPicture, ...], Outputs]:
         picture, matte = pixels(rows[position])
         with blame(kind, rows[position].number):
             if correction is not None:
@@ -285,16 +287,23 @@ def turn_in_studio(
             view = view_of(matte, rows[position].azimuth, camera_height)
             picture = spin.finish(picture, matte, canvas, position, view, look)
             progress.advance(f"frame {position + 1}")
-            return codec.encode_jpeg(picture, options.output_quality)
+            whole = codec.encode_jpeg(picture, options.output_quality)
+            sizes, outputs = sizes_of_frame(vehicle, position + 1, picture)
+            return sizes, {keys.spin_frame(vehicle, position + 1): whole, **outputs}
 
-    named = [keys.spin_frame(vehicle, position) for position in range(1, len(rows) + 1)]
     with ThreadPoolExecutor(min(4, usable_cores())) as workers:
-        outputs = dict(zip(named, workers.map(finished, range(len(rows))), strict=True))
+        done = list(workers.map(finished, range(len(rows))))
+    outputs = {key: data for _, files in done for key, data in files.items()}
     made = SpinFrames(
         made_from=pictures.made_from,
         frames=tuple(
-            SpinFrame(key=key, azimuth_deg=row.azimuth, source=row.number)
-            for key, row in zip(named, rows, strict=True)
+            SpinFrame(
+                key=keys.spin_frame(vehicle, position),
+                azimuth_deg=row.azimuth,
+                source=row.number,
+                sizes=sizes,
+            )
+            for position, (row, (sizes, _)) in enumerate(zip(rows, done, strict=True), 1)
         ),
         width=canvas.width,
         height=canvas.height,

@@ -77,7 +77,9 @@ def mark_failed(
         kept = tuple(r for r in had.reasons if not r.startswith(FAILED_RUN))
         status = "failed" if had.status == "failed" else "needs_review"
         marked = had.model_copy(update={"status": status, "reasons": (*kept, reason)})
-    for page, (data, content_type) in pages.outputs(marked).items():
+    for page, (data, content_type) in pages.outputs(
+        marked, pages.addresses(vehicle, store)
+    ).items():
         store.put(page, data, content_type)
     store.put(key, marked.model_dump_json(indent=2).encode(), "application/json")
     return marked

@@ -81,6 +81,9 @@ def _broken(photo: ListingPhoto, listing: Listing, channel: Channel) -> Iterator
     if photo.processed_key is None:
         yield "not_published", photo.withheld or "there is no finished picture"
         return
+    if photo.projection is not None:
+        yield "panorama", "it is a panorama, which is no picture to be shown flat"
+        return
     if photo.duplicate_of is not None:
         yield "duplicate", f"it repeats photo {photo.duplicate_of}"
     if channel.no_overlays:

@@ -196,11 +196,13 @@ def compose(
         shown = _shown(boxes, quads, placement.scale, placement.left, placement.top)
         compared = alpha
     else:
-        picture = alone = codec.fit_within(picture, options.max_width)
+        all_around = view.projection is not None
+        # Of a panorama a screen shows a quarter.
+        picture = alone = picture if all_around else codec.fit_within(picture, options.max_width)
         compared = None
         interior = is_certainly_interior(view)
         shown = _shown(*_known(mask, plates), picture.shape[1] / working_width)
-        views = turned_views(mask, size, interior)
+        views = turned_views(mask, size, interior, around=all_around)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     move = guard.placed_at(source_box, corrected, picture)

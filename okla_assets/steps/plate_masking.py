@@ -97,7 +97,9 @@ def is_certainly_interior(view: Classification) -> bool:
     from okla_assets.imaging import plates
 
     return (
-        view.category == "interior" and view.category_confidence >= plates.LEAST_INTERIOR_CONFIDENCE
+        view.category == "interior"
+        and view.projection is None  # through its windows the street can be seen
+        and view.category_confidence >= plates.LEAST_INTERIOR_CONFIDENCE
     )
 
 

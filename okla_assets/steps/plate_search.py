@@ -77,18 +77,19 @@ class Sighting:
 
 
 def turned_views(
-    mask: Mask, size: tuple[int, int], is_certainly_interior: bool
+    mask: Mask, size: tuple[int, int], is_certainly_interior: bool, *, around: bool = False
 ) -> tuple[TurnedView, ...]:
     """The views to search beside the picture as it is, for a working copy of (height, width).
 
-    A cabin seen for sure has none: no tilted close-up of a plate is taken for one.
+    A cabin seen for sure has none: no tilted close-up of a plate is taken for one. A panorama,
+    which shows all `around`, is never turned.
     """
     from okla_assets.imaging import plates
     from okla_assets.imaging.photo.rotation import turn_of, turned_to
 
     if mask.tilt is not None:
         return (TurnedView(mask.tilt.degrees, mask.tilt.vehicles),)
-    if is_certainly_interior or (mask.vehicle_score or 0.0) >= SURE_VEHICLE:
+    if is_certainly_interior or around or (mask.vehicle_score or 0.0) >= SURE_VEHICLE:
         return ()
     boxes = vehicle_boxes(mask)
     views = []

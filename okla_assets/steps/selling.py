@@ -156,12 +156,12 @@ def missing_views(photos: Sequence[ListingPhoto]) -> Iterator[str]:
 
 
 def order_of(photos: Sequence[ListingPhoto]) -> list[int]:
-    """Numbers of the published photos as a listing wants them.
+    """Numbers of the published photos as a listing wants them, without panoramas.
 
     The best of each standard view, the front quarter as the hero; then the other exteriors,
     interiors and details; repeats last.
     """
-    shown = [photo for photo in photos if photo.processed_key]
+    shown = [photo for photo in photos if photo.processed_key and photo.projection is None]
     best: list[ListingPhoto] = []
     for view in VIEWS:
         of_view = [p for p in shown if standard_view(p) == view and p.duplicate_of is None]

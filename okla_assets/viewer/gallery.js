@@ -1,8 +1,27 @@
 "use strict";
 
+// The page holds both languages; the browser's is shown.
+const spanish = navigator.language.startsWith("es");
+if (spanish) {
+  document.documentElement.lang = "es";
+  for (const one of document.querySelectorAll("[data-es]")) one.textContent = one.dataset.es;
+  for (const name of ["aria-label", "alt", "title"]) {
+    for (const one of document.querySelectorAll(`[data-es-${name}]`)) {
+      one.setAttribute(name, one.getAttribute(`data-es-${name}`));
+    }
+  }
+}
+
 for (const divide of document.querySelectorAll(".divide")) {
   const follow = () => divide.parentElement.style.setProperty("--at", `${divide.value}%`);
   divide.addEventListener("input", follow);
+  divide.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -5, ArrowDown: -5, PageDown: -20, ArrowRight: 5, ArrowUp: 5, PageUp: 20 };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    divide.value = +divide.value + steps[event.key];
+    follow();
+  });
   follow();
 }
 
@@ -21,7 +40,6 @@ for (const every of document.querySelectorAll("button.masks")) {
   every.addEventListener("click", () => {
     const on = every.ariaPressed !== "true";
     every.ariaPressed = on;
-    every.textContent = on ? "Hide masks" : "Show masks";
     for (const button of every.closest("section").querySelectorAll("button.mask")) showMask(button, on);
   });
 }
@@ -36,7 +54,7 @@ const enlarge = (index) => {
   const [picture, words] = lightbox.children;
   picture.src = links[current].href;
   picture.alt = photo.querySelector(".after").alt;
-  words.textContent = `${photo.querySelector("h3").textContent} · ${current + 1} of ${links.length}`;
+  words.textContent = `${photo.querySelector("h3").textContent} · ${current + 1} ${spanish ? "de" : "of"} ${links.length}`;
   if (!lightbox.open) lightbox.showModal();
 };
 

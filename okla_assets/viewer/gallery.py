@@ -10,18 +10,19 @@ from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.tables import IGNORED
 from okla_assets.viewer.templating import address
+from okla_assets.viewer.words import Text, count, say
 
 STATUS = {
-    "ready": "Ready to publish",
-    "needs_review": "Needs a look",
-    "failed": "Failed",
+    "ready": say("Ready to publish"),
+    "needs_review": say("Needs a look"),
+    "failed": say("Failed"),
 }
-SECTIONS = {"exterior": "Exterior", "interior": "Interior", "misc": "Details"}
-KINDS = {"exterior": "Exterior", "interior": "Interior", "misc": "Detail"}
+SECTIONS = {"exterior": say("Exterior"), "interior": say("Interior"), "misc": say("Details")}
+KINDS = {"exterior": say("Exterior"), "interior": say("Interior"), "misc": say("Detail")}
 TREATMENTS = {
-    "studio": "In the studio",
-    "enhanced": "Own background, corrected",
-    "original": "As taken",
+    "studio": say("In the studio"),
+    "enhanced": say("Own background, corrected"),
+    "original": say("As taken"),
 }
 MOST_REFUSALS = 60
 """Reasons that the page names; listing.json has all."""
@@ -35,10 +36,12 @@ def context(listing: Listing) -> dict[str, Any]:
     return {
         "listing": listing,
         "status": STATUS[listing.status],
-        "summary": _summary(listing),
+        "summary": list(_summary(listing)),
+        "say": say,
         "dots": list(_dots(listing.photos)),
         "widest_gap": f"{max(listing.spin.gaps, default=0):.0f}" if listing.spin else None,
         "sections": list(_sections(listing)),
+        "panoramas": panoramas(listing),
         "promo_seconds": f"{promo.seconds:.0f}" if promo else None,
         "videos": [
             (promo.key, 1920, 1080, "wide"),
@@ -49,8 +52,8 @@ def context(listing: Listing) -> dict[str, Any]:
         "absent": [
             (title, reason)
             for title, reason in (
-                ("360° view", listing.spin_reason),
-                ("Film", listing.promo_reason),
+                (say("360° view"), listing.spin_reason),
+                (say("Film"), listing.promo_reason),
             )
             if reason is not None
         ],
@@ -58,10 +61,11 @@ def context(listing: Listing) -> dict[str, Any]:
         "refused": list(_refused(listing)),
         "passed_over": list(_passed_over(listing)),
         "downloads": _downloads(listing),
-        "kinds": KINDS,
         "treatments": TREATMENTS,
+        "name_of_photo": lambda photo: _numbered(photo).lower(),
+        "webp_of": _webp,
         "link": partial(address, page=keys.gallery(keys.parse_vehicle_id(listing.vehicle_id))),
-        "count": lambda things, name: _count(len(things), name),
+        "count": lambda things, name: count(len(things), name),
         "name_of": _file_name,
         "upload_of": keys.upload_name,
         "title_of": _title,
@@ -91,37 +95,46 @@ def rules(listing: Listing) -> str:
     return "".join(made)
 
 
-def close_up_name(photo: ListingPhoto) -> str:
+def title(listing: Listing) -> str:
+    """What the vehicle is called: as the options say, else by its id."""
+    return listing.options.promo_title.strip() or listing.vehicle_id
+
+
+def panoramas(listing: Listing) -> list[ListingPhoto]:
+    """The photos that one looks around in."""
+    return [photo for photo in listing.photos if _turns(photo)]
+
+
+def close_up_name(photo: ListingPhoto) -> Text:
     """A hotspot's label."""
-    kind = "Close-up" if photo.category == "exterior" else KINDS[photo.category]
-    return f"{kind} {photo.number}"
+    kind = say("Close-up") if photo.category == "exterior" else KINDS[photo.category]
+    return say("{kind} {n}", kind=kind, n=photo.number)
 
 
-def _summary(listing: Listing) -> str:
+def _summary(listing: Listing) -> Iterator[Text]:
     counts = Counter(photo.treatment for photo in listing.photos)
-    facts = [_count(len(listing.photos), "photo")]
+    yield count(len(listing.photos), "photo")
     if counts["studio"]:
-        facts.append(f"{counts['studio']} in the studio")
+        yield say("{n} in the studio", n=counts["studio"])
     if listing.spin:
-        facts.append(f"360° of {_count(len(listing.spin.frames), 'frame')}")
+        yield say("360° of {frames}", frames=count(len(listing.spin.frames), "frame"))
     if listing.promo:
-        facts.append(f"film of {listing.promo.seconds:.0f} s")
+        yield say("film of {n} s", n=f"{listing.promo.seconds:.0f}")
     if listing.refused:
-        facts.append(f"{len(listing.refused)} refused")
+        yield say("{n} refused", n=len(listing.refused))
     if ignored := sum(group.count for group in listing.ignored):
-        facts.append(f"{ignored:,} ignored")
-    return " · ".join(facts)
+        yield say("{n} ignored", n=f"{ignored:,}")
 
 
-def _retakes(listing: Listing) -> Iterator[tuple[str, str | None, str, str]]:
-    """What to take again or to add: its name, the photo's anchor, and what to do, es and en."""
+def _retakes(listing: Listing) -> Iterator[tuple[str, str | None, Text]]:
+    """What to take again or to add: its name, the photo's anchor, and what to do."""
     photos = {photo.number: photo for photo in listing.photos}
     for one in listing.retakes:
         if one.photo is None:
-            yield (one.view or "").replace("-", " "), None, one.es, one.en
+            yield (one.view or "").replace("-", " "), None, Text(one.en, one.es)
         else:
             name = keys.upload_name(photos[one.photo].source_key)
-            yield name, f"#photo-{one.photo}", one.es, one.en
+            yield name, f"#photo-{one.photo}", Text(one.en, one.es)
 
 
 def _refused(listing: Listing) -> Iterator[tuple[str, str, str]]:
@@ -153,7 +166,7 @@ def _dots(photos: Sequence[ListingPhoto]) -> Iterator[tuple[ListingPhoto, str, s
 
 def _sections(listing: Listing) -> Iterator[dict[str, Any]]:
     for category, title in SECTIONS.items():
-        photos = [photo for photo in listing.photos if photo.category == category]
+        photos = [p for p in listing.photos if p.category == category and not _turns(p)]
         # Without a spin on top, one photo is what the eye meets first.
         leading = [p for p in photos if p.treatment == "studio" and p.processed_key]
         studio = [] if listing.spin else leading
@@ -168,24 +181,29 @@ def _sections(listing: Listing) -> Iterator[dict[str, Any]]:
             }
 
 
-def _facts(photo: ListingPhoto) -> list[tuple[str, str]]:
-    rows = {
+def _turns(photo: ListingPhoto) -> bool:
+    """Whether it is shown as a panorama; one that is kept back is told among the photos."""
+    return photo.projection is not None and photo.processed_key is not None
+
+
+def _facts(photo: ListingPhoto) -> list[tuple[Text, str | Text]]:
+    rows: dict[str, str | Text | None] = {
         "Finished as": photo.processed_key and _file_name(photo.processed_key),
         "Treatment": TREATMENTS[photo.treatment],
         "Category": f"{photo.category}, {photo.category_confidence:.0%}",
         "Angle": photo.angle and f"{photo.angle}, {photo.angle_confidence or 0:.0%}",
-        "Side": photo.side and f"the vehicle's {photo.side}",
+        "Side": photo.side and say(f"the vehicle's {photo.side}"),
         "Azimuth": None if photo.azimuth_deg is None else f"{photo.azimuth_deg:.0f}°",
         "Upload": f"{photo.width} x {photo.height}",
         "Plates masked": str(len(photo.plates)) if photo.plates else None,
     }
-    return [(name, value) for name, value in rows.items() if value]
+    return [(say(name), value) for name, value in rows.items() if value]
 
 
-def _issues(photo: ListingPhoto) -> list[str]:
-    issues = [issue.replace("_", " ") for issue in photo.quality.issues]
+def _issues(photo: ListingPhoto) -> list[Text]:
+    issues = [say(issue.replace("_", " ")) for issue in photo.quality.issues]
     if photo.duplicate_of is not None:
-        issues.append(f"repeats photo {photo.duplicate_of}")
+        issues.append(say("repeats photo {n}", n=photo.duplicate_of))
     return issues
 
 
@@ -193,7 +211,7 @@ def _level(score: int) -> str:
     return "good" if score >= GOOD else "fair" if score >= FAIR else "poor"
 
 
-def _downloads(listing: Listing) -> list[tuple[str, list[str]]]:
+def _downloads(listing: Listing) -> list[tuple[Text, list[str]]]:
     """Keys of everything to download, by kind."""
     vehicle = keys.parse_vehicle_id(listing.vehicle_id)
     photos, promo, spin = listing.photos, listing.promo, listing.spin
@@ -207,18 +225,29 @@ def _downloads(listing: Listing) -> list[tuple[str, list[str]]]:
         if spin
         else [],
     }
-    return [(kind, found) for kind, found in kinds.items() if found]
+    if any(map(_turns, photos)):
+        kinds["360° interior"] = [keys.panorama_script(vehicle)]
+    return [(say(kind), found) for kind, found in kinds.items() if found]
 
 
-def _title(photo: ListingPhoto) -> str:
+def _numbered(photo: ListingPhoto) -> Text:
+    return say("{kind} {n}", kind=KINDS[photo.category], n=photo.number)
+
+
+def _title(photo: ListingPhoto) -> Text:
     if photo.angle is None:
-        return f"{KINDS[photo.category]} {photo.number}"
-    side = f", {photo.side}" if photo.side and photo.angle not in ("front", "rear") else ""
-    return f"{photo.angle.replace('-', ' ').capitalize()}{side}"
+        return _numbered(photo)
+    en, es = say(photo.angle).capitalize()
+    angle = Text(en.replace("-", " "), es)
+    if photo.side is None or photo.angle in ("front", "rear"):
+        return angle
+    side = say(photo.side)
+    return Text(f"{angle.en}, {side.en}", f"{angle.es}, {side.es}")
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _webp(photo: ListingPhoto) -> list[tuple[str, int]]:
+    """Key and width of the finished picture's sizes for web pages."""
+    return [(size.key, size.width) for size in photo.sizes]
 
 
 def _file_name(key: str) -> str:
@@ -243,7 +272,7 @@ def _leaves_margins(photo: ListingPhoto) -> bool:
     return x > 0 or y > 0 or x + w < 1 or y + h < 1
 
 
-def _spots(listing: Listing, photo: ListingPhoto) -> Iterator[tuple[str, int, str]]:
+def _spots(listing: Listing, photo: ListingPhoto) -> Iterator[tuple[str, int, Text]]:
     """The hotspots on a photo: id, number of the close-up, label."""
     photos = {p.number: p for p in listing.photos}
     for number, spot in enumerate(listing.hotspots):

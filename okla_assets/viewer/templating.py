@@ -8,8 +8,11 @@ from posixpath import dirname, relpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from okla_assets.viewer.words import Text
+
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def render(template: str, **context: Any) -> bytes:
@@ -33,15 +36,27 @@ def _environment() -> "Environment":
     from markupsafe import Markup
 
     def escaped(value: Any) -> Markup:
+        if isinstance(value, Text):
+            return Markup(f'<span data-es="{escape(value.es)}">{escape(value.en)}</span>')
         # Python's own entities: with markupsafe's (&#39;) every page would change its bytes.
         return value if isinstance(value, Markup) else Markup(escape(str(value)))
 
-    return Environment(
+    environment = Environment(
         autoescape=True,
         finalize=escaped,
         undefined=StrictUndefined,
         loader=FunctionLoader(lambda name: _compact(asset(f"templates/{name}"))),
     )
+    environment.globals["attribute"] = _attribute
+    return environment
+
+
+def _attribute(name: str, text: Text) -> "Markup":
+    """An attribute in English, and beside it the Spanish that the page's script puts there."""
+    from markupsafe import Markup
+
+    both = f'{name}="{escape(text.en)}" data-es-{name}="{escape(text.es)}"'
+    return Markup(both)
 
 
 def _compact(template: str) -> str:

@@ -102,6 +102,7 @@ class _Worker(WorkerProcess):
         import numpy as np
 
         from okla_assets.imaging.photo.decode import DecodedPhoto
+        from okla_assets.imaging.photo.panorama import LARGER
 
         request = {
             "bytes": len(data),
@@ -116,7 +117,8 @@ class _Worker(WorkerProcess):
                 answer = read_header(self.answers)
                 if answer and "shape" in answer:
                     height, width, channels = answer["shape"]
-                    if channels != 3 or max(height, width) > working_side:
+                    whole = LARGER if "equirectangular" in answer["notes"] else 1
+                    if channels != 3 or max(height, width) > working_side * whole:
                         raise ValueError(f"an impossible answer: {answer['shape']}")
                     rgb = np.empty((height, width, 3), np.uint8)
                     if read_into(self.answers, rgb.data.cast("B")) < rgb.nbytes:

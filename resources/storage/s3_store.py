@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from okla_assets.keys import named_by_content
 from resources.settings import settings
 from resources.storage.media_store import SERVED, ObjectInfo, file_link
 from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
@@ -63,8 +64,9 @@ LINK_SECONDS = 7 * 24 * 3600
 """For which a signed address opens: the longest that S3 allows."""
 NOT_CACHED = "private, no-store"
 ASKED_EACH_TIME = "no-cache"
+KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 CACHED_SHORTLY = "public, max-age=60, must-revalidate"
-"""Pictures are overwritten under names that stay; a browser asks again after a minute."""
+"""Other pictures are overwritten under names that stay; a browser asks again after a minute."""
 
 
 class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -329,5 +331,7 @@ def _facts(key: str, content_type: str | None, digest: str) -> dict[str, Any]:
 def _cache_control(key: str, suffix: str) -> str:
     if not key.startswith(PUBLIC):
         return NOT_CACHED
+    if named_by_content(key):
+        return KEPT_FOR_EVER
     # The page and the data name the pictures: they must never be older than those.
     return ASKED_EACH_TIME if suffix in ("json", "html", "js") else CACHED_SHORTLY

@@ -23,6 +23,13 @@ def fit_within(pixels: P, side: int) -> P:
     return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
+def fit_width(pixels: P, width: int) -> P:
+    """Pixels reduced by area averaging to at most `width` columns; never enlarged."""
+    if pixels.shape[1] <= width:
+        return pixels
+    return resize(pixels, width, max(1, round(pixels.shape[0] * width / pixels.shape[1])))
+
+
 def resize(pixels: P, width: int, height: int) -> P:
     """Pixels (H, W) or (H, W, C) at the given size: area averaging down, bicubic up."""
     down = width * height < pixels.shape[0] * pixels.shape[1]
@@ -42,6 +49,19 @@ def encode_jpeg(rgb: Pixels, quality: int = 90, *, subsampling444: bool = False)
         ".jpg",
         rgb,
         [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling],
+    )
+
+
+def encode_progressive(rgb: Pixels, quality: int) -> bytes:
+    """Progressive JPEG bytes of RGB uint8 (H, W, 3) with tables of its own: a tenth smaller."""
+    return _imencode(
+        ".jpg",
+        rgb,
+        [
+            *(cv2.IMWRITE_JPEG_QUALITY, quality),
+            *(cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+            *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        ],
     )
 
 

@@ -20,7 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from okla_assets.imaging.photo import colour, icc
+from okla_assets.imaging.photo import colour, icc, panorama
 from okla_assets.imaging.photo.codec import P, fit_within
 from okla_assets.imaging.photo.deep import Deep, deep_pixels
 from okla_assets.imaging.photo.formats import DecodeNote, PhotoFormat, load, open_header, sniff
@@ -68,6 +68,8 @@ class DecodedPhoto:
 def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto:
     """The photo in `data`, upright, in sRGB, reduced by area averaging to `working_side`.
 
+    A panorama's working side is `panorama.LARGER` times as long.
+
     Raises Refused with one of: empty_file, file_too_large, not_an_image, unsupported_format,
     corrupt, truncated, too_many_pixels, too_small, extreme_aspect.
     """
@@ -91,12 +93,21 @@ def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto
     width, height = loaded.width, loaded.height
     if loaded.orientation >= 5:
         width, height = height, width
+    side = _side(width, height, working_side)
     rgb = _to_srgb(
-        turn_upright(fit_within(loaded.pixels, working_side), loaded.orientation),
-        loaded.colour,
-        notes,
+        turn_upright(fit_within(loaded.pixels, side), loaded.orientation), loaded.colour, notes
     )
+    if side > working_side:
+        if panorama.is_named(data) or panorama.closes(rgb):
+            notes.add("equirectangular")
+        else:
+            rgb = np.ascontiguousarray(fit_within(rgb, working_side))
     return DecodedPhoto(rgb, width, height, photo_format, tuple(sorted(notes)), loaded.focal)
+
+
+def _side(width: int, height: int, working_side: int) -> int:
+    """The working side of a photo that may turn out to be a panorama, or not."""
+    return working_side * (panorama.LARGER if panorama.may_be(width, height) else 1)
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,7 @@ def _load(
     if scans is not None and isinstance(image, JpegImageFile):
         width, height = image.size
         orientation = _orientation(image, photo_format, notes)
-        loaded = load_jpeg(image, data, scans, working_side, notes)
+        loaded = load_jpeg(image, data, scans, _side(width, height, working_side), notes)
         told = told_colour(loaded, data, photo_format, None)
         return _Loaded(_plain_pixels(loaded, data, notes), width, height, orientation, told, focal)
     told = told_colour(image, data, photo_format, chunks)

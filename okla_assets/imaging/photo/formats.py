@@ -38,6 +38,7 @@ DecodeNote = Literal[
     "converted_gray",
     "converted_palette",
     "damaged_data",
+    "equirectangular",
     "first_frame_of_animation",
     "icc_converted",
     "icc_unreadable",
@@ -46,8 +47,8 @@ DecodeNote = Literal[
     "transparency_flattened",
     "truncated_repaired",
 ]
-"""What was done to a photo on its way in. `damaged_data` and `colour_unknown` ask for a person's
-eye."""
+"""What was done to a photo on its way in, or what kind it is: an `equirectangular` one shows
+the whole sphere. `damaged_data` and `colour_unknown` ask for a person's eye."""
 
 
 def sniff(data: bytes) -> PhotoFormat:
