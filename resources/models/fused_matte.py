@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 6  # of `imaging.matte`, for the fingerprint
+METHOD = 7  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -111,6 +111,8 @@ def fused(
         others = [crop.of_box(box) for box in subject.others]
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
         found = parts.parts_found(alpha, looked, theirs, ask)
+        if twins.facing(alpha > 0.5) is not None:
+            found |= parts.underside(alpha, looked, ask)
         alpha = np.where(found, np.float32(1), alpha)
         surely = found | surely & ~theirs
         alpha = cutout.without_rags(alpha, surely)

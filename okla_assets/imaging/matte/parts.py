@@ -40,6 +40,12 @@ the vehicle: a mirror hangs on its foot (.1 to .4), a piece of wall fills a corn
 MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle
 SURE_LOGIT = -1.2  # mean over a part from which it is the vehicle's, whoever else claims it
 
+UNDERSIDE = 0.7  # of the box height: a diffuser between exhausts lies below
+LEAST_UNDERSIDE = 0.001  # of the vehicle's area
+UNDERSIDE_SALIENCY, UNDERSIDE_LOGIT = 0.95, -3.0  # means over it; shadow has .9 at most, or -3.6
+HANGS = 0.3  # of the piece's height: what hangs beside it ends at most so much higher
+UNDERSIDE_SCORE, UNDERSIDE_MATCH = 0.85, 0.9  # of SAM 2's answer, and its IoU with the piece
+
 LEAST_NEIGHBOUR_SCORE = 0.5
 SURE = 4.0  # logit of the main vehicle
 LEAST_SIDE = 16  # pixels of a neighbour's box on the crop
@@ -120,6 +126,44 @@ def parts_found(alpha: Alpha, looked: Looked, theirs: Bools, ask: prompts.Ask) -
         if best is not None:
             found |= best
     return found
+
+
+def underside(alpha: Alpha, looked: Looked, ask: prompts.Ask) -> Bools:
+    """A black diffuser between what hangs lower beside it, which only the saliency net takes.
+
+    Both networks must see one and the same piece: SAM 2 is asked what is in its box.
+    """
+    matte = alpha > 0.5
+    lacks = (looked.saliency > 0.5) & ~matte & ~looked.rows_above(UNDERSIDE)
+    found = np.zeros(matte.shape, bool)
+    for where, piece in pieces(_opened(lacks, THICK * looked.box[2])):
+        if piece.sum() < LEAST_UNDERSIDE * matte.sum():
+            continue
+        if looked.saliency[where][piece].mean() < UNDERSIDE_SALIENCY:
+            continue
+        if looked.logits[where][piece].mean() < UNDERSIDE_LOGIT:
+            continue
+        rows, columns = where
+        box = (
+            float(columns.start),
+            float(rows.start),
+            float(columns.stop - columns.start),
+            float(rows.stop - rows.start),
+        )
+        least = rows.stop - round(HANGS * (rows.stop - rows.start))
+        if not all(side[least:].any() for side in _beside(matte, columns)):
+            continue
+        answer = prompts.about_box(ask, box, matte.shape)
+        seen, whole = answer.inside & ~matte, np.zeros(matte.shape, bool)
+        whole[where] = piece
+        match = (seen & whole).sum() / (seen | whole).sum()
+        if answer.score >= UNDERSIDE_SCORE and match >= UNDERSIDE_MATCH:
+            found |= whole
+    return found
+
+
+def _beside(matte: Bools, columns: slice) -> tuple[Bools, Bools]:
+    return matte[:, : columns.start], matte[:, columns.stop :]
 
 
 def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int) -> bool:

@@ -89,6 +89,38 @@ def test_an_answer_that_is_not_sure_is_not_taken() -> None:
     assert not parts.parts_found(car.astype(np.float32), seen, NOBODY, ask).any()
 
 
+REAR = rectangle(200, 200, 400, 300) & ~rectangle(320, 470, 160, 30)
+DIFFUSER = rectangle(320, 470, 160, 30)
+
+
+def below(piece: Bools, logit: float, saliency: float, ask: Truth, rear: Bools = REAR) -> Bools:
+    seen = looked(rear, piece, logit, saliency)
+    seen = parts.Looked(seen.pixels, (200.0, 200.0, 400.0, 300.0), seen.logits, seen.saliency)
+    return parts.underside(rear.astype(np.float32), seen, ask)
+
+
+def test_a_diffuser_between_exhausts_is_found() -> None:
+    ask = Truth(DIFFUSER)
+    found = below(DIFFUSER, -2.3, 0.97, ask)
+    assert ask.asked == 1
+    assert (found == DIFFUSER).mean() > 0.999
+
+
+def test_shadow_between_tyres_is_no_diffuser() -> None:
+    """The saliency net half takes it, SAM 2 is sure, its answer is another shape, or unsure."""
+    assert not below(DIFFUSER, -3.6, 0.97, Truth(DIFFUSER)).any()
+    assert not below(DIFFUSER, -2.3, 0.85, Truth(DIFFUSER)).any()
+    assert not below(DIFFUSER, -2.3, 0.97, Truth(rectangle(320, 470, 160, 90))).any()
+    assert not below(DIFFUSER, -2.3, 0.97, Truth(DIFFUSER, score=0.2)).any()
+
+
+def test_what_hangs_lower_than_all_else_is_no_diffuser() -> None:
+    bumper = rectangle(200, 200, 400, 270)
+    ask = Truth(DIFFUSER)
+    assert not below(DIFFUSER, -2.3, 0.97, ask, bumper).any()
+    assert ask.asked == 0
+
+
 def test_a_clean_matte_costs_no_question() -> None:
     car = car_alpha() > 0.5
     ask, seen = Truth(car), looked(car, NOBODY, 0)
