@@ -33,7 +33,7 @@ from okla_assets.runtime.instance import (
     open_instance,
     write_config,
 )
-from okla_assets.runtime.processes import dagster_environment, definitions_module
+from okla_assets.runtime.processes import OUR_FOLDER, dagster_environment, definitions_module
 from okla_assets.runtime.server_output import ServerOutput
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
@@ -262,8 +262,8 @@ def _servers(
     python = [sys.executable, "-P", "-m"]
     code = [*python, "dagster", "api", "grpc", "-m", definitions_module(), "--log-level", "warning"]
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]
-    # Else Dagster puts the working directory before everything else that is imported.
-    code += ["--empty-working-directory"]
+    # Dagster puts this before all else that is imported, and takes out what came first till then.
+    code += ["--working-directory", OUR_FOLDER]
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST]
     webserver += ["-p", str(plan.port), "--dagster-log-level", "warning"]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]

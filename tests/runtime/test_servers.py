@@ -43,7 +43,8 @@ def test_packages_of_the_working_directory_do_not_shadow_ours(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     code, others = servers._servers(plan(tmp_path), tmp_path, "http://x", output(tmp_path))
-    assert "--empty-working-directory" in code.command
+    working = code.command[code.command.index("--working-directory") + 1]
+    assert working == str(REPOSITORY)
     for server in (code, *others):
         python = server.command[: server.command.index("-m")]
         found = subprocess.run(
