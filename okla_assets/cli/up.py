@@ -59,7 +59,7 @@ def up(
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads.
 
     A line tells of each vehicle that starts and ends. What the servers print is kept in
-    .dagster/logs/ of the media folder.
+    .dagster/server_logs/ of the media folder.
     """
     from okla_assets.operations.run_news import RunNews
     from okla_assets.runtime import servers

@@ -44,6 +44,8 @@ HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
 DAEMON = "daemon"
+SERVER_LOGS = "server_logs"
+"""Folder in Dagster's home; its own `logs` Dagster empties."""
 PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 LOOK_SECONDS = 3.0
@@ -212,7 +214,9 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
 def serve(plan: Plan, files_url: str) -> None:
     """Runs the servers until INT or TERM. Raises BrokenSetup where they cannot start."""
     stop = threading.Event()
-    output = ServerOutput(dagster_home(plan.out) / "logs", plan.tell, everything=plan.everything)
+    output = ServerOutput(
+        dagster_home(plan.out) / SERVER_LOGS, plan.tell, everything=plan.everything
+    )
     with (
         _stopped_by(stop),
         tempfile.TemporaryDirectory(prefix="okla-", dir=_socket_place()) as folder,

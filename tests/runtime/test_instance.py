@@ -99,7 +99,9 @@ def test_a_dagster_home_of_the_users_own_is_used(
     assert not home.exists()
 
 
-def test_a_bucket_has_its_records_in_one_place_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_has_its_records_in_one_place_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)

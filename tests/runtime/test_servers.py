@@ -1,5 +1,6 @@
 """What the servers of `okla up` are told, without starting them."""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,7 @@ def test_a_port_that_this_user_may_not_have_is_not_called_taken(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(servers.socket.socket, "bind", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(BadInput, match="may not listen on port 80; choose one from 1024 on"):
         servers.check_port(80)
 
