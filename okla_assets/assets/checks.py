@@ -152,7 +152,7 @@ def listing_valid(
 
 @dg.asset_check(asset=listing, partitions_def=vehicles, metadata=code_link(__file__))
 def listing_status(listing: Listing) -> dg.AssetCheckResult:
-    """How the listing stands: `ready` passes, `needs_review` warns, `failed` fails; with reasons."""
+    """How the listing stands: `ready` passes, `needs_review` warns and `failed` fails."""
     reasons = list(listing.reasons)
     told = f": {keys.in_short(reasons)}" if reasons else ""
     return dg.AssetCheckResult(

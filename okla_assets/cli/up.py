@@ -154,6 +154,8 @@ class Console:
             sentence = f"{one.vehicle}: started" + (f" ({one.detail})" if one.detail else "")
         elif one.event == "done":
             sentence = f"{one.vehicle}: {one.status or 'done'}{took}"
+            if one.status in ("failed", "needs_review"):
+                sentence += f"; why: okla status --vehicle {one.vehicle}"
         else:
             told = f": {one.detail}" if one.detail else ""
             sentence = f"{one.vehicle}: {one.event}{told}{took} (run {one.run_id[:8]})"

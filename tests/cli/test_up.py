@@ -53,7 +53,7 @@ def test_a_line_tells_of_a_vehicle(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "car-1: started (upload)",
-        "car-1: needs_review, 23 s",
+        "car-1: needs_review, 23 s; why: okla status --vehicle car-1",
         "car-2: failed: masks: the disk is full, 3 s (run abcdef01)",
     ]
 
