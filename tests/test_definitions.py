@@ -94,6 +94,7 @@ def test_the_job_holds_every_asset_and_check() -> None:
         "exteriors_cut_or_flagged",
         "spin_or_reason",
         "listing_valid",
+        "listing_status",
         "channels_take_it",
     }
 
@@ -126,3 +127,26 @@ print([name for name in {HEAVY} if name in sys.modules])
     )
     assert found.stdout.strip() == "[]"
     assert list(elsewhere.iterdir()) == []
+
+
+def test_every_asset_has_columns_and_links_to_its_code() -> None:
+    graph = build_definitions("local").resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        metadata = graph.get(key).metadata
+        schema = metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        types = {column.name: column.type for column in schema.columns}
+        assert len(types) >= 3, key
+        assert all("." not in kind and "[" not in kind for kind in types.values()), types
+        links = metadata["dagster/code_references"]
+        assert isinstance(links, dg.CodeReferencesMetadataValue)
+        (link,) = links.code_references
+        assert isinstance(link, dg.LocalFileCodeReference)
+        assert link.file_path.endswith(f"{key.to_user_string()}.py")
+
+
+def test_what_runs_by_itself_says_when() -> None:
+    definitions = build_definitions("local")
+    for name in ("uploads", "s3_events", "outcomes"):
+        assert definitions.resolve_sensor_def(name).description
+    assert definitions.resolve_schedule_def("nightly_backfill").description

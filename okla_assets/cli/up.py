@@ -59,7 +59,7 @@ def up(
     """Start Dagster on the media folder: its UI, and the sensor that processes new uploads.
 
     A line tells of each vehicle that starts and ends. What the servers print is kept in
-    .dagster/logs/ of the media folder.
+    .dagster/server_logs/ of the media folder.
     """
     from okla_assets.operations.run_news import RunNews
     from okla_assets.runtime import servers
@@ -154,6 +154,8 @@ class Console:
             sentence = f"{one.vehicle}: started" + (f" ({one.detail})" if one.detail else "")
         elif one.event == "done":
             sentence = f"{one.vehicle}: {one.status or 'done'}{took}"
+            if one.status in ("failed", "needs_review"):
+                sentence += f"; why: okla status --vehicle {one.vehicle}"
         else:
             told = f": {one.detail}" if one.detail else ""
             sentence = f"{one.vehicle}: {one.event}{told}{took} (run {one.run_id[:8]})"

@@ -15,6 +15,8 @@ glibc (2.35 and newer) reads it when a process starts, so it can only be inherit
 """
 
 OUR_DEFINITIONS = "okla_assets.definitions"
+OUR_FOLDER = str(Path(__file__).parents[2])
+"""Where `okla_assets`, `resources` and `sensors` lie."""
 KEEPS_OUTPUT = "OKLA_KEEP_OUTPUT"
 """Variable of the processes that Dagster starts for runs, whose output is kept (`run_output`).
 Others print to a person's terminal."""
@@ -33,7 +35,6 @@ def dagster_environment(media: str | Path, profile: str) -> dict[str, str]:
     Python finds our packages before any of the same name (`resources`, `sensors`) in the working
     directory, which is searched last, and only for definitions of the user's own.
     """
-    ours = str(Path(__file__).parents[2])
     own = [str(Path.cwd())] if definitions_module() != OUR_DEFINITIONS else []
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return (
@@ -45,6 +46,6 @@ def dagster_environment(media: str | Path, profile: str) -> dict[str, str]:
             "DAGSTER_HOME": str(dagster_home(media)),
             KEEPS_OUTPUT: "1",
             "PYTHONSAFEPATH": "1",
-            "PYTHONPATH": os.pathsep.join(filter(None, [ours, *given, *own])),
+            "PYTHONPATH": os.pathsep.join(filter(None, [OUR_FOLDER, *given, *own])),
         }
     )

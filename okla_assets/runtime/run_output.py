@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -25,7 +25,7 @@ from okla_assets.runtime.processes import KEEPS_OUTPUT
 LONGEST = 2**20
 """Bytes of one file that are kept, the last ones."""
 KEPT_SECONDS = 30 * 86400
-MOST_RUNS = 500
+MOST_FILES = 2000
 _SUFFIXES = {ComputeIOType.STDOUT: "out", ComputeIOType.STDERR: "err"}
 
 
@@ -50,7 +50,7 @@ class KeptOutput(LocalComputeLogManager):
         paths = [
             Path(self.get_captured_local_path(log_key, _SUFFIXES[kind])) for kind in ComputeIOType
         ]
-        tidy(paths[0].parents[1])
+        tidy(Path(self._base_dir))
         with ExitStack() as redirected:
             for stream, path in zip((sys.stdout, sys.stderr), paths, strict=True):
                 redirected.enter_context(_redirected(stream, path))
@@ -90,20 +90,17 @@ def shorten(path: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Deletes output of runs of KEPT_SECONDS ago, and all but that of the newest MOST_RUNS; cuts
-    what a killed process left."""
+    """Deletes files of KEPT_SECONDS ago, and all but the newest MOST_FILES; cuts what a killed
+    process left."""
     if not folder.is_dir():
         return
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    runs = sorted(
-        {path.parents[len(path.relative_to(folder).parts) - 2] for path in files},
-        key=lambda run: run.stat().st_mtime,
-        reverse=True,
-    )
-    oldest = time.time() - KEPT_SECONDS
-    gone = {run for n, run in enumerate(runs) if n >= MOST_RUNS or run.stat().st_mtime < oldest}
-    for path in files:
-        if gone.intersection(path.parents):
+    dated = [(path.stat().st_mtime, path) for path in folder.rglob("*") if path.is_file()]
+    now = time.time()
+    for position, (modified, path) in enumerate(sorted(dated, reverse=True)):
+        if position >= MOST_FILES or now - modified > KEPT_SECONDS:
             path.unlink(missing_ok=True)
-        elif path.stat().st_size > 2 * LONGEST and time.time() - path.stat().st_mtime > 3600:
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+                path.parent.parent.rmdir()
+        elif now - modified > 3600 and path.stat().st_size > LONGEST:
             shorten(path)

@@ -75,4 +75,4 @@ class ServerOutput:
         if gist in self._told or len(self._told) >= MOST_TOLD:
             return None
         self._told.add(gist)
-        return f"{found[1].lower()}: {found[2]}"
+        return f"{found[1].lower()}: {found[2].removeprefix('__repository__ - ')}"

@@ -33,7 +33,7 @@ from okla_assets.runtime.instance import (
     open_instance,
     write_config,
 )
-from okla_assets.runtime.processes import dagster_environment, definitions_module
+from okla_assets.runtime.processes import OUR_FOLDER, dagster_environment, definitions_module
 from okla_assets.runtime.server_output import ServerOutput
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
@@ -44,6 +44,8 @@ HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
 DAEMON = "daemon"
+SERVER_LOGS = "server_logs"
+"""Folder in Dagster's home; its own `logs` Dagster empties."""
 PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 LOOK_SECONDS = 3.0
@@ -212,7 +214,9 @@ def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
 def serve(plan: Plan, files_url: str) -> None:
     """Runs the servers until INT or TERM. Raises BrokenSetup where they cannot start."""
     stop = threading.Event()
-    output = ServerOutput(dagster_home(plan.out) / "logs", plan.tell, everything=plan.everything)
+    output = ServerOutput(
+        dagster_home(plan.out) / SERVER_LOGS, plan.tell, everything=plan.everything
+    )
     with (
         _stopped_by(stop),
         tempfile.TemporaryDirectory(prefix="okla-", dir=_socket_place()) as folder,
@@ -262,8 +266,8 @@ def _servers(
     python = [sys.executable, "-P", "-m"]
     code = [*python, "dagster", "api", "grpc", "-m", definitions_module(), "--log-level", "warning"]
     code += ["--socket", str(folder / SOCKET), "--location-name", "okla"]
-    # Else Dagster puts the working directory before everything else that is imported.
-    code += ["--empty-working-directory"]
+    # Dagster puts this before all else that is imported, and takes out what came first till then.
+    code += ["--working-directory", OUR_FOLDER]
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST]
     webserver += ["-p", str(plan.port), "--dagster-log-level", "warning"]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]

@@ -17,7 +17,7 @@ from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.digests import digest_of
 from okla_assets.imaging.types import Category
-from okla_assets.steps.column_schema import row_count, schema_of
+from okla_assets.steps.column_schema import row_count
 from okla_assets.steps.pictures import read_picture
 from okla_assets.tables import (
     Classification,
@@ -73,28 +73,20 @@ def result(
     row_total = row_count(table)
     reused = max(0, (row_total if units is None else units) - computed)
     total = table.seconds if isinstance(table, Table) else table_seconds(table)
-    metadata: dict[str, dg.MetadataValue[Any]] = {}
+    # In the order in which a person reads: what it says, what it looks like, where it is.
+    metadata: dict[str, dg.MetadataValue[Any]] = {n: _value(v) for n, v in (extra or {}).items()}
     if pictures:
         metadata["preview"] = _preview(store, vehicle, name, short_digest(table), pictures)
     metadata |= {
+        **_links(store, vehicle, link),
         "work": dg.MetadataValue.text(f"reused {reused}, computed {computed}"),
         **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
         "computed": dg.MetadataValue.int(computed),
         "reused": dg.MetadataValue.int(reused),
         "seconds_this_run": dg.MetadataValue.float(round(spent, 2)),
         "seconds_in_all": dg.MetadataValue.float(round(total, 2)),
-        **_links(store, vehicle, link),
         "dagster/uri": dg.MetadataValue.text(store.uri(keys.table(vehicle, name))),
         "dagster/partition_row_count": dg.MetadataValue.int(row_total),
-        "dagster/column_schema": dg.MetadataValue.table_schema(schema_of(type(table))),
-        **{
-            name: dg.MetadataValue.text(v)
-            if isinstance(v, str)
-            else dg.MetadataValue.int(v)
-            if isinstance(v, int)
-            else dg.MetadataValue.float(v)
-            for name, v in (extra or {}).items()
-        },
     }
     if row_total and total:
         metadata["seconds_a_row"] = dg.MetadataValue.float(round(total / row_total, 2))
@@ -105,6 +97,12 @@ def result(
         metadata=metadata,
         data_version=dg.DataVersion(data_version or short_digest(table)),
     )
+
+
+def _value(fact: str | float) -> dg.MetadataValue[Any]:
+    if isinstance(fact, str):
+        return dg.MetadataValue.text(fact)
+    return dg.MetadataValue.int(fact) if isinstance(fact, int) else dg.MetadataValue.float(fact)
 
 
 def table_seconds(listing: BaseModel) -> float:
@@ -142,8 +140,10 @@ def _links(store: MediaStore, vehicle: keys.VehicleId, link: str) -> dict[str, A
         if (address := store.link(key))
     }
     address = store.link(link)
+    if address in [value.value for value in found.values()]:
+        return found
     own = dg.MetadataValue.url(address) if address else dg.MetadataValue.path(store.uri(link))
-    return found | {"files": own}
+    return {**found, "files": own}
 
 
 def short_digest(table: BaseModel) -> str:

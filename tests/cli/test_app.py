@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import webbrowser
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from filelock import FileLock
 from PIL import Image
 
 from okla_assets import definitions, sample
+from okla_assets.cli import terminal
 from okla_assets.contract import listing_schema
+from okla_assets.options import StudioOptions
 from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from resources import weights
 from resources.profiles import resources_for
@@ -360,6 +363,43 @@ def test_the_models_are_listed_with_role_licence_and_whether_they_are_here(
         assert weight.upstream_licence in row
         assert "missing" in row
     assert str(tmp_path / "models") in result.out
+
+
+def test_a_table_cuts_no_name_off(okla: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`okla models pull` needs the name that `okla models list` shows."""
+    names = {weight.name for weight in weights.catalogue()}
+    monkeypatch.setenv("COLUMNS", "60")
+    out = okla("models", "list").out
+    assert all(f" {name} " in out for name in names)
+    assert "…" not in out
+    monkeypatch.setattr(terminal.out_console, "_force_terminal", True)
+    out = okla("models", "list").out
+    assert all(f" {name} " in out for name in names)
+    assert "…" not in out
+
+
+def test_tables_are_json_for_programs(okla: Command, tmp_path: Path) -> None:
+    listed = json.loads(okla("models", "list", "--json").out)
+    assert {row["name"] for row in listed["weights"]} == {w.name for w in weights.catalogue()}
+    scenes = json.loads(okla("scenes", "--json").out)
+    assert "white_studio" in [row["background_id"] for row in scenes]
+
+
+def test_the_version_is_told(okla: Command) -> None:
+    result = okla("--version")
+    assert (result.code, result.out) == (0, f"okla-media {version('okla-media')}\n")
+
+
+def test_help_tells_the_defaults_and_of_completion(okla: Command) -> None:
+    out = " ".join(okla("process", "--help").out.replace("│", " ").split())
+    for field, default in StudioOptions().model_dump().items():
+        flag = f"--{field.replace('_', '-')}"
+        if flag in out:
+            told = {True: "on", False: "off"}.get(
+                default, f"{default:g}" if isinstance(default, float) else default
+            )
+            assert f"default: {told}." in out.split(flag, 1)[1][:250], field
+    assert "--install-completion" in okla("--help").out
 
 
 def in_a_fresh_process(code: str) -> str:

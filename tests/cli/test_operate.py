@@ -81,6 +81,23 @@ def test_a_working_day(okla: Command, place: Path) -> None:
     assert traced["sources"][0]["now"] == "unchanged"
     assert traced["options"]["promo"] is False
 
+    with open_instance(place) as instance:
+        instance.add_dynamic_partitions(str(vehicles.name), ["typed by hand"])
+    assert "typed by hand: archived" in okla("archive", "typed by hand").out
+    result = okla("archive", "typed by hand")
+    assert result.code == 2  # it is gone
+    result = okla("archive", CAR, "--raw")
+    assert result.code == 2
+    assert f"Delete the uploads of {CAR} for ever? Nobody can be asked here" in result.err
+    there = sorted(place.rglob("*.*"))
+    result = okla("archive", CAR, "--raw", "--processed", "--dry-run")
+    assert result.code == 0
+    assert f"  {keys.raw_photos(CAR)}a.jpg" in result.out
+    assert f"  {keys.listing(CAR)}" in result.out
+    assert sorted(place.rglob("*.*")) == there
+    (told,) = json.loads(okla("archive", CAR, "--dry-run", "--json").out)
+    assert keys.listing(CAR) not in told["files"]
+
     result = okla("archive", CAR, "--processed")
     assert result.code == 0
     assert f"{CAR}: archived" in result.out
@@ -110,3 +127,24 @@ def test_mistakes_are_one_sentence(okla: Command, arguments: list[str], sentence
     assert result.code == 2
     assert sentence in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["trace", "car-1"],
+        ["backfill", "--dry-run"],
+        ["archive", "car-1"],
+        ["export", "car-1", "--channel", "okla_listing"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_media_folder_that_is_not_there_is_told_and_not_made(
+    okla: Command, tmp_path: Path, arguments: list[str]
+) -> None:
+    result = okla(*arguments, "--out", tmp_path / "typo")
+    assert result.code == 2
+    assert f"there is no media folder {tmp_path / 'typo'}; give it by --out" in result.err
+    assert result.out == ""
+    assert not (tmp_path / "typo").exists()

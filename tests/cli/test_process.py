@@ -8,6 +8,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import dagster as dg
 import numpy as np
@@ -195,6 +196,7 @@ def test_the_checks_are_evaluated(vehicle: Vehicle) -> None:
         "exteriors_cut_or_flagged": True,
         "spin_or_reason": True,
         "listing_valid": True,
+        "listing_status": False,  # one photo needs a person
         "channels_take_it": False,  # they are drawn smaller than any channel asks for
     }
     assert vehicle.first.checks == vehicle.second.checks == expected
@@ -205,15 +207,31 @@ def test_dagster_shows_counts_times_a_table_a_preview_and_a_link(vehicle: Vehicl
     for asset in BY_PHOTO:
         shown = vehicle.first.metadata[asset]
         assert shown["computed"] == (1 if asset == "listing" else 5)
-        assert shown["seconds"] >= 0
-        assert shown["files"].startswith("file://")
-        assert Path(shown["files"].removeprefix("file://")).exists()
+        assert shown["seconds_this_run"] >= 0
+        files = 1 if asset == "listing" else 5
+        assert shown["work"] == f"reused 0, computed {files}"
+        assert vehicle.second.metadata[asset]["work"] == f"reused {files}, computed 0"
+        assert vehicle.second.metadata[asset]["seconds_in_all"] == shown["seconds_in_all"] > 0
+        assert vehicle.second.metadata[asset].get("preview") == shown.get("preview")
         assert len(shown["photos"].records) == 5
         if asset in ("raw_photos", "classifications"):
             assert "preview" not in shown  # it would show plates
             continue
         assert shown["preview"].startswith("![contact sheet](data:image/jpeg;base64,")
         assert len(shown["preview"].partition("base64,")[2]) <= 8 * 1024 + 1
+    for asset in ASSETS:
+        shown = vehicle.first.metadata[asset]
+        for name, place in (("gallery", "index.html"), ("listing", "listing.json"), ("folder", "")):
+            link = f"http://127.0.0.1:3001/processed/{VEHICLE}/{place}"
+            assert shown[name] == link
+        assert "/raw/" in shown.get("files", "/raw/") or "/work/" in shown["files"]
+        table = keys.table(VEHICLE, asset)
+        assert shown["dagster/uri"] == (vehicle.pipeline.store.folder / table).as_uri()
+        rows = shown["dagster/partition_row_count"]
+        assert rows == (0 if asset in ("walkaround_frames", "spin_frames") else rows or 1)
+    assert shown["photos_in_all"] == 5
+    assert shown["in_studio"] == 1
+    assert 0 < shown["quality_median"] <= 100
     counts = vehicle.first.metadata
     assert (counts["raw_photos"]["accepted"], counts["raw_photos"]["refused"]) == (5, 0)
     assert {s: counts["masks"][s] for s in ("cut", "unsure", "cropped", "no_vehicle")} == {
@@ -350,9 +368,11 @@ def test_a_bucket_holds_what_a_folder_does(
     files = there.snapshot()
     assert comparable(files) == comparable(here.snapshot())
     assert {keys.gallery(VEHICLE), keys.spin_page(VEHICLE)} <= files.keys()
-    link = first.metadata["listing"]["files"]
-    assert link == bucket.url(keys.listing(VEHICLE))
-    assert link.startswith("http://127.0.0.1")
+    link = first.metadata["listing"]["listing"]
+    assert link.startswith(f"{bucket.url(keys.listing(VEHICLE))}?")
+    assert "Signature=" in link  # the bucket is private
+    with urlopen(link) as opened:
+        assert opened.read() == bucket.get(keys.listing(VEHICLE))
 
     second = there.run()
     assert second.computed == dict.fromkeys(ASSETS, 0)

@@ -85,8 +85,9 @@ def test_a_media_folder_below_a_file_is_refused(
 def test_a_read_only_disk_is_told_before_the_work(
     command: Command, folder: Path, disk: Path, arguments: list[str]
 ) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     out = disk / "media"
+    out.mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     result = command(*(a.replace("FOLDER", str(folder)) for a in arguments), "--out", out)
     assert result.code == FAILED
     assert result.err.startswith("error: ")

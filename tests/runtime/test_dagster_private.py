@@ -15,6 +15,7 @@ from okla_assets import dagster_tags
 from okla_assets.runtime.dagster_private import (
     CheckRunHealthResult,
     ConfigurableClassData,
+    LocalComputeLogManager,
     SqlEventLogStorage,
     SqliteEventLogStorage,
 )
@@ -50,6 +51,10 @@ SIGNATURES: dict[Callable[..., Any], list[str]] = {
     dg.DefaultRunLauncher.check_run_worker_health: ["run"],
     dg.DefaultRunLauncher._get_grpc_client_for_termination: ["run_id"],
     CheckRunHealthResult: ["status", "msg", "transient", "run_worker_id"],
+    # run_output.py
+    LocalComputeLogManager.__init__: ["base_dir", "polling_timeout", "inst_data"],
+    LocalComputeLogManager.capture_logs: ["log_key"],
+    LocalComputeLogManager.get_captured_local_path: ["log_key", "extension", "partial"],
     # celery_launcher.py
     CeleryRunLauncher.__init__: [
         "default_queue",

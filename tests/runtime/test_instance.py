@@ -19,6 +19,7 @@ from okla_assets.runtime.instance import (
     close_dead_runs,
     dagster_home,
     open_instance,
+    records_folder,
     this_process,
     write_config,
 )
@@ -98,16 +99,34 @@ def test_a_dagster_home_of_the_users_own_is_used(
     assert not home.exists()
 
 
-def test_a_bucket_has_its_records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_has_its_records_in_one_place_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     places = ["s3://okla", "s3://okla/a/b", "s3://okla/a", "s3://okla/a,b", "s3://okla/a%2Cb"]
     homes = {place: dagster_home(place) for place in places}
     assert len(set(homes.values())) == len(places)
     for home in homes.values():
-        assert home.parent == tmp_path / "okla-media" / ".dagster"
+        assert home.parent == records_folder()
         assert (home / "dagster.yaml").is_file()
     assert dagster_home("s3://okla/a/") == homes["s3://okla/a"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert dagster_home("s3://okla/a/b") == homes["s3://okla/a/b"]
+
+
+def test_records_of_a_bucket_that_an_earlier_release_left_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    earlier = tmp_path / "okla-media" / ".dagster" / "okla,cars"
+    earlier.mkdir(parents=True)
+    assert dagster_home("s3://okla/cars") == earlier
 
 
 def configured(home: Path) -> dict[str, Any]:

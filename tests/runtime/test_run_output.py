@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from okla_assets.runtime import run_output
-from okla_assets.runtime.run_output import KEEPS_OUTPUT, LONGEST, KeptOutput, shorten, tidy
+from okla_assets.runtime.processes import KEEPS_OUTPUT
+from okla_assets.runtime.run_output import LONGEST, KeptOutput, shorten, tidy
 from tests.conftest import REPOSITORY
 
 KEY = ["run-1", "compute_logs", "steps"]
@@ -78,12 +79,13 @@ def test_what_is_long_is_cut_and_what_is_empty_goes(tmp_path: Path) -> None:
 
 
 def test_old_output_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_output, "MOST_RUNS", 2)
+    monkeypatch.setattr(run_output, "MOST_FILES", 2)
     now = time.time()
     for name, age in (("old", 40 * 86400), ("third", 300), ("second", 200), ("first", 100)):
         file = tmp_path / name / "compute_logs" / "steps.err"
         file.parent.mkdir(parents=True)
         file.write_text(name)
-        os.utime(tmp_path / name, (now - age, now - age))
+        os.utime(file, (now - age, now - age))
     tidy(tmp_path)
+    assert not (tmp_path / "old").exists()
     assert sorted(p.parent.parent.name for p in tmp_path.rglob("*.err")) == ["first", "second"]

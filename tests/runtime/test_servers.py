@@ -1,5 +1,6 @@
 """What the servers of `okla up` are told, without starting them."""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,8 @@ def test_packages_of_the_working_directory_do_not_shadow_ours(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     code, others = servers._servers(plan(tmp_path), tmp_path, "http://x", output(tmp_path))
-    assert "--empty-working-directory" in code.command
+    working = code.command[code.command.index("--working-directory") + 1]
+    assert working == str(REPOSITORY)
     for server in (code, *others):
         python = server.command[: server.command.index("-m")]
         found = subprocess.run(
@@ -75,7 +77,7 @@ def test_a_port_that_this_user_may_not_have_is_not_called_taken(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(servers.socket.socket, "bind", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(BadInput, match="may not listen on port 80; choose one from 1024 on"):
         servers.check_port(80)
 

@@ -79,7 +79,7 @@ def test_seconds_add_up_by_step_and_by_device() -> None:
     assert cost.seconds == {"masks": 10.0, "composites": 5.0}
     assert cost.device_seconds == {"cpu": 11.0, "gpu": 4.0}
     assert cost.usd is None
-    assert as_metadata(cost) == {"cpu_seconds": 11.0, "gpu_seconds": 4.0}
+    assert as_metadata(cost) == {"cpu_seconds_in_all": 11.0, "gpu_seconds_in_all": 4.0}
 
 
 @pytest.mark.parametrize(
