@@ -18,6 +18,39 @@ pytest_plugins = ["tests.s3_servers"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the slow tests too, as .ci/run does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whoever names tests gets them: only a bare `pytest` leaves the slow ones out.
+
+    The workers of xdist are handed the options, but not how the command was written.
+    """
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if not is_xdist_worker(config) and (named or config.option.markexpr or config.option.keyword):
+        config.option.all = True
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "all tests" if config.option.all else "the quick tests; --all runs the slow ones too"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --all no slow test; for xdist the files of slow tests first, to end together."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if not config.option.all:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+    elif is_xdist_worker(config):
+        files = {item.path for item in slow}
+        items.sort(key=lambda item: item.path not in files)
+
+
+def is_xdist_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     """The private photos: real cars with real plates, never committed."""

@@ -22,6 +22,9 @@ from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key, yellow
 from tests.pictures import jpeg
 
 AROUND = [float(a) for a in range(0, 360, 10)]
+NO_PROMO = b'{"promo": false}'
+"""The clip of a turn costs more than the turn, and test_promo_video makes it."""
+TWELVE = b'{"promo": false, "spin_frames": 12}'
 
 
 @pytest.fixture
@@ -29,6 +32,7 @@ def turning(pipeline: Pipeline) -> Pipeline:
     """A pipeline whose view classifier reads the azimuths of `clips.turning_car`."""
     pipeline.models["views"] = clips.TurningViews()
     pipeline.upload({"1.jpg": jpeg(clips.turning_car(45))})
+    pipeline.store.put(keys.options(VEHICLE), NO_PROMO)
     return pipeline
 
 
@@ -87,11 +91,12 @@ def test_the_car_stands_still_while_it_turns(turning: Pipeline, tmp_path: Path) 
 
 
 def test_a_second_run_makes_nothing(turning: Pipeline, tmp_path: Path) -> None:
+    turning.store.put(keys.options(VEHICLE), TWELVE)
     film(turning, tmp_path, AROUND)
     first = turning.run()
     before = turning.snapshot()
     again = turning.run()
-    assert first.computed["spin_frames"] == 36
+    assert first.computed["spin_frames"] == 12
     assert again.computed == dict.fromkeys(again.computed, 0)
     assert turning.snapshot() == before
 
@@ -152,6 +157,7 @@ def test_a_few_photos_make_none_and_the_reason_is_given(turning: Pipeline) -> No
 
 
 def test_the_spin_goes_when_its_video_goes(turning: Pipeline, tmp_path: Path) -> None:
+    turning.store.put(keys.options(VEHICLE), TWELVE)
     film(turning, tmp_path, AROUND)
     turning.run()
     turning.store.delete(keys.raw_videos(VEHICLE) + "walk.mp4")
@@ -161,7 +167,9 @@ def test_the_spin_goes_when_its_video_goes(turning: Pipeline, tmp_path: Path) ->
 
 def test_options_reach_every_frame(turning: Pipeline, tmp_path: Path) -> None:
     turning.store.put(
-        keys.options(VEHICLE), b'{"aspect": "16:9", "max_width": 400, "generate_shadow": false}'
+        keys.options(VEHICLE),
+        b'{"aspect": "16:9", "max_width": 400, "generate_shadow": false, "promo": false,'
+        b' "spin_frames": 12}',
     )
     film(turning, tmp_path, AROUND)
     spin = turning.run().listing.spin
@@ -178,6 +186,7 @@ def test_the_scene_of_the_option_is_behind_photos_and_frames(
         return np.full((stage.height, stage.width, 3), 20, np.float32)
 
     monkeypatch.setitem(SCENES, "white_studio", replace(WHITE_STUDIO, paint=night))
+    turning.store.put(keys.options(VEHICLE), TWELVE)
     film(turning, tmp_path, AROUND)
     (photo,) = turning.run().listing.photos
     finished = codec.decode_trusted(turning.store.get(finished_key(photo)))
@@ -190,6 +199,7 @@ def test_the_scene_of_the_option_is_behind_photos_and_frames(
 def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
     turning: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    turning.store.put(keys.options(VEHICLE), TWELVE)
     film(turning, tmp_path, AROUND)
     whole = turning.run()
     lost = table(turning).frames[5].source
@@ -206,7 +216,9 @@ def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
     (key,) = [row.masked_key for row in plates.frames if row.number == lost]
     poisoned = codec.decode_trusted(turning.store.get(key))
     monkeypatch.setattr(spin, "finish", failing)
-    turning.store.put(keys.options(VEHICLE), b'{"auto_enhance": false}')  # made anew
+    turning.store.put(
+        keys.options(VEHICLE), b'{"promo": false, "spin_frames": 12, "auto_enhance": false}'
+    )  # made anew
     outcome = turning.run()
     assert outcome.success
     assert whole.listing.spin is not None and outcome.listing.spin is not None

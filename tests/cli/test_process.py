@@ -348,6 +348,7 @@ def test_what_is_made_elsewhere_is_the_same(vehicle: Vehicle, pipeline: Pipeline
 # --- in a bucket ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_bucket_holds_what_a_folder_does(
     s3_place: str, store: LocalMediaStore, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

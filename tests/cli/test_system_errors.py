@@ -106,6 +106,7 @@ def test_a_disk_without_room_is_told_before_the_work(
     assert not (disk / "media" / "raw").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_a_run_is_told_and_the_run_can_go_on(
     folder: Path, disk: Path
 ) -> None:

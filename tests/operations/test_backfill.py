@@ -81,6 +81,7 @@ def refreshed(pipeline: Pipeline, *wanted: str) -> list[backfill.Refreshed]:
     return list(backfill.refresh(wanted, runner(pipeline), pipeline.store, pipeline.instance))
 
 
+@pytest.mark.slow
 def test_twelve_vehicles_one_of_them_hopeless(pipeline: Pipeline) -> None:
     """The batch as Dagster runs it: eleven made, one reported, models loaded once."""
     weight = "twelve"

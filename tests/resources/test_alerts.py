@@ -98,7 +98,7 @@ def test_a_dead_or_silent_server_costs_little(
         silent.listen()
         began = time.monotonic()
         assert not send(address, timeout=0.1)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 6  # three tries of its usual 3 s would be 9
     assert "did not accept the alert" in caplog.text
     assert "secret" not in caplog.text
 

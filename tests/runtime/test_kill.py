@@ -19,6 +19,8 @@ from tests import pictures
 from tests.conftest import REPOSITORY
 from tests.fakes import VEHICLE, Pipeline, contents
 
+pytestmark = pytest.mark.slow
+
 # Of about 100 moments. A write has three and a removal two: a multiple would miss some of them.
 EVERY = 5
 

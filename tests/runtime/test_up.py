@@ -146,7 +146,7 @@ def test_stopping_leaves_no_process_and_starting_goes_on(up: Up, calm: dict[str,
     family = up.family()
     assert len(family) >= 5  # okla, the three servers, the run
     assert up.stop() == 0
-    _, left = psutil.wait_procs(family, timeout=5)  # the system may take a moment to bury them
+    _, left = psutil.wait_procs(family, timeout=30)  # the system may take a moment to bury them
     assert left == []
     gate(up).unlink()
     up.start()

@@ -24,6 +24,8 @@ from tests.conftest import REPOSITORY
 from tests.sensors.daemon import Daemon
 from tests.sensors.killed_ticks import instance_of
 
+pytestmark = pytest.mark.slow
+
 VEHICLES = int(os.environ.get("OKLA_TEST_VEHICLES") or 60)
 PHOTOS = 10  # a vehicle
 WRITERS = 8

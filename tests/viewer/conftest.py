@@ -82,7 +82,7 @@ def site(folder: Path, serve: Serve) -> str:
 Open = Callable[..., Page]
 
 
-def until(page: Page, expression: str, seconds: float = 10) -> None:
+def until(page: Page, expression: str, seconds: float = 30) -> None:
     """Waits until a JavaScript expression is true.
 
     Playwright's own way evaluates text inside the page, which the pages' policy forbids.
@@ -106,7 +106,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
     def start(address: str, complaints: bool = False, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 900, "height": 700}} | options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         if not complaints:

@@ -325,9 +325,9 @@ def test_a_bomb_is_refused_by_its_header_quickly_and_without_memory() -> None:
     gif += struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0\x02\x02\x44\x01\0;"
     for bomb in (png_claiming(20_000, 20_000), jpeg_claiming(65_500, 65_500), gif):
         tracemalloc.start()
-        started = time.perf_counter()
+        started = time.process_time()
         assert refusal(bomb) == "too_many_pixels"
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
         tracemalloc.stop()
 
