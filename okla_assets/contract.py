@@ -180,7 +180,8 @@ class ListingPhoto(Row):
 class Spin(Row):
     """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees.
 
-    `sources` are the numbers of the photos, or of the video's moments, that the frames show.
+    `sources` are the numbers of the photos, or of the video's moments, that the frames show;
+    `photo_frames` the positions (from 0) of those that show photos.
     """
 
     frames: tuple[str, ...]
@@ -191,6 +192,7 @@ class Spin(Row):
     gaps: tuple[float, ...]
     made_from: Literal["video", "photos"] | None = None
     sources: tuple[int, ...] = ()
+    photo_frames: tuple[int, ...] = ()
     video_key: str | None = None
     video_sha256: str | None = None
 
