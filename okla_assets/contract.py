@@ -212,7 +212,8 @@ class Spin(Row):
     """The 360 set: frames in order, each one's azimuth, and the angles between them in degrees.
 
     `sources` are the numbers of the photos, or of the video's moments, that the frames show;
-    `sizes` the same frames for web pages, narrowest and best compressed first.
+    `photo_frames` the positions (from 0) of those that show photos, `sizes` the same frames for web
+    pages, narrowest and best compressed first.
     """
 
     frames: tuple[str, ...]
@@ -223,6 +224,7 @@ class Spin(Row):
     gaps: tuple[float, ...]
     made_from: Literal["video", "photos"] | None = None
     sources: tuple[int, ...] = ()
+    photo_frames: tuple[int, ...] = ()
     video_key: str | None = None
     video_sha256: str | None = None
     sizes: tuple[SpinSize, ...] = ()

@@ -42,7 +42,8 @@ class Table(Row):
 
     `seconds` of computing went into it, what was reused included; in `gpu_seconds` of them a model
     was at work on a GPU. `failed` are photos that the step could not do, `turn_problem` says why it
-    could not do the frames of the walk-around, `problems` what of the options could not be used.
+    could not do the frames of the walk-around, `problems` what of the options could not be used
+    and what else a person should look at.
     """
 
     seconds: float = 0.0
@@ -351,6 +352,8 @@ class Composites(Table):
 class SpinFrame(Row):
     """One picture of the spin: its azimuth on the vehicle, and the frame or photo it is made of.
 
+    `move` (scale, dx, dy) leads from pixels of that frame's or photo's working copy to the spin's:
+    x' = scale x + dx. `late` are plates that were found and covered only on the finished picture.
     `sizes` are the same picture for web pages, narrowest and best compressed first.
     """
 
@@ -358,11 +361,17 @@ class SpinFrame(Row):
     azimuth_deg: float = Field(ge=0, lt=360)
     source: int
     sizes: tuple[SizedPicture, ...] = ()
+    from_photo: bool = False
+    move: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    late: tuple[Quad, ...] = ()
 
 
 class SpinFrames(Table):
     """Table of `spin_frames`: the turn from front-quarter on; empty with the reason why.
 
+    A turn that is `made_from` a video may have photos in the gaps that its frames leave. `problems`
+    say what a person should look at; `withheld` counts pictures left out as a plate can be read on
+    them, `correction` is that of the video's frames.
     `gaps` are the angles in degrees from each frame to the next, the last one to the first.
     """
 
@@ -372,6 +381,8 @@ class SpinFrames(Table):
     height: int
     gaps: tuple[float, ...]
     reason: str | None
+    withheld: int = 0
+    correction: Correction | None = None
 
 
 class Hotspot(Row):

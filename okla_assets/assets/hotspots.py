@@ -1,7 +1,7 @@
 """Delivery: where on the vehicle the seller's close-ups were taken."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from okla_assets.steps.batches import (
 )
 from okla_assets.steps.pictures import read_matte, read_picture
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.walk_views import Walk, WalkView, walk_of
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -45,10 +46,11 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.hotspots import Features
+    from okla_assets.imaging.hotspots import Features, LocatedCloseUp
+    from okla_assets.imaging.studio.camera import View
     from okla_assets.imaging.types import Corners, Rgb
 
-VERSION = "1"
+VERSION = "2"
 TITLE = "Placing close-ups"
 SHOWS_PART = frozenset({"cropped", "no_vehicle"})
 """Mask statuses of an exterior that is a close-up."""
@@ -68,6 +70,8 @@ def hotspots(
 ) -> dg.MaterializeResult[Hotspots]:
     """Where each close-up (wheel, engine, damage, badge) belongs on the exteriors and the spin.
 
+    On a spin that was filmed, frames are searched too, and a place is carried along the turn.
+
     A wrong place is worse than none: a close-up that fits nowhere for sure, or in two places, stays
     off and says why. Places given in options.json come before those found.
     """
@@ -84,7 +88,8 @@ def hotspots(
     ]
 
     def attempt(left_out: Pictures) -> Done[CloseUp]:
-        board = Board(photos, spin_frames, raw_photos.options, store, left_out)
+        walk = walk_of(spin_frames, masks, license_plates, store, left_out)
+        board = Board(photos, spin_frames, raw_photos.options, store, left_out, walk)
         close_ups = [
             PhotoWork(
                 close_up.photo.number,
@@ -172,8 +177,27 @@ class Pictured:
         picture, quads = self._seen()
         return hotspots.close_up_features(picture, quads)
 
+    @property
+    def azimuth(self) -> float | None:
+        """Where it was taken from, in degrees."""
+        return self.view.azimuth_deg
+
+    @property
+    def copy_size(self) -> tuple[int, int]:
+        """Width and height of its working copy."""
+        return self.photo.working_width, round(self.photo.height / self.photo.scale)
+
     @cached_property
-    def view_features(self) -> "Features":
+    def camera(self) -> "View | None":
+        """Where its camera stood, as its own matte tells it."""
+        from okla_assets.imaging.studio.camera import view_of
+
+        assert self.mask.matte_key is not None
+        with blame("photo", self.photo.number):
+            return view_of(read_matte(self.store, self.mask.matte_key), self.azimuth)
+
+    @cached_property
+    def features(self) -> "Features":
         """Its features as a view: those on the vehicle."""
         from okla_assets.imaging import hotspots
 
@@ -209,6 +233,7 @@ class Board:
     options: StudioOptions
     store: MediaStore
     left_out: Pictures = frozenset()
+    walk: Walk = field(default_factory=Walk)
 
     @cached_property
     def views(self) -> list[Pictured]:
@@ -232,6 +257,7 @@ class Board:
         return (
             [picture.fingerprint for picture in self.views],
             (self.spin.made_from, frames),
+            [(view.matte_key, view.masked_key) for view in self.walk.views],
             self.options.auto_hotspots,
             [spot.model_dump() for spot in self.options.hotspots],
         )
@@ -321,21 +347,67 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     from okla_assets.imaging import hotspots
 
     number = close_up.photo.number
-    places = [hotspots.locate(close_up.close_up_features, v.view_features) for v in board.views]
+    seen: list[Pictured | WalkView] = [*board.views, *board.walk.searched]
+    places = [hotspots.locate(close_up.close_up_features, view.features) for view in seen]
     best = hotspots.choose(places)
+    if best is None:
+        best = hotspots.choose_agreed(places, partial(_carried, seen, places))
     found = None if best is None else places[best]
     if best is None or found is None:
         twofold = any(p.ambiguous for p in places if p is not None)
         return _nowhere(
             "it fits in more than one place" if twofold else "no exterior shows it for sure"
         )
-    view = board.views[best]
+    view = seen[best]
+    if isinstance(view, WalkView):
+        return _along_walk(number, view, found.x, found.y, board, matches=found.matches), None
     spots = []
     point = view.on_finished(found.x, found.y)
     if point is not None:
         spots.append(_spot(number, point, on_photo=view.photo.number, matches=found.matches))
     spots += _on_frames(number, view, found.x, found.y, board, matches=found.matches)
     return spots, None
+
+
+def _carried(
+    seen: "Sequence[Pictured | WalkView]",
+    places: "Sequence[LocatedCloseUp | None]",
+    start: int,
+    end: int,
+) -> tuple[float, float] | None:
+    """Where the place on one of the pictures is seen on another, in shares of its copy."""
+    from okla_assets.imaging.turn import carrying
+
+    place, here, there = places[start], seen[start].camera, seen[end].camera
+    if place is None or here is None or there is None:
+        return None
+    width, height = seen[start].copy_size
+    anchor = carrying.anchored(here, place.x * width, place.y * height)
+    pixel = None if anchor is None else carrying.seen_at(anchor, there)
+    if pixel is None:
+        return None
+    width, height = seen[end].copy_size
+    return pixel[0] / width, pixel[1] / height
+
+
+def _along_walk(
+    number: int,
+    view: "Pictured | WalkView",
+    x: float,
+    y: float,
+    board: Board,
+    *,
+    by_hand: bool = False,
+    matches: int = 0,
+) -> list[Hotspot]:
+    """The place at (x, y), in shares of the view's copy, on the frames of a filmed turn."""
+    if not board.walk.views or view.azimuth is None:
+        return []
+    width, height = view.copy_size
+    return [
+        _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)
+        for position, point in board.walk.carried(view.camera, view.azimuth, x * width, y * height)
+    ]
 
 
 def _on_frames(
@@ -348,17 +420,18 @@ def _on_frames(
     by_hand: bool = False,
     matches: int = 0,
 ) -> list[Hotspot]:
-    """The place on the spin frames that were made of this photo; a video's frames have none."""
+    """The place on the spin frames that were made of this photo, or on those of a filmed turn."""
     from okla_assets.imaging import hotspots
 
-    spots = []
-    if board.spin.made_from == "photos" and ("photo", view.photo.number) not in board.left_out:
+    spots = _along_walk(number, view, x, y, board, by_hand=by_hand, matches=matches)
+    if spots:
+        return spots
+    if ("photo", view.photo.number) not in board.left_out:
         for position, frame in enumerate(board.spin.frames):
-            if frame.source != view.photo.number or ("frame", position) in board.left_out:
+            made_of_it = frame.from_photo and frame.source == view.photo.number
+            if not made_of_it or ("frame", position) in board.left_out:
                 continue
-            point = hotspots.map_to_frame(
-                x, y, view.view_features, board.features_of_frame(position)
-            )
+            point = hotspots.map_to_frame(x, y, view.features, board.features_of_frame(position))
             if point is not None:
                 spots.append(
                     _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)

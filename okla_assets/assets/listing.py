@@ -325,6 +325,7 @@ def _spin(vehicle: keys.VehicleId, table: SpinFrames, video: WalkaroundFrames) -
         gaps=table.gaps,
         made_from=table.made_from,
         sources=tuple(frame.source for frame in table.frames),
+        photo_frames=tuple(i for i, frame in enumerate(table.frames) if frame.from_photo),
         video_key=video.source_key if from_video else None,
         video_sha256=video.source_sha256 if from_video else None,
         sizes=tuple(

@@ -1,28 +1,37 @@
 """Delivery: the 360 set, out of the walk-around video or of exterior photos."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.assets.composites import VERSION as MEASURED_BY
 from okla_assets.digests import digest_of
-from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.imaging import geometry
+from okla_assets.imaging.photo.correction import Measured
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import (
     Outputs,
     Pictures,
-    blame,
     joined,
     with_failures,
     without_failing,
 )
+from okla_assets.steps.drafts import LeakSearch
 from okla_assets.steps.looks import look_of
-from okla_assets.steps.pictures import read_matte, read_picture
+from okla_assets.steps.plate_masking import choose_masking
+from okla_assets.steps.plate_search import Finders
+from okla_assets.steps.set_colour import measured_exteriors
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.turn_leaks import FinishedFrame, searched_turn
+from okla_assets.steps.turn_pictures import SpinPictures, choose_pictures
+from okla_assets.steps.turning import pixels_of, turning_of
 from okla_assets.steps.web_pictures import sizes_of_frame
 from okla_assets.tables import (
     Classifications,
@@ -36,40 +45,19 @@ from okla_assets.tables import (
     WalkaroundFrames,
 )
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
-from resources.ahead import mapped
+from resources.models.base import PlateDetector, TextReader
 from resources.models.onnx import usable_cores
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.studio.camera import View
     from okla_assets.imaging.studio.studio import Look
-    from okla_assets.imaging.turn import spin
+    from okla_assets.imaging.types import Rgb
 
 VERSION = "4"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
-
-
-@dataclass(frozen=True)
-class SpinPicture:
-    """One picture that the turn is made of: its number, its copy without plates and its matte."""
-
-    number: int
-    azimuth: float
-    picture_key: str
-    matte_key: str
-    digests: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class SpinPictures:
-    """Pictures in the order of the turn; empty with the reason why."""
-
-    made_from: Literal["video", "photos"] | None
-    rows: tuple[SpinPicture, ...]
-    reason: str | None
 
 
 @vehicle_asset("delivery", VERSION, {"python", "opencv"})
@@ -82,21 +70,45 @@ def spin_frames(
     license_plates: LicensePlates,
     composites: Composites,
     store: dg.ResourceParam[MediaStore],
+    plate_detector: dg.ResourceParam[PlateDetector],
+    quick_plate_detector: dg.ResourceParam[PlateDetector],
+    plate_reader: dg.ResourceParam[TextReader],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[SpinFrames]:
     """The turn of the vehicle in the studio: equal pictures in one light, from front-quarter on.
 
     It is made of the walk-around video, or of exterior photos where they go all round the vehicle;
-    otherwise there is none, and the reason.
+    otherwise there is none, and the reason. Photos fill wide gaps of the video. Finished frames are
+    searched for plates as photos are: what is found is covered, and a frame on which a plate can be
+    read all the same is left out.
     """
     vehicle = vehicle_of(context)
     began = time.perf_counter()
     cache = StepCache(store, vehicle, "spin", SpinFrames)
 
+    options = raw_photos.options
+    search = LeakSearch(
+        Finders(plate_detector, quick_plate_detector),
+        plate_reader,
+        choose_masking(options, store)[0],
+    )
+    rows = list(
+        joined(
+            upright_photos(raw_photos.photos, masks.rows),
+            masks.rows,
+            classifications.rows,
+            license_plates.rows,
+        )
+    )
+
     def attempt(left_out: Pictures) -> tuple[SpinFrames, int]:
         tables = walkaround_frames, masks, classifications, license_plates, composites
         pictures = choose_pictures(*tables, left_out)
-        return make_spin(vehicle, pictures, raw_photos.options, store, cache, progress)
+        photos: list[Measured] = []
+        if options.auto_enhance and pictures.made_from == "video":
+            photos = measured_exteriors(vehicle, rows, store, progress, MEASURED_BY)
+        studio = Studio(options, look_of(options, store), search, photos)
+        return make_spin(vehicle, pictures, studio, store, cache, progress)
 
     (table, computed), failures = without_failing(TITLE, attempt)
     cache.prune()
@@ -105,7 +117,12 @@ def spin_frames(
         context,
         table,
         store,
-        counts={"frames": len(table.frames)},
+        counts={
+            "frames": len(table.frames),
+            "from_photos": sum(frame.from_photo for frame in table.frames),
+            "plates_covered_late": sum(len(frame.late) for frame in table.frames),
+            "kept_back": table.withheld,
+        },
         computed=computed,
         spent=time.perf_counter() - began,
         rows=[
@@ -118,91 +135,35 @@ def spin_frames(
             "made from": table.made_from or "nothing",
             "reason": table.reason or "",
             "widest gap": f"{max(table.gaps, default=0):.0f} degrees",
+            "problems": "\n".join(table.problems) or "none",
         },
     )
 
 
-def choose_pictures(
-    frames: WalkaroundFrames,
-    masks: Masks,
-    classifications: Classifications,
-    plates: LicensePlates,
-    composites: Composites,
-    left_out: Pictures = frozenset(),
-) -> SpinPictures:
-    """The video's frames where they make a turn, else the studio photos where they do."""
-    video = _frames_around(frames, masks, plates, left_out)
-    if video.rows:
-        return video
-    photos = _photos_around(masks, classifications, plates, composites, left_out)
-    if photos.rows:
-        return photos
-    return SpinPictures(None, (), f"{video.reason}; {photos.reason}")
+@dataclass(frozen=True)
+class Studio:
+    """What finishes the pictures of a turn: look, options, plate search and the photos' colours."""
 
+    options: StudioOptions
+    look: "Look"
+    search: LeakSearch
+    photos: Sequence[Measured]
 
-def _frames_around(
-    frames: WalkaroundFrames, masks: Masks, plates: LicensePlates, left_out: Pictures
-) -> SpinPictures:
-    from okla_assets.imaging.turn import spin
-
-    if frames.direction is None:
-        return SpinPictures(None, (), frames.reason)
-    if problem := masks.turn_problem or plates.turn_problem:
-        return SpinPictures(None, (), problem)
-    rows = [
-        SpinPicture(
-            frame.number,
-            frame.azimuth_deg,
-            plate.masked_key,
-            mask.matte_key,
-            (mask.digest, plate.digest),
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Two equal fingerprints finish alike."""
+        return (
+            self.options.of_pictures,
+            self.look.scene.digest,
+            (self.search.fingerprint, self.search.masking.fingerprint),
+            digest_of([asdict(photo) for photo in self.photos]),
         )
-        for frame, mask, plate in zip(frames.frames, masks.frames, plates.frames, strict=True)
-        if mask.status == "cut" and mask.matte_key and ("frame", frame.number) not in left_out
-    ]
-    if rows:
-        order = spin.turn_order([row.azimuth for row in rows], frames.direction)
-        ordered = tuple(rows[i] for i in order)
-        if len(ordered) >= spin.FEWEST and spin.closes([row.azimuth for row in ordered]):
-            return SpinPictures("video", ordered, None)
-    return SpinPictures(None, (), spin.why_not("frames of the video", len(rows)))
-
-
-def _photos_around(
-    masks: Masks,
-    classifications: Classifications,
-    plates: LicensePlates,
-    composites: Composites,
-    left_out: Pictures,
-) -> SpinPictures:
-    from okla_assets.imaging.turn import spin
-
-    rows: list[SpinPicture] = []
-    scores: list[float] = []
-    for mask, view, plate, finished in joined(
-        masks.rows, classifications.rows, plates.rows, composites.rows
-    ):
-        if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
-            continue
-        if finished.covered_late:  # the masked copy, which the spin is made of, still shows it
-            continue
-        if view.azimuth_deg is None or ("photo", mask.number) in left_out:
-            continue
-        digests = mask.digest, plate.digest
-        rows.append(
-            SpinPicture(mask.number, view.azimuth_deg, plate.masked_key, mask.matte_key, digests)
-        )
-        scores.append(view.quality.score + (view.angle_confidence or 0.0))
-    order = spin.round_the_vehicle([row.azimuth for row in rows], scores)
-    if order:
-        return SpinPictures("photos", tuple(rows[i] for i in order), None)
-    return SpinPictures(None, (), spin.why_not("photos", len(rows)))
 
 
 def make_spin(
     vehicle: keys.VehicleId,
     pictures: SpinPictures,
-    options: StudioOptions,
+    studio: Studio,
     store: MediaStore,
     cache: StepCache[SpinFrames],
     progress: Progress,
@@ -211,25 +172,32 @@ def make_spin(
 
     Raises PictureFailed.
     """
+    from okla_assets.imaging.turn import spin
+
     progress.step(TITLE, len(pictures.rows))
     if not pictures.rows:
         return NO_SPIN.model_copy(update={"reason": pictures.reason}), 0
-    look = look_of(options, store)
     digest = digest_of(
         "spin",
         VERSION,
-        [(row.number, row.azimuth, *row.digests) for row in pictures.rows],
+        [
+            (row.kind, row.number, row.azimuth, *row.digests, digest_of(row.correction))
+            for row in pictures.rows
+        ],
         pictures.made_from,
-        options.of_pictures,
-        look.scene.digest,
+        studio.fingerprint,
     )
     entry, computed = cache.get(digest), 0
     if entry is None:
         began = time.perf_counter()
-        fresh, outputs = turn_in_studio(vehicle, pictures, options, look, store, progress)
+        fresh, outputs = turn_in_studio(vehicle, pictures, studio, store, progress)
         entry = cache.put(digest, fresh, outputs, time.perf_counter() - began)
         computed = len(fresh.frames)
-    return entry.row.model_copy(update={"seconds": entry.seconds}), computed
+    table = entry.row.model_copy(update={"seconds": entry.seconds})
+    if table.frames:
+        flaws = spin.flaws([frame.azimuth_deg for frame in table.frames])
+        table = table.model_copy(update={"problems": (*table.problems, *flaws)})
+    return table, computed
 
 
 NO_SPIN = SpinFrames(made_from=None, frames=(), width=0, height=0, gaps=(), reason=None)
@@ -238,76 +206,68 @@ NO_SPIN = SpinFrames(made_from=None, frames=(), width=0, height=0, gaps=(), reas
 def turn_in_studio(
     vehicle: keys.VehicleId,
     pictures: SpinPictures,
-    options: StudioOptions,
-    look: "Look",
+    studio: Studio,
     store: MediaStore,
     progress: Progress,
 ) -> tuple[SpinFrames, Outputs]:
     """The table and its pictures as JPEG, by key. Raises PictureFailed."""
-    from okla_assets.imaging.photo import codec, enhance, set_colour
-    from okla_assets.imaging.studio.camera import set_height, view_of
+    from okla_assets.imaging.photo import codec, set_colour
     from okla_assets.imaging.turn import spin, walkaround
 
-    rows = pictures.rows
-    azimuths = [row.azimuth for row in rows]
-    kind: Literal["photo", "frame"] = "frame" if pictures.made_from == "video" else "photo"
-
-    def measured(row: SpinPicture) -> "tuple[spin.Stand, View | None]":
-        with blame(kind, row.number):
-            matte = read_matte(store, row.matte_key)
-            return spin.stand_of(matte), view_of(matte, row.azimuth)
-
-    found = mapped(rows, measured, "stand")
-    canvas = spin.steady(
-        [stand for stand, _ in found],
-        azimuths,
-        options.max_width,
-        options.aspect_ratio,
-        smooth=pictures.made_from == "video",
-    )
-    views = [view for _, view in found]
-    camera_height = set_height([view for view in views if view is not None])
-    # One scene behind the whole turn: a wall that moved with each frame's fit would flicker.
-    look = replace(look, rows=spin.rows_of(views, canvas, options.aspect_ratio))
-
-    def pixels(row: SpinPicture) -> tuple[Rgb, Alpha]:
-        with blame(kind, row.number):
-            return read_picture(store, row.picture_key), read_matte(store, row.matte_key)
-
+    rows, options = pictures.rows, studio.options
+    turn = turning_of(rows, options.max_width, options.aspect_ratio, store)
     correction = None
-    if options.auto_enhance:
-        some = rows[:: -(-len(rows) // MOST_MEASURED)]
-        correction = set_colour.solve_turn([set_colour.measure(*pixels(row)) for row in some])
+    frames = [row for row in rows if row.kind == "frame"]
+    if options.auto_enhance and frames:
+        some = frames[:: -(-len(frames) // MOST_MEASURED)]
+        measured = [set_colour.measure(*pixels_of(row, store)) for row in some]
+        correction = set_colour.solve_turn(measured, studio.photos)
 
-    def finished(position: int) -> tuple[tuple[SizedPicture, ...], Outputs]:
-        picture, matte = pixels(rows[position])
-        with blame(kind, rows[position].number):
-            if correction is not None:
-                picture = enhance.corrected(picture, correction)
-            view = view_of(matte, rows[position].azimuth, camera_height)
-            picture = spin.finish(picture, matte, canvas, position, view, look)
-            progress.advance(f"frame {position + 1}")
-            whole = codec.encode_jpeg(picture, options.output_quality)
-            sizes, outputs = sizes_of_frame(vehicle, position + 1, picture)
-            return sizes, {keys.spin_frame(vehicle, position + 1): whole, **outputs}
+    def finished(position: int) -> FinishedFrame:
+        row = rows[position]
+        picture = turn.finished(position, correction, studio.look, options, store)
+        progress.advance(f"frame {position + 1}")
+        return turn.shown(position, picture, row)
+
+    def encode(position: int, picture: "Rgb") -> tuple[tuple[SizedPicture, ...], Outputs]:
+        whole = codec.encode_jpeg(picture, options.output_quality)
+        sizes, files = sizes_of_frame(vehicle, position, picture)
+        return sizes, {keys.spin_frame(vehicle, position): whole, **files}
 
     with ThreadPoolExecutor(min(4, usable_cores())) as workers:
-        done = list(workers.map(finished, range(len(rows))))
-    outputs = {key: data for _, files in done for key, data in files.items()}
-    made = SpinFrames(
+        made = list(workers.map(finished, range(len(rows))))
+        searched = searched_turn(made, studio.search)
+        kept = [i for i, frame in enumerate(searched) if not frame.readable]
+        if len(kept) < spin.FEWEST or not spin.closes([rows[i].azimuth for i in kept]):
+            reason = f"a plate can be read on {len(rows) - len(kept)} frames of the 360 view"
+            return NO_SPIN.model_copy(update={"reason": reason, "problems": (reason,)}), {}
+        pictures_of = [searched[i].picture for i in kept]
+        encoded = list(workers.map(encode, range(1, len(kept) + 1), pictures_of))
+    outputs = {key: data for _, files in encoded for key, data in files.items()}
+    problems = []
+    if len(kept) < len(rows):
+        lost = len(rows) - len(kept)
+        problems.append(f"{lost} frames of the 360 view are kept back: a plate can be read")
+    table = SpinFrames(
         made_from=pictures.made_from,
         frames=tuple(
             SpinFrame(
                 key=keys.spin_frame(vehicle, position),
-                azimuth_deg=row.azimuth,
-                source=row.number,
+                azimuth_deg=rows[i].azimuth,
+                source=rows[i].number,
+                from_photo=rows[i].kind == "photo",
+                move=turn.canvas.moves[i],
+                late=tuple(geometry.round_quad(quad) for quad in searched[i].covered),
                 sizes=sizes,
             )
-            for position, (row, (sizes, _)) in enumerate(zip(rows, done, strict=True), 1)
+            for position, (i, (sizes, _)) in enumerate(zip(kept, encoded, strict=True), 1)
         ),
-        width=canvas.width,
-        height=canvas.height,
-        gaps=walkaround.gaps_of(azimuths),
+        width=turn.canvas.width,
+        height=turn.canvas.height,
+        gaps=walkaround.gaps_of([rows[i].azimuth for i in kept]),
         reason=None,
+        problems=tuple(problems),
+        withheld=len(rows) - len(kept),
+        correction=correction,
     )
-    return made, outputs
+    return table, outputs

@@ -9,7 +9,7 @@ Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], points (N, 2)
 (4, 2) in pixels of their picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -49,6 +49,9 @@ LEAST_CELLS = 6
 LEAST_AREA = 0.06
 MOST_RIVAL = 0.5
 MOST_SPAN = 1.0
+# What it takes on each of two views that agree on the place.
+LIKELY_MATCHES, LIKELY_OFF_WHEELS, LIKELY_CELLS, LIKELY_AREA = 8, 5, 4, 0.025
+AGREE = 0.05  # of the view's width: so far apart two views may see one place
 RIVAL_FROM = 6  # matches from which on a second location is searched for
 ALIGNED = 30  # matches between a photo and the spin frame made of it
 
@@ -102,6 +105,19 @@ class LocatedCloseUp:
     def ambiguous(self) -> bool:
         """Whether another location on the same view fits nearly as well."""
         return self.rival > MOST_RIVAL * self.matches
+
+    @property
+    def likely(self) -> bool:
+        """Whether it may be shown where a second view, from elsewhere, agrees with it."""
+        return (
+            self.matches >= LIKELY_MATCHES
+            and self.off_wheels >= LIKELY_OFF_WHEELS
+            and self.cells >= LIKELY_CELLS
+            and self.area >= LIKELY_AREA
+            and self.span <= MOST_SPAN
+            and self.on_vehicle
+            and not self.ambiguous
+        )
 
     @property
     def accepted(self) -> bool:
@@ -175,6 +191,27 @@ def choose(located: Sequence[LocatedCloseUp | None]) -> int | None:
     if not found or any(one.ambiguous for one in located if one):
         return None
     return -max(found)[1]
+
+
+def choose_agreed(
+    located: Sequence[LocatedCloseUp | None],
+    carry: Callable[[int, int], tuple[float, float] | None],
+) -> int | None:
+    """Index of the better of two views on which a close-up is likely at one and the same place.
+
+    `carry(i, j)` is where the place on view i is seen on view j (shares of its picture), None where
+    it is not. As in `choose`, a close-up that is ambiguous on one view has no place.
+    """
+    if any(one.ambiguous for one in located if one):
+        return None
+    likely = [(i, one) for i, one in enumerate(located) if one and one.likely]
+    agreed = []
+    for i, one in likely:
+        for j, other in likely:
+            point = carry(i, j) if j != i and other.matches <= one.matches else None
+            if point and np.hypot(point[0] - other.x, point[1] - other.y) <= AGREE:
+                agreed.append((one.matches, -i))
+    return -max(agreed)[1] if agreed else None
 
 
 def map_to_frame(

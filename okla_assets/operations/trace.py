@@ -140,9 +140,10 @@ def _describe(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
         position = spin.frames.index(key)
         number = spin.sources[position] if spin.sources else None
         what = f"frame {position + 1} of {len(spin.frames)} of the 360 degree view"
+        from_photo = spin.made_from == "photos" or position in spin.photo_frames
         if number is not None:
-            what += f", from {'moment' if spin.made_from == 'video' else 'photo'} {number}"
-        if spin.made_from == "photos":
+            what += f", from {'photo' if from_photo else 'moment'} {number}"
+        if from_photo:
             shown = [p for p in listing.photos if p.number == number]
             return what, dg.AssetKey("spin_frames"), _photos(shown)
         return what, dg.AssetKey("spin_frames"), _video(listing) or of_all
@@ -175,7 +176,9 @@ def _of_promo(shown: Sequence[str], listing: Listing) -> Uploads:
         return _photos(listing.photos) + _video(listing)
     found = dict(_photos([p for p in listing.photos if p.processed_key in shown]))
     if listing.spin is not None and set(listing.spin.frames) & set(shown):
-        numbers = set(listing.spin.sources) if listing.spin.made_from == "photos" else set()
+        spin = listing.spin
+        every = range(len(spin.sources)) if spin.made_from == "photos" else spin.photo_frames
+        numbers = {spin.sources[position] for position in every}
         found |= dict(_photos([p for p in listing.photos if p.number in numbers]))
         found |= dict(_video(listing))
     finished = keys.processed_folder(keys.parse_vehicle_id(listing.vehicle_id))

@@ -1,13 +1,13 @@
 """One car, one colour: what each photo of a vehicle is corrected by, solved for all of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.correction import Correction, Measured
-from okla_assets.steps.batches import Outputs, PhotoWork, run_batches
+from okla_assets.steps.batches import Done, Outputs, PhotoWork, run_batches
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import Classification, FailedPhoto, Mask, Photo, PhotoPlates, PhotoRow
 from resources.progress import Progress
@@ -39,9 +39,12 @@ class SetColour:
         return digest_of(None if correction is None else asdict(correction))
 
 
+Known = tuple[Photo, Mask, Classification, PhotoPlates]
+
+
 def solve_set(
     vehicle: keys.VehicleId,
-    rows: Iterable[tuple[Photo, Mask, Classification, PhotoPlates]],
+    rows: Iterable[Known],
     store: MediaStore,
     progress: Progress,
     version: str,
@@ -54,19 +57,7 @@ def solve_set(
     from okla_assets.imaging.photo import set_colour
 
     rows = list(rows)
-    photos = [
-        PhotoWork(
-            photo.number,
-            photo.name,
-            digest_of("colours", version, mask.digest, plates.digest, view.category, mask.status),
-            partial(_measured, photo, mask, view, plates, store),
-            partial(_finished, photo.number),
-        )
-        for photo, mask, view, plates in rows
-    ]
-    done = run_batches(
-        TITLE, photos, list, (), StepCache(store, vehicle, "colours", Colours), progress
-    )
+    done = _measured_set(vehicle, rows, store, progress, version)
     measured = {row.number: row.measured for row in done.rows}
     corrections: dict[int, Correction] = {}
     groups: dict[str, list[int]] = {"exterior": [], "interior": []}
@@ -78,6 +69,41 @@ def solve_set(
         solve = set_colour.solve if group == "exterior" else set_colour.solve_cabin
         corrections |= zip(numbers, solve([measured[n] for n in numbers]), strict=True)
     return SetColour(corrections, done.failed, done.seconds)
+
+
+def measured_exteriors(
+    vehicle: keys.VehicleId,
+    rows: Iterable[Known],
+    store: MediaStore,
+    progress: Progress,
+    version: str,
+) -> list[Measured]:
+    """What `solve_set` of this `version` measured on the exteriors, in the order of the photos."""
+    rows = list(rows)
+    exteriors = {photo.number for photo, _, view, _ in rows if view.category == "exterior"}
+    done = _measured_set(vehicle, rows, store, progress, version)
+    return [row.measured for row in done.rows if row.number in exteriors]
+
+
+def _measured_set(
+    vehicle: keys.VehicleId,
+    rows: Sequence[Known],
+    store: MediaStore,
+    progress: Progress,
+    version: str,
+) -> Done[Colours]:
+    photos = [
+        PhotoWork(
+            photo.number,
+            photo.name,
+            digest_of("colours", version, mask.digest, plates.digest, view.category, mask.status),
+            partial(_measured, photo, mask, view, plates, store),
+            partial(_finished, photo.number),
+        )
+        for photo, mask, view, plates in rows
+    ]
+    cache = StepCache(store, vehicle, "colours", Colours)
+    return run_batches(TITLE, photos, list, (), cache, progress)
 
 
 def _measured(

@@ -18,7 +18,7 @@ from okla_assets.imaging.turn import spin
 from okla_assets.imaging.types import Alpha, Floats, Rgb
 from okla_assets.tables import LicensePlates, SpinFrames
 from tests import clips
-from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key, yellow
+from tests.fakes import VEHICLE, FakePlates, FakeReader, Pipeline, finished_key, yellow
 from tests.pictures import jpeg
 
 AROUND = [float(a) for a in range(0, 360, 10)]
@@ -124,6 +124,63 @@ def test_a_plate_that_is_missed_on_some_frames_is_on_none(
         assert not inked(codec.decode_trusted(turning.store.get(row.masked_key)))
     for picture in pictures(turning):
         assert not inked(picture)
+
+
+class BlindOnFrames(FakePlates):
+    """Misses every plate on the video's own frames."""
+
+    def detect(self, photos, vehicles):  # type: ignore[no-untyped-def]
+        found = super().detect(photos, vehicles)
+        size = clips.HEIGHT, clips.WIDTH
+        return [[] if p.shape[:2] == size else f for p, f in zip(photos, found, strict=True)]
+
+
+def test_a_plate_that_masking_missed_is_found_on_the_finished_frames(
+    turning: Pipeline, tmp_path: Path
+) -> None:
+    turning.models["plate_detector"] = BlindOnFrames()
+    turning.models["quick_plate_detector"] = BlindOnFrames()
+    film(turning, tmp_path, AROUND, plate=True)
+    outcome = turning.run()
+    late = [frame.late for frame in table(turning).frames]
+    assert len(late) == 36
+    assert all(late)
+    assert outcome.metadata["spin_frames"]["plates_covered_late"] == 36
+    assert not any(inked(picture) for picture in pictures(turning))
+
+
+def test_frames_on_which_a_plate_reads_whatever_is_done_are_not_published(
+    turning: Pipeline, tmp_path: Path
+) -> None:
+    class Suspicious(FakeReader):
+        """Reads a registration wherever it is asked about a finished frame's strip."""
+
+        def read(self, strips):  # type: ignore[no-untyped-def]
+            return [("AB 1234", 0.9) for _ in strips]
+
+    turning.models["plate_reader"] = Suspicious()
+    film(turning, tmp_path, AROUND, plate=True)
+    listing = turning.run().listing
+    assert listing.spin is None
+    assert "a plate can be read" in (listing.spin_reason or "")
+    assert listing.status == "needs_review"
+
+
+def test_a_gap_without_the_front_is_told_and_a_photo_fills_it(
+    turning: Pipeline, tmp_path: Path
+) -> None:
+    film(turning, tmp_path, [a for a in AROUND if 20 <= a <= 340])
+    listing = turning.run().listing
+    assert listing.spin is not None
+    assert listing.status == "needs_review"
+    assert any("lacks the front" in reason for reason in listing.reasons)
+    turning.upload({"front.jpg": jpeg(clips.turning_car(0))})
+    listing = turning.run().listing
+    assert listing.spin is not None
+    assert listing.status == "ready", listing.reasons
+    (position,) = listing.spin.photo_frames
+    assert listing.spin.azimuths_deg[position] == pytest.approx(0, abs=3)
+    assert max(listing.spin.gaps) <= 21
 
 
 def inked(picture: clips.Pixels) -> bool:

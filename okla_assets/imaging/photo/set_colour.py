@@ -162,12 +162,27 @@ def solve(photos: Sequence[Measured]) -> list[Correction]:
     against changing much. A paint far from the set's under the same light is another car's: its
     photo is not changed by the set. Photos without paint follow their light.
     """
-    middles = [photo.middle for photo in photos]
-    stops = _set_stops(float(np.median(middles))) if middles else 0.0
+    known = _car_of(photos)
+    if known is None:
+        return [_by_light(photo) for photo in photos]
+    car, common, ours = known
+    flags = iter(ours)
+    return [
+        _to_paint(photo, photo.paint, car, np.array(photo.light) - common)
+        if photo.paint is not None and next(flags)
+        else _by_light(photo)
+        for photo in photos
+    ]
+
+
+def _car_of(photos: Sequence[Measured]) -> tuple[_Car, Doubles, list[bool]] | None:
+    """The set's car, the light that its photos have in common, and which photos with paint show
+    that car; None where no photo shows paint."""
     lights = np.array([photo.light for photo in photos if photo.paint is not None])
     seen = [photo.paint for photo in photos if photo.paint is not None]
     if not seen:
-        return [_by_light(photo) for photo in photos]
+        return None
+    stops = _set_stops(float(np.median([photo.middle for photo in photos])))
     light = np.median(lights, axis=0)
     ratios = _ratios(np.array([paint.colour for paint in seen]))
     usual = np.median(ratios, axis=0)
@@ -181,13 +196,7 @@ def solve(photos: Sequence[Measured]) -> list[Correction]:
     car = _Car(_car_paint(labs, grey, stops), grey > 0.5, stops * np.log(2))
     # A floor that is blue on the whole set is no blue floor: the set itself has a cast.
     common = light * (0.3 if light[1] > 0.1 > light[0] else 1.0)
-    flags = iter(ours)
-    return [
-        _to_paint(photo, photo.paint, car, np.array(photo.light) - common)
-        if photo.paint is not None and next(flags)
-        else _by_light(photo)
-        for photo in photos
-    ]
+    return car, common, ours
 
 
 def solve_cabin(photos: Sequence[Measured]) -> list[Correction]:
@@ -211,10 +220,11 @@ def solve_cabin(photos: Sequence[Measured]) -> list[Correction]:
     return corrections
 
 
-def solve_turn(photos: Sequence[Measured]) -> Correction:
+def solve_turn(photos: Sequence[Measured], beside: Sequence[Measured] = ()) -> Correction:
     """One correction for all pictures of a turn, as if they were one: exposure and tint stay one.
 
-    Raises ValueError where there are none.
+    It brings the turn's paint to that of the car's photos as measured, `beside` it; where they show
+    none, to the turn's own. Raises ValueError where the turn has no pictures.
     """
     if not photos:
         raise ValueError("a turn of no pictures has no colour")
@@ -231,8 +241,14 @@ def solve_turn(photos: Sequence[Measured]) -> Correction:
         black=float(np.median([photo.black for photo in photos])),
         paint=paint,
     )
+    known = _car_of(beside)
+    if known is None or paint is None:
+        correction = solve([turn])[0]
+    else:
+        car, common, _ = known
+        correction = _to_paint(turn, paint, car, np.array(turn.light) - common)
     # Without the field: what lies at one place of a picture is another part on each.
-    return replace(solve([turn])[0], field=None)
+    return replace(correction, field=None)
 
 
 def _another(paint: Doubles, light: Doubles) -> bool:

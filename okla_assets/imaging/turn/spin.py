@@ -17,7 +17,6 @@ from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import View
 from okla_assets.imaging.studio.placement import (
     MOST_UPSCALE,
-    SMALLEST_WIDTH,
     Placement,
     wheel_line,
 )
@@ -29,6 +28,7 @@ WIDEST_CANVAS = 1280
 FIRST_AZIMUTH = 45.0  # the front quarter, nose to the left: how a listing shows a car first
 FEWEST = 8  # pictures that make a spin
 SAME_VIEW = 5.0  # degrees: photos nearer than this show the same
+WIDEST_GAP = 20.0  # degrees: a wider one is seen as a jump, and a person should look
 HEIGHT = 0.52  # of the canvas: a vehicle's height, which keeps the scale of a turn
 WIDEST = 0.92  # of the canvas's width: no vehicle is wider
 HIGHEST_ROOF = 0.06  # of the canvas: above this no roof goes
@@ -110,6 +110,54 @@ def turn_order(azimuths: Sequence[float], direction: int) -> list[int]:
     return order[first:] + order[:first]
 
 
+def first_of(azimuths: Sequence[float]) -> float:
+    """The azimuth that a turn begins with."""
+    return min(azimuths, key=lambda azimuth: apart(azimuth, FIRST_AZIMUTH))
+
+
+def fillers(azimuths: Sequence[float], others: Sequence[float]) -> list[int]:
+    """Indices of the `others` that lie in the gaps of a turn which are wider than WIDEST_GAP.
+
+    Of those in one gap the one nearest its middle is taken, until it is narrow enough. None is
+    nearer to a picture of the turn than SAME_VIEW.
+    """
+    turn = sorted(azimuths)
+    chosen: list[int] = []
+    while True:
+        found = []
+        for start, gap in zip(turn, gaps_of(turn), strict=True):
+            if gap <= WIDEST_GAP:
+                continue
+            inside = [(i, (other - start) % 360) for i, other in enumerate(others)]
+            inside = [(i, at) for i, at in inside if SAME_VIEW <= at <= gap - SAME_VIEW]
+            if inside:
+                found.append(min(inside, key=lambda one: abs(one[1] - gap / 2))[0])
+        if not found:
+            return chosen
+        chosen += found
+        turn = sorted([*turn, *(others[i] for i in found)])
+
+
+def flaws(azimuths: Sequence[float]) -> tuple[str, ...]:
+    """What a person should know of a turn, azimuths increasing: its widest gap, a missing front."""
+    found = []
+    gaps = gaps_of(azimuths)
+    widest = max(gaps)
+    if widest > WIDEST_GAP:
+        start = azimuths[gaps.index(widest)]
+        found.append(
+            f"the 360 view jumps by {widest:.0f} degrees, from {start:.0f} to "
+            f"{(start + widest) % 360:.0f} (0 is the front); more than {WIDEST_GAP:.0f} is seen"
+        )
+    nearest = min(apart(azimuth, 0.0) for azimuth in azimuths)
+    if nearest > WIDEST_GAP / 2:
+        found.append(
+            "the 360 view lacks the front: the picture nearest to it is taken from "
+            f"{nearest:.0f} degrees beside it"
+        )
+    return tuple(found)
+
+
 def round_the_vehicle(azimuths: Sequence[float], scores: Sequence[float]) -> list[int]:
     """Photos that make a turn, as indices in the order of `turn_order`; empty where they do not.
 
@@ -145,21 +193,23 @@ def steady(
     max_width: int,
     aspect: float,
     *,
-    smooth: bool = True,
+    walked: Sequence[bool] | None = None,
 ) -> Steady:
     """One canvas for the whole turn, and each picture's position on it.
 
     The vehicle's middle stays on the canvas's middle and its tyres on a ground line that moves only
     as the perspective of a turning vehicle asks. The scale follows the camera's distance: the box's
-    size after the vehicle's own proportions are taken out of it; with `smooth`, for the frames of
-    a walk, it changes as slowly as a person walks, else, for photos, it is each one's own.
+    size after the vehicle's own proportions are taken out of it; for the frames of a walk, those
+    that `walked` says (None: all), it changes as slowly as a person walks, for photos it is each
+    one's own. No picture is enlarged beyond MOST_UPSCALE.
     """
     widths = np.array([s.width for s in stands])
     heights = np.array([s.height for s in stands])
     unit, depth = _camera(widths, heights, azimuths)
-    if smooth:
-        unit = np.exp(_smoothed(np.log(unit), DISTANCE_SIGMA))
-        depth = _smoothed(depth, GROUND_SIGMA)
+    along = np.ones(len(stands), bool) if walked is None else np.asarray(walked, bool)
+    if along.any():
+        unit[along] = np.exp(_smoothed(np.log(unit[along]), DISTANCE_SIGMA))
+        depth[along] = _smoothed(depth[along], GROUND_SIGMA)
     line = wheel_line(aspect)
     # Canvas widths to a vehicle's height:
     size = min(
@@ -168,7 +218,7 @@ def steady(
         (line - HIGHEST_ROOF) / aspect / float((heights / unit).max()),
     )
     largest = MOST_UPSCALE / float((size / unit).max())
-    width = min(WIDEST_CANVAS, max_width, max(SMALLEST_WIDTH, round(largest)))
+    width = min(WIDEST_CANVAS, max_width, int(largest))
     width -= width % 2
     height = round(width / aspect)
     ground = line * height + size * width * DEPTH_SHARE * (depth - depth.mean())

@@ -19,7 +19,11 @@ LEAST_SEEN = 0.25  # of the observations must show a vehicle, or the video is ab
 MOST_MISSED = 2  # observations in a row without a vehicle that do not end a part
 STRAY = 60.0  # degrees: an observation this far off both its neighbours, which agree, is wrong
 STILL = 3.0  # degrees: within this of an end nobody has begun to walk, or has stopped
-OFF_CENTRE = 0.35  # of a moment's spacing: how far sharpness may draw a frame from its moment
+OFF_CENTRE = 0.2  # of a moment's spacing: how far sharpness may draw a frame from its moment
+PACE_SIGMA = 18.0  # degrees: a walking person's pace changes no faster
+LOOK_ERROR = 8.0  # degrees that a look may well be off
+STANDS = 2  # looks within STILL of the first or last one: a person stands, and has not begun
+LEAST_PACED = 6  # looks of a walk from which its pace can be told
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def find_turn(observations: Sequence[Observation]) -> WalkAround:
 def moments_of(
     turn: WalkAround, times: Sequence[float], sharpness: Sequence[float], count: int
 ) -> list[int]:
-    """Indices of at most `count` frames: the sharpest near each of `count` equidistant moments.
+    """Indices of at most `count` frames: the sharpest near each of `count` moments that lie equally
+    far apart round the vehicle, whatever the pace.
 
     `times` are those of all frames there are, in order. Where the turn holds no more than
     `count` of them, all are taken; a moment without a frame near it has none.
@@ -97,22 +102,19 @@ def moments_of(
     inside = [i for i, time in enumerate(times) if turn.start <= time <= turn.end]
     if len(inside) <= count:
         return inside
-    spacing = (turn.end - turn.start) / count
-    chosen = []
-    for moment in range(count):
-        middle = turn.start + (moment + 0.5) * spacing
-        near = [i for i in inside if abs(times[i] - middle) <= spacing / 2]
-        if near:
-            chosen.append(
-                max(
-                    near,
-                    key=lambda i: (
-                        sharpness[i]
-                        * float(np.exp(-(((times[i] - middle) / (OFF_CENTRE * spacing)) ** 2)))
-                    ),
-                )
-            )
-    return sorted(set(chosen))
+    turned = np.interp([times[i] for i in inside], turn.times, turn.turned)
+    # Where the walk does not close the circle, its ends are the nearest there is to the rest.
+    spacing = min(360.0 / count, turn.turned[-1] / (count - 1))
+    first = (turn.turned[-1] - spacing * (count - 1)) / 2
+    chosen = set()
+    for middle in first + spacing * np.arange(count):
+        off = np.abs(turned - middle) / spacing
+        worth = np.array([sharpness[i] for i in inside]) * np.exp(-((off / OFF_CENTRE) ** 2))
+        worth[off > 0.5] = -1
+        best = int(worth.argmax())
+        if worth[best] >= 0:
+            chosen.add(inside[best])
+    return sorted(chosen)
 
 
 def _parts(observations: Sequence[Observation]) -> list[list[Observation]]:
@@ -139,12 +141,18 @@ def _turn_of(part: Sequence[Observation]) -> WalkAround:
     angles = unwrapped([one.azimuth or 0.0 for one in kept])
     weights = np.array([max(one.confidence, 0.05) for one in kept])
     direction = 1 if angles[-1] >= angles[0] else -1
-    turned = isotonic_regression(direction * angles, weights=weights).x
-    turned[1:-1] = (turned[:-2] + 2 * turned[1:-1] + turned[2:]) / 4
-    begun = int(np.flatnonzero(turned <= turned[0] + STILL)[-1])
+    steady = isotonic_regression(direction * angles, weights=weights).x
+    begun = int(np.flatnonzero(steady <= steady[0] + STILL)[-1])
+    stopped = int(np.flatnonzero(steady >= steady[-1] - STILL)[0])
+    # Who stands still does so for more than a look; else it is the next look that errs.
+    begun = begun if begun >= STANDS else 0
+    stopped = stopped if len(kept) - 1 - stopped >= STANDS else len(kept) - 1
+    turned = steady
+    if stopped - begun >= LEAST_PACED:
+        walked = slice(begun, stopped + 1)
+        turned[walked] = _at_a_pace(direction * angles[walked], times[walked], weights[walked])
     # A full circle ends half a frame before its start comes round again.
     over = np.flatnonzero(turned > turned[begun] + 360.0 - STILL)
-    stopped = int(np.flatnonzero(turned >= turned[-1] - STILL)[0])
     last = min(stopped, int(over[0]) - 1 if over.size else stopped)
     if last <= begun:
         begun, last = 0, len(kept) - 1
@@ -162,6 +170,27 @@ def _turn_of(part: Sequence[Observation]) -> WalkAround:
         float(direction * turned[begun] % 360),
         direction,
     )
+
+
+def _at_a_pace(angles: Doubles, times: Doubles, weights: Doubles) -> Doubles:
+    """Degrees at each time of a walk whose pace changes slowly; never falling.
+
+    Local lines (Cleveland 1979) over PACE_SIGMA, single looks far off them left out.
+    """
+    sigma = PACE_SIGMA / max(float(angles[-1] - angles[0]), PACE_SIGMA) * (times[-1] - times[0])
+    apart = times[None, :] - times[:, None]
+    near = np.exp(-0.5 * (apart / sigma) ** 2) * weights
+    trust = np.ones(len(times))
+    for _ in range(3):
+        share = near * trust
+        mean = (share @ angles) / share.sum(axis=1)
+        middle = (share * apart).sum(axis=1) / share.sum(axis=1)
+        away = apart - middle[:, None]
+        slope = (share * away * angles).sum(axis=1) / (share * away**2).sum(axis=1)
+        smooth = mean - slope * middle
+        off = np.abs(angles - smooth)
+        trust = 1 / (1 + (off / max(2 * float(np.median(off)), LOOK_ERROR)) ** 4)
+    return np.asarray(np.maximum.accumulate(smooth))
 
 
 def without_strays(part: Sequence[Observation]) -> list[Observation]:

@@ -82,6 +82,36 @@ def test_small_frames_are_not_blown_up() -> None:
     assert canvas.width < 1280
 
 
+def test_nothing_is_enlarged_beyond_half_as_large_again() -> None:
+    tiny = [Stand(s.left / 9, s.right / 9, s.top / 9, s.ground / 9) for s in map(car_box, AROUND)]
+    canvas = spin.steady(tiny, AROUND, 1280, ASPECT)
+    assert max(scale for scale, _, _ in canvas.moves) <= MOST_UPSCALE
+
+
+def test_a_photo_in_a_walks_gap_keeps_its_own_scale() -> None:
+    """A photo is three times as large as the frames: smoothed with them it would be too."""
+    stands = [car_box(a, 3.0 if a == 100 else 1.0) for a in AROUND]
+    walked = [a != 100 for a in AROUND]
+    canvas = spin.steady(stands, AROUND, 1280, ASPECT, walked=walked)
+    widths = [on_canvas(s, m).width for s, m in zip(stands, canvas.moves, strict=True)]
+    assert widths[10] == pytest.approx((widths[9] + widths[11]) / 2, rel=0.02)
+
+
+def test_photos_fill_wide_gaps_until_these_are_narrow() -> None:
+    turn = [float(a) for a in range(30, 331, 10)]
+    assert spin.fillers(turn, [2.0, 100.0, 15.0, 327.0, 345.0]) == [0, 2, 4]
+    assert spin.fillers(AROUND, [5.0, 15.0]) == []
+
+
+def test_a_wide_gap_and_a_missing_front_are_told() -> None:
+    assert spin.flaws(AROUND) == ()
+    (gap,) = spin.flaws([a for a in AROUND if not 80 < a < 120])
+    assert "jumps by 40 degrees, from 80 to 120" in gap
+    gap, front = spin.flaws([a for a in AROUND if 10 < a < 350])
+    assert "from 340 to 20" in gap
+    assert "lacks the front" in front
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 def test_the_turn_starts_at_the_front_quarter_and_azimuths_grow(direction: int) -> None:
     azimuths = [(200 + direction * 10 * i) % 360 for i in range(36)]

@@ -83,6 +83,30 @@ def test_moments_are_equidistant_and_sharp() -> None:
     assert np.diff([times[i] for i in chosen]).max() <= 1.5 * 39 / 36
 
 
+def test_moments_lie_equally_far_apart_round_the_car_whatever_the_pace() -> None:
+    """Half of the way is walked at a third of the pace."""
+    slow, fast = np.arange(0, 180, 6.0), np.arange(180, 360, 18.0)
+    turn = find_turn(looks([*slow, *fast, 359.0]))
+    times = [turn.start + (turn.end - turn.start) * i / 400 for i in range(401)]
+    chosen = moments_of(turn, times, [1.0] * 401, 36)
+    assert len(chosen) == 36
+    assert max(gaps_of([turn.azimuth_at(times[i]) for i in chosen])) < 12
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_walk_of_ten_seconds_leaves_no_wide_gap(seed: int) -> None:
+    """120 frames, looks that err by 3 degrees; nothing is cut off at the walk's ends."""
+    errors = np.random.default_rng(seed).normal(0, 3, 32)
+    at = np.linspace(0, 119 / 12, 32)
+    walk = [Observation(t, (30 + 36 * t + e) % 360, 0.9) for t, e in zip(at, errors, strict=True)]
+    turn = find_turn(walk)
+    times = [i / 12 for i in range(120)]
+    chosen = moments_of(turn, times, [1.0] * 120, 36)
+    assert len(chosen) == 36
+    assert max(gaps_of([(30 + 36 * times[i]) % 360 for i in chosen])) <= 15
+    assert max(gaps_of([turn.azimuth_at(times[i]) for i in chosen])) <= 15
+
+
 def test_a_short_clip_gives_every_frame_once() -> None:
     turn = find_turn(looks(ONE_WAY))
     assert moments_of(turn, [float(t) for t in range(40)], [1.0] * 40, 72) == list(range(40))

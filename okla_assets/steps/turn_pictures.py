@@ -1,0 +1,151 @@
+"""What a turn is made of: frames of the video, photos in the gaps that these leave, or photos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.types import Quad
+from okla_assets.steps.batches import Pictures, joined
+from okla_assets.tables import (
+    Classifications,
+    Composites,
+    LicensePlates,
+    Masks,
+    PhotoPlates,
+    WalkaroundFrames,
+)
+
+
+@dataclass(frozen=True)
+class SpinPicture:
+    """One picture that the turn is made of: its number, its copy without plates and its matte.
+
+    `plates` are the vehicle's own, where they were covered on that copy. `correction` is what the
+    finished photo was corrected by; frames have none of their own.
+    """
+
+    kind: Literal["photo", "frame"]
+    number: int
+    azimuth: float
+    picture_key: str
+    matte_key: str
+    plates: tuple[Quad, ...]
+    digests: tuple[str, str]
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True)
+class SpinPictures:
+    """Pictures in the order of the turn; empty with the reason why."""
+
+    made_from: Literal["video", "photos"] | None
+    rows: tuple[SpinPicture, ...]
+    reason: str | None
+
+
+def choose_pictures(
+    frames: WalkaroundFrames,
+    masks: Masks,
+    classifications: Classifications,
+    plates: LicensePlates,
+    composites: Composites,
+    left_out: Pictures = frozenset(),
+) -> SpinPictures:
+    """The video's frames where they make a turn, else the studio photos where they do."""
+    photos, scores = _photos(masks, classifications, plates, composites, left_out)
+    video = _frames_around(frames, masks, plates, photos, left_out)
+    if video.rows:
+        return video
+    found = _photos_around(photos, scores)
+    if found.rows:
+        return found
+    return SpinPictures(None, (), f"{video.reason}; {found.reason}")
+
+
+def _frames_around(
+    frames: WalkaroundFrames,
+    masks: Masks,
+    plates: LicensePlates,
+    photos: Sequence[SpinPicture],
+    left_out: Pictures,
+) -> SpinPictures:
+    """The frames that were cut out, and a photo where they leave a gap that one lies in."""
+    from okla_assets.imaging.turn import spin
+
+    if frames.direction is None:
+        return SpinPictures(None, (), frames.reason)
+    if problem := masks.turn_problem or plates.turn_problem:
+        return SpinPictures(None, (), problem)
+    rows = [
+        SpinPicture(
+            "frame",
+            frame.number,
+            frame.azimuth_deg,
+            plate.masked_key,
+            mask.matte_key,
+            _own(plate),
+            (mask.digest, plate.digest),
+        )
+        for frame, mask, plate in zip(frames.frames, masks.frames, plates.frames, strict=True)
+        if mask.status == "cut" and mask.matte_key and ("frame", frame.number) not in left_out
+    ]
+    count = len(rows)
+    if rows:
+        order = spin.turn_order([row.azimuth for row in rows], frames.direction)
+        rows = [rows[i] for i in order]
+        filling = spin.fillers([row.azimuth for row in rows], [photo.azimuth for photo in photos])
+        rows += [photos[i] for i in filling]
+        first = spin.first_of([row.azimuth for row in rows])
+        rows.sort(key=lambda row: (row.azimuth - first) % 360)
+        if count >= spin.FEWEST and spin.closes([row.azimuth for row in rows]):
+            return SpinPictures("video", tuple(rows), None)
+    return SpinPictures(None, (), spin.why_not("frames of the video", count))
+
+
+def _photos(
+    masks: Masks,
+    classifications: Classifications,
+    plates: LicensePlates,
+    composites: Composites,
+    left_out: Pictures,
+) -> tuple[list[SpinPicture], list[float]]:
+    """The studio photos that a turn may be made of, and how good each is."""
+    rows: list[SpinPicture] = []
+    scores: list[float] = []
+    for mask, view, plate, finished in joined(
+        masks.rows, classifications.rows, plates.rows, composites.rows
+    ):
+        if finished.treatment != "studio" or finished.withheld or mask.matte_key is None:
+            continue
+        if finished.covered_late:  # the masked copy, which the spin is made of, still shows it
+            continue
+        if view.azimuth_deg is None or ("photo", mask.number) in left_out:
+            continue
+        rows.append(
+            SpinPicture(
+                "photo",
+                mask.number,
+                view.azimuth_deg,
+                plate.masked_key,
+                mask.matte_key,
+                _own(plate),
+                (mask.digest, plate.digest),
+                finished.correction,
+            )
+        )
+        scores.append(view.quality.score + (view.angle_confidence or 0.0))
+    return rows, scores
+
+
+def _photos_around(photos: Sequence[SpinPicture], scores: Sequence[float]) -> SpinPictures:
+    from okla_assets.imaging.turn import spin
+
+    order = spin.round_the_vehicle([row.azimuth for row in photos], scores)
+    if order:
+        return SpinPictures("photos", tuple(photos[i] for i in order), None)
+    return SpinPictures(None, (), spin.why_not("photos", len(photos)))
+
+
+def _own(plates: PhotoPlates) -> tuple[Quad, ...]:
+    return tuple(plate.quad for plate in plates.plates if plate.vehicle == "main")
