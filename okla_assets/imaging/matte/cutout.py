@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.matte import ground
 from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 
 CROP_MARGIN = 0.08
@@ -27,10 +28,6 @@ LEAST_LOGIT, LEAST_SALIENCY = -1.5, 0.8
 # the score must be LOWER_DOUBT higher there.
 UPPER_LOGIT, UPPER, LOWER, LOWER_DOUBT = -0.4, 0.55, 0.7, 1.0
 RAMP = 0.1  # of the box height: over which the doubt grows
-FOOT, SHADOW_LOGIT, SHADOW_SALIENCY, LEAST_SHADOW = 0.8, 1.5, 0.2, 0.0003
-"""Below FOOT of the box height, at the silhouette's edge, what SAM 2 takes with less than that
-logit and the saliency net does not, is floor in black shadow, if it is more than that share of the
-silhouette: one of 137 real vehicles has such a piece, and there it is one."""
 RAG = 0.1  # alpha
 STEEPEST = 4.0  # score a pixel, at which the alpha rises from 0 to 1 over about one
 EDGE_SIGMA_AT_1600 = 2.0
@@ -132,13 +129,13 @@ def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
     """
     _, top, box_width, height = box
     silhouette = largest_component(logits > 0)
-    gate = dilated(silhouette, GATE * box_width)
+    surely, gate = silhouette, dilated(silhouette, GATE * box_width)
     salient = (saliency > 0.5) & gate
     union = float((salient | silhouette).sum())
     agreement = float((salient & silhouette).sum()) / union if union else 0.0
     if agreement >= TRUSTED_AGREEMENT:
-        shadow = _floor_shadow(silhouette, logits, saliency, box)
-        silhouette &= ~shadow
+        shadow = ground.shadow_below(silhouette, logits, saliency, box)
+        silhouette = silhouette & ~shadow
         # Mirrors and spoilers: SAM 2 nearly takes them, and the saliency net does.
         added = (logits > LEAST_LOGIT) & (saliency > LEAST_SALIENCY)
         whole = largest_component(silhouette | added)
@@ -154,21 +151,9 @@ def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
         score[shadow] = -10
     else:
         score = 6 * np.clip(logits, -10, 10)
-    return without_rags(_alpha(score, silhouette, box_width), logits > 0), agreement
-
-
-def _floor_shadow(
-    silhouette: npt.NDArray[np.bool_], logits: Floats, saliency: Alpha, box: Box
-) -> npt.NDArray[np.bool_]:
-    """Where SAM 2 hangs a piece of black shadow to the foot of the vehicle."""
-    low = np.arange(logits.shape[0])[:, None] > box[1] + FOOT * box[3]
-    doubted = silhouette & low & (logits < SHADOW_LOGIT) & (saliency < SHADOW_SALIENCY)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(doubted.astype(np.uint8))
-    inner = cv2.erode(silhouette.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    at_edge = np.bincount(labels[silhouette & ~inner], minlength=len(stats)) > 0
-    is_shadow = at_edge & (stats[:, cv2.CC_STAT_AREA] > LEAST_SHADOW * silhouette.sum())
-    is_shadow[0] = False
-    return np.asarray(is_shadow[labels])
+    alpha = _alpha(score, silhouette, box_width)
+    alpha[ground.scraps(alpha > 0.5, surely, box)] = 0
+    return without_rags(alpha, logits > 0), agreement
 
 
 def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:

@@ -65,22 +65,6 @@ def test_a_mirror_that_sam2_doubts_is_kept_where_saliency_is_sure() -> None:
     assert (alpha[mirror] > 0.5).mean() > 0.95
 
 
-def test_black_shadow_at_the_foot_is_floor() -> None:
-    """SAM 2 half takes it and the saliency net does not; sure of it, SAM 2 is followed."""
-    car = np.zeros((300, 400), bool)
-    car[50:250, 50:350] = True
-    shadow = np.zeros_like(car)
-    shadow[250:262, 200:330] = True
-    saliency = car.astype(np.float32)
-    box = (50.0, 50.0, 300.0, 200.0)
-    for logit, kept in ((0.5, False), (6.0, True)):
-        logits = as_logits(car)
-        logits[shadow] = logit
-        alpha, _ = cutout.fuse(logits, saliency, box)
-        assert bool(alpha[shadow].max() > 0.5) == kept
-        assert alpha[60:240, 60:340].min() == 1
-
-
 def test_networks_that_disagree_are_told_and_sam2_is_followed() -> None:
     car = car_alpha() > 0.5
     saliency = np.zeros(car.shape, np.float32)
