@@ -64,8 +64,8 @@ class Rendered:
 
     def light(self, scene: Scene) -> Floats:
         """The matte floor and the car under the scene's light, where the free floor is 1."""
-        light, layers = scene.light, self.layers
-        mixed = light.dome * layers["dome"] + light.box * layers["box"] + light.sun * layers["sun"]
+        shares = {name: getattr(scene.light, name) for name in ("dome", "box", "sun")}
+        mixed = sum(share * self.layers[name] for name, share in shares.items() if share)
         return np.asarray(mixed / ALBEDO, np.float32)
 
     def near(self, view: View) -> np.ndarray:
