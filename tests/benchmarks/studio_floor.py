@@ -91,10 +91,10 @@ def encoded(light: Floats) -> Floats:
     return np.asarray(255 * levels, np.float32)
 
 
-def mirrored(rendered: Rendered, view: View, scene: Scene) -> Floats:
-    """What the car changes of the mirror's light (H, W, 3), on the scale of `Rendered.light`.
+def free_mirror(rendered: Rendered, view: View) -> Floats:
+    """What a mirror shows of the free sky (H, W, 1), on the scale of `Rendered.light`.
 
-    The free sky's share is Fresnel's for the camera as it stands.
+    Fresnel's share of it, for the camera as it stands.
     """
     rows = np.arange(rendered.height, dtype=np.float32)[:, None] + 0.5
     down = np.maximum(rows - view.horizon, 0.5) / view.focal
@@ -102,16 +102,19 @@ def mirrored(rendered: Rendered, view: View, scene: Scene) -> Floats:
     root = np.sqrt(INDEX**2 - 1 + cosine**2)
     across = ((cosine - root) / (cosine + root)) ** 2
     along = ((INDEX**2 * cosine - root) / (INDEX**2 * cosine + root)) ** 2
-    free = SHOWROOM_DOME * (across + along) / 2
-    changed = (rendered.layers["mirror"] - free[..., None]) / ALBEDO
-    return np.asarray(scene.gloss * changed, np.float32)
+    return np.asarray((SHOWROOM_DOME * (across + along) / 2 / ALBEDO)[..., None], np.float32)
 
 
 def true_picture(rendered: Rendered, scene: Scene, empty: Floats, view: View) -> Floats:
-    """The scene's empty picture with the render's shadow and reflection on its floor."""
-    light = linear(empty) * rendered.light(scene)
-    if scene.gloss:
-        light = light + linear(np.array(scene.floor, np.float32)) * mirrored(rendered, view, scene)
+    """The scene's empty picture with the render's shadow and reflection on its floor.
+
+    What the floor mirrors of the sky is part of the empty picture, and no shadow takes it.
+    """
+    if not scene.gloss:
+        return encoded(linear(empty) * rendered.light(scene))
+    full = linear(np.array(scene.floor, np.float32)) * np.float32(scene.gloss)
+    matte = linear(empty) - full * free_mirror(rendered, view)
+    light = matte * rendered.light(scene) + full * rendered.layers["mirror"] / ALBEDO
     return encoded(light)
 
 

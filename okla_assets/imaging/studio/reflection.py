@@ -16,9 +16,9 @@ from okla_assets.imaging.types import Alpha, Floats, Rgb
 MOST = 0.30  # of the light: a floor is no mirror
 FADES = 1.0  # of the vehicle's height: where the image has lost two thirds of its strength
 UNDERSIDE = 12.0  # level of what a floor mirrors of a vehicle from below
-SILL, ROUND = 0.17, 0.2
-"""How high a body hangs over its line, and over what length its ends rise from there, in vehicle
-heights."""
+SILL, ROUND, BEYOND = 0.17, 0.2, 0.15
+"""How high a body hangs over its line, over what length its ends rise from there, and how far they
+reach beyond what stands on the floor, in vehicle heights."""
 LEAST_REFLECTED = 0.04  # at right angles, of lacquer and tiles
 WORK_WIDTH = 800
 DEEPEST = 1.0  # vehicle heights below the line: the roof is mirrored there
@@ -39,7 +39,7 @@ def reflected(
     colour: Rgb,
     alpha: Alpha,
     wall: Floats,
-    ground: Floats,
+    lit: Floats,
     floor: Floor,
     gloss: float,
     roughness: float,
@@ -47,16 +47,16 @@ def reflected(
     """What the mirror image adds to the floor's levels, 0..255, and in which window of the canvas.
 
     On the canvas are the vehicle, `colour` (H, W, 3) and `alpha` (H, W), the empty scene, `wall`
-    (H, W, 3), and the scene with the vehicle's shadow, `ground`. The layer (h, w, 3) has the
-    window's size; outside of it there is no image.
+    (H, W, 3), and the share of its levels that the vehicle's shadow leaves, `lit` (H, W). The layer
+    (h, w, 3) has the window's size; outside of it there is no image.
     """
     height, width = alpha.shape
     solid = np.flatnonzero(alpha.any(axis=1))
     stands = np.flatnonzero(np.isfinite(floor.line) & (floor.line > 1))
     tall = floor.view.vehicle_height
     scale = min(1.0, WORK_WIDTH / width)
-    spread = round(4 * roughness * tall) + 4
-    left, right = max(0, int(stands[0]) - spread), min(width, int(stands[-1]) + 1 + spread)
+    beyond = round(BEYOND * tall)
+    left, right = max(0, int(stands[0]) - beyond), min(width, int(stands[-1]) + 1 + beyond)
     line = floor.line[left:right]
     lowest = min(float(np.nanmax(line)), height - 1.0)
     top = min(max(0, int(np.nanmin(line) - SILL * tall)), height - 1)
@@ -66,40 +66,51 @@ def reflected(
 
     columns = max(1, round((right - left) * scale))
     car, matte, behind = (_shrunk(layer[shown], columns, scale) for layer in (colour, alpha, wall))
-    below = _shrunk(ground[window], columns, scale)
+    shade = _shrunk(lit[window], columns, scale)
+    below = _shrunk(wall[window], columns, scale) * cv2.merge((shade, shade, shade))
     at = resampled(line, columns)
-    # Between body and line the floor sees the vehicle from below.
-    step = np.float32(scale)
-    source_rows = shown[0].start + (np.arange(matte.shape[0], dtype=np.float32) + 0.5) / step
     known = np.flatnonzero(np.isfinite(at))
     from_end = np.minimum(np.arange(columns) - known[0], known[-1] - np.arange(columns))
+    at = np.interp(np.arange(columns), known, at[known]).astype(np.float32)
+    # Between body and line the floor sees the vehicle from below.
+    step = np.float32(scale)
+    over = at[None, :] - shown[0].start
+    over = over - (np.arange(matte.shape[0], dtype=np.float32)[:, None] + 0.5) / step
     risen = 1 - (from_end / (ROUND * tall * scale)).clip(0, 1)
     sill = SILL * tall * np.sqrt(1 - risen * risen)
-    over = at[None, :] - source_rows[:, None]
     under = (matte < 0.5) & (over > 0) & (over < sill[None, :])
     car[under], matte[under] = UNDERSIDE, 1.0
     # Weighted by the matte before it is blurred, or the wall's colour would bleed in.
-    change = (car * car - behind * behind) * cv2.merge((matte, matte, matte))
+    behind *= behind
+    tint = behind.mean(axis=(0, 1))
+    grey = float(tint.mean())
+    image = cv2.multiply(cv2.multiply(car, car), cv2.merge((matte, matte, matte)))
+    mirrored = cv2.merge((*cv2.split(image), behind.mean(axis=2) * matte))
     rows = top + (np.arange(below.shape[0], dtype=np.float32) + 0.5) / step
     depth = rows[:, None] - at[None, :]
-    source = (at[None, :] - np.abs(depth) - shown[0].start) * step - 0.5
-    source = np.nan_to_num(source, nan=-9.0)  # beside the vehicle
+    source = np.asarray((at[None, :] - np.abs(depth) - shown[0].start) * step - 0.5, np.float32)
     across = np.broadcast_to(np.arange(columns, dtype=np.float32), source.shape)
-    sharp = cv2.remap(change, across, source, cv2.INTER_LINEAR, borderValue=0)
-    share = np.nan_to_num(depth / np.float32(tall)).clip(0, 1)
-    near, far = ((share / 0.25).clip(0, 1), ((share - 0.25) / 0.5).clip(0, 1))
+    sharp = cv2.remap(mirrored, across, source, cv2.INTER_LINEAR, borderValue=0)
+    share = (depth / np.float32(tall)).clip(0, 1)
+    near, far = (share / 0.25).clip(0, 1), ((share - 0.25) / 0.5).clip(0, 1)
     small = tall * scale
-    soft = _blurred(sharp, roughness * 0.5 * small)
+    soft = _blurred(np.asarray(sharp, np.float32), roughness * 0.5 * small)
     softer = cv2.resize(sharp, None, fx=BLURRED_AT, fy=BLURRED_AT, interpolation=cv2.INTER_AREA)
     softer = _blurred(np.asarray(softer, np.float32), roughness * 2 * small * BLURRED_AT)
     softer = cv2.resize(softer, (columns, below.shape[0]), interpolation=cv2.INTER_LINEAR)
-    image = cv2.blendLinear(sharp, soft, 1 - near, near)
-    image = cv2.blendLinear(image, softer, 1 - far, far)
+    layers = cv2.blendLinear(sharp, soft, 1 - near, near)
+    layers = cv2.split(cv2.blendLinear(layers, softer, 1 - far, far))
     fade = np.exp(-share / FADES) * strength(floor.view, rows)[:, None] * np.float32(gloss)
-    lit = below * below + image * cv2.merge((fade, fade, fade))
-    added = np.sqrt(lit.clip(0)) - below
+    # Of the wall that the image hides the floor shows no more than its shadow left.
+    hidden = layers[3] * shade * shade
+    added = [
+        np.sqrt((level * level + fade * (layer - hidden * (part / max(grey, 1e-3)))).clip(0))
+        - level
+        for level, layer, part in zip(cv2.split(below), layers[:3], tint, strict=True)
+    ]
     size = right - left, bottom - top
-    return window, np.asarray(cv2.resize(added, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    found = cv2.resize(cv2.merge(added), size, interpolation=cv2.INTER_LINEAR)
+    return window, np.asarray(found, np.float32)
 
 
 def _shrunk(layer: Rgb | Floats, columns: int, scale: float) -> Floats:

@@ -22,13 +22,13 @@ GAMMA = 2.2
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
 # Both agree best with a render of the sample car (`tests.benchmarks.studio_floor`).
 BODY = 0.42  # how high the wall is that a body makes beside its floor: up to its windows
-CLEARANCE = 0.18  # how high a body hangs over the floor, and what the floor throws below it
+CLEARANCE = 0.18  # how high a body hangs over the floor, which throws light below it
 FULL = 0.3
-"""A scene's `shadow` from which it is all that the scene's light gives; a weaker one has a share."""
+"""A scene's `shadow` from which it is all that its light gives; a weaker one gives a share."""
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
-TOUCH, TOUCH_FADES = 0.93, 0.025  # light that a tyre takes where it touches; how far that reaches
-CONTACT = 0.9  # light that is taken right where a tyre is seen to stand
+TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far it does
+CONTACT = 0.95  # light that is taken right where a tyre is seen to stand
 CONTACT_WIDE, CONTACT_TALL = 0.09, 0.035  # of the vehicle's height: how large that place is
 CONTACT_BLUR = (0.02, 0.010)  # of the vehicle's height, across and down
 ROOF = 0.55  # of the footprint: what a roof's outline is of it

@@ -107,17 +107,18 @@ def _ground(vehicle: CutOut, placement: Placement, view: View | None, look: Look
     if scene.turntable:
         empty = on_turntable(empty, floor)
     ground = empty.copy()
+    lit = np.ones((height, width), np.float32)
     if look.casting is not None and look.casting.intensity:
-        taken = levels_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
-        dark = np.flatnonzero(taken.any(axis=1))
+        lit -= levels_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
+        dark = np.flatnonzero((lit < 1).any(axis=1))
         if dark.size:
             part = slice(dark[0], dark[-1] + 1)
-            ground[part] *= _each_channel(1 - taken[part])
+            ground[part] *= _each_channel(lit[part])
     if scene.gloss and np.isfinite(floor.line).any():
         whole = np.zeros((height, width, 3), np.uint8)
         whole[vehicle.window] = vehicle.colour
         shine = scene.gloss, scene.roughness
-        window, image = reflected(whole, alpha, empty, ground, floor, *shine)
+        window, image = reflected(whole, alpha, empty, lit, floor, *shine)
         ground[window] += image
     return ground
 
