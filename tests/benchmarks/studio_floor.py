@@ -21,7 +21,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import View, set_height, tells_height, view_of
 from okla_assets.imaging.studio.placement import Placement
-from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.scene import Scene, SceneId
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.imaging.studio.shadow import Casting
 from okla_assets.imaging.types import Alpha, Floats
@@ -34,7 +34,7 @@ INDEX = 1.5  # of refraction, of the rendered mirror's lacquer
 SHOWROOM_DOME = 0.4  # what its mirror shows of the free sky
 CLEAR = 3
 """Pixels around the matte that are left out: of them part is car."""
-SCENES_RENDERED = ("white_studio", "gray_showroom", "outdoor_day")
+SCENES_RENDERED: tuple[SceneId, ...] = ("white_studio", "gray_showroom", "outdoor_day")
 
 
 class Rendered:
@@ -49,7 +49,7 @@ class Rendered:
         self.height, self.width = self.layers["dome"].shape[:2]
         grey = codec.decode_gray((FOLDER / "mattes" / f"{self.name}.png").read_bytes())
         small = cv2.resize(grey, (self.width, self.height), interpolation=cv2.INTER_AREA)
-        self.alpha: Alpha = studio.as_alpha(small)
+        self.alpha: Alpha = studio.as_alpha(np.asarray(small, np.uint8))
         self.azimuth = azimuth
         self.own = view_of(self.alpha, azimuth)
 
@@ -64,8 +64,8 @@ class Rendered:
 
     def light(self, scene: Scene) -> Floats:
         """The matte floor and the car under the scene's light, where the free floor is 1."""
-        light, layers = scene.light, self.layers
-        mixed = light.dome * layers["dome"] + light.box * layers["box"] + light.sun * layers["sun"]
+        shares = {name: getattr(scene.light, name) for name in ("dome", "box", "sun")}
+        mixed = sum(share * self.layers[name] for name, share in shares.items() if share)
         return np.asarray(mixed / ALBEDO, np.float32)
 
     def near(self, view: View) -> np.ndarray:
@@ -91,10 +91,10 @@ def encoded(light: Floats) -> Floats:
     return np.asarray(255 * levels, np.float32)
 
 
-def mirrored(rendered: Rendered, view: View, scene: Scene) -> Floats:
-    """What the car changes of the mirror's light (H, W, 3), on the scale of `Rendered.light`.
+def free_mirror(rendered: Rendered, view: View) -> Floats:
+    """What a mirror shows of the free sky (H, W, 1), on the scale of `Rendered.light`.
 
-    The free sky's share is Fresnel's for the camera as it stands.
+    Fresnel's share of it, for the camera as it stands.
     """
     rows = np.arange(rendered.height, dtype=np.float32)[:, None] + 0.5
     down = np.maximum(rows - view.horizon, 0.5) / view.focal
@@ -102,16 +102,19 @@ def mirrored(rendered: Rendered, view: View, scene: Scene) -> Floats:
     root = np.sqrt(INDEX**2 - 1 + cosine**2)
     across = ((cosine - root) / (cosine + root)) ** 2
     along = ((INDEX**2 * cosine - root) / (INDEX**2 * cosine + root)) ** 2
-    free = SHOWROOM_DOME * (across + along) / 2
-    changed = (rendered.layers["mirror"] - free[..., None]) / ALBEDO
-    return np.asarray(scene.gloss * changed, np.float32)
+    return np.asarray((SHOWROOM_DOME * (across + along) / 2 / ALBEDO)[..., None], np.float32)
 
 
 def true_picture(rendered: Rendered, scene: Scene, empty: Floats, view: View) -> Floats:
-    """The scene's empty picture with the render's shadow and reflection on its floor."""
-    light = linear(empty) * rendered.light(scene)
-    if scene.gloss:
-        light = light + linear(np.array(scene.floor, np.float32)) * mirrored(rendered, view, scene)
+    """The scene's empty picture with the render's shadow and reflection on its floor.
+
+    What the floor mirrors of the sky is part of the empty picture, and no shadow takes it.
+    """
+    if not scene.gloss:
+        return encoded(linear(empty) * rendered.light(scene))
+    full = linear(np.array(scene.floor, np.float32)) * np.float32(scene.gloss)
+    matte = linear(empty) - full * free_mirror(rendered, view)
+    light = matte * rendered.light(scene) + full * rendered.layers["mirror"] / ALBEDO
     return encoded(light)
 
 

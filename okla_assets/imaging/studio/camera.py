@@ -32,7 +32,7 @@ WHEEL_INSET = 0.03  # of the body's width: tyres stand a little inside of it
 FRONT_OVERHANG, REAR_OVERHANG = 0.19, 0.21  # of the length
 CORNER = 0.22  # of the width: how much of a body's corner is rounded off, seen from above
 ROOF_FRONT, ROOF_REAR, ROOF_SIDE = 0.06, -0.3, 0.33  # of length, length, width from the middle
-LIP = 0.13  # how high a bumper hangs over the floor
+FRONT_LIP, REAR_LIP = 0.14, 0.17  # how high a bumper hangs over the floor
 SEEN = 0.15  # a side is seen that faces the camera by this much (1: straight on)
 STRAIGHT = 0.92  # both tyres of an end are only seen by who looks at it this straight
 
@@ -329,7 +329,8 @@ class _Problem:
         front = np.cos(a) > 0
         near = slice(0, 2) if front else slice(2, 4)
         overhang = (FRONT_OVERHANG if front else REAR_OVERHANG) * p[4] * facing
-        lip = p[3] + focal * (p[2] - LIP) / max(float(tyres[near, 1].min()) - overhang, NEAREST)
+        over = FRONT_LIP if front else REAR_LIP
+        lip = p[3] + focal * (p[2] - over) / max(float(tyres[near, 1].min()) - overhang, NEAREST)
         off = (float(o.bottom.max()) - max(float(rows[near].max()), lip)) / (END * o.height)
         found.append(weight * _huber(off))
         return found

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from okla_assets.imaging.studio.bumper import edge_of
-from okla_assets.imaging.studio.camera import LIP, WHEEL_INSET, View
+from okla_assets.imaging.studio.camera import FRONT_LIP, REAR_LIP, STRAIGHT, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
-INSET_ENDS = 0.22  # how far bumpers draw in towards the floor, in vehicle heights
+INSET_ENDS = 0.04  # how far bumpers draw in towards the floor, in vehicle heights
+NEARER = 1.3  # how much larger the near end is seen than the vehicle as a whole, at most
 MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
 TYRE_REACH, TREAD_REACH = 0.2, 0.11  # to the left and right of a tyre seen from its side, its front
 TYRE_HALF, AS_FITTED = 0.06, 0.04
@@ -26,7 +27,7 @@ PLATEAU = 0.01  # of the vehicle's height: a leg is where the silhouette reaches
 NARROWEST, WIDEST = 0.045, 0.4  # of the vehicle's height: widths of a leg
 FACES_BEFORE = 0.6  # an end shows its tyres that faces the camera by this much
 FACES = 0.2  # a side of the vehicle is seen that faces the camera by this much
-ROUND_BESIDE, ROUND_AHEAD = 0.42, 0.30
+ROUND_BESIDE, ROUND_AHEAD = 0.60, 0.50
 """Of the body's width: where its rounded corners begin, along its sides and along its ends."""
 ROUND_STEPS = 6
 
@@ -78,6 +79,7 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     # Seen straight from an end, what hangs down beside its tyres is an exhaust or a splitter.
     legs = tuple({*(legs if sides else ()), *found.values()})
     shift = _shift(alpha, view, found)
+    hull = _no_nearer(alpha, view, hull, float(np.median(shift)))
     foot = _drawn_in(view, hull)
     seen = view.seen(foot)
     columns = np.arange(width, dtype=np.float64) + 0.5
@@ -100,6 +102,24 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
         tall = view.vehicle_height
         bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
     return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper)
+
+
+def _no_nearer(alpha: Alpha, view: View, hull: Doubles, shift: float) -> Doubles:
+    """The outline of a vehicle seen straight from an end, cut off where its shadow would hang.
+
+    A bumper's foot is seen as far below its lip as it hangs over the floor; a fit that takes the
+    camera for nearer than it stood puts it lower.
+    """
+    ahead = _facing(view, view.footprint[0] - view.footprint[3])
+    low = np.flatnonzero((alpha > 0.5).any(axis=1))
+    if abs(ahead) < STRAIGHT or not low.size:
+        return hull
+    lip = NEARER * (FRONT_LIP if ahead > 0 else REAR_LIP) * view.vehicle_height
+    below = float(low[-1] + 1) + lip - shift - view.horizon
+    if below <= 0:
+        return hull
+    nearest = view.focal * view.camera_height / below
+    return np.stack([hull[:, 0], np.maximum(hull[:, 1], nearest)], axis=1)
 
 
 def _drawn_in(view: View, hull: Doubles) -> Doubles:
@@ -201,8 +221,9 @@ def _shift(alpha: Alpha, view: View, found: dict[int, Leg]) -> Floats:
     anchors = sorted((leg.middle, leg.row - float(rows[i])) for i, leg in found.items())
     if not anchors:
         low = np.flatnonzero((alpha > 0.5).any(axis=1))
-        nearest = float(view.footprint[:, 1].min())
-        lip = view.horizon + view.focal * (view.camera_height - LIP) / nearest
+        nearest = int(view.footprint[:, 1].argmin())
+        over = view.camera_height - (FRONT_LIP if nearest < 2 else REAR_LIP)
+        lip = view.horizon + view.focal * over / float(view.footprint[nearest, 1])
         off = float(low[-1] + 1) - max(lip, float(rows.max())) if low.size else 0.0
         limit = MOST_OFF * view.vehicle_height
         return np.full(width, min(max(off, -limit), limit), np.float32)

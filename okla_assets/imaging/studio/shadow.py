@@ -19,13 +19,17 @@ from okla_assets.imaging.types import Doubles, Floats, Pixels
 PLAN = 64  # pixels of the plan to a vehicle's height
 SMOOTH = 1.5  # pixels of the plan
 ROOM = 1.5  # vehicle heights of floor around the vehicle
+GAMMA = 2.2
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
-BODY = 0.40  # how high the wall is that a body makes beside its floor: up to its windows
-CLEARANCE = 0.14  # how high a body hangs over the floor, in vehicle heights
+# Both agree best with a render of the sample car (`tests.benchmarks.studio_floor`).
+BODY = 0.42  # how high the wall is that a body makes beside its floor: up to its windows
+CLEARANCE = 0.18  # how high a body hangs over the floor, which throws light below it
+FULL = 0.3
+"""A scene's `shadow` from which it is all that its light gives; a weaker one gives a share."""
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
-TOUCH, TOUCH_FADES = 0.93, 0.042  # light that a tyre takes where it touches; how far that reaches
-CONTACT = 0.9  # light that is taken right where a tyre is seen to stand
+TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far it does
+CONTACT = 0.95  # light that is taken right where a tyre is seen to stand
 CONTACT_WIDE, CONTACT_TALL = 0.09, 0.035  # of the vehicle's height: how large that place is
 CONTACT_BLUR = (0.02, 0.010)  # of the vehicle's height, across and down
 ROOF = 0.55  # of the footprint: what a roof's outline is of it
@@ -47,12 +51,13 @@ class Casting:
     spread: str = "medium"
 
 
-def light_taken(
+def levels_taken(
     floor: Floor, size: tuple[int, int], light: Light, strength: float, casting: Casting
 ) -> Floats:
-    """The share of light (H, W) that the vehicle takes from each pixel of the floor, 0 to 1.
+    """The share (H, W) that the vehicle's shadow takes from each pixel's levels, 0 to 1.
 
-    `size` is the canvas's height and width, `strength` the scene's `shadow`.
+    Levels of sRGB are light to the power of 1 / GAMMA, so of half the light 73 % of the level are
+    left. `size` is the canvas's height and width, `strength` the scene's `shadow`.
     """
     height, width = size
     scale = min(1.0, WORK_WIDTH / width)
@@ -61,13 +66,13 @@ def light_taken(
     view = floor.view.placed(scale, 0, 0)
     laid = _laid(plan, origin, view, small)
     laid = moved_down(laid, resampled(floor.shift, small[0]) * np.float32(scale))
-    left = (1 - laid) * (1 - _contact(floor, small, scale))
+    left = (1 - laid.clip(0, 1)) * (1 - _contact(floor, small, scale))
     if floor.bumper is not None:
         bumper = resampled(floor.bumper, small[0]) * np.float32(scale)
         left = left * (1 - taken_below(bumper, view.vehicle_height, small[1]))
-    laid = np.asarray(1 - left, np.float32)
-    enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(enlarged.clip(0, 1) * np.float32(casting.intensity), np.float32)
+    levels = 1 - cv2.pow(left, 1 / GAMMA)
+    enlarged = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged * np.float32(casting.intensity), np.float32)
 
 
 def dome_taken(distance: Floats) -> Floats:
@@ -112,9 +117,7 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
     size = np.ceil((high - low) * PLAN).astype(int)
     shape = int(size[1]), int(size[0])
     distance = _distance(floor.foot, low, shape)
-    # The scene's strength is that of the soft shadow beside the vehicle; below it there is none
-    # that a light room could have.
-    soft = np.float32(0.5 + 0.6 * strength)
+    soft = np.float32(min(1.0, strength / FULL))
     taken = light.dome * dome_taken(distance) + light.box * box_taken(distance)
     if light.sun:
         taken = taken + light.sun * _sun_taken(floor, low, shape, light, casting)

@@ -15,7 +15,7 @@ from okla_assets.imaging.studio.floor import floor_of
 from okla_assets.imaging.studio.placement import Placement
 from okla_assets.imaging.studio.reflection import reflected
 from okla_assets.imaging.studio.scene import USUAL_HORIZON, Scene
-from okla_assets.imaging.studio.shadow import Casting, light_taken
+from okla_assets.imaging.studio.shadow import Casting, levels_taken
 from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
 
 PLAIN = 229.0
@@ -102,21 +102,25 @@ def _ground(vehicle: CutOut, placement: Placement, view: View | None, look: Look
     seen = view.placed(placement.scale, placement.left, placement.top)
     wheels = float(seen.seen(seen.tyres)[:, 1].max())
     painted = look.rows or (seen.horizon / height, wheels / height)
-    canvas = scene.render(width, height, *painted)
+    empty = scene.render(width, height, *painted)
     floor = floor_of(alpha, seen)
     if scene.turntable:
-        canvas = on_turntable(canvas, floor)
-    taken = None
+        empty = on_turntable(empty, floor)
+    ground = empty.copy()
+    lit = np.ones((height, width), np.float32)
     if look.casting is not None and look.casting.intensity:
-        taken = light_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
-    if scene.gloss:
+        lit -= levels_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
+        dark = np.flatnonzero((lit < 1).any(axis=1))
+        if dark.size:
+            part = slice(dark[0], dark[-1] + 1)
+            ground[part] *= _each_channel(lit[part])
+    if scene.gloss and np.isfinite(floor.line).any():
         whole = np.zeros((height, width, 3), np.uint8)
         whole[vehicle.window] = vehicle.colour
-        mirrored = reflected(whole, alpha, canvas, floor, scene.gloss, scene.roughness)
-        canvas = canvas + mirrored
-    if taken is not None:
-        canvas = canvas * _each_channel(1 - taken)
-    return canvas
+        shine = scene.gloss, scene.roughness
+        window, image = reflected(whole, alpha, empty, lit, floor, *shine)
+        ground[window] += image
+    return ground
 
 
 def _each_channel(layer: Alpha) -> Floats:

@@ -10,29 +10,54 @@ from tests.imaging.scenes import car_alpha, photo_of
 WALL = 200.0
 
 
-def mirror(paint: tuple[int, int, int]) -> Floats:
+BODY = np.s_[480:540, 320:480]
+"""Where the floor shows the body's flank; nearer to the tyres it shows the body from below."""
+
+
+def mirror(paint: tuple[int, int, int], wall: float = WALL, lit: float = 1.0) -> Floats:
+    """What the floor of a scene of this level gains, on the whole canvas."""
     alpha = car_alpha()
     view = view_of(alpha, 90.0)
     assert view is not None
-    wall = np.full((*alpha.shape, 3), WALL, np.float32)
+    scene = np.full((*alpha.shape, 3), wall, np.float32)
     colour: Rgb = photo_of(alpha, paint)
-    return reflected(colour, alpha, wall, floor_of(alpha, view), 0.5, 0.02)
+    left = np.full(alpha.shape, lit, np.float32)
+    window, layer = reflected(colour, alpha, scene, left, floor_of(alpha, view), 0.5, 0.02)
+    assert layer.shape[0] < 0.6 * alpha.shape[0]  # only what lies below the vehicle
+    whole = np.zeros_like(scene)
+    whole[window] = layer
+    return whole
 
 
 def test_a_dark_car_shows_below_its_tyres_and_fades() -> None:
     image = mirror((20, 20, 20)).mean(axis=2)
     line = 420  # where the tyres stand
-    assert image[line + 45 : line + 90, 300:500].mean() < -8  # darker than the wall it replaces
-    assert image[: line - 30].max() == pytest.approx(0, abs=1e-3)
+    assert image[line + 45 : line + 90, 300:500].mean() < -2  # darker than the wall it replaces
+    assert image[: line - 60].max() == pytest.approx(0, abs=1e-3)
     assert abs(image[-10:].mean()) < abs(image[line + 60].mean())
 
 
-def test_a_car_of_the_walls_colour_has_no_image() -> None:
-    plain, dark = (np.abs(mirror((c, c, c))).mean() for c in (200, 20))
-    assert plain < dark / 20  # its rim, mixed with the street, is what is left
+def test_a_car_of_the_walls_colour_shows_from_below_only() -> None:
+    plain, dark = (np.abs(mirror((c, c, c))[BODY]).mean() for c in (200, 20))
+    assert plain < dark / 10
+    assert mirror((200, 200, 200))[405:415, 380:420].mean() < -5  # the underside
 
 
-def test_a_floor_is_no_mirror() -> None:
+def test_a_light_car_shows_best_on_a_dark_floor() -> None:
+    """Light adds up, levels do not."""
+    light, dark = (mirror((250, 250, 250), wall)[BODY].mean() for wall in (WALL, 20.0))
+    assert dark > 5 * light > 0
+
+
+def test_a_shadow_takes_no_light_that_the_floor_mirrors_elsewhere() -> None:
+    """The image hides no more of the wall than the shadow has left of it."""
+    lit, shaded = (mirror((200, 200, 200), lit=share)[BODY].mean() for share in (1.0, 0.5))
+    assert shaded > lit + 1
+
+
+def test_a_floor_mirrors_most_where_the_camera_looks_along_it() -> None:
     view = view_of(car_alpha(), 90.0)
     assert view is not None
-    assert 0.04 < strength(view) <= MOST
+    shares = strength(view, np.array([view.horizon, 420.0, 590.0], np.float32))
+    assert shares[0] == pytest.approx(MOST)
+    assert MOST > shares[1] > shares[2] > 0.04

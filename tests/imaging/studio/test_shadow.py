@@ -6,7 +6,7 @@ import pytest
 from okla_assets.imaging.studio.camera import View, view_of
 from okla_assets.imaging.studio.floor import Floor, floor_of
 from okla_assets.imaging.studio.scene import Light
-from okla_assets.imaging.studio.shadow import Casting, box_taken, dome_taken, light_taken
+from okla_assets.imaging.studio.shadow import Casting, box_taken, dome_taken, levels_taken
 from okla_assets.imaging.types import Alpha, Floats
 from tests.imaging.scenes import car_alpha
 
@@ -24,7 +24,7 @@ def shadow(
     alpha: Alpha | None = None, light: Light = STUDIO, casting: Casting | None = None
 ) -> Floats:
     alpha = car_alpha() if alpha is None else alpha
-    return light_taken(seen(alpha), alpha.shape, light, 0.3, casting or Casting())
+    return levels_taken(seen(alpha), alpha.shape, light, 0.3, casting or Casting())
 
 
 def test_form_factors_are_those_of_lamberts_law() -> None:
@@ -44,7 +44,7 @@ def test_the_shadow_is_darkest_where_tyres_stand_and_fades() -> None:
     assert taken.min() >= 0
     assert taken.max() <= 1
     tyre = round(float(view.seen(view.tyres)[0, 0]))
-    assert taken[416:422, tyre - 8 : tyre + 9].mean() > taken[416:422, 390:410].mean() + 0.1
+    assert taken[416:424, tyre - 8 : tyre + 9].max() > taken[416:424, 390:410].max() + 0.05
     assert taken[418:424, 235:265].max() > 0.65
     assert taken[405, 400] > 0.4  # under the sill
     column = taken[440:600, 400]
@@ -60,7 +60,7 @@ def test_tyres_stand_on_their_shadow_wherever_the_fit_puts_them() -> None:
     assert view is not None
     for off in (-9.0, 0.0, 9.0):
         floor = floor_of(alpha, replace(view, horizon=view.horizon + off))
-        taken = light_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
+        taken = levels_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
         for x in (250, 550):
             assert taken[416:424, x - 12 : x + 12].max() > 0.65
 
@@ -118,7 +118,7 @@ def test_what_the_camera_cannot_see_is_not_drawn() -> None:
     view = view_of(alpha, 90.0)
     assert view is not None
     near = View(**{**view.__dict__, "footprint": view.footprint - [0, 1.2], "tyres": view.tyres})
-    taken = light_taken(floor_of(alpha, near), alpha.shape, STUDIO, 0.3, Casting())
+    taken = levels_taken(floor_of(alpha, near), alpha.shape, STUDIO, 0.3, Casting())
     assert taken[: int(view.horizon)].max() < 0.05
 
 
@@ -135,7 +135,7 @@ def end_shadow(alpha: Alpha) -> tuple[Floor, Floats]:
     view = view_of(alpha, 0.0)
     assert view is not None
     floor = floor_of(alpha, view)
-    return floor, light_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
+    return floor, levels_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
 
 
 def test_a_bumper_that_hides_its_tyres_stands_on_dark_floor() -> None:

@@ -1,0 +1,95 @@
+"""Another scene under the same vehicle: composed anew, searched for plates no more."""
+
+import json
+
+import numpy as np
+
+from okla_assets import keys
+from okla_assets.imaging.photo import codec
+from tests import pictures
+from tests.assets.test_plates_hidden import characters
+from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key
+
+
+def upload(pipeline: Pipeline) -> None:
+    pipeline.upload(
+        {
+            "1 plate.jpg": pictures.jpeg(pictures.plated_car(1), quality=95),
+            "2 none.jpg": pictures.jpeg(pictures.car(2)),
+            "3 cabin.jpg": pictures.jpeg(pictures.cabin(3)),
+        }
+    )
+
+
+def choose(pipeline: Pipeline, **options: object) -> None:
+    told = json.dumps({"promo": False, **options}).encode()
+    pipeline.store.put(keys.options(VEHICLE), told)
+
+
+def asked(pipeline: Pipeline) -> dict[str, int]:
+    """How often each network was asked."""
+    return {name: m.asked for name, m in pipeline.models.items() if hasattr(m, "asked")}
+
+
+def test_a_change_of_scene_asks_no_network(pipeline: Pipeline) -> None:
+    """Nor does one of the shadow or of the file format."""
+    upload(pipeline)
+    pipeline.models["plate_detector"] = FakePlates(blind_for=1)  # misses that of photo 1
+    choose(pipeline)
+    first = pipeline.run()
+    shown = {
+        photo.number: pipeline.store.get(finished_key(photo)) for photo in first.listing.photos
+    }
+    before = asked(pipeline)
+    assert before["plate_detector"] > 3
+    changes = (
+        {"background_id": "dark_studio"},
+        {"background_id": "gray_showroom", "shadow_opacity": 0.5},
+        {"output_format": "png"},
+    )
+    for change in changes:
+        choose(pipeline, **change)
+        outcome = pipeline.run()
+        assert asked(pipeline) == before
+        assert outcome.checks["no_plate_shown"]
+        # What was covered late on one scene is covered on the next.
+        assert outcome.metadata["composites"]["plates_covered_late"] == 1
+        for photo in outcome.listing.photos:
+            picture = pipeline.store.get(finished_key(photo))
+            assert characters(picture) == 0
+            assert (picture == shown[photo.number]) == (
+                photo.number == 3 and change.get("output_format") is None
+            )
+    choose(pipeline, max_width=800)  # other pixels of the vehicle: searched anew
+    pipeline.run()
+    assert asked(pipeline)["plate_detector"] > before["plate_detector"]
+
+
+def test_a_photo_on_no_scene_is_not_made_again(pipeline: Pipeline) -> None:
+    upload(pipeline)
+    choose(pipeline)
+    pipeline.run()
+    choose(pipeline, background_id="dark_studio")
+    assert pipeline.run().computed["composites"] == 2
+
+
+def test_a_plate_in_the_owners_room_is_covered_and_searched_for_once(pipeline: Pipeline) -> None:
+    """The vehicle is searched without its scene, so the room is searched by itself."""
+    upload(pipeline)
+    room = np.full((1200, 1600, 3), 180, np.uint8)
+    plated = pictures.plated_car(1)
+    room[: plated.shape[0], : plated.shape[1]] = plated
+    assert characters(codec.encode_jpeg(room, 95)) > 20
+    pipeline.store.put(keys.own_scene("hall"), b"horizon = 0.4\nwheels = 0.8\n")
+    pipeline.store.put(keys.own_scene_pictures("hall")[0], codec.encode_jpeg(room, 95))
+    choose(pipeline)
+    pipeline.run()
+    before = asked(pipeline)["plate_detector"]
+    choose(pipeline, background_id="hall")
+    outcome = pipeline.run()
+    assert asked(pipeline)["plate_detector"] == before + 2  # found, covered, looked at again
+    for photo in outcome.listing.photos:
+        assert characters(pipeline.store.get(finished_key(photo))) == 0
+    choose(pipeline, background_id="hall", shadow_opacity=0.2)
+    pipeline.run()
+    assert asked(pipeline)["plate_detector"] == before + 2
