@@ -38,13 +38,17 @@ LISTING = dg.AssetKey("listing")
 def vehicle_asset(
     group: str, version: str, kinds: set[str], pool: str | None = None
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorator of a step: an asset with a partition a vehicle. `version` is its code's."""
+    """Decorator of a step: an asset with a partition a vehicle. `version` is its code's.
+
+    The tag `okla/device` tells where its models work, if there is a GPU.
+    """
     return dg.asset(
         partitions_def=vehicles,
         group_name=group,
         code_version=version,
         kinds=kinds,
         owners=["team:media"],
+        tags={"okla/device": "gpu" if pool == GPU_POOL else "cpu"},
         pool=pool,
     )
 
