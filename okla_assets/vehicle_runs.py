@@ -15,7 +15,7 @@ from okla_assets.code_links import code_link
 from okla_assets.digests import digest_of
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore, ObjectInfo
-from resources.storage.table_io import vehicle_of_partition
+from resources.storage.table_io import TableT, read_table, vehicle_of_partition
 
 vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 """One partition is one vehicle; photos are rows of its tables, never partitions."""
@@ -38,13 +38,17 @@ LISTING = dg.AssetKey("listing")
 def vehicle_asset(
     group: str, version: str, kinds: set[str], pool: str | None = None
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorator of a step: an asset with a partition a vehicle. `version` is its code's."""
+    """Decorator of a step: an asset with a partition a vehicle. `version` is its code's.
+
+    The tag `okla/device` tells where its models work, if there is a GPU.
+    """
     return dg.asset(
         partitions_def=vehicles,
         group_name=group,
         code_version=version,
         kinds=kinds,
         owners=["team:media"],
+        tags={"okla/device": "gpu" if pool == GPU_POOL else "cpu"},
         pool=pool,
     )
 
@@ -91,6 +95,14 @@ def vehicle_of(
 ) -> keys.VehicleId:
     """The vehicle a run is about. Raises BadInput where it names none."""
     return vehicle_of_partition(context.partition_key if context.has_partition_key else None)
+
+
+def table_of(
+    context: dg.AssetCheckExecutionContext, store: MediaStore, asset: str, kind: type[TableT]
+) -> TableT:
+    """The asset's table of the vehicle that a check is about. Raises BadInput where it names none,
+    FileNotFoundError where the asset has to be made first."""
+    return read_table(store, keys.table(vehicle_of(context), asset), kind)
 
 
 def note_uploads(

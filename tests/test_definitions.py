@@ -79,6 +79,7 @@ def test_every_asset_tells_a_person_what_it_is() -> None:
         assert node.owners, name
         assert node.kinds, name
         assert node.code_version, name
+        assert node.tags["okla/device"] in ("gpu", "cpu"), name
 
 
 def test_the_job_holds_every_asset_and_check() -> None:

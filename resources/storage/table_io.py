@@ -1,7 +1,7 @@
 """Tables between assets as JSON files in the media store: readable, never a pickle."""
 
 import shlex
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import BaseModel
@@ -9,6 +9,23 @@ from pydantic import BaseModel
 from okla_assets import keys
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
+
+TableT = TypeVar("TableT", bound=BaseModel)
+
+
+def read_table(store: MediaStore, key: str, kind: type[TableT]) -> TableT:
+    """A stored table. Raises FileNotFoundError with what to do where it is not there."""
+    return kind.model_validate_json(_read(store, key))
+
+
+def _read(store: MediaStore, key: str) -> bytes:
+    try:
+        return store.get(key)
+    except FileNotFoundError as error:
+        asset = key.rpartition("/")[2].removesuffix(".json")
+        raise FileNotFoundError(
+            f"{error}; materialize {asset} for this vehicle first (work/ was emptied)"
+        ) from None
 
 
 class TableIOManager(dg.IOManager):
@@ -30,15 +47,9 @@ class TableIOManager(dg.IOManager):
         """Reads the upstream table as the type the asset asks for."""
         table: type[BaseModel] = context.dagster_type.typing_type
         key = _key(context)
-        try:
-            if key not in self._cache:
-                self._cache[key] = self._store.get(key)
-            return table.model_validate_json(self._cache[key])
-        except FileNotFoundError as error:
-            upstream = context.asset_key.to_user_string()
-            raise FileNotFoundError(
-                f"{error}; materialize {upstream} for this vehicle first (work/ was emptied)"
-            ) from None
+        if key not in self._cache:
+            self._cache[key] = _read(self._store, key)
+        return table.model_validate_json(self._cache[key])
 
 
 def vehicle_of_partition(name: str | None) -> keys.VehicleId:
