@@ -232,7 +232,10 @@ def _by_hand(
             reason = f"options.json places it outside the finished picture of {given.on!r}"
         else:
             spots.append(_spot(number, point, on_photo=on.photo.number, by_hand=True))
-            spots += _on_frames(number, on, given.x, given.y, board, by_hand=True)
+            on_frames = _on_frames(number, on, given.x, given.y, board, by_hand=True)
+            spots += on_frames
+            if on.mask.matte_key is not None:
+                spots += _along_walk(number, on, given.x, given.y, board, on_frames, by_hand=True)
     return spots, reason
 
 
@@ -252,14 +255,24 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
         return _nowhere(
             "it fits in more than one place" if twofold else "no exterior shows it for sure"
         )
-    view = seen[best]
-    if isinstance(view, WalkView):
-        return _along_walk(number, view, found.x, found.y, board, matches=found.matches), None
-    spots = []
-    point = view.on_finished(found.x, found.y)
-    if point is not None:
-        spots.append(_spot(number, point, on_photo=view.photo.number, matches=found.matches))
-    spots += _on_frames(number, view, found.x, found.y, board, matches=found.matches)
+    count = len(board.views)
+    shown = hotspots.choose(places[:count])
+    if shown is None and best < count:
+        shown = best
+    spots: list[Hotspot] = []
+    if shown is not None and (place := places[shown]) is not None:
+        view = board.views[shown]
+        point = view.on_finished(place.x, place.y)
+        if point is not None:
+            spots.append(_spot(number, point, on_photo=view.photo.number, matches=place.matches))
+        spots += _on_frames(number, view, place.x, place.y, board, matches=place.matches)
+    # The walk's own frames before a photo, whose camera stood elsewhere.
+    on_walk = hotspots.choose(places[count:])
+    start = best if on_walk is None else count + on_walk
+    if (place := places[start]) is not None:
+        spots += _along_walk(
+            number, seen[start], place.x, place.y, board, spots, matches=place.matches
+        )
     return spots, None
 
 
@@ -314,12 +327,10 @@ def _on_frames(
     by_hand: bool = False,
     matches: int = 0,
 ) -> list[Hotspot]:
-    """The place on the spin frames that were made of this photo, or on those of a filmed turn."""
+    """The place on the spin frames that were made of this photo."""
     from okla_assets.imaging import hotspots
 
-    spots = _along_walk(number, view, x, y, board, by_hand=by_hand, matches=matches)
-    if spots:
-        return spots
+    spots = []
     if ("photo", view.photo.number) not in board.left_out:
         for position, frame in enumerate(board.spin.frames):
             made_of_it = frame.from_photo and frame.source == view.photo.number

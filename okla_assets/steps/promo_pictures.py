@@ -1,6 +1,6 @@
 """What a film shows: finished pictures, those of the studio composed anew for the film's format.
 
-A composed picture shows what the finished one shows, which was searched for plates at a larger size:
+A composed picture shows what the finished one shows, which was searched for plates at larger size:
 a photo or a turn on which plates were covered only then is not composed again.
 """
 
