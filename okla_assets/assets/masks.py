@@ -41,7 +41,7 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
