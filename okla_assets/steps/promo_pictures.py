@@ -82,7 +82,7 @@ class FilmSet:
         correction = None if self.turn_correction is None else asdict(self.turn_correction)
         return digest_of(
             [(key, photo.fingerprint) for key, photo in sorted(self.photos.items())],
-            [(row.kind, row.number, row.azimuth, row.digests) for row in self.turn],
+            [row.fingerprint for row in self.turn],
             correction,
             self.options.of_pictures,
             self.look.scene.digest,

@@ -1,7 +1,7 @@
 """What a turn is made of: frames of the video, photos in the gaps that these leave, or photos."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from okla_assets.imaging.photo.correction import Correction
@@ -34,6 +34,12 @@ class SpinPicture:
     plates: tuple[Quad, ...]
     digests: tuple[str, str]
     correction: Correction | None = None
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Two equal fingerprints are finished alike."""
+        correction = None if self.correction is None else asdict(self.correction)
+        return self.kind, self.number, self.azimuth, self.digests, correction
 
 
 @dataclass(frozen=True)
