@@ -236,8 +236,14 @@ class Promo(Row):
     key: str
     vertical_key: str
     poster_key: str
+    vertical_poster_key: str | None = None
     seconds: float
     sources: tuple[str, ...] = ()
+
+    @property
+    def posters(self) -> tuple[str, ...]:
+        """Keys of the wide film's poster and of the upright one's."""
+        return tuple(key for key in (self.poster_key, self.vertical_poster_key) if key)
 
 
 class ListingVideo(Row):
@@ -331,7 +337,7 @@ class Listing(Row):
             named += [*self.spin.frames, self.spin.viewer_key]
             named += [key for size in self.spin.sizes for key in size.frames]
         if self.promo is not None:
-            named += [self.promo.key, self.promo.vertical_key, self.promo.poster_key]
+            named += [self.promo.key, self.promo.vertical_key, *self.promo.posters]
         return tuple(named)
 
     @property

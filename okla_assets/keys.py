@@ -332,6 +332,16 @@ def promo_vertical(vehicle: VehicleId) -> str:
     return f"processed/{vehicle}/promo_vertical.mp4"
 
 
+def promo_files(vehicle: VehicleId) -> tuple[str, ...]:
+    """Everything that a promo video is published as."""
+    clips = promo(vehicle), promo_vertical(vehicle)
+    return *clips, promo_poster(vehicle), promo_vertical_poster(vehicle)
+
+
+def promo_vertical_poster(vehicle: VehicleId) -> str:
+    return f"processed/{vehicle}/promo_vertical_poster.jpg"
+
+
 def promo_poster(vehicle: VehicleId) -> str:
     return f"processed/{vehicle}/promo_poster.jpg"
 

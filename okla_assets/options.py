@@ -92,6 +92,8 @@ class StudioOptions(PictureOptions):
     promo_price: str = Field(default="", max_length=40)
     promo_specs: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=8)
     promo_contact: str = Field(default="", max_length=120)
+    promo_template: Literal["standard", "lively", "calm"] = "standard"
+    promo_bed: Literal["warm", "drive", "bright"] | None = None
     promo_music: Annotated[FileName, Field(pattern=r"^[^./\\\x00][^/\\\x00]{0,127}$")] | None = None
 
     @property

@@ -429,6 +429,7 @@ class PromoVideo(Table):
     key: str | None
     vertical_key: str | None
     poster_key: str | None
+    vertical_poster_key: str | None = None
     duration: float
     reason: str | None
     sources: tuple[str, ...] = ()

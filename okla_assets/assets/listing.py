@@ -285,7 +285,7 @@ def publish(vehicle: keys.VehicleId, fresh: Listing, store: MediaStore) -> tuple
         if (made_here or info.key in ours) and info.key not in named:
             store.delete(info.key)
     if published.promo_reason is not None:
-        for old in (keys.promo(vehicle), keys.promo_vertical(vehicle), keys.promo_poster(vehicle)):
+        for old in keys.promo_files(vehicle):
             store.delete(old)
     return published, changed
 
@@ -297,6 +297,7 @@ def _promo(made: PromoVideo) -> Promo | None:
         key=made.key,
         vertical_key=made.vertical_key,
         poster_key=made.poster_key,
+        vertical_poster_key=made.vertical_poster_key,
         seconds=made.duration,
         sources=made.sources,
     )

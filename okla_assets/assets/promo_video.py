@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.assets.composites import VERSION as STOOD_BY
 from okla_assets.digests import digest_of
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Pictures, blame, joined, with_failures, without_failing
+from okla_assets.steps.looks import look_of
 from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.promo_pictures import FilmSet, film_set, for_format, gather
 from okla_assets.steps.standing import upright_photos
+from okla_assets.steps.standpoints import standpoints
 from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.tables import (
-    Classification,
     Classifications,
-    Composite,
     Composites,
-    Mask,
+    LicensePlates,
     Masks,
-    Photo,
     PromoVideo,
     RawPhotos,
     SpinFrame,
@@ -38,18 +39,19 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
+    from okla_assets.imaging.promo.beds import Bed
     from okla_assets.imaging.promo.cards import Words
     from okla_assets.imaging.promo.text import Fonts
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
     from okla_assets.imaging.types import Rgb
 
-VERSION = "2"
+VERSION = "3"
 TITLE = "Promo video"
-LEAST_QUALITY = 25
-"""Photos below this are in the gallery, but no advertisement."""
 LEAST_SPIN_FRAMES = 12
 """Fewer pictures of a turn are a slide show."""
 POSTER_MOMENT = 0.6
+BED_VERSION = 1
+"""Of `imaging.promo.beds`: raised where one sounds different."""
 
 
 @vehicle_asset("delivery", VERSION, {"python", "ffmpeg"})
@@ -58,28 +60,33 @@ def promo_video(
     raw_photos: RawPhotos,
     masks: Masks,
     classifications: Classifications,
+    license_plates: LicensePlates,
     composites: Composites,
     spin_frames: SpinFrames,
     store: dg.ResourceParam[MediaStore],
     promo_encoder: PromoEncoder,
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[PromoVideo]:
-    """A clip of 15 to 30 seconds for the listing, 16:9 and 9:16, and its poster.
+    """A clip of 15 to 30 seconds for the listing, 16:9 and 9:16, and their posters.
 
-    Title, price, specs, contact and music come from the vehicle's options. It is made of finished
-    pictures only; a vehicle that is not shown from outside has none, and `reason` says so.
+    Title, price, specs, contact, template and music come from the vehicle's options. It shows what
+    finished pictures show: studio pictures are composed anew for each format, so that the scene
+    fills the frame. A vehicle that is not shown from outside has none, and `reason` says so.
     """
     vehicle = vehicle_of(context)
     began = time.perf_counter()
     progress.step(TITLE, 1)
     options = raw_photos.options
+    tables = (raw_photos, masks, classifications, license_plates, composites, spin_frames)
+    films = film_set_of(vehicle, *tables, store, progress)
 
     def attempt(left_out: Pictures) -> Made:
         pictures = gather(raw_photos, masks, classifications, composites, store, left_out)
         if reason := why_none(options, pictures):
             return Made(none(reason), pictures)
         spin = spin_frames.frames if all(kind != "frame" for kind, _ in left_out) else ()
-        plan = prepare(vehicle, options, pictures, spin, spin_frames.gaps, store, promo_encoder)
+        gaps = spin_frames.gaps
+        plan = prepare(vehicle, options, pictures, films, spin, gaps, store, promo_encoder)
         cache = StepCache(store, vehicle, "promo", PromoVideo)
         known = cache.get(plan.digest)
         entry = known or make(plan, vehicle, store, promo_encoder, cache)
@@ -124,44 +131,40 @@ class PromoPlan:
     fonts: "Fonts"
     look: "Look"
     music_key: str | None
+    bed: "Bed | None"
+    films: FilmSet
     problems: tuple[str, ...]
     sources: tuple[str, ...]
     digest: str
 
 
-def gather(
+def film_set_of(
+    vehicle: keys.VehicleId,
     raw: RawPhotos,
     masks: Masks,
     classifications: Classifications,
+    plates: LicensePlates,
     composites: Composites,
+    spin: SpinFrames,
     store: MediaStore,
-    left_out: Pictures = frozenset(),
-) -> "tuple[Picture, ...]":
-    """The finished pictures that may be shown: no repeats, nothing kept back, no papers.
-
-    Raises PictureFailed.
-    """
-    from okla_assets.imaging.photo import paper
-
-    found = []
-    for photo, mask, view, finished in joined(
-        upright_photos(raw.photos, masks.rows), masks.rows, classifications.rows, composites.rows
-    ):
-        key, thumbnail = finished.processed_key, finished.thumbnail_key
-        repeated = photo.duplicate_of is not None
-        if key is None or thumbnail is None or repeated or view.quality.score < LEAST_QUALITY:
-            continue
-        if ("photo", photo.number) in left_out:
-            continue
-        if view.category == "exterior" and mask.status == "no_vehicle":
-            continue
-        if view.projection is not None:  # a panorama is no picture to be shown flat
-            continue
-        with blame("photo", photo.number):
-            if view.category == "misc" and paper.is_paper(read_picture(store, key)):
-                continue
-        found.append(_picture(key, photo, mask, view, finished, raw.options))
-    return tuple(found)
+    progress: Progress,
+) -> FilmSet:
+    """What of the vehicle can be composed for the films' formats."""
+    options = raw.options
+    if not options.promo:
+        return FilmSet({}, (), (), None, options, look_of(options, store), store)
+    rows = list(
+        joined(
+            upright_photos(raw.photos, masks.rows),
+            masks.rows,
+            classifications.rows,
+            plates.rows,
+            composites.rows,
+        )
+    )
+    standing = standpoints(vehicle, [row[:4] for row in rows], store, progress, STOOD_BY)
+    tables = spin, masks, plates, composites
+    return film_set(rows, standing, tables, options, look_of(options, store), store)
 
 
 def why_none(options: StudioOptions, pictures: "tuple[Picture, ...]") -> str | None:
@@ -182,6 +185,7 @@ def prepare(
     vehicle: keys.VehicleId,
     options: StudioOptions,
     pictures: "tuple[Picture, ...]",
+    films: FilmSet,
     spin: Sequence[SpinFrame],
     gaps: Sequence[float],
     store: MediaStore,
@@ -197,7 +201,7 @@ def prepare(
     )
     fonts = found.fonts_for([given.title, given.price, *given.specs, given.contact])
     words, problems = drawable(given, fonts)
-    template = load_template()
+    template = load_template(options.promo_template)
     turn: tuple[tuple[str, float], ...] = ()
     if len(spin) >= LEAST_SPIN_FRAMES:
         turn = tuple((f.key, gap) for f, gap in zip(spin, gaps, strict=True))
@@ -205,10 +209,10 @@ def prepare(
     timelines = tuple(
         plan(
             template,
-            pictures,
+            tuple(for_format(picture, films, size) for picture in pictures),
             encoder.fps,
             size,
-            has_spin=bool(turn),
+            has_spin=bool(turn) and (bool(films.turn) or size[0] > size[1]),
             left_out=words.cards_left_out,
         )
         for size in encoder.sizes()
@@ -223,6 +227,8 @@ def prepare(
         [asdict(shot) for shot in shots],
         template.look,
         turn,
+        films.fingerprint,
+        (options.promo_bed, BED_VERSION),
         asdict(words),
         found.fingerprint(fonts, words.texts),
         {key: _sha256(store, key) for key in sources},
@@ -237,6 +243,8 @@ def prepare(
         fonts,
         template.look,
         music_key,
+        options.promo_bed,
+        films,
         named,
         tuple(sorted(sources)),
         digest,
@@ -258,25 +266,38 @@ def make(
     from okla_assets.imaging.promo import cards, frames
 
     began = time.perf_counter()
-    load = _loader(plan, store)
     music: Music | None = None
     problems = list(plan.problems)
     with tempfile.TemporaryDirectory(prefix="okla-promo-") as folder:
         outputs: dict[str, Path] = {}
         clip_keys = keys.promo(vehicle), keys.promo_vertical(vehicle)
         for timeline, size, key in zip(plan.timelines, encoder.sizes(), clip_keys, strict=True):
-            stage = cards.stage(timeline, plan.words, plan.fonts, plan.look, size, load, plan.spin)
+            load = _loader(plan, size, store)
+            composed = bool(plan.films.turn)
+            stage = cards.stage(
+                timeline,
+                plan.words,
+                plan.fonts,
+                plan.look,
+                size,
+                load,
+                plan.spin,
+                composed=composed,
+            )
             if not outputs:
-                music = _music(plan.music_key, timeline.seconds, store, encoder, problems)
-                poster = frames.poster(timeline, stage, POSTER_MOMENT)
-                outputs[keys.promo_poster(vehicle)] = Path(folder, "poster.jpg")
-                outputs[keys.promo_poster(vehicle)].write_bytes(codec.encode_jpeg(poster, 90))
+                music = _music(plan, timeline.seconds, store, encoder, problems)
+            upright = size[0] < size[1]
+            poster_key = (keys.promo_vertical_poster if upright else keys.promo_poster)(vehicle)
+            poster = frames.poster(timeline, stage, POSTER_MOMENT)
+            outputs[poster_key] = Path(folder, poster_key.rpartition("/")[2])
+            outputs[poster_key].write_bytes(codec.encode_jpeg(poster, 90))
             outputs[key] = Path(folder, f"{size[0]}x{size[1]}.mp4")
             encoder.encode(frames.frames(timeline, stage), size, outputs[key], music)
         row = PromoVideo(
             key=keys.promo(vehicle),
             vertical_key=keys.promo_vertical(vehicle),
             poster_key=keys.promo_poster(vehicle),
+            vertical_poster_key=keys.promo_vertical_poster(vehicle),
             duration=round(plan.timelines[0].seconds, 3),
             reason=None,
             problems=tuple(problems),
@@ -299,17 +320,21 @@ def find_music(
 
 
 def _music(
-    key: str | None,
+    plan: PromoPlan,
     seconds: float,
     store: MediaStore,
     encoder: PromoEncoder,
     problems: list[str],
 ) -> Music | None:
     """The music as it will be heard; None where there is none, or it is named in `problems`."""
-    from okla_assets.imaging.promo import audio
+    from okla_assets.imaging.promo import audio, beds
 
+    key = plan.music_key
     if key is None:
-        return None
+        if plan.bed is None:
+            return None
+        samples = audio.arrange(beds.bed(plan.bed, seconds), seconds)
+        return Music(samples, audio.LOUDNESS - encoder.loudness(samples))
     try:
         with store.as_file(key) as path:
             samples = audio.arrange(encoder.read_music(path), seconds)
@@ -332,52 +357,16 @@ def _sha256(store: MediaStore, key: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _picture(
-    key: str,
-    photo: Photo,
-    mask: Mask,
-    view: Classification,
-    finished: Composite,
-    options: StudioOptions,
-) -> "Picture":
-    from okla_assets.imaging.promo.moves import studio_place
-    from okla_assets.imaging.promo.timeline import Picture
-
-    plain = finished.treatment == "studio"
-    aspect = photo.width / photo.height
-    car = None
-    if mask.vehicle_box is not None and view.category == "exterior":
-        width, height = photo.working_width, photo.height / photo.scale
-        x, y, w, h = mask.vehicle_box
-        if plain:
-            wide, high = map(int, options.aspect.split(":"))
-            aspect = wide / high
-            car = studio_place(w, h, aspect, view.angle, options.margin)
-        elif mask.status != "cropped":
-            car = (x / width, y / height, w / width, h / height)
-    kinds = {"exterior": "exterior", "interior": "interior", "misc": "detail"}
-    return Picture(
-        key=key,
-        kind=kinds[view.category],  # type: ignore[arg-type]
-        angle=view.angle,
-        quality=view.quality.score,
-        car=car,
-        plain=plain,
-        upright=aspect < 1,
-    )
-
-
-def _loader(plan: PromoPlan, store: MediaStore) -> "Callable[[str], Rgb]":
-    """Decodes each picture once for both clips; the function raises PictureFailed."""
-    decoded: dict[str, Rgb] = {}
+def _loader(plan: PromoPlan, frame: tuple[int, int], store: MediaStore) -> "Callable[[str], Rgb]":
+    """Pictures for one format, composed where they can be; the function raises PictureFailed."""
     positions = {key: position for position, (key, _) in enumerate(plan.spin)}
 
     def load(key: str) -> "Rgb":
-        if key not in decoded:
-            frame = positions.get(key)
-            photo = None if frame is not None else keys.photo_shown(key)
-            with blame("photo" if frame is None else "frame", frame or photo or 0):
-                decoded[key] = read_picture(store, key)
-        return decoded[key]
+        if (composed := plan.films.composed(key, frame)) is not None:
+            return composed
+        position = positions.get(key)
+        photo = None if position is not None else keys.photo_shown(key)
+        with blame("photo" if position is None else "frame", position or photo or 0):
+            return read_picture(store, key)
 
     return load

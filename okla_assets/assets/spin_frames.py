@@ -180,10 +180,7 @@ def make_spin(
     digest = digest_of(
         "spin",
         VERSION,
-        [
-            (row.kind, row.number, row.azimuth, *row.digests, digest_of(row.correction))
-            for row in pictures.rows
-        ],
+        [row.fingerprint for row in pictures.rows],
         pictures.made_from,
         studio.fingerprint,
     )

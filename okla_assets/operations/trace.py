@@ -147,7 +147,7 @@ def _describe(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
             shown = [p for p in listing.photos if p.number == number]
             return what, dg.AssetKey("spin_frames"), _photos(shown)
         return what, dg.AssetKey("spin_frames"), _video(listing) or of_all
-    if promo is not None and key in (promo.key, promo.vertical_key, promo.poster_key):
+    if promo is not None and key in (promo.key, promo.vertical_key, *promo.posters):
         return "promo video", dg.AssetKey("promo_video"), _of_promo(promo.sources, listing)
     if key == keys.listing(vehicle):
         return "listing", LISTING, of_all

@@ -1,7 +1,7 @@
 """What a turn is made of: frames of the video, photos in the gaps that these leave, or photos."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from okla_assets.imaging.photo.correction import Correction
@@ -13,6 +13,7 @@ from okla_assets.tables import (
     LicensePlates,
     Masks,
     PhotoPlates,
+    SpinFrames,
     WalkaroundFrames,
 )
 
@@ -33,6 +34,12 @@ class SpinPicture:
     plates: tuple[Quad, ...]
     digests: tuple[str, str]
     correction: Correction | None = None
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Two equal fingerprints are finished alike."""
+        correction = None if self.correction is None else asdict(self.correction)
+        return self.kind, self.number, self.azimuth, self.digests, correction
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,34 @@ def _photos_around(photos: Sequence[SpinPicture], scores: Sequence[float]) -> Sp
     if order:
         return SpinPictures("photos", tuple(photos[i] for i in order), None)
     return SpinPictures(None, (), spin.why_not("photos", len(photos)))
+
+
+def pictures_of(
+    spin: SpinFrames, masks: Masks, plates: LicensePlates, composites: Composites
+) -> tuple[SpinPicture, ...]:
+    """What a finished spin was made of, in its order; empty where that is no longer known."""
+    found: list[SpinPicture] = []
+    corrections = {row.number: row.correction for row in composites.rows}
+    for frame in spin.frames:
+        kind: Literal["photo", "frame"] = "photo" if frame.from_photo else "frame"
+        of = (masks.rows, plates.rows) if frame.from_photo else (masks.frames, plates.frames)
+        mask = next((row for row in of[0] if row.number == frame.source), None)
+        plate = next((row for row in of[1] if row.number == frame.source), None)
+        if mask is None or plate is None or mask.matte_key is None:
+            return ()
+        found.append(
+            SpinPicture(
+                kind,
+                frame.source,
+                frame.azimuth_deg,
+                plate.masked_key,
+                mask.matte_key,
+                _own(plate),
+                (mask.digest, plate.digest),
+                corrections.get(frame.source) if frame.from_photo else None,
+            )
+        )
+    return tuple(found)
 
 
 def _own(plates: PhotoPlates) -> tuple[Quad, ...]:

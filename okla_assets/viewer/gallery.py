@@ -217,7 +217,7 @@ def _downloads(listing: Listing) -> list[tuple[Text, list[str]]]:
     photos, promo, spin = listing.photos, listing.promo, listing.spin
     kinds = {
         "Listing": [keys.listing(vehicle)],
-        "Film": [promo.key, promo.vertical_key, promo.poster_key] if promo else [],
+        "Film": [promo.key, promo.vertical_key, *promo.posters] if promo else [],
         "Finished photos": [photo.processed_key for photo in photos if photo.processed_key],
         "Masks": [photo.mask_key for photo in photos if photo.mask_key],
         "Before": [photo.before_key for photo in photos if photo.before_key],

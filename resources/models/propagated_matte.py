@@ -17,14 +17,15 @@ from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
-METHOD = 4  # of `imaging.turn.propagation`, for the fingerprint
+METHOD = 5  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     """SAM 2's silhouettes propagated from key frames, U2-Net's edge.
 
-    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 segments it too; one
-    that contradicts them even then gets agreement 0.
+    Where the two disagree on a frame, or it contradicts its neighbours, SAM 2 segments it too. One
+    that contradicts them even then, as with a wall taken for its roof, gets their silhouettes
+    instead, and agreement 0 where that contradicts them too.
     """
 
     sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
@@ -43,6 +44,10 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
                 work.segment(i)
         for i in propagation.jumps(work.grids()):
             work.segment(i)
+        odd = propagation.jumps(work.grids())
+        sound = sorted(set(range(len(frames))) - set(odd))
+        for i in odd:
+            work.propagate(i, sound)
         for i in propagation.jumps(work.grids()):
             work.agreement[i] = 0.0
         return work.mattes()
@@ -78,7 +83,6 @@ class _Turn:
     def segment(self, i: int) -> None:
         """The full method on one frame, once."""
         from okla_assets.imaging.matte import cutout
-        from okla_assets.imaging.turn import propagation
 
         if i in self._segmented:
             return
@@ -90,10 +94,9 @@ class _Turn:
             logits, self._seen(i, crop), (x - left, y - top, w, h)
         )
         self._alphas[i] = alpha
-        self._distance[i] = propagation.signed_distance(propagation.as_grid(alpha) > 0.5)
 
     def propagate(self, i: int, exact: Sequence[int]) -> None:
-        """The matte of one frame between two of the `exact` ones."""
+        """The matte of one frame between two of the `exact` ones, which have theirs."""
         from okla_assets.imaging.turn import propagation
 
         before = max(k for k in exact if k < i)
@@ -101,12 +104,20 @@ class _Turn:
         near = (i - before) / (after - before)
         keys = [(before, 1 - near), (after, near)]
         distance = propagation.propagated(
-            self._grey_of(i), [(self._grey_of(k), self._distance[k], w) for k, w in keys]
+            self._grey_of(i), [(self._grey_of(k), self._distance_of(k), w) for k, w in keys]
         )
         (x, y, w, h), (left, top, _, _) = self._boxes[i], self._crops[i]
         self._alphas[i], self.agreement[i] = propagation.fuse_propagated(
             distance, self._seen(i, self._crop(i)), (x - left, y - top, w, h)
         )
+
+    def _distance_of(self, i: int) -> Floats:
+        from okla_assets.imaging.turn import propagation
+
+        if i not in self._distance:
+            grid = propagation.as_grid(self._alphas[i])
+            self._distance[i] = propagation.signed_distance(grid > 0.5)
+        return self._distance[i]
 
     def grids(self) -> list[Alpha]:
         from okla_assets.imaging.turn import propagation

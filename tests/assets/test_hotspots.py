@@ -56,6 +56,8 @@ class Vehicle:
     plates: list[PhotoPlates] = field(default_factory=list)
     composites: list[Composite] = field(default_factory=list)
     spin: SpinFrames = NO_SPIN
+    frame_masks: list[Mask] = field(default_factory=list)
+    frame_plates: list[PhotoPlates] = field(default_factory=list)
 
     def add(
         self,
@@ -147,7 +149,7 @@ class Vehicle:
         for position, (source, pixels) in enumerate(((99, blank), (number, made))):
             key = keys.spin_frame(VEHICLE, position + 1)
             self.store.put(key, codec.encode_jpeg(pixels, 92))
-            frames.append(SpinFrame(key=key, azimuth_deg=0, source=source))
+            frames.append(SpinFrame(key=key, azimuth_deg=0, source=source, from_photo=True))
         self.spin = SpinFrames(
             made_from="photos",
             frames=tuple(frames),
@@ -156,6 +158,34 @@ class Vehicle:
             gaps=(180, 180),
             reason=None,
         )
+
+    def filmed(self, azimuths: Sequence[float], seed: int = 1) -> None:
+        """A turn of frames from these azimuths, each of which shows the made vehicle alike."""
+        picture, alpha = vehicle(seed)
+        placement = place(extent(alpha), 720, 4 / 3)
+        matte, copy = (keys.work_file(VEHICLE, "turn", "a" * 64, end) for end in ("png", "jpg"))
+        self.store.put(matte, codec.encode_png((alpha * 255).astype(np.uint8)))
+        self.store.put(copy, codec.encode_jpeg(picture, 95))
+        frames = []
+        for position, azimuth in enumerate(azimuths):
+            key = keys.spin_frame(VEHICLE, position + 1)
+            self.store.put(key, codec.encode_jpeg(picture, 90))
+            number = position + 10
+            move = placement.scale, float(placement.left), float(placement.top)
+            frames.append(SpinFrame(key=key, azimuth_deg=azimuth, source=number, move=move))
+            self.frame_masks.append(
+                Mask(
+                    number=number, status="cut", vehicle_box=None, vehicle_score=None,
+                    matte_key=matte, agreement=None, digest="a" * 64,
+                )
+            )  # fmt: skip
+            self.frame_plates.append(
+                PhotoPlates(number=number, plates=(), masked_key=copy, digest="a" * 64)
+            )
+        self.spin = SpinFrames(
+            made_from="video", frames=tuple(frames), width=placement.width,
+            height=placement.height, gaps=(180,) * len(frames), reason=None,
+        )  # fmt: skip
 
     def _put(self, row: Composite) -> Composite:
         """The row with its place in the studio."""
@@ -176,9 +206,11 @@ class Vehicle:
                 photos=tuple(self.photos),
                 refused=(),
             ),
-            masks=Masks(rows=tuple(self.masks)),
+            masks=Masks(rows=tuple(self.masks), frames=tuple(self.frame_masks)),
             classifications=Classifications(rows=tuple(self.views)),
-            license_plates=LicensePlates(style="fill", problems=(), rows=tuple(self.plates)),
+            license_plates=LicensePlates(
+                style="fill", rows=tuple(self.plates), frames=tuple(self.frame_plates)
+            ),
             composites=Composites(rows=tuple(self._put(row) for row in self.composites)),
             spin_frames=self.spin,
             store=self.store,
@@ -286,6 +318,33 @@ def test_it_is_on_the_spin_frame_made_of_that_photo(car: Vehicle) -> None:
     assert on_photo.on_photo == 1
     assert (on_frame.on_photo, on_frame.on_frame) == (None, 1)
     assert (on_frame.x, on_frame.y) == pytest.approx((on_photo.x, on_photo.y), abs=0.01)
+
+
+def test_it_is_carried_along_a_turn_that_was_filmed(car: Vehicle) -> None:
+    """Found on a frame from the side, shown on its neighbours, not on the far side."""
+    car.filmed([90, 98, 106, 270])
+    table, _ = car.run()
+    on_photo, *on_frames = table.spots
+    assert on_photo.on_photo == 1
+    assert [spot.on_frame for spot in on_frames] == [0, 1, 2]
+    for spot in on_frames:
+        assert (spot.x, spot.y) == pytest.approx(on_finished(500, 320), abs=0.05)
+
+
+def test_a_filmed_turn_of_another_car_has_no_place(store: LocalMediaStore) -> None:
+    made = Vehicle(store)
+    close_up = taken(vehicle(9)[0], 400, 300, zoom=2.5, turn=0, light=1)
+    made.add("other.jpg", close_up, "misc", "no_vehicle")
+    made.filmed([90, 98, 106])
+    table, _ = made.run()
+    assert table.spots == ()
+
+
+def test_the_owners_place_is_carried_too(car: Vehicle) -> None:
+    car.filmed([0, 10])
+    car.options = by_hand()
+    table, _ = car.run()
+    assert [spot.on_frame for spot in table.spots if spot.by_hand][1:] == [0, 1]
 
 
 def by_hand(**changed: object) -> StudioOptions:

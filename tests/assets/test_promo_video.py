@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from okla_assets import keys
-from okla_assets.assets.promo_video import promo_video
+from okla_assets.assets.promo_video import film_set_of, promo_video
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.options import StudioOptions
@@ -21,9 +21,11 @@ from okla_assets.tables import (
     Classifications,
     Composite,
     Composites,
+    LicensePlates,
     Mask,
     Masks,
     Photo,
+    PhotoPlates,
     PromoVideo,
     Quality,
     RawPhotos,
@@ -58,6 +60,7 @@ class Shown:
     status: str = "cut"
     duplicate_of: int | None = None
     withheld: str | None = None
+    has_matte: bool = False
 
 
 FRONT_QUARTER = Shown(angle="front-quarter")
@@ -106,6 +109,20 @@ class Run:
         assert isinstance(computed, int)
         return PromoVideo.model_validate_json(text), computed
 
+    def matte_of(self, shown: Shown, number: int) -> str | None:
+        """The matte of a photo that can be composed anew; it and its copy are written."""
+        if not shown.has_matte:
+            return None
+        copy = np.full((300, 400, 3), 120, np.uint8)
+        grey = np.zeros((300, 400), np.uint8)
+        cv2.ellipse(grey, (200, 155), (150, 55), 0, 0, 360, 255, -1)
+        copy[grey > 0] = (200, 60 + 20 * number, 30)
+        matte = keys.work_file(VEHICLE, "masks", f"{number:064d}", "png")
+        self.store.put(matte, codec.encode_png(grey))
+        masked = keys.work_file(VEHICLE, "plates", f"{number:064d}", "jpg")
+        self.store.put(masked, codec.encode_jpeg(copy, 95))
+        return matte
+
     def tables(
         self, photos: tuple[Shown, ...], options: StudioOptions, spin: SpinFrames
     ) -> dict[str, Any]:
@@ -126,7 +143,8 @@ class Run:
                 Mask.model_validate({
                     "number": number, "status": shown.status, "vehicle_score": None,
                     "vehicle_box": None if shown.status == "no_vehicle" else (50, 100, 300, 110),
-                    "matte_key": None, "agreement": None, "digest": "e" * 64,
+                    "matte_key": self.matte_of(shown, number), "agreement": None,
+                    "digest": "e" * 64,
                 }),
                 Classification.model_validate({
                     **dict.fromkeys(("angle_confidence", "side", "azimuth_deg")),
@@ -149,6 +167,16 @@ class Run:
             ),
             "masks": Masks(rows=columns[1]),
             "classifications": Classifications(rows=columns[2]),
+            "license_plates": LicensePlates(
+                style="fill",
+                rows=tuple(
+                    PhotoPlates(
+                        number=photo.number, plates=(), digest="f" * 64,
+                        masked_key=keys.work_file(VEHICLE, "plates", f"{photo.number:064d}", "jpg"),
+                    )
+                    for photo in columns[0]
+                ),
+            ),
             "composites": Composites(rows=columns[3]),
             "spin_frames": spin,
         }  # fmt: skip
@@ -187,6 +215,44 @@ def test_a_vehicle_gets_both_clips_and_a_poster_and_only_once(run: Run) -> None:
     again, computed = run(*photos, options=WORDS)
     assert (again, computed) == (row, 0)
     assert written == {key: run.store.stat(key) for key in written}  # type: ignore[arg-type]
+
+
+def test_the_upright_film_is_composed_for_its_format(run: Run) -> None:
+    """The car is wide in the frame and the scene goes on from edge to edge, as on no photo."""
+    row, _ = run(Shown(angle="front-quarter", has_matte=True), SEAT, options=WORDS)
+    assert row.reason is None
+    poster = codec.decode_trusted(run.store.get(row.vertical_poster_key or ""))
+    assert poster.shape == (160, 90, 3)
+    red = poster[..., 0].astype(int) - poster[..., 2] > 90
+    columns = np.flatnonzero(red.sum(axis=0) > 2)
+    assert columns[-1] - columns[0] >= 0.8 * 90
+    scene = poster[:50].astype(int)  # above the car, whose finished picture is 68 rows high here
+    assert scene.min() > 200
+    assert np.ptp(scene, axis=2).max() < 20
+
+
+def test_a_picture_on_which_a_plate_was_covered_late_is_not_composed_again(run: Run) -> None:
+    """Its masked copy still shows the plate."""
+    tables = run.tables((Shown(angle="side", has_matte=True),), StudioOptions(), NO_SPIN)
+    rows = tuple(r.model_copy(update={"covered_late": 1}) for r in tables["composites"].rows)
+    tables["composites"] = Composites(rows=rows)
+    names = ("raw_photos", "masks", "classifications", "license_plates", "composites")
+    given = [tables[name] for name in names]
+    films = film_set_of(VEHICLE, *given, NO_SPIN, run.store, Quiet())
+    assert not films.photos
+
+
+@pytest.mark.parametrize("template", ["lively", "calm"])
+def test_templates_and_beds_are_chosen_by_option(run: Run, template: str) -> None:
+    run(FRONT_QUARTER, options=WORDS)
+    standard = run.store.get(keys.promo(VEHICLE))
+    row, computed = run(
+        FRONT_QUARTER, options=WORDS | {"promo_template": template, "promo_bed": "warm"}
+    )
+    assert (row.problems, computed) == ((), 1)
+    assert run.store.get(keys.promo(VEHICLE)) != standard
+    with run.store.as_file(row.key or "") as path:
+        assert "Audio: aac" in said_of(path)
 
 
 def test_a_picture_that_cannot_be_shown_costs_the_clip_only_that_picture(

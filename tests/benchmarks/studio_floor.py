@@ -21,8 +21,8 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import View, set_height, tells_height, view_of
 from okla_assets.imaging.studio.placement import Placement
-from okla_assets.imaging.studio.scene import Scene, SceneId
-from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.scenes import SCENES, SceneId
 from okla_assets.imaging.studio.shadow import Casting
 from okla_assets.imaging.types import Alpha, Floats
 from okla_assets.sample import FOLDER

@@ -1,6 +1,7 @@
 """Close-ups are found where they were taken, and nowhere else."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,22 @@ def test_the_view_with_the_most_matches_is_chosen() -> None:
     assert hotspots.choose([]) is None
 
 
+def test_two_views_that_agree_make_a_likely_place_sure() -> None:
+    likely = replace(SURE, matches=9, cells=5, area=0.04)
+    better = replace(likely, matches=11, x=0.4)
+    assert not likely.accepted and likely.likely
+
+    def carried(x: float) -> Callable[[int, int], tuple[float, float] | None]:
+        return lambda i, j: (x, 0.5)
+
+    assert hotspots.choose_agreed([likely, None, better], carried(0.52)) == 2
+    assert hotspots.choose_agreed([likely, None, better], carried(0.6)) is None
+    assert hotspots.choose_agreed([likely], carried(0.5)) is None
+    assert hotspots.choose_agreed([likely, better], lambda i, j: None) is None
+    twofold = replace(SURE, matches=12, rival=8)
+    assert hotspots.choose_agreed([likely, better, twofold], carried(0.5)) is None
+
+
 def test_two_places_on_one_view_make_all_views_worthless() -> None:
     assert hotspots.choose([SURE, replace(SURE, matches=8, rival=6)]) is None
 
@@ -217,6 +234,7 @@ def test_real_close_ups_of_other_cars_stay_off(testdata: Path) -> None:
             if owner != row["vehicle_id"]:
                 pairs += 1
                 assert place is None or place.matches < hotspots.LEAST_MATCHES / 2, row["file"]
+                assert place is None or not place.likely, row["file"]
     assert pairs >= 15
 
 

@@ -114,10 +114,13 @@ def stage(
     size: tuple[int, int],
     load: Callable[[str], Rgb],
     spin: Sequence[tuple[str, float]],
+    *,
+    composed: bool = False,
 ) -> Stage:
-    """All that `frames.frames` needs."""
+    """All that `frames.frames` needs; `composed` as of `Stage`."""
     written = layers(timeline, given, fonts, style, size)
-    return Stage(size, load, spin, card(size, style), colour(style.card_edge), written)
+    background = card(size, style)
+    return Stage(size, load, spin, background, colour(style.card_edge), written, composed)
 
 
 def layers(

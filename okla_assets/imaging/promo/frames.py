@@ -1,7 +1,7 @@
 """The promo's frames, one after the other, for the encoder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Stage:
     """What the frames are made from: pictures by key, the turn (keys and gaps), card and layers.
 
     `card` is the background of the opening and closing card, `edge` the colour that dips go
-    through, `layers` what is drawn over the shot of that position.
+    through, `layers` what is drawn over the shot of that position. `composed` says that the turn
+    was made for the frame's own format.
     """
 
     size: tuple[int, int]
@@ -31,6 +32,7 @@ class Stage:
     card: Frame
     edge: tuple[int, int, int]
     layers: Sequence[Sequence[Layer]]
+    composed: bool = False
 
 
 Painter = Callable[[int], Frame]
@@ -109,6 +111,7 @@ def _turning(shot: Shot, stage: Stage, canvas: Frame, last: int) -> Painter:
     assert shot.move is not None
     turn = SpinSequence(lambda i: stage.load(stage.spin[i][0]), [gap for _, gap in stage.spin])
     car = Picture("spin", "exterior", car=moves.spin_place(turn.size[0] / turn.size[1]), plain=True)
+    car = replace(car, composed=stage.composed)
     way = moves.path(car, shot.move, turn.size, stage.size, False)
 
     def paint(index: int) -> Frame:

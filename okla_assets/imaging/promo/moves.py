@@ -21,11 +21,11 @@ CAPTION_ROOM = 0.17
 """The same at the lower edge of a wide frame with a caption."""
 LEAST_SHOWN = 0.68
 """Of a picture without a whole vehicle, the share of its width or height that stays visible."""
-ZOOM = 1.12
+ZOOM = 1.15
 """The widest framing over the closest, where the picture has room for it."""
 MOST_ROOM = 1.45
 """No vehicle is shown smaller than its closest framing by more than this."""
-SHIFT = 0.045
+SHIFT = 0.07
 """The most a vehicle is shifted off its position, as a share of the frame."""
 
 
@@ -126,6 +126,8 @@ def _window(
     below = CAPTION_ROOM if captioned and aspect > 1 else MARGIN
     tight = max(w_car / (1 - 2 * MARGIN), h_car / (1 - MARGIN - below) * aspect)
     wide = min(max(covering, tight * ZOOM), tight * MOST_ROOM)
+    if picture.composed:
+        wide, tight = covering, min(max(tight, covering / MOST_ROOM), covering)
     w = wide + (tight - wide) * framing.tight
     h = w / aspect
     return Window(

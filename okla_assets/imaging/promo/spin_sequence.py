@@ -7,14 +7,17 @@ import cv2
 import numpy as np
 
 from okla_assets.imaging.promo.sheets import calm_border
-from okla_assets.imaging.promo.yuv import Plane, Yuv, to_yuv
+from okla_assets.imaging.promo.yuv import Plane, Yuv, mix, to_yuv
 from okla_assets.imaging.types import Floats, Rgb
 
 MOST_MORPHED = 14.0
 """Degrees between two pictures of a turn up to which the way between them is found: at 10 a car
 moves as if filmed, at 22 its lamps and wheels come apart."""
-QUICK_BLEND = 0.3
-"""Across wider gaps, the share of the time in which one picture gives way to the next."""
+TAKES_OVER = 0.3
+"""Of the way between two pictures, how much of it both are seen in: each alone is sharp."""
+MOST_UNLIKE = 24.0
+"""Levels by which two pictures may differ at a pixel and still be mixed there: where the way from
+one to the other was not found, a mixture shows everything twice."""
 FLOW_WIDTH = 480
 """Motion between two frames of the turn is searched on copies of this width."""
 
@@ -23,8 +26,9 @@ class SpinSequence:
     """Pictures of a turn as a continuous film; `gaps` are the angles from each to the next one.
 
     Between near pictures a moment is morphed: dense optical flow both ways (DIS, Kroeger et al.
-    2016, arXiv:1603.03590), each picture warped towards the moment, the two mixed by nearness.
-    Across a wide gap flow finds no way, and one picture gives way to the next.
+    2016, arXiv:1603.03590), each picture warped towards the moment; where the two agree they are
+    mixed, elsewhere the nearer one is shown. Across a wide gap flow finds no way, and the next
+    picture takes the place of the one before.
     """
 
     def __init__(self, load: Callable[[int], Rgb], gaps: Sequence[float]) -> None:
@@ -42,18 +46,12 @@ class SpinSequence:
         after = (index + 1) % len(self._gaps)
         between = 1 - (float(self._ends[index]) - angle) / max(self._gaps[index], 1e-6)
         near = self._gaps[index] <= MOST_MORPHED
-        if not near:
-            between = min(max((between - 0.5) / QUICK_BLEND + 0.5, 0.0), 1.0)
-        if between < 1e-3 or between > 1 - 1e-3:
+        if not near or between < 1e-3 or between > 1 - 1e-3:
             return self._picture(index if between < 0.5 else after)
         one, other = self._picture(index), self._picture(after)
         for old in [k for k in self._planes if k not in (index, after)]:
             del self._planes[old]
-        if near:
-            return _morphed(one, other, *self._flow(index, one.y, other.y), between)
-        planes = ((getattr(one, n), getattr(other, n)) for n in ("y", "u", "v"))
-        mixed = (cv2.addWeighted(a, 1 - between, b, between, 0) for a, b in planes)
-        return Yuv(*(np.asarray(plane, np.uint8) for plane in mixed))
+        return _morphed(one, other, *self._flow(index, one.y, other.y), between)
 
     def _picture(self, index: int) -> Yuv:
         if index not in self._planes:
@@ -92,6 +90,8 @@ def _morphed(
 ) -> Yuv:
     """`share` of the way from one picture to the other; flows in pixels of the luma plane."""
     mixed = []
+    over = float(np.clip((share - 0.5) / TAKES_OVER + 0.5, 0, 1))
+    unlike: Plane | None = None
     for name in ("y", "u", "v"):
         a, b = getattr(one, name), getattr(other, name)
         if name != "v":  # U and V share their maps
@@ -101,8 +101,22 @@ def _morphed(
             to_other = _map(size, back, (1 - share) / smaller)
         near = cv2.remap(a, *to_one, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         far = cv2.remap(b, *to_other, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        mixed.append(np.asarray(cv2.addWeighted(near, 1 - share, far, share, 0), np.uint8))
+        if name == "y":
+            unlike = _unlike(near, far)
+        elif name == "u" and unlike is not None:
+            size = (near.shape[1], near.shape[0])
+            unlike = np.asarray(cv2.resize(unlike, size, interpolation=cv2.INTER_AREA), np.uint8)
+        both = np.asarray(cv2.addWeighted(near, 1 - over, far, over, 0), np.uint8)
+        alone = np.asarray(near if share < 0.5 else far, np.uint8)
+        mixed.append(both if unlike is None else mix(both, alone, unlike))
     return Yuv(*mixed)
+
+
+def _unlike(near: Plane, far: Plane) -> Plane:
+    """Where two pictures do not show the same, 0 to 255, soft at the edges."""
+    differs = cv2.blur(cv2.absdiff(near, far), (5, 5)).astype(np.float32)
+    share = ((differs - 0.5 * MOST_UNLIKE) / (0.5 * MOST_UNLIKE)).clip(0, 1)
+    return np.asarray(cv2.blur(np.asarray(share * 255, np.uint8), (9, 9)), np.uint8)
 
 
 def _map(size: tuple[int, int], flow: Floats, share: float) -> tuple[Floats, Floats]:

@@ -84,7 +84,10 @@ class Template(_Data):
     look: Look
 
 
-def load_template(name: str = "standard") -> Template:
+TemplateName = Literal["standard", "lively", "calm"]
+
+
+def load_template(name: TemplateName = "standard") -> Template:
     """The template `templates/{name}.toml`; raises FileNotFoundError or ValidationError."""
     text = (TEMPLATES / f"{name}.toml").read_text(encoding="utf-8")
     return Template.model_validate(tomllib.loads(text))
@@ -96,7 +99,9 @@ class Picture:
 
     `car` is the whole vehicle's box in shares of the picture (x, y, w, h), None where it shows
     no whole vehicle. `plain` says that the picture is on a studio scene, whose borders can be
-    continued, `upright` that it is taller than wide. `quality` in 0..100.
+    continued, `upright` that it is taller than wide. `quality` in 0..100. One that is `composed`
+    was made for the frame's own format (`formats`): the frame never leaves it. `vehicle` is the
+    whole vehicle's width and height on its photo, in pixels.
     """
 
     key: str
@@ -106,6 +111,8 @@ class Picture:
     car: tuple[float, float, float, float] | None = None
     plain: bool = False
     upright: bool = False
+    composed: bool = False
+    vehicle: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -240,7 +247,7 @@ def _repeated(shots: list[Shot], template: Template) -> list[Shot]:
         used = [s.move for s in (*shown, *again) if s.picture == source.picture]
         move = next((m for m in moves if m not in used), moves[0])
         caption: Caption | None = None if again else "specs"
-        again.append(replace(source, move=move, caption=caption, into="fade"))
+        again.append(replace(source, move=move, caption=caption, into="wipe"))
     end = len(shots) - (shots[-1].shows == "closing")
     return [*shots[:end], *again, *shots[end:]]
 

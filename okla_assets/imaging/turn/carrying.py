@@ -34,7 +34,7 @@ class Anchor:
 def anchored(view: View, x: float, y: float) -> Anchor | None:
     """The point of the vehicle at a pixel; None where the box is not."""
     slope = (x - view.centre) / view.focal
-    best: tuple[float, Anchor] | None = None
+    best: tuple[tuple[float, float], Anchor] | None = None
     for side, (start, end) in enumerate(_sides(view)):
         across, deep = end - start
         turn = across - slope * deep
@@ -44,8 +44,10 @@ def anchored(view: View, x: float, y: float) -> Anchor | None:
         distance = float(start[1] + along * deep)
         height = view.camera_height - (y - view.horizon) / view.focal * distance
         inside = -BESIDE <= along <= 1 + BESIDE and BELOW <= height <= ABOVE
-        if inside and distance > 0 and (best is None or distance < best[0]):
-            best = distance, Anchor(side, min(max(along, 0.0), 1.0), min(max(height, 0.0), 1.0))
+        beside = max(-along, along - 1, 0.0)
+        rank = beside, distance  # what lies on a side before what lies beside one
+        if inside and distance > 0 and (best is None or rank < best[0]):
+            best = rank, Anchor(side, min(max(along, 0.0), 1.0), min(max(height, 0.0), 1.0))
     return None if best is None else best[1]
 
 

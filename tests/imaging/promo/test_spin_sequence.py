@@ -31,8 +31,24 @@ def test_a_turn_is_continuous_between_near_pictures() -> None:
     assert np.array_equal(turn.at(1.0).y, first)
 
 
-def test_far_pictures_give_way_to_each_other_quickly() -> None:
+def test_across_a_wide_gap_one_picture_is_seen_at_a_time() -> None:
     turn = turn_of(22.5)
-    first = turn.at(0.0).y
-    assert np.array_equal(turn.at(0.25 * 0.3).y, first)
-    assert np.array_equal(turn.at(0.25 * 0.7).y, turn.at(0.25).y)
+    first, second = turn.at(0.0).y, turn.at(0.25).y
+    assert np.array_equal(turn.at(0.25 * 0.45).y, first)
+    assert np.array_equal(turn.at(0.25 * 0.55).y, second)
+
+
+def test_what_has_no_way_from_picture_to_picture_is_never_seen_twice() -> None:
+    """A dark bar that stands left in one picture and right in the next, too far for the flow."""
+    pictures = [np.full((240, 320, 3), 200, np.uint8) for _ in range(2)]
+    pictures[0][60:180, 40:60] = 30
+    pictures[1][60:180, 250:270] = 30
+    turn = SpinSequence(lambda i: pictures[i], [10.0, 10.0])
+    for share in (0.3, 0.45, 0.55, 0.7):
+        moment = turn.at(0.5 * share).y
+        dark = [
+            bool((moment[80:160, part] < 90).any()) for part in (slice(0, 160), slice(160, 320))
+        ]
+        assert sum(dark) == 1
+        faint = (moment[80:160] > 100) & (moment[80:160] < 150)
+        assert faint.mean() < 0.03

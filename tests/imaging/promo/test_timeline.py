@@ -1,10 +1,18 @@
 """The clip's plan: what comes first, how long it is, and what few pictures do to it."""
 
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 
-from okla_assets.imaging.promo.timeline import Kind, Picture, Shows, load_template, plan
+from okla_assets.imaging.promo.timeline import (
+    Kind,
+    Picture,
+    Shows,
+    TemplateName,
+    load_template,
+    plan,
+)
 
 TEMPLATE = load_template()
 WIDE, UPRIGHT = (1920, 1080), (1080, 1920)
@@ -57,6 +65,18 @@ def test_a_clip_takes_15_to_30_seconds(count: int, spin: bool) -> None:
     assert timeline.shots[0].start == 0
     for before, shot in pairwise(timeline.shots):
         assert shot.start + shot.overlap == before.start + before.length
+
+
+@pytest.mark.parametrize("name", get_args(TemplateName))
+@pytest.mark.parametrize("count", [1, 3, len(MANY)])
+def test_every_template_keeps_the_clip_within_its_time_and_never_mixes_two_cars(
+    name: TemplateName, count: int
+) -> None:
+    pictures = [MANY[2], *(p for p in MANY if p != MANY[2])][:count]
+    timeline = plan(load_template(name), pictures, 30, UPRIGHT, has_spin=count > 1)
+    assert 15 <= timeline.seconds <= 30
+    assert load_template(name).name == name
+    assert not any(shot.into == "fade" for shot in timeline.shots)
 
 
 def test_one_picture_is_shown_under_different_moves() -> None:
