@@ -83,14 +83,15 @@ def gallery(store: LocalMediaStore) -> Image.Image:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_program(), args=list(ALONE))
         page = browser.new_page(
-            viewport={"width": WIDTH, "height": 900},
+            viewport={"width": 1600, "height": 1600},
             color_scheme="light",
             reduced_motion="reduce",
         )
         page.goto(page_file.absolute().as_uri(), wait_until="networkidle")
         shot = page.screenshot()
         browser.close()
-    return Image.open(BytesIO(shot)).convert("RGB")
+    # Shrunk, so that more of the page is on it.
+    return Image.open(BytesIO(shot)).convert("RGB").resize((WIDTH, WIDTH), Image.Resampling.LANCZOS)
 
 
 def on_scene(store: LocalMediaStore, scene: str, folder: Path) -> LocalMediaStore:
