@@ -229,7 +229,7 @@ def fake_models() -> dict[str, object]:
         "face_detector": FakeFaces(),
         "decoder": QuickDecoder(),
         "video_reader": QuickVideoReader(),
-        "promo_encoder": PromoEncoder(short_side=180, fps=10),
+        "promo_encoder": PromoEncoder(short_side=90, fps=6),
     }
 
 

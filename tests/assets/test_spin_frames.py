@@ -256,7 +256,7 @@ def test_the_scene_of_the_option_is_behind_photos_and_frames(
 def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
     turning: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turning.store.put(keys.options(VEHICLE), TWELVE)
+    turning.store.put(keys.options(VEHICLE), b'{"promo": false, "spin_frames": 18}')
     film(turning, tmp_path, AROUND)
     whole = turning.run()
     lost = table(turning).frames[5].source
@@ -274,7 +274,7 @@ def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
     poisoned = codec.decode_trusted(turning.store.get(key))
     monkeypatch.setattr(spin, "finish", failing)
     turning.store.put(
-        keys.options(VEHICLE), b'{"promo": false, "spin_frames": 12, "auto_enhance": false}'
+        keys.options(VEHICLE), b'{"promo": false, "spin_frames": 18, "auto_enhance": false}'
     )  # made anew
     outcome = turning.run()
     assert outcome.success

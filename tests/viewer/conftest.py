@@ -26,11 +26,16 @@ ALONE = (
 """Nothing to be asked of the network, and no sandbox: in a container the tests run as root."""
 
 
+def browser_program() -> str | None:
+    """Chromium or Chrome, where there is one."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 # Not for the whole session: while Playwright runs, nothing else in the process can use asyncio.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, or Chrome."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = browser_program()
     if found is None:
         pytest.skip(f"needs a browser; looked for {', '.join(BROWSERS)} on PATH")
     with sync_playwright() as playwright:
