@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from resources.errors import BadInput, Unreadable
-from resources.storage.media_store import SERVED, LocalMediaStore, MediaStore
+from resources.storage.links import SERVED
+from resources.storage.media_store import LocalMediaStore, MediaStore
 from resources.storage.odd_entries import BadKey, check_key
 from resources.storage.s3_store import CONTENT_TYPES
 

@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol, runtime_checkable
-from urllib.parse import quote
 
 import dagster as dg
 
 from resources.errors import BrokenSetup, Unreadable, system_reason
 from resources.settings import settings
 from resources.storage.folders import DEEPEST, entries_of, identity, is_folder
+from resources.storage.links import FILES_URL, file_link
 from resources.storage.odd_entries import (
     OddEntries,
     OddEntry,
@@ -40,17 +40,6 @@ TEMP_FOLDER = ".tmp"
 STALE_TEMP_SECONDS = 24 * 3600
 LEAST_FREE = 100 * 2**20
 """What a vehicle of some photos takes beside its uploads, in bytes."""
-
-
-SERVED = ("processed/", "work/")
-"""Prefixes of what the file server shows: nothing there shows a plate."""
-FILES_URL = "http://127.0.0.1:3001"
-"""Address of the file server of `okla up`, where OKLA_FILES_URL names none."""
-
-
-def file_link(base: str, key: str) -> str | None:
-    """The address of a key at a server of such files; None for what it does not serve."""
-    return f"{base}/{quote(key)}" if key.startswith(SERVED) else None
 
 
 @dataclass(frozen=True)
@@ -131,10 +120,7 @@ class MediaStore(Protocol):
         ...
 
     def link(self, key: str) -> str | None:
-        """An address of a finished file or folder that opens in a browser from Dagster's UI.
-
-        None for what may show plates, such as raw/ and private/.
-        """
+        """An address that opens from Dagster's UI; None for what may show plates, as in raw/."""
         ...
 
 
@@ -225,15 +211,13 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._path(key.rstrip("/")).resolve().as_uri()
 
     def public_base(self) -> str | None:
-        """None: a folder is on this machine alone."""
-        return None
+        return None  # a folder is on this machine alone
 
     def uri(self, key: str) -> str:
         return self.url(key)
 
     def link(self, key: str) -> str | None:
         """On the file server of `okla up`, for browsers refuse file:// links on a page."""
-        check_key(key.rstrip("/"))
         return file_link(settings().files_url or FILES_URL, key)
 
     def _path(self, key: str) -> Path:

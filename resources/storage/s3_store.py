@@ -22,7 +22,8 @@ import dagster as dg
 
 from okla_assets.keys import named_by_content
 from resources.settings import settings
-from resources.storage.media_store import SERVED, ObjectInfo, file_link
+from resources.storage.links import SERVED, file_link
+from resources.storage.media_store import ObjectInfo
 from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
