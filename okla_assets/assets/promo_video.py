@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
     from okla_assets.imaging.types import Rgb
 
-VERSION = "2"
+VERSION = "3"
 TITLE = "Promo video"
 LEAST_QUALITY = 25
 """Photos below this are in the gallery, but no advertisement."""

@@ -157,13 +157,13 @@ def compose(
         shown = _shown(mask, plates, placement.scale, placement, main_only=True)
         compared = alpha
     else:
-        around = view.projection is not None
-        if not around:  # of a panorama a screen shows a quarter
+        is_panorama = view.projection is not None
+        if not is_panorama:  # of a panorama a screen shows a quarter
             picture = codec.fit_within(picture, options.max_width)
         compared = None
         interior = is_certainly_interior(view)
         shown = _shown(mask, plates, picture.shape[1] / working_width)
-        views = turned_views(mask, size, interior, around=around)
+        views = turned_views(mask, size, interior, around=is_panorama)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     move = guard.placed_at(source_box, corrected, picture)

@@ -106,7 +106,7 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.append(tag)
         for name, value in attrs:
-            if name in ("src", "href", "data-src", "poster") and value:
+            if name in ("src", "href", "data-src", "data-poster") and value:
                 self.links.add(value)
             if name == "srcset" and value:
                 self.links |= {one.split()[0] for one in value.split(",")}
