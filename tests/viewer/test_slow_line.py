@@ -99,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
 def test_a_buyer_on_slow_3g_sees_the_car_at_once_and_turns_it_soon(
     browser: Browser, site: str
 ) -> None:
-    """Gallery and viewer, on a desktop and a phone, in light and dark, each on a line of its own."""
+    """Gallery and viewer, on a desktop and a phone, light and dark, each on a line of its own."""
     pages: dict[str, Page] = {}
     for name, key, device, scheme in (
         ("gallery on a desktop", keys.gallery, DESKTOP, "light"),

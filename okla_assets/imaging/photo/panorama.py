@@ -20,7 +20,7 @@ _SEARCHED = 1 << 20  # bytes at the head of a file in which XMP stands
 _LEAST_DETAIL = 2.5  # grey levels, standard deviation along the seam, of fine structure
 _LEAST_LIKENESS = 0.8  # correlation of the fine structure of both sides of the seam
 _MOST_STEP, _NOISE = 2.0, 1.0
-"""The step across the seam: at most so many times one beside it, and grey levels of coding noise."""
+"""The step across the seam: at most so many times one beside it, and grey levels for coding."""
 _MOST_AT_POLE = 10.0  # grey levels, standard deviation along the row of a pole
 
 
