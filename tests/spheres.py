@@ -5,7 +5,7 @@ import numpy as np
 
 from okla_assets.imaging.types import Rgb
 
-COLOURS = ((200, 60, 60), (60, 170, 60), (60, 90, 200), (210, 180, 50))
+COLOURS = ((200, 60, 60), (60, 170, 60), (60, 90, 200), (150, 70, 190))
 """Of the walls ahead, to the right, behind and to the left."""
 
 

@@ -1,20 +1,13 @@
 """What a buyer waits for on slow 3G: 400 kbit/s, and 400 ms for each answer."""
 
-from pathlib import Path
-
-import cv2
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from okla_assets import keys, sample
-from okla_assets.contract import Listing, SpinSize
-from okla_assets.imaging.photo import codec
-from okla_assets.imaging.types import Rgb
-from okla_assets.steps.web_pictures import sizes_of_frame
+from okla_assets import keys
 from tests.fakes import VEHICLE
 from tests.viewer import made
 from tests.viewer.conftest import Serve
+from tests.viewer.sized import sized_spin
 
 SLOW = {
     "offline": False,
@@ -42,58 +35,15 @@ WATCH = """
 """
 
 
-def studio_pictures() -> list[Rgb]:
-    """The sample car from six sides, cut out by its truth and put before a studio's wall."""
-    wall = np.linspace(252, 205, 960, dtype=np.float32)[:, None, None]
-    made_of = []
-    for number in range(1, 7):
-        photo = cv2.imread(str(sample.MEDIA / "photos" / f"IMG_010{number}.jpg"))
-        matte = cv2.imread(str(sample.FOLDER / "mattes" / f"IMG_010{number}.png"), 0)
-        assert photo is not None
-        assert matte is not None
-        photo = cv2.resize(photo[..., ::-1], (1280, 960), interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(matte, (1280, 960)).astype(np.float32)[..., None] / 255
-        made_of.append(np.asarray(np.rint(photo * alpha + wall * (1 - alpha)), np.uint8))
-    return made_of
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     """A vehicle whose spin has 36 pictures of a real one's bytes."""
     folder = tmp_path_factory.mktemp("slow")
-    encoded = [
-        (sizes_of_frame(VEHICLE, 1, picture), codec.encode_jpeg(picture, 90))
-        for picture in studio_pictures()
-    ]
-    files: dict[str, bytes] = {}
-    names: list[list[str]] = [[], [], []]
-    for position in range(made.FRAMES):
-        (sizes, outputs), whole = encoded[position % len(encoded)]
-        files[keys.spin_frame(VEHICLE, position + 1)] = whole
-        for at, size in enumerate(sizes):
-            key = size.key.replace("frame_001_", f"frame_{position + 1:03d}_")
-            names[at].append(key)
-            files[key] = outputs[size.key]
-    spin = made.SPIN.model_copy(
-        update={
-            "width": 1280,
-            "height": 960,
-            "sizes": tuple(
-                SpinSize(
-                    width=size.width,
-                    height=size.height,
-                    type="image/webp" if size.key.endswith("webp") else "image/jpeg",
-                    frames=tuple(frames),
-                )
-                for size, frames in zip(encoded[0][0][0], names, strict=True)
-            ),
-        }
-    )
-    listing: Listing = made.listing(spin=spin)
+    listing, pictures = sized_spin()
     made.write(listing, folder)
-    for key, data in files.items():
+    for key, data in pictures.items():
         (folder / key).write_bytes(data)
-    return serve(Path(folder))
+    return serve(folder)
 
 
 def test_a_buyer_on_slow_3g_sees_the_car_at_once_and_turns_it_soon(
