@@ -136,6 +136,19 @@ def test_photo_outputs_are_known_as_such(category: str, number: int) -> None:
     assert keys.is_photo_output(keys.thumbnail(VEHICLE, category, number))
     assert keys.is_photo_output(keys.processed_mask(VEHICLE, category, number))
     assert keys.is_photo_output(keys.before_photo(VEHICLE, category, number))
+    sized = keys.sized_photo(VEHICLE, category, number, 800, b"1", "webp")
+    assert keys.is_photo_output(sized)
+    assert keys.photo_shown(sized) == number
+    assert keys.named_by_content(sized)
+    assert not keys.named_by_content(keys.processed_photo(VEHICLE, category, number, "webp"))
+
+
+def test_sizes_of_spin_frames_are_known_as_such_and_named_by_their_bytes() -> None:
+    first, second = (keys.sized_frame(VEHICLE, 7, 640, data, "webp") for data in (b"1", b"2"))
+    assert first != second
+    assert keys.is_spin_frame(first)
+    assert keys.is_spin_frame(keys.spin_frame(VEHICLE, 7))
+    assert not keys.is_spin_frame(keys.spin_folder(VEHICLE) + "frame_cover.jpg")
 
 
 @pytest.mark.parametrize(

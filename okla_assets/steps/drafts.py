@@ -196,13 +196,13 @@ def compose(
         shown = _shown(boxes, quads, placement.scale, placement.left, placement.top)
         compared = alpha
     else:
-        all_around = view.projection is not None
+        is_panorama = view.projection is not None
         # Of a panorama a screen shows a quarter.
-        picture = alone = picture if all_around else codec.fit_within(picture, options.max_width)
+        picture = alone = picture if is_panorama else codec.fit_within(picture, options.max_width)
         compared = None
         interior = is_certainly_interior(view)
         shown = _shown(*_known(mask, plates), picture.shape[1] / working_width)
-        views = turned_views(mask, size, interior, around=all_around)
+        views = turned_views(mask, size, interior, around=is_panorama)
         views = tuple(moved_view(v, picture.shape[1] / working_width) for v in views)
         shown = replace(shown, is_certainly_interior=interior, views=views)
     move = guard.placed_at(source_box, corrected, picture)

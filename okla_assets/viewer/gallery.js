@@ -25,6 +25,16 @@ for (const divide of document.querySelectorAll(".divide")) {
   follow();
 }
 
+// A poster has no loading="lazy" of its own.
+const near = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    target.poster = target.dataset.poster;
+    near.unobserve(target);
+  }
+}, { rootMargin: "400px" });
+for (const film of document.querySelectorAll("video")) near.observe(film);
+
 // Masks are fetched when first asked for.
 const showMask = (button, on) => {
   const matte = button.closest(".photo").querySelector(".matte");

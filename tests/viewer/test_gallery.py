@@ -124,6 +124,8 @@ def test_the_slider_uncovers_before_and_after_by_mouse_and_keys(
     assert float(slider.input_value()) == pytest.approx(80, abs=1)
     assert colour(picture, 0.7, 0.3) == pytest.approx(made.BEFORE, abs=6)
     slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert float(slider.input_value()) == pytest.approx(75, abs=1)  # a step that one can see
     page.keyboard.press("Home")
     assert colour(picture, 0.3, 0.3) == pytest.approx(made.AFTER, abs=6)
     page.keyboard.press("End")
@@ -261,3 +263,25 @@ def test_the_page_follows_the_persons_scheme_and_stays_readable(
     bright = sum(map(int, paper.removeprefix("rgb(").removesuffix(")").split(","))) / 3
     assert bright > 200 if scheme == "light" else bright < 60
     assert min(page.evaluate(CONTRAST)) >= 4.5
+
+
+def test_a_spanish_browser_reads_spanish(gallery: Callable[..., Page]) -> None:
+    page = gallery(locale="es-DO")
+    assert page.evaluate("document.documentElement.lang") == "es"
+    header = page.locator("header").inner_text()
+    assert "Necesita revisión" in header
+    assert "5 fotos · 2 en el estudio · 360° de 36 cuadros" in header
+    photo = page.locator("#photo-2")
+    assert photo.get_by_role("heading").inner_text() == "Tres cuartos delantero, derecho"
+    assert page.get_by_role("slider", name="Antes y después, exterior 1").count() == 1
+    assert page.get_by_role("slider", name=f"Vista de 360° de {VEHICLE}").count() == 1
+    page.get_by_role("link", name="Ampliar exterior 2").click()
+    assert "2 de 5" in page.get_by_role("dialog", name="Foto ampliada").inner_text()
+
+
+def test_on_paper_there_are_pictures_and_no_controls(gallery: Callable[..., Page]) -> None:
+    page = gallery()
+    page.emulate_media(media="print")
+    assert page.locator("#photo-1 .after").is_visible()
+    for name in (".divide", ".quiet", ".files", ".status"):
+        assert not page.locator(name).first.is_visible(), name

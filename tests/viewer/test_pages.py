@@ -15,6 +15,7 @@ from jinja2 import UndefinedError
 
 from okla_assets import keys
 from okla_assets.contract import ListingVideo
+from okla_assets.options import StudioOptions
 from okla_assets.steps import selling
 from okla_assets.tables import IgnoredFiles, Quality, RefusedFile
 from okla_assets.viewer import pages
@@ -106,7 +107,7 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.append(tag)
         for name, value in attrs:
-            if name in ("src", "href", "data-src", "poster") and value:
+            if name in ("src", "href", "data-src", "data-poster") and value:
                 self.links.add(value)
             if name == "srcset" and value:
                 self.links |= {one.split()[0] for one in value.split(",")}
@@ -213,3 +214,83 @@ def test_the_gallery_says_what_to_take_again_in_both_languages() -> None:
     for words in (selling.RETAKE["blurred"], selling.VIEWS["rear"]):
         assert all(escape(text) in part for text in words)
     assert "retakes" not in pages.outputs(made.listing())[keys.gallery(VEHICLE)][0].decode()
+
+
+def test_a_shared_script_stands_in_for_the_copies() -> None:
+    sphere = made.photo(6, "interior", projection="equirectangular")
+    listing = made.listing(photos=(*made.listing().photos, sphere))
+    where = pages.Addresses(scripts="https://cdn.example/viewer")
+    outputs = pages.outputs(listing, where)
+    assert not {key for key in outputs if key.endswith(".js")}
+    for key, script in (
+        (keys.gallery(VEHICLE), "okla-spin.js"),
+        (keys.gallery(VEHICLE), "okla-panorama.js"),
+        (keys.spin_page(VEHICLE), "okla-spin.js"),
+    ):
+        page = outputs[key][0].decode()
+        address = f"https://cdn.example/viewer/{script}"
+        assert f'<script src="{address}" defer>' in page
+        policy = re.search(r"script-src ([^;]+);", page)
+        assert policy is not None
+        assert address in policy[1].split()
+
+
+def told(listing: Any, page: str = "") -> tuple[dict[str, str], dict[str, Any]]:
+    """OpenGraph by property, and the JSON-LD, of a gallery."""
+    where = pages.Addresses(page=page)
+    html = pages.outputs(listing, where)[keys.gallery(VEHICLE)][0].decode()
+    graph = dict(re.findall(r'<meta property="(og:[\w:]+)" content="([^"]*)">', html))
+    data = re.search(r'<script type="application/ld\+json">(.*?)</script>', html, re.DOTALL)
+    assert data is not None
+    return graph, json.loads(data[1])
+
+
+def test_the_page_is_called_as_the_options_say_and_tells_messengers_and_search_engines() -> None:
+    options = StudioOptions(
+        max_width=640,
+        promo_title="2021 Honda <CR-V>",
+        promo_price="US$ 24,900",
+        promo_specs=("48,000 km", "automatic"),
+    )
+    listing = selling.ordered(made.listing(options=options))
+    address = f"https://cdn.example/{keys.gallery(VEHICLE)}"
+    graph, data = told(listing, address)
+    assert graph["og:title"] == "2021 Honda &lt;CR-V&gt;"
+    assert graph["og:image"].startswith(f"https://cdn.example/processed/{VEHICLE}/exterior_")
+    assert graph["og:description"] == "48,000 km · automatic · US$ 24,900"
+    assert data["@type"] == "Vehicle"
+    assert data["name"] == "2021 Honda <CR-V>"
+    assert data["vehicleIdentificationNumber"] == VEHICLE
+    assert data["offers"] == {"@type": "Offer", "price": "24900", "priceCurrency": "USD"}
+    assert all(picture.startswith("https://cdn.example/") for picture in data["image"])
+    page = pages.gallery_page(listing).decode()
+    assert "<h1>2021 Honda &lt;CR-V&gt;</h1>" in page
+
+
+@pytest.mark.parametrize("price", ["$ 24,900", "24900", "negotiable", ""])
+def test_a_price_whose_currency_is_not_told_is_no_offer(price: str) -> None:
+    graph, data = told(made.listing(options=StudioOptions(promo_price=price)))
+    assert "offers" not in data
+    assert "og:image" not in graph  # a page without an address has no whole address of a picture
+
+
+def test_everything_that_the_pipeline_says_of_a_photo_has_spanish_words() -> None:
+    from typing import get_args
+
+    from okla_assets.imaging.types import Angle, Side
+    from okla_assets.viewer.words import say
+
+    for word in (*get_args(Angle), *get_args(Side), *selling.RETAKE, "part_missing"):
+        assert say(word.replace("_", " ")).es
+
+
+def test_the_first_picture_is_asked_for_before_anything_else() -> None:
+    from tests.viewer.sized import sized_spin
+
+    listing, _ = sized_spin()
+    for page in (pages.gallery_page(listing).decode(), pages.spin_page(listing).decode()):
+        preload = re.search(r'<link rel="preload" as="image" [^>]*href="([^"]+)"', page)
+        assert preload is not None
+        assert "frame_001_640w_" in preload[1]
+        assert preload.start() < page.index("<style>") < page.index("<script src=")
+        assert not re.search(r"<video[^>]* poster=", page)

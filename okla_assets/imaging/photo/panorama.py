@@ -17,8 +17,10 @@ LARGER = 2
 _TOLD = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*equirectangular")
 _LENGTH = rb"GPano:%s\s*(?:=\s*[\"']|>)\s*(\d+)"
 _SEARCHED = 1 << 20  # bytes at the head of a file in which XMP stands
-_LEAST_DETAIL = 2.0  # grey levels, standard deviation along the seam, of fine structure
+_LEAST_DETAIL = 2.5  # grey levels, standard deviation along the seam, of fine structure
 _LEAST_LIKENESS = 0.8  # correlation of the fine structure of both sides of the seam
+_MOST_STEP, _NOISE = 2.0, 1.0
+"""The step across the seam: at most so many times one beside it, and grey levels for coding."""
 _MOST_AT_POLE = 10.0  # grey levels, standard deviation along the row of a pole
 
 
@@ -43,16 +45,19 @@ def closes(picture: Rgb) -> bool:
     """Whether the left edge continues the right one, and either pole is one point.
 
     A studio's even wall does both; hence the fine structure along the seam must agree, which is
-    noise where nothing continues.
+    noise where nothing continues, and the step across it be one as between columns beside it.
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     edges = [_fine(grey[:, :2].mean(axis=1)), _fine(grey[:, -2:].mean(axis=1))]
     if min(edge.std() for edge in edges) < _LEAST_DETAIL:
         return False
-    if np.corrcoef(*edges)[0, 1] < _LEAST_LIKENESS:
+    if np.corrcoef(edges[0], edges[1])[0, 1] < _LEAST_LIKENESS:
+        return False
+    beside = max(np.abs(np.diff(part, axis=1)).mean() for part in (grey[:, :8], grey[:, -8:]))
+    if np.abs(grey[:, 0] - grey[:, -1]).mean() > _MOST_STEP * beside + _NOISE:
         return False
     across = cv2.blur(grey, (15, 1))
-    return max(across[0].std(), across[-1].std()) <= _MOST_AT_POLE
+    return bool(max(across[0].std(), across[-1].std()) <= _MOST_AT_POLE)
 
 
 def _fine(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -122,6 +122,7 @@ def test_a_store_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (keys.processed_photo(VEHICLE, "exterior", 1, "jpg"), "image/jpeg", "max-age=60, must"),
         (keys.processed_photo(VEHICLE, "exterior", 1, "webp"), "image/webp", "max-age=60, must"),
         (keys.promo(VEHICLE), "video/mp4", "max-age=60, must"),
+        (keys.sized_frame(VEHICLE, 1, 640, b"1", "webp"), "image/webp", "31536000, immutable"),
         (keys.gallery(VEHICLE), "text/html; charset=utf-8", "no-cache"),
         (keys.listing(VEHICLE), "application/json", "no-cache"),
         (PHOTO, "image/jpeg", "private, no-store"),
