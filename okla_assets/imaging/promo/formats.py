@@ -31,7 +31,7 @@ def place(vehicle: Extent, canvas: tuple[int, int]) -> Placement:
     """Where a photo goes on the canvas; a small photo makes the canvas smaller."""
     aspect = canvas[0] / canvas[1]
     per_pixel = share_of(vehicle.width, vehicle.height, aspect) / vehicle.width
-    width = min(canvas[0], max(SMALLEST_WIDTH, round(MOST_UPSCALE / per_pixel)))
+    width = min(canvas[0], max(SMALLEST_WIDTH, int(MOST_UPSCALE / per_pixel)))
     width -= width % 2
     height = round(width / aspect / 2) * 2
     scale = per_pixel * width

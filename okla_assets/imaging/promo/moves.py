@@ -19,7 +19,7 @@ MARGIN = 0.035
 """Share of the frame, on each side, that a whole vehicle keeps free."""
 CAPTION_ROOM = 0.17
 """The same at the lower edge of a wide frame with a caption."""
-LEAST_SHOWN = 0.68
+LEAST_SHOWN = 0.70
 """Of a picture without a whole vehicle, the share of its width or height that stays visible."""
 ZOOM = 1.15
 """The widest framing over the closest, where the picture has room for it."""
