@@ -23,12 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whoever names tests gets them: only a bare `pytest` leaves the slow ones out.
-
-    The workers of xdist are handed the options, but not how the command was written.
-    """
+    """Whoever names tests gets them: only a bare `pytest` leaves the slow ones out."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if not is_xdist_worker(config) and (named or config.option.markexpr or config.option.keyword):
+    if named or config.option.markexpr or config.option.keyword:
         config.option.all = True
 
 
@@ -42,13 +39,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.option.all:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
-    elif is_xdist_worker(config):
+    elif hasattr(config, "workerinput"):
         files = {item.path for item in slow}
         items.sort(key=lambda item: item.path not in files)
-
-
-def is_xdist_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from okla_assets import definitions, keys
+from resources.profiles import resources_for
 from resources.storage.media_store import LocalMediaStore
-from tests import readme_pictures
-from tests.fakes import VEHICLE
+from tests import pictures, readme_pictures
+from tests.fakes import VEHICLE, Pipeline, contents, fake_models, finished_key
 from tests.viewer import made
 
 
@@ -27,7 +29,7 @@ def folder(store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch) -> LocalMedi
 
 def near(shown: object, colour: tuple[int, int, int]) -> bool:
     assert isinstance(shown, tuple)
-    return max(abs(a - b) for a, b in zip(shown, colour, strict=True)) < 8
+    return bool(max(abs(a - b) for a, b in zip(shown, colour, strict=True)) < 8)
 
 
 def test_the_upload_stands_before_the_same_photo_on_each_scene(folder: LocalMediaStore) -> None:
@@ -46,3 +48,22 @@ def test_twelve_frames_go_all_round(folder: LocalMediaStore) -> None:
     seen = [strip.getpixel(middle) for middle in middles]
     frames = [made.frame_of(colour) for colour in seen if isinstance(colour, tuple)]
     assert frames == list(range(0, 36, 3))
+
+
+def test_another_scene_is_made_in_a_copy(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = readme_pictures.SAMPLE
+    monkeypatch.setattr(
+        definitions, "resources_for", lambda name: resources_for(name) | fake_models()
+    )
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())}, sample)
+    pipeline.store.put(keys.options(sample), b'{"promo": false}')
+    pipeline.run(sample)
+    before = contents(pipeline.store, "")
+    copy = readme_pictures.on_scene(pipeline.store, "dark_studio", tmp_path / "copy")
+    (photo,) = readme_pictures.listing_in(copy).photos
+    corner = readme_pictures.opened(copy, finished_key(photo)).getpixel((5, 5))
+    assert isinstance(corner, tuple) and max(corner) < 90
+    assert contents(pipeline.store, "") == before
