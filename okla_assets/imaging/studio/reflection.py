@@ -20,7 +20,7 @@ SILL, ROUND, BEYOND = 0.17, 0.2, 0.15
 """How high a body hangs over its line, over what length its ends rise from there, and how far they
 reach beyond what stands on the floor, in vehicle heights."""
 LEAST_REFLECTED = 0.04  # at right angles, of lacquer and tiles
-WORK_WIDTH = 800
+WORK_WIDTH = 640
 DEEPEST = 1.0  # vehicle heights below the line: the roof is mirrored there
 BLURRED_AT = 0.5  # of the working size: where the image is blurred most it is worked on at this
 
