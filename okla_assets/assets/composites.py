@@ -45,7 +45,7 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
-VERSION = "6"
+VERSION = "7"
 THUMBNAIL_SIDE = 400
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.turn import spin
 
-VERSION = "3"
+VERSION = "4"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""

@@ -49,7 +49,7 @@ GRAY_SHOWROOM = Scene(
     kind="showroom",
     floor=(229, 229, 229),
     shadow=0.4,
-    gloss=0.5,
+    gloss=0.8,
     roughness=0.02,
     light=Light(dome=0.4, box=0.6),
     paint=paint,
