@@ -22,7 +22,7 @@ from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import View, set_height, tells_height, view_of
 from okla_assets.imaging.studio.placement import Placement
 from okla_assets.imaging.studio.scene import Scene
-from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.studio.scenes import SCENES, SceneId
 from okla_assets.imaging.studio.shadow import Casting
 from okla_assets.imaging.types import Alpha, Floats
 from okla_assets.sample import FOLDER
@@ -34,7 +34,7 @@ INDEX = 1.5  # of refraction, of the rendered mirror's lacquer
 SHOWROOM_DOME = 0.4  # what its mirror shows of the free sky
 CLEAR = 3
 """Pixels around the matte that are left out: of them part is car."""
-SCENES_RENDERED = ("white_studio", "gray_showroom", "outdoor_day")
+SCENES_RENDERED: tuple[SceneId, ...] = ("white_studio", "gray_showroom", "outdoor_day")
 
 
 class Rendered:
@@ -49,7 +49,7 @@ class Rendered:
         self.height, self.width = self.layers["dome"].shape[:2]
         grey = codec.decode_gray((FOLDER / "mattes" / f"{self.name}.png").read_bytes())
         small = cv2.resize(grey, (self.width, self.height), interpolation=cv2.INTER_AREA)
-        self.alpha: Alpha = studio.as_alpha(small)
+        self.alpha: Alpha = studio.as_alpha(np.asarray(small, np.uint8))
         self.azimuth = azimuth
         self.own = view_of(self.alpha, azimuth)
 

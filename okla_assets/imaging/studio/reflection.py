@@ -98,8 +98,8 @@ def reflected(
     softer = cv2.resize(sharp, None, fx=BLURRED_AT, fy=BLURRED_AT, interpolation=cv2.INTER_AREA)
     softer = _blurred(np.asarray(softer, np.float32), roughness * 2 * small * BLURRED_AT)
     softer = cv2.resize(softer, (columns, below.shape[0]), interpolation=cv2.INTER_LINEAR)
-    layers = cv2.blendLinear(sharp, soft, 1 - near, near)
-    layers = cv2.split(cv2.blendLinear(layers, softer, 1 - far, far))
+    blended = cv2.blendLinear(sharp, soft, 1 - near, near)
+    layers = cv2.split(cv2.blendLinear(blended, softer, 1 - far, far))
     fade = np.exp(-share / FADES) * strength(floor.view, rows)[:, None] * np.float32(gloss)
     # Of the wall that the image hides the floor shows no more than its shadow left.
     hidden = layers[3] * shade * shade
