@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from okla_assets.imaging.studio.scene import Light, Scene, Stage
+from okla_assets.imaging.studio.scene import Light, Scene, Stage, enlarged
 from okla_assets.imaging.types import Floats
 
 WALL_AT = 2.0  # times the vehicle's distance
@@ -36,5 +36,5 @@ DARK_STUDIO = Scene(
     gloss=0.7,
     roughness=0.02,
     light=Light(dome=0.1, box=0.9),
-    paint=paint,
+    paint=enlarged(paint, 2),
 )

@@ -27,13 +27,14 @@ def on_turntable(canvas: Floats, floor: Floor) -> Floats:
     foot = top + np.stack([np.zeros_like(down), down], axis=1)
     lit = canvas.copy()
     gap = view.seen(middle + (RADIUS + 0.03) * circle)
-    for outline, light in (
-        (np.add(gap, (0.0, float(down.max()))), GAP),
-        (foot, RIM),
-        (top, LIGHTER),
-    ):
-        mask = _filled(np.add(outline, (0.0, offset)), (canvas.shape[0], canvas.shape[1]))
-        lit = np.asarray(lit * (1 - mask) + (canvas * light).clip(0, 255) * mask, np.float32)
+    gap[:, 1] += float(down.max())
+    rows = np.concatenate([gap[:, 1], foot[:, 1], top[:, 1]]) + offset
+    first = min(max(0, int(rows.min()) - 2), canvas.shape[0] - 1)
+    part = slice(first, max(first + 1, min(canvas.shape[0], int(rows.max()) + 3)))
+    plain, drawn = canvas[part], lit[part]
+    for outline, light in ((gap, GAP), (foot, RIM), (top, LIGHTER)):
+        mask = _filled(np.add(outline, (0.0, offset - first)), drawn.shape[:2])
+        np.copyto(drawn, drawn + ((plain * np.float32(light)).clip(0, 255) - drawn) * mask)
     return lit
 
 

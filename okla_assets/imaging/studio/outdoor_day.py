@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from okla_assets.imaging.studio.scene import Light, Scene, Stage
+from okla_assets.imaging.studio.scene import Light, Scene, Stage, enlarged
 from okla_assets.imaging.types import Floats
 
 SLAB = 2.2
@@ -47,9 +47,8 @@ def _sky(stage: Stage) -> Floats:
 def _concrete(stage: Stage) -> Floats:
     import cv2
 
-    small = max(1, stage.width // 2), max(1, stage.height // 2)
     columns, rows = np.meshgrid(
-        np.arange(small[0], dtype=np.float32) * 2, np.arange(small[1], dtype=np.float32) * 2
+        np.arange(stage.width, dtype=np.float32), np.arange(stage.height, dtype=np.float32)
     )
     below = np.maximum(rows - stage.horizon, 1.0)
     z = (stage.wheels - stage.horizon) / below * 4
@@ -73,7 +72,6 @@ def _concrete(stage: Stage) -> Floats:
         off = np.abs((along / SLAB + 0.5) % 1 - 0.5) * SLAB
         joints = np.maximum(joints, np.exp(-((off / (JOINT + thin)) ** 2)) * JOINT / (JOINT + thin))
     light = 204 + mottled * np.exp(-z / 14) - 46 * joints * np.exp(-z / 10)
-    light = cv2.resize(light, (stage.width, stage.height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(light[..., None] * np.array([1.0, 0.992, 0.978], np.float32), np.float32)
 
 
@@ -87,5 +85,5 @@ OUTDOOR_DAY = Scene(
     gloss=0.0,
     roughness=0.05,
     light=Light(dome=0.55, box=0.0, sun=0.45, direction=60.0, softness=0.25),
-    paint=paint,
+    paint=enlarged(paint, 2),
 )

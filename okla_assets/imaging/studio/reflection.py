@@ -20,7 +20,7 @@ SILL, ROUND, BEYOND = 0.17, 0.2, 0.15
 """How high a body hangs over its line, over what length its ends rise from there, and how far they
 reach beyond what stands on the floor, in vehicle heights."""
 LEAST_REFLECTED = 0.04  # at right angles, of lacquer and tiles
-WORK_WIDTH = 800
+WORK_WIDTH = 640
 DEEPEST = 1.0  # vehicle heights below the line: the roof is mirrored there
 BLURRED_AT = 0.5  # of the working size: where the image is blurred most it is worked on at this
 
@@ -98,8 +98,8 @@ def reflected(
     softer = cv2.resize(sharp, None, fx=BLURRED_AT, fy=BLURRED_AT, interpolation=cv2.INTER_AREA)
     softer = _blurred(np.asarray(softer, np.float32), roughness * 2 * small * BLURRED_AT)
     softer = cv2.resize(softer, (columns, below.shape[0]), interpolation=cv2.INTER_LINEAR)
-    blurred = cv2.blendLinear(sharp, soft, 1 - near, near)
-    layers = cv2.split(cv2.blendLinear(blurred, softer, 1 - far, far))
+    blended = cv2.blendLinear(sharp, soft, 1 - near, near)
+    layers = cv2.split(cv2.blendLinear(blended, softer, 1 - far, far))
     fade = np.exp(-share / FADES) * strength(floor.view, rows)[:, None] * np.float32(gloss)
     # Of the wall that the image hides the floor shows no more than its shadow left.
     hidden = layers[3] * shade * shade

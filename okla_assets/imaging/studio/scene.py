@@ -40,6 +40,25 @@ Paint = Callable[[Stage], Floats]
 """The empty scene, float32 (H, W, 3), RGB, 0..255."""
 
 
+def enlarged(paint: Paint, factor: int) -> Paint:
+    """The same scene, painted `factor` times as small: what is smooth looks alike, and is sooner
+    there."""
+
+    def painted(stage: Stage) -> Floats:
+        import cv2
+
+        small = Stage(
+            max(1, round(stage.width / factor)),
+            max(1, round(stage.height / factor)),
+            stage.horizon / factor,
+            stage.wheels / factor,
+        )
+        size = stage.width, stage.height
+        return np.asarray(cv2.resize(paint(small), size, interpolation=cv2.INTER_LINEAR))
+
+    return painted
+
+
 @dataclass(frozen=True)
 class Light:
     """What lights a scene. `dome` (from everywhere), `box` (one large lamp above) and `sun` are

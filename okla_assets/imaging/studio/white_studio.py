@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from okla_assets.imaging.studio.scene import Light, Scene, Stage
+from okla_assets.imaging.studio.scene import Light, Scene, Stage, enlarged
 from okla_assets.imaging.types import Floats
 
 WALL_AT = 1.9  # times the vehicle's distance
@@ -32,5 +32,5 @@ WHITE_STUDIO = Scene(
     gloss=0.0,
     roughness=0.02,
     light=Light(dome=0.5, box=0.5),
-    paint=paint,
+    paint=enlarged(paint, 4),
 )
