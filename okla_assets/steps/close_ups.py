@@ -263,19 +263,21 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     if shown is None and best < count:
         shown = best
     spots: list[Hotspot] = []
-    if shown is not None and (place := places[shown]) is not None:
+    if shown is not None and (where := places[shown]) is not None:
         view = board.views[shown]
-        point = view.on_finished(place.x, place.y)
+        point = view.on_finished(where.x, where.y)
         if point is not None:
-            spots.append(_spot(number, point, on_photo=view.photo.number, matches=place.matches))
-        spots += _on_frames(number, view, place.x, place.y, board, matches=place.matches)
+            spots.append(_spot(number, point, on_photo=view.photo.number, matches=where.matches))
+        spots += _on_frames(number, view, where.x, where.y, board, matches=where.matches)
     # The walk's own frames before a photo, whose camera stood elsewhere.
     on_walk = hotspots.choose(places[count:])
     start = best if on_walk is None else count + on_walk
-    if (place := places[start]) is not None:
+    if (where := places[start]) is not None:
         spots += _along_walk(
-            number, seen[start], place.x, place.y, board, spots, matches=place.matches
+            number, seen[start], where.x, where.y, board, spots, matches=where.matches
         )
+    if not spots:
+        return _nowhere("it lies outside every finished picture")
     return spots, None
 
 
@@ -306,17 +308,23 @@ def _along_walk(
     x: float,
     y: float,
     board: Board,
+    known: Sequence[Hotspot],
     *,
     by_hand: bool = False,
     matches: int = 0,
 ) -> list[Hotspot]:
-    """The place at (x, y), in shares of the view's copy, on the frames of a filmed turn."""
+    """The place at (x, y), in shares of the view's copy, on the frames of a filmed turn.
+
+    Frames on which the place is `known` are left out.
+    """
     if not board.walk.views or view.azimuth is None:
         return []
     width, height = view.copy_size
+    have = {spot.on_frame for spot in known}
     return [
         _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)
         for position, point in board.walk.carried(view.camera, view.azimuth, x * width, y * height)
+        if position not in have
     ]
 
 

@@ -62,7 +62,7 @@ def _envelope(at: Mono, attack: float, decay: float) -> Mono:
     """Rises within `attack` seconds, then falls to 1/e within `decay`; ends at nothing."""
     rise = np.minimum(at / attack, 1.0)
     end = np.minimum((at[-1] - at) / 0.03, 1.0)
-    return rise * np.exp(-np.maximum(at - attack, 0) / decay) * end
+    return np.asarray(rise * np.exp(-np.maximum(at - attack, 0) / decay) * end)
 
 
 def _pad(semitones: float, seconds: float) -> Mono:
