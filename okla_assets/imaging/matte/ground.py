@@ -25,8 +25,11 @@ def shadow_below(silhouette: Bools, logits: Floats, saliency: Alpha, box: Box) -
     """Where SAM 2 half takes a piece at the foot of its silhouette, and the other net does not."""
     low = np.arange(logits.shape[0])[:, None] > box[1] + FOOT * box[3]
     doubted = silhouette & low & (logits < SHADOW_LOGIT) & (saliency < SHADOW_SALIENCY)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(doubted.astype(np.uint8))
-    inner = cv2.erode(silhouette.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    kernel = np.ones((3, 3), np.uint8)
+    # Without the silhouette's rim, of which both networks are unsure.
+    thick = cv2.morphologyEx(doubted.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(thick)
+    inner = cv2.erode(silhouette.astype(np.uint8), kernel) > 0
     at_edge = np.bincount(labels[silhouette & ~inner], minlength=len(stats)) > 0
     is_shadow = at_edge & (stats[:, cv2.CC_STAT_AREA] > LEAST_SHADOW * silhouette.sum())
     is_shadow[0] = False

@@ -12,7 +12,7 @@ from okla_assets.imaging.types import Alpha, Floats
 
 EXHAUST = 0.3  # of the vehicle's height: what hangs below the bumper and is narrower
 RISES = 0.06  # of the vehicle's height: under a corner that rises by this there is more light
-TAKEN, FADES = 0.7, 0.07  # light taken at the edge; how far below it, in vehicle heights
+TAKEN, FADES = 0.4, 0.07  # light taken at the edge; how far below it, in vehicle heights
 ABOVE = 0.02  # vehicle heights: above the edge is the vehicle, and beside it no shadow
 STEP = 0.02  # of the vehicle's height: over which the edge is evened out
 ENDS = 0.045  # of the vehicle's height: how softly the shadow ends at its left and right
