@@ -55,6 +55,18 @@ def test_another_picture_is_another_scene(store: MediaStore) -> None:
     assert scene_of("hall", store).digest != before
 
 
+def test_a_room_is_decoded_once(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often options that name it are read."""
+    decoded = []
+    decode = codec.decode_rgba
+    monkeypatch.setattr(codec, "decode_rgba", lambda data: decoded.append(1) or decode(data))
+    store.put(keys.own_scene("hall"), TOML + b"# once", "application/toml")
+    store.put(keys.options(VEHICLE), b'{"background_id": "hall"}', "application/json")
+    for _ in range(3):
+        assert read_options(VEHICLE, store)[0].background_id == "hall"
+    assert len(decoded) == 1
+
+
 @pytest.mark.parametrize(("width", "height"), [(1600, 1200), (1600, 900), (900, 900), (480, 960)])
 @pytest.mark.parametrize("horizon", [0.2, 0.4, 0.6])
 def test_a_room_covers_every_canvas_with_its_floor_below_the_wheels(

@@ -22,12 +22,19 @@ from tests.benchmarks.studio_floor import near
 
 RENDERED = sorted((Path(__file__).parent / "rendered_floor").glob("*.png"))
 AZIMUTHS = {Path(photo.file).stem: photo.azimuth_deg for photo in truth().photos}
-MOST_OFF = {"IMG_0102": 6.0, "IMG_0105": 5.5}  # of 255 levels: the camera of these is less exact
+MOST_OFF = {
+    "IMG_0101": 3.2,
+    "IMG_0102": 5.6,
+    "IMG_0104": 3.0,
+    "IMG_0105": 5.2,
+    "IMG_0106": 3.4,
+    "IMG_0107": 4.5,
+}
+"""Of 255 levels; without any shadow it is 10 to 20."""
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_a_shadow_is_that_of_the_render(path: Path) -> None:
-    """The floor has 10 to 18 levels more without any; the first four views had 4 to 9 too many."""
     light = codec.decode_gray(path.read_bytes()).astype(np.float32)
     grey = codec.decode_gray((FOLDER / "mattes" / path.name).read_bytes())
     size = light.shape[1], light.shape[0]
@@ -38,8 +45,8 @@ def test_a_shadow_is_that_of_the_render(path: Path) -> None:
     scene = WHITE_STUDIO
     taken = levels_taken(floor_of(alpha, view), light.shape, scene.light, scene.shadow, Casting())
     off = np.abs(255 * (1 - taken) - light)[near(alpha, view)].mean()
-    assert off < MOST_OFF.get(path.stem, 4.2)
+    assert off < MOST_OFF[path.stem]
 
 
-def test_there_are_six_views() -> None:
-    assert len(RENDERED) == 6
+def test_all_views_are_there() -> None:
+    assert [path.stem for path in RENDERED] == list(MOST_OFF)
