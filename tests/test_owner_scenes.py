@@ -8,6 +8,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.own_scene import room
 from okla_assets.imaging.studio.scene import Stage
 from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.types import Rgba
 from okla_assets.options import read_options
 from okla_assets.owner_scenes import own_scenes, scene_of
 from resources.errors import BadInput
@@ -57,9 +58,14 @@ def test_another_picture_is_another_scene(store: MediaStore) -> None:
 
 def test_a_room_is_decoded_once(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often options that name it are read."""
-    decoded = []
+    decoded: list[bytes] = []
     decode = codec.decode_rgba
-    monkeypatch.setattr(codec, "decode_rgba", lambda data: decoded.append(1) or decode(data))
+
+    def counted(data: bytes) -> Rgba:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(codec, "decode_rgba", counted)
     store.put(keys.own_scene("hall"), TOML + b"# once", "application/toml")
     store.put(keys.options(VEHICLE), b'{"background_id": "hall"}', "application/json")
     for _ in range(3):
