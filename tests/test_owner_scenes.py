@@ -8,6 +8,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.own_scene import room
 from okla_assets.imaging.studio.scene import Stage
 from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.imaging.types import Rgba
 from okla_assets.options import read_options
 from okla_assets.owner_scenes import own_scenes, scene_of
 from resources.errors import BadInput
@@ -53,6 +54,23 @@ def test_another_picture_is_another_scene(store: MediaStore) -> None:
     other = codec.encode_jpeg(np.full((600, 800, 3), 10, np.uint8), 95)
     store.put(keys.own_scene_pictures("hall")[0], other, "image/jpeg")
     assert scene_of("hall", store).digest != before
+
+
+def test_a_room_is_decoded_once(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often options that name it are read."""
+    decoded: list[bytes] = []
+    decode = codec.decode_rgba
+
+    def counted(data: bytes) -> Rgba:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(codec, "decode_rgba", counted)
+    store.put(keys.own_scene("hall"), TOML + b"# once", "application/toml")
+    store.put(keys.options(VEHICLE), b'{"background_id": "hall"}', "application/json")
+    for _ in range(3):
+        assert read_options(VEHICLE, store)[0].background_id == "hall"
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize(("width", "height"), [(1600, 1200), (1600, 900), (900, 900), (480, 960)])

@@ -7,7 +7,8 @@ The truth of a view is the scene's own empty picture with its floor darkened by 
 of light, and on a shining floor with what the render's mirror adds. Ours is what `studio.compose`
 draws on the same picture around the same car, its camera fitted to the matte as for any photo.
 Prints the mean absolute difference in 8-bit levels over the floor within 1.5 vehicle heights of the
-vehicle, for each scene and view; `flat` is the floor without any shadow or reflection.
+vehicle, for each scene and view; `flat` is the floor without any shadow or reflection. `--keep`
+makes what `tests/imaging/studio/test_truth_of_shadow.py` compares with.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
@@ -68,14 +70,16 @@ class Rendered:
         mixed = sum(share * self.layers[name] for name, share in shares.items() if share)
         return np.asarray(mixed / ALBEDO, np.float32)
 
-    def near(self, view: View) -> np.ndarray:
-        """The floor within AROUND vehicle heights of the vehicle, as a mask (H, W)."""
-        reach = round(AROUND * view.vehicle_height)
-        body = (self.alpha > 0.02).astype(np.uint8)
-        wide = cv2.dilate(body, np.ones((2 * CLEAR + 1, 2 * CLEAR + 1), np.uint8))
-        distance = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5)
-        floor = np.arange(self.height)[:, None] > view.horizon + 0.02 * self.height
-        return np.asarray((distance < reach) & (wide == 0) & floor)
+
+def near(alpha: Alpha, view: View) -> npt.NDArray[np.bool_]:
+    """The floor within AROUND vehicle heights of a vehicle with this matte, as a mask (H, W)."""
+    reach = round(AROUND * view.vehicle_height)
+    body = (alpha > 0.02).astype(np.uint8)
+    wide = cv2.dilate(body, np.ones((2 * CLEAR + 1, 2 * CLEAR + 1), np.uint8))
+    distance = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5)
+    height = alpha.shape[0]
+    floor = np.arange(height)[:, None] > view.horizon + 0.02 * height
+    return np.asarray((distance < reach) & (wide == 0) & floor)
 
 
 def linear(levels: Floats) -> Floats:
@@ -132,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("renders", type=Path)
     parser.add_argument("--sheet", type=Path, help="a JPEG of all views: truth, ours, difference")
+    parser.add_argument("--keep", type=Path, help="a folder for the white studio's light as PNGs")
     given = parser.parse_args()
     azimuths = {Path(p.file).stem: p.azimuth_deg for p in truth().photos}
     names = sorted({path.stem.rpartition("_")[0] for path in given.renders.glob("*_dome.npy")})
@@ -141,6 +146,11 @@ def main() -> None:
         if (azimuth := azimuths[name]) is not None
     ]
     height = set_height([r.own for r in views if r.own is not None])
+    if given.keep:
+        for rendered in views:
+            light = encoded(rendered.light(SCENES["white_studio"]).mean(axis=2))
+            kept = np.where(rendered.alpha < 0.02, light, 255).clip(0, 255).round().astype(np.uint8)
+            (given.keep / f"{rendered.name}.png").write_bytes(codec.encode_png(kept))
     rows = []
     for name in SCENES_RENDERED:
         scene = SCENES[name]
@@ -157,10 +167,10 @@ def main() -> None:
             )
             wanted = true_picture(rendered, scene, empty, view)
             ours = our_picture(rendered, scene, view, Casting())
-            near = rendered.near(view)
-            errors.append(float(np.abs(ours - wanted)[near].mean()))
-            flats.append(float(np.abs(bare - wanted)[near].mean()))
-            off = 128 + 2 * (ours - wanted) * near[..., None]
+            around = near(rendered.alpha, view)
+            errors.append(float(np.abs(ours - wanted)[around].mean()))
+            flats.append(float(np.abs(bare - wanted)[around].mean()))
+            off = 128 + 2 * (ours - wanted) * around[..., None]
             a = rendered.alpha[..., None]
             rows.append(np.hstack([wanted * (1 - a) + ours * a, ours, off]))
         cells = " ".join(f"{error:5.2f}" for error in errors)
