@@ -99,12 +99,11 @@ def sphere_site(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     sphere = made.photo(6, "interior", projection="equirectangular", sizes=sizes)
     listing = made.listing(photos=(*made.listing().photos, sphere))
     made.write(listing, folder)
-    files = {
-        **files,
-        sphere.processed_key: codec.encode_jpeg(cabin),
-        sphere.thumbnail_key: codec.encode_jpeg(still_of(cabin)),
+    whole = {
+        keys.processed_photo(VEHICLE, "interior", 6, "jpg"): codec.encode_jpeg(cabin),
+        keys.thumbnail(VEHICLE, "interior", 6): codec.encode_jpeg(still_of(cabin)),
     }
-    for key, data in files.items():
+    for key, data in {**files, **whole}.items():
         path = Path(folder, str(key))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -59,12 +59,14 @@ const WORDS = {
     label: "360\u00b0 view inside {name}: drag or use the arrow keys", tools: "View", gyro: "Follow the phone",
     in: "Zoom in", out: "Zoom out", full: "Full screen", start: "Load the 360\u00b0 view", retry: "Try again",
     failed: "The 360\u00b0 view could not be loaded.", unable: "This browser cannot show 360\u00b0 views.",
+    folder: "To look around, open this page from a server.",
   },
   es: {
     label: "Vista de 360\u00b0 dentro de {name}: arrastre o use las flechas", tools: "Vista",
     gyro: "Seguir el tel\u00e9fono", in: "Acercar", out: "Alejar", full: "Pantalla completa",
     start: "Cargar la vista de 360\u00b0", retry: "Intentar de nuevo", failed: "No se pudo cargar la vista de 360\u00b0.",
     unable: "Este navegador no puede mostrar vistas de 360\u00b0.",
+    folder: "Para mirar alrededor, abra esta p\u00e1gina desde un servidor.",
   },
 };
 
@@ -187,7 +189,8 @@ class OklaPanorama extends HTMLElement {
     if (src !== this.getAttribute("src")) return;
     if (!shown) {
       this.#asked = false;
-      this.#say(this.#words.failed);
+      // Of a file the browser lends no pixels to WebGL.
+      this.#say(this.#words[location.protocol === "file:" ? "folder" : "failed"]);
     }
   }
 
