@@ -247,7 +247,7 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     from okla_assets.imaging import hotspots
 
     number = close_up.photo.number
-    seen = [*board.views, *board.walk.searched]
+    seen: list[Pictured | WalkView] = [*board.views, *board.walk.searched]
     places = [hotspots.locate(close_up.close_up_features, view.features) for view in seen]
     best = hotspots.choose(places)
     if best is None:

@@ -236,9 +236,17 @@ def test_a_picture_on_which_a_plate_was_covered_late_is_not_composed_again(run: 
     tables = run.tables((Shown(angle="side", has_matte=True),), StudioOptions(), NO_SPIN)
     rows = tuple(r.model_copy(update={"covered_late": 1}) for r in tables["composites"].rows)
     tables["composites"] = Composites(rows=rows)
-    names = ("raw_photos", "masks", "classifications", "license_plates", "composites")
-    given = [tables[name] for name in names]
-    films = film_set_of(VEHICLE, *given, NO_SPIN, run.store, Quiet())
+    films = film_set_of(
+        VEHICLE,
+        tables["raw_photos"],
+        tables["masks"],
+        tables["classifications"],
+        tables["license_plates"],
+        tables["composites"],
+        NO_SPIN,
+        run.store,
+        Quiet(),
+    )
     assert not films.photos
 
 

@@ -99,8 +99,12 @@ def _morphed(
             # The flow of the picture itself, backwards: exact where the flow is smooth.
             to_one = _map(size, forth, share / smaller)
             to_other = _map(size, back, (1 - share) / smaller)
-        near = cv2.remap(a, *to_one, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        far = cv2.remap(b, *to_other, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        near, far = (
+            np.asarray(
+                cv2.remap(plane, *way, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+            )
+            for plane, way in ((a, to_one), (b, to_other))
+        )
         if name == "y":
             unlike = _unlike(near, far)
         elif name == "u" and unlike is not None:
