@@ -1,7 +1,7 @@
 """The floor right under a bumper that hides the tyres behind it.
 
 Seen straight from an end and from near, no tyre shows: a vehicle then stands by the dark floor that
-one sees under its bumper. On eleven photos of such views, in garages and outdoors, the floor has
+one sees under its bumper. On twelve photos of such views, in garages and outdoors, the floor has
 .1 of its light right below the edge, a third at .08 and half at .12 of the vehicle's height.
 """
 
