@@ -28,7 +28,7 @@ PRIORITIES: Mapping[Source, int] = {"upload": 10, "process": 0, "backfill": -10}
 """By what asks for a run: a seller who waits goes before the nightly backfill."""
 
 SOURCE_TAG = "okla/source"
-RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla/run_key"
+RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla_run_key"
 """Hidden tag of the uploads that a run is for; `note_uploads` adds it to those of Dagster's UI."""
 
 LISTING = dg.AssetKey("listing")

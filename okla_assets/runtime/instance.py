@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOME_FOLDER = ".dagster"
 
-PROCESS_TAG = f"{HIDDEN}okla/process"
+PROCESS_TAG = f"{HIDDEN}okla_process"
 """Hidden tag of the process that makes a run."""
 
 POSTGRES_URL = "OKLA_POSTGRES_URL"

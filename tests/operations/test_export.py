@@ -17,7 +17,7 @@ from okla_assets.steps import selling
 from okla_assets.steps.channel_rules import CHANNELS, ChannelName
 from okla_assets.steps.provenance import provenance_of
 from okla_assets.tables import Quality
-from resources.errors import BadInput
+from resources.errors import BadInput, UnknownVehicle
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE
 from tests.viewer import made
@@ -125,6 +125,9 @@ def test_a_folder_of_others_is_left_alone(store: LocalMediaStore, tmp_path: Path
 
 
 def test_what_is_not_known_is_named(store: LocalMediaStore, tmp_path: Path) -> None:
+    with pytest.raises(UnknownVehicle, match=f"there is no vehicle {VEHICLE}"):
+        export(VEHICLE, "okla_listing", tmp_path, store)
+    store.put(f"{keys.raw_photos(VEHICLE)}a.jpg", b"1")
     with pytest.raises(BadInput, match=r"no listing\.json"):
         export(VEHICLE, "okla_listing", tmp_path, store)
     with pytest.raises(BadInput, match="meta_vehicle_catalog"):

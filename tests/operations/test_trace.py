@@ -152,7 +152,7 @@ def test_a_file_can_be_named_in_many_ways(made: Made) -> None:
         ("raw/x/photos/a.jpg", "names no finished file"),
         ("processed/../listing.json", "names no finished file"),
         (f"processed/{VEHICLE}/gone.jpg", "is not in the media store"),
-        ("nobody", "is not in the media store"),
+        ("nobody", "there is no vehicle nobody"),
     ],
 )
 def test_what_names_no_finished_file_is_refused(made: Made, place: str, said: str) -> None:
