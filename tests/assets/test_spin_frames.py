@@ -287,3 +287,18 @@ def test_a_frame_that_cannot_be_finished_costs_the_turn_only_itself(
     monkeypatch.setattr(spin, "finish", finish)
     healed = turning.run().listing.spin
     assert healed is not None and lost in healed.sources
+
+
+def test_each_frame_is_there_for_web_pages_too(turning: Pipeline, tmp_path: Path) -> None:
+    turning.store.put(keys.options(VEHICLE), b'{"promo": false, "spin_frames": 12}')
+    film(turning, tmp_path, AROUND)
+    spin = turning.run().listing.spin
+    assert spin is not None
+    assert spin.sizes
+    assert spin.sizes[0].type == "image/webp"
+    for size in spin.sizes:
+        assert len(size.frames) == len(spin.frames)
+        for key in size.frames:
+            picture = codec.decode_trusted(turning.store.get(key))
+            assert picture.shape == (size.height, size.width, 3)
+            assert keys.named_by_content(key)
