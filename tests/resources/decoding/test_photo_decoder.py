@@ -173,7 +173,7 @@ def test_the_way_back_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "instant")
     decoder = PhotoDecoder()
     decoder.decode(b"x", 2048)
-    seconds = []
+    seconds: list[float] = []
     while not seconds or (min(seconds) >= 0.05 and len(seconds) < 200):  # others work here too
         started = time.perf_counter()
         assert decoder.decode(b"x", 2048).rgb[-1, -1, -1] == 7
