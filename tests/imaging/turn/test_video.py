@@ -13,7 +13,6 @@ from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.turn import video
 from okla_assets.imaging.turn.video import VideoLimits, read_moments
 from tests import clips, colours
-from tests.conftest import REPOSITORY
 from tests.imaging.photo.test_colour import colourful
 
 LIMITS = VideoLimits(shortest=0.5)
@@ -158,14 +157,17 @@ def test_a_glint_on_one_frame_does_not_make_it_darker(tmp_path: Path) -> None:
 
 
 @pytest.mark.testdata
-def test_reported_videos_show_the_sample(testdata: Path) -> None:
-    sample = REPOSITORY / "okla_assets" / "sample" / "media" / "video" / "walkaround.mp4"
-    truth = [codec.decode_trusted(m.jpeg) for m in read_moments(sample, LIMITS)]
+def test_reported_videos_show_the_film_in_its_colours(testdata: Path) -> None:
+    """Both are of one walk: one in HLG, one in sRGB behind a cover picture."""
+    with av.open(str(testdata / "reports" / "cover_first.mp4")) as file:
+        film = next(stream for stream in file.streams.video if stream.frames > 1)
+        truth = [frame.to_ndarray(format="rgb24") for frame in file.decode(film)]
     for name in ("hlg_walkaround.mov", "cover_first.mp4"):
         moments = read_moments(testdata / "reports" / name, LIMITS)
         assert len(moments) == len(truth)
         for moment, expected in list(zip(moments, truth, strict=True))[::6]:
-            assert colours.delta_e(codec.decode_trusted(moment.jpeg), expected) < 3
+            shown = codec.decode_trusted(moment.jpeg)
+            assert colours.delta_e(shown, np.asarray(expected, np.uint8)) < 3
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
