@@ -191,7 +191,7 @@ def make_spin(
         entry = cache.put(digest, fresh, outputs, time.perf_counter() - began)
         computed = len(fresh.frames)
     table = entry.row.model_copy(update={"seconds": entry.seconds})
-    if table.frames:
+    if table.made_from == "video":  # photos are steps of a turn, as the seller took them
         flaws = spin.flaws([frame.azimuth_deg for frame in table.frames])
         table = table.model_copy(update={"problems": (*table.problems, *flaws)})
     return table, computed

@@ -199,7 +199,8 @@ def test_photos_all_around_make_a_spin_where_there_is_no_video(turning: Pipeline
     assert spin is not None
     assert table(turning).made_from == "photos"
     assert len(spin.frames) == 16
-    assert max(spin.gaps) < 30
+    assert 20 < max(spin.gaps) < 30  # steps of photos, as the seller took them: no fault of a film
+    assert outcome.listing.status == "ready", outcome.listing.reasons
     assert outcome.listing.spin_reason is None
 
 
