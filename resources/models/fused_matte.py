@@ -7,7 +7,7 @@ find what stands before it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 7  # of `imaging.matte`, for the fingerprint
+METHOD = 8  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -112,7 +112,10 @@ def fused(
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
         found = parts.parts_found(alpha, looked, theirs, ask)
         if twins.facing(alpha > 0.5) is not None:
-            found |= parts.underside(alpha, looked, ask)
+            below = parts.underside(alpha, looked, ask)
+            found |= below
+            # Asked for it, SAM 2 takes it: it is no hole that something stands in.
+            looked = replace(looked, logits=np.where(below, np.abs(logits), logits))
         alpha = np.where(found, np.float32(1), alpha)
         surely = found | surely & ~theirs
         alpha = cutout.without_rags(alpha, surely)

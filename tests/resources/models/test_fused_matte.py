@@ -1,0 +1,19 @@
+"""What both networks' answers come to, on drawn vehicles."""
+
+import numpy as np
+
+from resources.models.base import Subject
+from resources.models.fused_matte import Crop, fused
+from tests.imaging.matte.test_parts import DIFFUSER, REAR, Truth
+
+
+def test_a_diffuser_that_is_found_is_no_hole_that_something_stands_in() -> None:
+    logits = np.where(REAR, 8, -8).astype(np.float32)
+    logits[DIFFUSER] = -2.3
+    saliency = np.where(REAR, 1, 0).astype(np.float32)
+    saliency[DIFFUSER] = 0.97
+    pixels = np.full((*REAR.shape, 3), 128, np.uint8)
+    crop = Crop(pixels, (200.0, 200.0, 400.0, 300.0), 0, 0, *REAR.shape)
+    matte = fused(crop, logits, saliency, Subject((200.0, 200.0, 400.0, 300.0)), Truth(DIFFUSER))
+    assert (matte.alpha[DIFFUSER] > 0.5).mean() > 0.9
+    assert matte.obstructed is None
