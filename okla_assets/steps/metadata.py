@@ -76,7 +76,8 @@ def result(
     # In the order in which a person reads: what it says, what it looks like, where it is.
     metadata: dict[str, dg.MetadataValue[Any]] = {n: _value(v) for n, v in (extra or {}).items()}
     if pictures:
-        metadata["preview"] = _preview(store, vehicle, name, short_digest(table), pictures)
+        shown = table.model_dump(mode="json", exclude={"seconds", "gpu_seconds"})
+        metadata["preview"] = _preview(store, vehicle, name, digest_of(shown)[:16], pictures)
     metadata |= {
         **_links(store, vehicle, link),
         "work": dg.MetadataValue.text(f"reused {reused}, computed {computed}"),

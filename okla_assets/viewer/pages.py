@@ -30,7 +30,7 @@ class Addresses:
     """Where the pages find what does not lie beside them.
 
     `scripts` is the address of a folder that holds the elements for all vehicles; without it each
-    vehicle has its own copy. `page` is the gallery's own address, where it has one.
+    vehicle has its own copy. `page` is the gallery's own address, where the public has one.
     """
 
     scripts: str = ""
@@ -42,8 +42,8 @@ BESIDE = Addresses()
 
 def addresses(vehicle: keys.VehicleId, store: MediaStore) -> Addresses:
     """Those of a vehicle in this store, by the settings."""
-    page = store.url(keys.gallery(vehicle))
-    return Addresses(settings().viewer_url, page if page.startswith("http") else "")
+    page = "" if store.public_base() is None else store.url(keys.gallery(vehicle))
+    return Addresses(settings().viewer_url, page)
 
 
 def outputs(listing: Listing, where: Addresses = BESIDE) -> dict[str, tuple[bytes, str]]:

@@ -82,6 +82,7 @@ def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path)
         f"{vehicle}/promo.mp4",
         f"{vehicle}/promo_poster.jpg",
         f"{vehicle}/promo_vertical.mp4",
+        f"{vehicle}/promo_vertical_poster.jpg",
         f"{vehicle}/thumbnails/exterior_001_thumb.jpg",
         f"{vehicle}/thumbnails/interior_002_thumb.jpg",
     ]
@@ -467,6 +468,6 @@ def test_ctrl_c_leaves_nothing_half_and_the_same_command_goes_on(tmp_path: Path)
     again = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True)
     assert again.returncode == 0
     assert "v1: ready" in again.stdout
-    assert len(published(tmp_path)) == 3 * 4 + 2 + 3  # photos, pages, promo
+    assert len(published(tmp_path)) == 3 * 4 + 2 + 4  # photos, pages, promo
     # What was finished before is not made again.
     assert (media / "processed/v1/exterior_001_processed.jpg").stat().st_mtime_ns == made

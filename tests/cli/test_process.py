@@ -116,7 +116,12 @@ def test_the_photos_become_files_and_a_listing(vehicle: Vehicle) -> None:
     assert vehicle.files.keys() == {
         keys.listing(VEHICLE),
         keys.gallery(VEHICLE),
-        *(keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)),
+        *(
+            keys.promo(VEHICLE),
+            keys.promo_vertical(VEHICLE),
+            keys.promo_poster(VEHICLE),
+            keys.promo_vertical_poster(VEHICLE),
+        ),
         f"{folder}before/exterior_001_before.jpg",
         *(f"{folder}{name}_processed.jpg" for name in names),
         *(f"{folder}thumbnails/{name}_thumb.jpg" for name in names),
@@ -272,7 +277,8 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     assert finished_key(outcome.listing.photos[-1]).endswith("exterior_006_processed.jpg")
     after = processed.snapshot()
     told = {keys.listing(VEHICLE), keys.gallery(VEHICLE)}
-    told |= {keys.promo(VEHICLE), keys.promo_vertical(VEHICLE), keys.promo_poster(VEHICLE)}
+    told |= {keys.promo(VEHICLE), keys.promo_vertical(VEHICLE)}
+    told |= {keys.promo_poster(VEHICLE), keys.promo_vertical_poster(VEHICLE)}
     assert all(after[key] == before[key] for key in before.keys() - told)
 
 
@@ -323,9 +329,9 @@ def test_a_damaged_file_is_repaired(processed: Pipeline) -> None:
 def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None:
     processed.models["detector"] = FakeDetector(version="2")
     outcome = processed.run()
-    # The finished pictures come out the same, and so does all that is made of them; the listing
-    # names the weights.
-    unchanged = {"raw_photos": 0, "promo_video": 0, "listing": 1}
+    # The finished pictures come out the same; the promo is composed of the mattes anew, and the
+    # listing names the weights.
+    unchanged = {"raw_photos": 0, "promo_video": 1, "listing": 1}
     assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | CLOSE_UPS | unchanged
 
 
@@ -562,6 +568,8 @@ EACH_OPTION = {
     "promo_specs": ('["1.8 l", "automatic"]', ["1.8 l", "automatic"]),
     "promo_contact": ('"quoted" = so', '"quoted" = so'),
     "promo_music": ("7", "7"),
+    "promo_template": ("calm", "calm"),
+    "promo_bed": ("warm", "warm"),
 }
 
 

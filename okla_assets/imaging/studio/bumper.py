@@ -11,11 +11,11 @@ import numpy as np
 from okla_assets.imaging.types import Alpha, Floats
 
 EXHAUST = 0.3  # of the vehicle's height: what hangs below the bumper and is narrower
-RISES = 0.06  # of the vehicle's height: under a corner that rises by this there is more light
-TAKEN, FADES = 0.4, 0.07  # light taken at the edge; how far below it, in vehicle heights
+RISES = 0.25  # of the vehicle's height: under a corner that rises by this there is more light
+TAKEN, FADES = 0.6, 0.05  # light taken at the edge; how far below it, in vehicle heights
 ABOVE = 0.02  # vehicle heights: above the edge is the vehicle, and beside it no shadow
 STEP = 0.02  # of the vehicle's height: over which the edge is evened out
-ENDS = 0.045  # of the vehicle's height: how softly the shadow ends at its left and right
+ENDS = 0.03  # of the vehicle's height: how softly the shadow ends at its left and right
 
 
 def edge_of(alpha: Alpha, tall: float, lowest_body: float) -> Floats:

@@ -14,7 +14,7 @@ from okla_assets.imaging.studio.bumper import edge_of
 from okla_assets.imaging.studio.camera import FRONT_LIP, REAR_LIP, STRAIGHT, WHEEL_INSET, View
 from okla_assets.imaging.types import Alpha, Doubles, Floats
 
-INSET_ENDS = 0.04  # how far bumpers draw in towards the floor, in vehicle heights
+INSET_ENDS = 0.12  # how far bumpers draw in towards the floor, in vehicle heights
 NEARER = 1.3  # how much larger the near end is seen than the vehicle as a whole, at most
 MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
 TYRE_REACH, TREAD_REACH = 0.2, 0.11  # to the left and right of a tyre seen from its side, its front
@@ -27,7 +27,7 @@ PLATEAU = 0.01  # of the vehicle's height: a leg is where the silhouette reaches
 NARROWEST, WIDEST = 0.045, 0.4  # of the vehicle's height: widths of a leg
 FACES_BEFORE = 0.6  # an end shows its tyres that faces the camera by this much
 FACES = 0.2  # a side of the vehicle is seen that faces the camera by this much
-ROUND_BESIDE, ROUND_AHEAD = 0.60, 0.50
+ROUND_BESIDE, ROUND_AHEAD = 0.42, 0.30
 """Of the body's width: where its rounded corners begin, along its sides and along its ends."""
 ROUND_STEPS = 6
 

@@ -21,7 +21,7 @@ SMOOTH = 1.5  # pixels of the plan
 ROOM = 1.5  # vehicle heights of floor around the vehicle
 GAMMA = 2.2
 WORK_WIDTH = 800  # the shadow is smooth: laid into the picture at this width, then enlarged
-# Both agree best with a render of the sample car (`tests.benchmarks.studio_floor`).
+# Both agree with a render of the sample car (`tests.benchmarks.studio_floor`).
 BODY = 0.42  # how high the wall is that a body makes beside its floor: up to its windows
 CLEARANCE = 0.18  # how high a body hangs over the floor, which throws light below it
 FULL = 0.3
