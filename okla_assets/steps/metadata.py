@@ -44,6 +44,8 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 
 MOST_ROWS = 60
+BY_THE_CLOCK = {"seconds", "gpu_seconds", "generated_at", "cost"}
+"""Fields of a table that differ from run to run though it shows the same."""
 MOST_PICTURES = 36
 SHEET_BYTES = 8 * 1024 * 3 // 4  # base64 makes four characters of three bytes
 
@@ -76,7 +78,7 @@ def result(
     # In the order in which a person reads: what it says, what it looks like, where it is.
     metadata: dict[str, dg.MetadataValue[Any]] = {n: _value(v) for n, v in (extra or {}).items()}
     if pictures:
-        shown = table.model_dump(mode="json", exclude={"seconds", "gpu_seconds"})
+        shown = table.model_dump(mode="json", exclude=BY_THE_CLOCK)
         metadata["preview"] = _preview(store, vehicle, name, digest_of(shown)[:16], pictures)
     metadata |= {
         **_links(store, vehicle, link),
