@@ -118,7 +118,8 @@ def note_uploads(
     selected = context.run.asset_selection
     if not selected or LISTING in selected:
         uploads = list(store.list(keys.raw_folder(vehicle)))
-        if not uploads:
+        # One whose uploads were all withdrawn is told so in its listing.
+        if not uploads and store.stat(keys.listing(vehicle)) is None:
             raise BadInput(
                 f"there is no vehicle {vehicle}: nothing lies in {keys.raw_folder(vehicle)}; put "
                 f"its photos into {keys.raw_photos(vehicle)}, or remove the partition by "

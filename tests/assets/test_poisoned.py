@@ -222,7 +222,7 @@ def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
     tmp_path: Path,
 ) -> None:
     model.broken = True
-    clips.turn(tmp_path / "walk.mp4", [float(a) for a in range(0, 360, 20)])
+    clips.turn(tmp_path / "walk.mp4", [float(a) for a in range(0, 360, 10)])
     video = keys.raw_videos(VEHICLE) + "walk.mp4"
     pipeline.store.put(video, (tmp_path / "walk.mp4").read_bytes())
     upload(pipeline)

@@ -282,12 +282,21 @@ def test_a_file_that_cannot_be_used_is_refused_by_name_and_the_rest_goes_on(
 def test_without_a_usable_photo_the_listing_says_so(
     pipeline: Pipeline, files: dict[str, bytes], reason: str
 ) -> None:
+    pipeline.store.put(keys.options(VEHICLE), b"{}")
     pipeline.upload(files)
     outcome = pipeline.run()
     assert outcome.success
     assert (outcome.listing.status, list(outcome.listing.reasons)) == ("failed", [reason])
     assert outcome.checks["something_accepted"] is False
     assert list(pipeline.snapshot()) == [keys.gallery(VEHICLE), keys.listing(VEHICLE)]
+
+
+def test_where_all_uploads_were_withdrawn_the_listing_says_so(pipeline: Pipeline) -> None:
+    pipeline.upload({"a.jpg": pictures.jpeg(pictures.car())})
+    assert pipeline.run().listing.status == "ready"
+    pipeline.store.delete(keys.raw_photos(VEHICLE) + "a.jpg")
+    listing = pipeline.run().listing
+    assert (listing.status, list(listing.reasons)) == ("failed", ["no photo was uploaded"])
 
 
 def test_a_refusal_that_may_pass_is_tried_again(store: LocalMediaStore) -> None:
