@@ -42,7 +42,7 @@ def test_json_is_for_programs(okla: Command) -> None:
     ("arguments", "code", "sentence"),
     [
         ((VEHICLE, "--channel", "ebay"), 2, "there is no channel 'ebay'; known are okla_listing"),
-        (("nobody", "--channel", "okla_listing"), 2, "nobody has no listing.json"),
+        (("nobody", "--channel", "okla_listing"), 2, "there is no vehicle nobody"),
         (("a b", "--channel", "okla_listing"), 2, "vehicle id 'a b' is not usable"),
     ],
 )
