@@ -66,7 +66,7 @@ def test_it_is_seen_from_all_round(known: Truth) -> None:
 
 def test_every_picture_of_the_truth_is_there_and_no_other(known: Truth) -> None:
     media = {p.relative_to(MEDIA).as_posix() for p in MEDIA.rglob("*") if p.is_file()}
-    assert media == {photo.file for photo in known.photos} | {known.video.file}
+    assert media == {photo.file for photo in known.photos} | {known.video.file, "options.json"}
     mattes = {p.relative_to(FOLDER).as_posix() for p in (FOLDER / "mattes").iterdir()}
     of_photos = {photo.matte for photo in known.photos}
     of_frames = {frame.matte for frame in known.video.frames}
