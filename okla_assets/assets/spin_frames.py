@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -156,7 +156,7 @@ class Studio:
             self.options.of_pictures,
             self.look.scene.digest,
             (self.search.fingerprint, self.search.masking.fingerprint),
-            digest_of([asdict(photo) for photo in self.photos]),
+            digest_of(self.photos),
         )
 
 

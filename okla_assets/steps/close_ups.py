@@ -1,7 +1,7 @@
 """Where close-ups belong: the pictures that they may be placed on, and their places on these."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class Pictured:
             self.view.angle,
             self.finished.treatment,
             self.finished.source_box,
-            None if self.finished.levelled is None else astuple(self.finished.levelled),
+            self.finished.levelled,
             self.finished.withheld,
         )
 

@@ -11,6 +11,7 @@ from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.studio.truth import Truth
 from okla_assets.imaging.types import Box, Quad
 from okla_assets.options import StudioOptions
+from okla_assets.steps.corrected import corrected_copy
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_leaks import (
     Cleared,
@@ -154,10 +155,8 @@ def compose(
 
     `search` and `found` are those of `Draft`.
     """
-    import numpy as np
 
-    from okla_assets.imaging.photo import codec, enhance, level
-    from okla_assets.imaging.plates.neutral import neutralised
+    from okla_assets.imaging.photo import codec, level
     from okla_assets.imaging.studio import guard, studio
     from okla_assets.imaging.studio.placement import extent, place
 
@@ -168,13 +167,9 @@ def compose(
     grey = codec.decode_gray(store.get(mask.matte_key)) if mask.matte_key else None
     alpha = None if grey is None else studio.as_alpha(grey)
     before, source_box = codec.fit_within(picture, BEFORE_SIDE), (0.0, 0.0, 1.0, 1.0)
-    if correction is not None:
-        window = None
-        if treatment == "studio" and alpha is not None:
-            window = enhance.window_of(alpha)  # nothing else of the photo is shown
-        picture = enhance.corrected(picture, correction, window)
-        if options.mask_license_plate and options.license_plate_mask_type == "fill":
-            picture = neutralised(picture, [np.array(p.quad, np.float32) for p in plates.plates])
+    covers = [plate.quad for plate in plates.plates]
+    vehicle = alpha if treatment == "studio" else None
+    picture = corrected_copy(picture, correction, covers, options, vehicle)
     turn = standpoint.levelled if treatment == "studio" else None
     if turn is not None and grey is not None:
         picture = level.levelled(picture, turn)
@@ -186,9 +181,9 @@ def compose(
         )
         source_box = placement.box_of(picture)
         camera = standpoint.view(alpha)
-        vehicle = studio.cut_out(picture, alpha, placement)
-        picture = studio.on_scene(vehicle, placement, camera, look)
-        alone = studio.on_plain(vehicle)
+        cut = studio.cut_out(picture, alpha, placement)
+        picture = studio.on_scene(cut, placement, camera, look)
+        alone = studio.on_plain(cut)
         boxes, quads = _known(mask, plates, main_only=True)
         if turn is not None:
             boxes = [turn.moved_box(box, size[1], size[0]) for box in boxes]

@@ -5,7 +5,7 @@ a photo or a turn on which plates were covered only then is not composed again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Quad, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.batches import Pictures, blame, joined
-from okla_assets.steps.pictures import read_matte, read_picture
+from okla_assets.steps.corrected import corrected_copy
+from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.standpoints import Standpoint
 from okla_assets.steps.turn_pictures import SpinPicture, pictures_of
@@ -59,8 +60,7 @@ class StudioPhoto:
     @property
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints are composed alike."""
-        correction = None if self.correction is None else asdict(self.correction)
-        return self.number, self.digests, correction, self.standpoint.fingerprint
+        return self.number, self.digests, self.correction, self.standpoint.fingerprint
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,10 @@ class FilmSet:
     @cached_property
     def fingerprint(self) -> str:
         """Two equal fingerprints compose the same pictures."""
-        correction = None if self.turn_correction is None else asdict(self.turn_correction)
         return digest_of(
             [(key, photo.fingerprint) for key, photo in sorted(self.photos.items())],
             [row.fingerprint for row in self.turn],
-            correction,
+            self.turn_correction,
             self.options.of_pictures,
             self.look.scene.digest,
         )
@@ -98,24 +97,19 @@ class FilmSet:
         return None
 
     def _photo(self, photo: StudioPhoto, frame: Size) -> Rgb:
-        import numpy as np
-
-        from okla_assets.imaging.photo import enhance
-        from okla_assets.imaging.plates.neutral import neutralised
+        from okla_assets.imaging.photo import codec, level
         from okla_assets.imaging.promo import formats
         from okla_assets.imaging.studio import studio
         from okla_assets.imaging.studio.placement import extent
 
         with blame("photo", photo.number):
             picture = read_picture(self.store, photo.masked_key)
-            alpha = read_matte(self.store, photo.matte_key)
-            if photo.correction is not None:
-                window = enhance.window_of(alpha)
-                picture = enhance.corrected(picture, photo.correction, window)
-                options = self.options
-                if options.mask_license_plate and options.license_plate_mask_type == "fill":
-                    quads = [np.array(quad, np.float32) for quad in photo.plates]
-                    picture = neutralised(picture, quads)
+            grey = codec.decode_gray(self.store.get(photo.matte_key))
+            alpha = studio.as_alpha(grey)
+            picture = corrected_copy(picture, photo.correction, photo.plates, self.options, alpha)
+            if (turn := photo.standpoint.levelled) is not None:
+                picture = level.levelled(picture, turn)
+                alpha = studio.as_alpha(level.levelled(grey, turn))
             placement = formats.place(extent(alpha), formats.canvas_of(frame))
             view = photo.standpoint.view(alpha)
             return studio.compose(picture, alpha, placement, view, self.look)

@@ -1,7 +1,7 @@
 """One car, one colour: what each photo of a vehicle is corrected by, solved for all of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 from okla_assets import keys
@@ -35,8 +35,7 @@ class SetColour:
 
     def digest(self, number: int) -> str:
         """Of one photo's correction."""
-        correction = self.corrections.get(number)
-        return digest_of(None if correction is None else asdict(correction))
+        return digest_of(self.corrections.get(number))
 
 
 Known = tuple[Photo, Mask, Classification, PhotoPlates]

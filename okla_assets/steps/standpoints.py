@@ -5,7 +5,7 @@ do not; they take the height of the set.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -85,8 +85,7 @@ class Standpoint:
     @property
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints see a matte alike."""
-        turn = None if self.levelled is None else astuple(self.levelled)
-        return self.azimuth, self.height, self.focal, turn
+        return self.azimuth, self.height, self.focal, self.levelled
 
     def view(self, alpha: "Alpha") -> "View | None":
         """The camera of a photo with this matte (H, W), which is levelled."""

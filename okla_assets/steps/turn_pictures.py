@@ -1,7 +1,7 @@
 """What a turn is made of: frames of the video, photos in the gaps that these leave, or photos."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from okla_assets.imaging.photo.correction import Correction
@@ -38,8 +38,7 @@ class SpinPicture:
     @property
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints are finished alike."""
-        correction = None if self.correction is None else asdict(self.correction)
-        return self.kind, self.number, self.azimuth, self.digests, correction
+        return self.kind, self.number, self.azimuth, self.digests, self.correction
 
 
 @dataclass(frozen=True)

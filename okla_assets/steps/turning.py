@@ -9,6 +9,7 @@ from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Alpha, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.batches import blame
+from okla_assets.steps.corrected import corrected_copy
 from okla_assets.steps.pictures import read_matte, read_picture
 from okla_assets.steps.turn_leaks import FinishedFrame
 from okla_assets.steps.turn_pictures import SpinPicture
@@ -46,10 +47,6 @@ class Turning:
 
         `correction` is that of the video's frames; photos have their own.
         """
-        import numpy as np
-
-        from okla_assets.imaging.photo import enhance
-        from okla_assets.imaging.plates.neutral import neutralised
         from okla_assets.imaging.studio.camera import view_of
         from okla_assets.imaging.turn import spin
 
@@ -57,11 +54,8 @@ class Turning:
         picture, matte = pixels_of(row, store)
         with blame(row.kind, row.number):
             of_walk = row.kind == "frame"
-            if (own := correction if of_walk else row.correction) is not None:
-                picture = enhance.corrected(picture, own, enhance.window_of(matte))
-                if options.mask_license_plate and options.license_plate_mask_type == "fill":
-                    quads = [np.array(quad, np.float32) for quad in row.plates]
-                    picture = neutralised(picture, quads)
+            own = correction if of_walk else row.correction
+            picture = corrected_copy(picture, own, row.plates, options, matte)
             mixed = len({picture.kind for picture in self.pictures}) > 1
             height = None if mixed and not of_walk else self.camera_height
             view = view_of(matte, row.azimuth, height)

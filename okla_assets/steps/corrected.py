@@ -1,0 +1,37 @@
+"""A photo's copy without plates in its corrected colours, as every finished picture shows it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from okla_assets.imaging.photo.correction import Correction
+from okla_assets.imaging.types import Quad
+from okla_assets.options import StudioOptions
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.types import Alpha, Rgb
+
+
+def corrected_copy(
+    picture: "Rgb",
+    correction: Correction | None,
+    plates: Iterable[Quad],
+    options: StudioOptions,
+    vehicle: "Alpha | None" = None,
+) -> "Rgb":
+    """RGB (H, W, 3) after the correction, its blank plates (quads in pixels) neutral again.
+
+    Of a cut-out `vehicle` (H, W), which is all of the photo that will be shown, no more is
+    corrected than that. Without a correction the copy stays as it is.
+    """
+    import numpy as np
+
+    from okla_assets.imaging.photo import enhance
+    from okla_assets.imaging.plates.neutral import neutralised
+
+    if correction is None:
+        return picture
+    window = None if vehicle is None else enhance.window_of(vehicle)
+    picture = enhance.corrected(picture, correction, window)
+    if options.mask_license_plate and options.license_plate_mask_type == "fill":
+        picture = neutralised(picture, [np.array(quad, np.float32) for quad in plates])
+    return picture
