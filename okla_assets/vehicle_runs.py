@@ -111,7 +111,7 @@ def note_uploads(
     """Tags a run that was started by hand, and that makes the whole vehicle, with its uploads.
 
     Without it the upload sensor would make the same vehicle again. Raises BadInput where the
-    partition was typed by hand and nothing was uploaded for it.
+    partition was typed by hand: nothing was uploaded for it, and it never had a listing.
     """
     if RUN_KEY_TAG in context.run.tags or not context.has_partition_key:
         return

@@ -39,11 +39,8 @@ def retire(
 
     Raises `BadVehicleId` where there is no such partition either, and as `archive` does.
     """
-    try:
-        vehicle = keys.parse_vehicle_id(name)
-    except keys.BadVehicleId:
-        if not instance.has_dynamic_partition(str(vehicles.name), name):
-            raise
+    vehicle = _named(name, instance)
+    if vehicle is None:
         instance.delete_dynamic_partition(str(vehicles.name), name)
         return 0
     return archive(vehicle, store, instance, processed=processed, raw=raw)
@@ -58,11 +55,8 @@ def would_remove(
     raw: bool = False,
 ) -> list[str]:
     """Keys of the files that `retire` would remove; it raises the same, but for runs under way."""
-    try:
-        vehicle = keys.parse_vehicle_id(name)
-    except keys.BadVehicleId:
-        if not instance.has_dynamic_partition(str(vehicles.name), name):
-            raise
+    vehicle = _named(name, instance)
+    if vehicle is None:
         return []
     check_known(vehicle, store, instance)
     folders = [
@@ -71,6 +65,19 @@ def would_remove(
         *([keys.raw_folder(vehicle)] if raw else []),
     ]
     return [info.key for folder in folders for info in store.list(folder)]
+
+
+def _named(name: str, instance: dg.DagsterInstance) -> keys.VehicleId | None:
+    """The vehicle of this name; None where it is that of a partition that no vehicle can have.
+
+    Raises `BadVehicleId` where it is neither.
+    """
+    try:
+        return keys.parse_vehicle_id(name)
+    except keys.BadVehicleId:
+        if not instance.has_dynamic_partition(str(vehicles.name), name):
+            raise
+        return None
 
 
 def archive(
