@@ -39,16 +39,16 @@ def partition_names(instance: dg.DagsterInstance) -> Iterator[list[str]]:
 def pages(instance: dg.DagsterInstance) -> Iterator[list[keys.VehicleId]]:
     """All vehicles that are partitions, a page at a time."""
     for names in partition_names(instance):
-        yield [vehicle for name in names if (vehicle := _vehicle(name)) is not None]
+        yield [vehicle for name in names if (vehicle := vehicle_named(name)) is not None]
 
 
 def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
     """The vehicle that a run is about; None for a batch's own run."""
-    return _vehicle(run.tags.get(dagster_tags.PARTITION, ""))
+    return vehicle_named(run.tags.get(dagster_tags.PARTITION, ""))
 
 
-def _vehicle(name: str) -> keys.VehicleId | None:
-    """None for a partition that a person added under a name that no vehicle can have."""
+def vehicle_named(name: str) -> keys.VehicleId | None:
+    """The vehicle of this name; None for a partition that no vehicle can have, added by a person."""
     try:
         return keys.parse_vehicle_id(name)
     except keys.BadVehicleId:

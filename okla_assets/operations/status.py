@@ -27,6 +27,7 @@ from okla_assets.operations.run_index import (
     listing_versions,
     materialized,
     partition_names,
+    vehicle_named,
     vehicle_of_run,
 )
 from okla_assets.steps.pipeline import parse_listing_version
@@ -118,7 +119,7 @@ def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
         versions = listing_versions(instance, page)
         for name in page:
             version = parse_listing_version(versions.get(name))
-            if not _is_vehicle(name):
+            if vehicle_named(name) is None:
                 lines.append(VehicleLine(name, "left_alone", (_no_vehicle(name),)))
             elif name in unfinished:
                 lines.append(unfinished[name])
@@ -169,14 +170,6 @@ def of_vehicle(
     if listing is None:
         return VehicleStatus(line, ended)
     return VehicleStatus(line, ended, listing.status, listing.generated_at, gallery)
-
-
-def _is_vehicle(name: str) -> bool:
-    try:
-        keys.parse_vehicle_id(name)
-    except keys.BadVehicleId:
-        return False
-    return True
 
 
 def _no_vehicle(name: str) -> str:
