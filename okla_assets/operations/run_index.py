@@ -48,7 +48,7 @@ def vehicle_of_run(run: dg.DagsterRun) -> keys.VehicleId | None:
 
 
 def vehicle_named(name: str) -> keys.VehicleId | None:
-    """The vehicle of this name; None for a partition that no vehicle can have, added by a person."""
+    """The vehicle of this name; None for a partition that a person added and none can have."""
     try:
         return keys.parse_vehicle_id(name)
     except keys.BadVehicleId:
