@@ -18,6 +18,7 @@ MOST_CHARACTERS = 64
 MOST_NAMED = 5
 """Files of one kind that a line names before it only counts."""
 _VEHICLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -29,6 +30,7 @@ PROCESSED = "processed/"
 READY_MARKER = "_READY"
 ARCHIVED_MARKER = "_ARCHIVED"
 SOURCE_RECORD = "_SOURCE"
+JOBS_MARKER = "_JOBS"
 PHOTO_SUFFIXES = _words("""
     jpg jpeg jpe jfif jif pjpeg mpo png apng webp gif bmp dib tif tiff heic heif heics heifs hif hic
     avif avifs avcs avci jxl jp2 j2k jpx jpf jxr wdp hdp psd tga svg
@@ -128,6 +130,99 @@ def name_of_own_scene(key: str) -> str | None:
     return name if slash and file == "scene.toml" else None
 
 
+JobId = NewType("JobId", str)
+
+INBOX = "inbox/"
+"""Jobs that have not ended: their requests, and the files that came with them; private."""
+JOBS = "jobs/"
+"""Jobs that have ended, and the lists of all jobs; private."""
+OUTBOX = "outbox/"
+"""What callers have still to be told; private."""
+CALLERS = "callers/"
+"""Who may use the doors: keys, hashed; private."""
+TRANSIENT = "job-"
+"""How the ids of vehicles begin that were made for one job, and that go away by themselves."""
+
+
+class BadJobId(ValueError):
+    """The text cannot name a job."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"job id {text[:80]!r} is not usable: it has to be a UUID")
+
+
+def parse_job_id(text: str) -> JobId:
+    """A UUID in its usual form, in small letters. Raises `BadJobId`."""
+    if not _JOB_ID.fullmatch(text.lower()):
+        raise BadJobId(text)
+    return JobId(text.lower())
+
+
+def transient_vehicle(job: JobId) -> VehicleId:
+    """The vehicle of a job that names none."""
+    return VehicleId(f"{TRANSIENT}{job}")
+
+
+def is_transient(vehicle: str) -> bool:
+    """Whether a vehicle was made for one job alone."""
+    return vehicle.startswith(TRANSIENT) and bool(_JOB_ID.fullmatch(vehicle[len(TRANSIENT) :]))
+
+
+def inbox_job(job: JobId) -> str:
+    """A job that has not ended."""
+    return f"{INBOX}{job}.json"
+
+
+def inbox_cancel(job: JobId) -> str:
+    """Its presence asks for the job's end."""
+    return f"{INBOX}{job}.cancel"
+
+
+def inbox_files(job: JobId) -> str:
+    """Prefix of the files that came with a job."""
+    return f"{INBOX}files/{job}/"
+
+
+def ended_job(job: JobId) -> str:
+    """A job that has ended, and how."""
+    return f"{JOBS}ended/{job}.json"
+
+
+def jobs_of_vehicle(vehicle: VehicleId) -> str:
+    """Prefix of empty objects named by the vehicle's jobs, the oldest first."""
+    return f"{JOBS}vehicles/{vehicle}/"
+
+
+def jobs_of_caller(caller: str, month: str = "") -> str:
+    """Prefix of empty objects named by a caller's jobs, of one month (2026-11) or of all."""
+    return f"{JOBS}callers/{caller}/" + (f"{month}/" if month else "")
+
+
+def transient_jobs(day: str = "") -> str:
+    """Prefix of empty objects named by jobs with a vehicle of their own, by day (2026-11-29)."""
+    return f"{JOBS}transient/" + (f"{day}/" if day else "")
+
+
+def vehicle_owner(vehicle: VehicleId) -> str:
+    """Which caller a vehicle belongs to; absent where it did not come through a door."""
+    return f"{JOBS}owners/{vehicle}"
+
+
+def outbox(way: Literal["http", "amqp", "dead"], job: JobId) -> str:
+    """What the job's caller has still to be told, or could not be told."""
+    return f"{OUTBOX}{way}/{job}.json"
+
+
+def caller(name: str) -> str:
+    """What is known of a caller."""
+    return f"{CALLERS}{name}.json"
+
+
+def job_file(vehicle: VehicleId, job: JobId, name: str) -> str:
+    """A picture that was drawn for one job."""
+    return f"{processed_folder(vehicle)}jobs/{job}/{name}"
+
+
 def raw_folder(vehicle: VehicleId) -> str:
     """Everything the seller uploaded; private."""
     return f"{RAW}{vehicle}/"
@@ -160,10 +255,16 @@ def source_record(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/{SOURCE_RECORD}"
 
 
+def jobs_marker(vehicle: VehicleId) -> str:
+    """Its presence says that jobs ask for the vehicle's runs, not the sensor of uploads."""
+    return f"{RAW}{vehicle}/{JOBS_MARKER}"
+
+
 def records(vehicle: VehicleId) -> frozenset[str]:
     """What lies among the uploads and is none: markers, options, and whence they came."""
     return frozenset(
         {
+            jobs_marker(vehicle),
             ready_marker(vehicle),
             archived_marker(vehicle),
             options(vehicle),

@@ -91,6 +91,44 @@ class Settings(BaseSettings):
     `postgresql://USER:PASSWORD@HOST:5432/DATABASE`"""
     broker_url: str = Field(default="", repr=False)
     """the RabbitMQ that hands runs to `okla worker`, as `pyamqp://USER:PASSWORD@HOST:5672//`"""
+    api_url: Address = Field(default="", examples=["https://media.example.org"])
+    """the address at which callers reach the HTTP door, for the links in its answers; default: the
+    one that each request came to"""
+    api_secret: str = Field(default="", repr=False)
+    """the secret that links to files are signed with, the same on all machines; default: one that
+    is made and kept beside Dagster's records"""
+    api_wait_seconds: Amount = Field(default=60.0, examples=[60])
+    """the seconds that a synchronous call waits for its result before it is answered 202"""
+    api_origins: str = Field(default="", examples=["https://okla.com.do"])
+    """the web pages that may call the HTTP door (CORS), separated by commas"""
+    public_viewers: bool = False
+    """1 to have documents of 360° views and their files read without a key"""
+    job_days: Amount = Field(default=7.0, examples=[7])
+    """the days after which a job that names no vehicle leaves with all its files"""
+    fetch_hosts: str = Field(default="", examples=["photos.example.org, *.example.net"])
+    """the hosts that photos are fetched from and callbacks sent to, separated by commas, `*.` for
+    all below a name; default: every public one"""
+    fetch_private: bool = False
+    """1 to let hosts named in OKLA_FETCH_HOSTS have private addresses and plain http, for services
+    beside this one"""
+    callback_secrets: str = Field(default="", repr=False)
+    """the secrets that callbacks are signed with, separated by commas, the newest first: each
+    signs"""
+    callback_hours: Amount = Field(default=24.0, examples=[24])
+    """the hours after which a callback that nobody takes is given up"""
+    jwt_secret: str = Field(default="", repr=False)
+    """the secret of JWT bearer tokens (HS256) that callers may have instead of an API key"""
+    jwt_jwks_url: Address = Field(default="", examples=["https://login.example.org/jwks.json"])
+    """the address of the public keys of such tokens (RS256, ES256)"""
+    jwt_audience: str = ""
+    """the audience that such a token must name"""
+    jwt_issuer: str = ""
+    """the issuer that such a token must name"""
+    jwt_admin_role: str = "Admin"
+    """the role in such a token that sees all jobs and vehicles"""
+    amqp_url: str = Field(default="", repr=False)
+    """the RabbitMQ whose messages `okla consume` takes, as
+    `amqp://USER:PASSWORD@HOST:5672/%2F`; default: that of OKLA_BROKER_URL"""
     c2pa_cert: str = ""
     """the PEM file of the certificate's chain that signs finished pictures (C2PA)"""
     c2pa_key: str = ""

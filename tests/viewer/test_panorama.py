@@ -94,6 +94,7 @@ def test_the_smallest_picture_comes_first_and_none_before_it_can_be_seen(
 def test_a_phone_that_turns_looks_around(look: Callable[..., Page]) -> None:
     page = look(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     page.get_by_role("button", name="Follow the phone").click()
+    page.get_by_role("button", name="Follow the phone", pressed=True).wait_for()
 
     def turned(alpha: int, beta: int) -> list[float]:
         page.evaluate(
@@ -108,6 +109,7 @@ def test_a_phone_that_turns_looks_around(look: Callable[..., Page]) -> None:
     assert turned(270, 90) == [90, 0]  # counter-clockwise angles: to the right
     assert turned(270, 110) == [90, 20]  # leaning back
     page.get_by_role("button", name="Follow the phone").click()
+    page.get_by_role("button", name="Follow the phone", pressed=False).wait_for()
     assert turned(0, 90) == [90, 20]
 
 

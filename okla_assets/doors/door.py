@@ -1,0 +1,202 @@
+"""What all routers share: how a job is asked for, waited for and told of."""
+
+import asyncio
+import hashlib
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from okla_assets import keys
+from okla_assets.doors.callers import Caller, Callers, Scope
+from okla_assets.doors.errors import DoorError
+from okla_assets.doors.jobs import NAMESPACE, Job, Jobs, OtherRequest, UnknownJob
+from okla_assets.doors.links import Links
+from okla_assets.doors.requests import JobRequest, Source, checked
+from resources.errors import BadInput
+from resources.storage.media_store import MediaStore
+
+CHUNK = 1 << 20
+LONGEST_POLL = 0.25
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came with a request, on this machine until it is stored."""
+
+    path: Path
+    sha256: str
+    size: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Door:
+    """The one way in. `woken` is called when a job was accepted, so that it need not be found.
+
+    `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
+    synchronous call waits for its result.
+    """
+
+    store: MediaStore
+    jobs: Jobs
+    callers: Callers
+    links: Links
+    url: str = ""
+    wait_seconds: float = 60.0
+    upload_bytes: int = 500 * 2**20
+    photo_bytes: int = 50 * 2**20
+    woken: Callable[[Job], None] = field(default=lambda job: None)
+
+    def base(self, request: Request) -> str:
+        """The door's address as the caller knows it."""
+        return self.url or str(request.base_url).rstrip("/")
+
+    def caller(self, request: Request, scope: Scope = "jobs") -> Caller:
+        """Who sent the request. Raises `DoorError`."""
+        caller = self.callers.of(request, scope)
+        request.state.caller = caller.name
+        return caller
+
+    async def accept(
+        self,
+        caller: Caller,
+        *,
+        uploads: Sequence[Upload] = (),
+        job_id: str | None = None,
+        **fields: Any,
+    ) -> Job:
+        """The job of these fields of `JobRequest`; `uploads` become its first sources.
+
+        It is durable when this returns, and the uploads' files are gone. `job_id` is one that the
+        caller gives. Raises `DoorError`: 400 for fields that cannot be used, 403 for another's
+        vehicle, 409 for another's id.
+        """
+        try:
+            return await run_in_threadpool(self._accept, caller, uploads, job_id, fields)
+        finally:
+            for one in uploads:
+                one.path.unlink(missing_ok=True)
+
+    def _accept(
+        self, caller: Caller, uploads: Sequence[Upload], job_id: str | None, fields: dict[str, Any]
+    ) -> Job:
+        try:
+            named = None if job_id is None else keys.parse_job_id(job_id)
+        except keys.BadJobId as error:
+            raise DoorError(400, str(error), fields={"jobId": [str(error)]}) from None
+        if named is None:
+            idempotency = fields.get("idempotency")
+            named = keys.JobId(
+                str(
+                    uuid.uuid5(NAMESPACE, f"{caller.name}\n{idempotency}")
+                    if idempotency
+                    else uuid.uuid4()
+                )
+            )
+        prefix = keys.inbox_files(named)
+        files = [Source(file=prefix + one.sha256, name=one.name[-255:]) for one in uploads]
+        try:
+            sources = (*files, *(Source.model_validate(one) for one in fields.pop("sources", ())))
+            request = checked(**fields, sources=sources, caller=caller.name)
+        except (BadInput, ValueError) as error:
+            raise DoorError(400, str(error)) from None
+        self._check_owner(request, caller)
+        self.callers.counts(caller, max(1, len(request.sources)))
+        stored = []
+        for one, source in zip(uploads, files, strict=True):
+            assert source.file is not None
+            if self.store.stat(source.file) is None:
+                self.store.put_file(source.file, one.path)
+                stored.append(source.file)
+        try:
+            job, new = self.jobs.accept(request, named)
+        except OtherRequest as error:
+            for key in stored:
+                self.store.delete(key)
+            raise DoorError(409, str(error)) from None
+        if new:
+            self.woken(job)
+        return job
+
+    def _check_owner(self, request: JobRequest, caller: Caller) -> None:
+        """A vehicle belongs to the caller that first named it; one that came in by a folder or a
+        bucket, to callers that see all."""
+        vehicle = request.vehicle_id
+        if vehicle is None:
+            return
+        owner = self.jobs.owner_of(vehicle)
+        if owner is None and (caller.sees is None or self._is_new(vehicle)):
+            self.jobs.own(vehicle, caller.name)
+        elif caller.sees not in (None, owner):
+            raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
+
+    def _is_new(self, vehicle: keys.VehicleId) -> bool:
+        folders = (keys.raw_folder(vehicle), keys.processed_folder(vehicle))
+        return all(next(iter(self.store.list(folder)), None) is None for folder in folders)
+
+    def may_see(self, vehicle: keys.VehicleId, caller: Caller) -> bool:
+        """Whether the vehicle is the caller's."""
+        return caller.sees is None or self.jobs.owner_of(vehicle) == caller.sees
+
+    async def job(self, job_id: str, caller: Caller | None) -> Job:
+        """The caller's job; None sees all. Raises `DoorError` 404."""
+        try:
+            return await run_in_threadpool(
+                self.jobs.get, job_id, None if caller is None else caller.sees
+            )
+        except UnknownJob as error:
+            raise DoorError(404, str(error)) from None
+
+    async def wait(self, job: Job, seconds: float | None = None) -> Job:
+        """The job when it has ended, or as it is after so many seconds."""
+        until = time.monotonic() + (self.wait_seconds if seconds is None else seconds)
+        pause = 0.02
+        while not job.has_ended and time.monotonic() < until:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, LONGEST_POLL)
+            job = await run_in_threadpool(self.jobs.get, job.id)
+        return job
+
+    async def upload(self, file: UploadFile, largest: int | None = None) -> Upload:
+        """A multipart file, copied to disk a piece at a time. Raises `DoorError` 413."""
+        limit = largest or self.upload_bytes
+
+        async def pieces() -> Any:
+            while piece := await file.read(CHUNK):
+                yield piece
+
+        return await self.received(pieces(), limit, file.filename or "")
+
+    async def received(self, pieces: Any, limit: int, name: str = "") -> Upload:
+        """What arrives, piece by piece, as a file on this machine. Raises `DoorError` 413."""
+        digest, size = hashlib.sha256(), 0
+        with tempfile.NamedTemporaryFile(prefix="okla-upload-", delete=False) as out:
+            path = Path(out.name)
+            try:
+                async for piece in pieces:
+                    size += len(piece)
+                    if size > limit:
+                        raise DoorError(
+                            413, f"the file is larger than {limit >> 20} MB; send a smaller one"
+                        )
+                    digest.update(piece)
+                    await run_in_threadpool(out.write, piece)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return Upload(path, digest.hexdigest(), size, name)
+
+
+def door_of(request: Request) -> Door:
+    """The door of the application that answers the request."""
+    door = request.app.state.door
+    assert isinstance(door, Door)
+    return door

@@ -1,0 +1,263 @@
+"""Jobs and their one life: accepted, queued, running, and then completed, failed or cancelled.
+
+A job is one object of the media store. While it has not ended it lies in the inbox, which is
+therefore short and is all that has to be read after a crash; ended, it lies with the ended ones,
+found by its id. Any process may accept a job or ask for its end; all else is written by the one
+dispatcher (`doors/dispatcher.py`), so that no two ever write the same object.
+
+Lists (a vehicle's jobs, a caller's) are empty objects named by time and job, written before the
+job itself: a list may name a job that never came to be, never lack one.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from okla_assets import keys
+from okla_assets.digests import digest_of
+from okla_assets.doors.requests import JobRequest
+from okla_assets.doors.results import JobResult, Problem
+from okla_assets.tables import Row
+from resources.errors import BadInput
+from resources.storage.media_store import MediaStore
+
+State = Literal["accepted", "queued", "running", "completed", "failed", "cancelled"]
+ENDED: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
+PROGRESS: dict[State, int] = {
+    "accepted": 0,
+    "queued": 10,
+    "running": 50,
+    "completed": 100,
+    "failed": 100,
+    "cancelled": 100,
+}
+NAMESPACE = uuid.UUID("5b4f6a4e-2d0c-5d8e-9d5a-6f0f3c1f7a11")
+"""Of the ids of jobs that are named by their callers."""
+
+
+class UnknownJob(BadInput):
+    """There is no such job, or none of this caller's."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"there is no job {job}")
+
+
+class OtherRequest(BadInput):
+    """The idempotency key, or the id, names another request of before."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(
+            f"job {job} was asked for with the same idempotency key or id and another request; "
+            "give a new one"
+        )
+
+
+class Delivery(Row):
+    """One attempt to tell the caller: `status` of HTTP where there was an answer."""
+
+    at: datetime
+    status: int | None = None
+    problem: str | None = None
+    took_ms: int = 0
+
+
+class Job(Row):
+    """A job's record. `vehicle` is the caller's, or one made for the job.
+
+    `uploads` are the keys below raw/ of its sources, in their order, None where one could not be
+    taken over (`refusals` says why). `delivery` tells whether the caller knows of the end.
+    """
+
+    id: str
+    request: JobRequest
+    vehicle: str
+    state: State = "accepted"
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    run_id: str | None = None
+    progress: int = 0
+    uploads: tuple[str | None, ...] = ()
+    refusals: dict[int, Problem] = Field(default={})
+    result: JobResult | None = None
+    problem: Problem | None = None
+    delivery: Literal["none", "pending", "delivered", "dead"] = "none"
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def job_id(self) -> keys.JobId:
+        """The id, typed."""
+        return keys.JobId(self.id)
+
+    @property
+    def vehicle_id(self) -> keys.VehicleId:
+        """The vehicle, typed."""
+        return keys.VehicleId(self.vehicle)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more, but for its delivery."""
+        return self.state in ENDED
+
+    @property
+    def milliseconds(self) -> int | None:
+        """From the request to the end."""
+        if self.ended_at is None:
+            return None
+        return round((self.ended_at - self.created_at).total_seconds() * 1000)
+
+
+def new_id(request: JobRequest) -> keys.JobId:
+    """A random id; where the caller named the request, that of the name, so that a request sent
+    twice is one job."""
+    if request.idempotency is None:
+        return keys.JobId(str(uuid.uuid4()))
+    return keys.JobId(str(uuid.uuid5(NAMESPACE, f"{request.caller}\n{request.idempotency}")))
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All jobs of a media store."""
+
+    store: MediaStore
+
+    def accept(self, request: JobRequest, job_id: keys.JobId | None = None) -> tuple[Job, bool]:
+        """Writes the job, durably, and returns it; True where it is new.
+
+        The same request with the same id again is the job of before. Raises `OtherRequest` where
+        the id is another request's or another caller's.
+        """
+        job_id = job_id or new_id(request)
+        if (known := self.find(job_id)) is not None:
+            same = _essence(known.request) == _essence(request)
+            if known.request.caller != request.caller or not same:
+                raise OtherRequest(job_id)
+            return known, False
+        now = datetime.now(UTC)
+        vehicle = request.vehicle_id or keys.transient_vehicle(job_id)
+        job = Job(id=job_id, request=request, vehicle=vehicle, created_at=now)
+        name = f"{now:%Y%m%dT%H%M%S%f}_{job_id}"
+        places = [
+            keys.jobs_of_vehicle(vehicle),
+            keys.jobs_of_caller(request.caller, f"{now:%Y-%m}"),
+        ]
+        if request.vehicle is None:
+            places.append(keys.transient_jobs(f"{now:%Y-%m-%d}"))
+        for place in places:
+            self.store.put(place + name, b"")
+        self.keep(job)
+        return job, True
+
+    def keep(self, job: Job) -> None:
+        """Writes a job that has not ended."""
+        self.store.put(keys.inbox_job(job.job_id), _json(job), "application/json")
+
+    def end(self, job: Job) -> None:
+        """Writes a job that has ended; from here on it is with the ended ones.
+
+        Raises ValueError where it has not.
+        """
+        if not job.has_ended:
+            raise ValueError(f"job {job.id} is {job.state}")
+        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
+        for info in list(self.store.list(keys.inbox_files(job.job_id))):
+            self.store.delete(info.key)
+        self.store.delete(keys.inbox_cancel(job.job_id))
+        self.store.delete(keys.inbox_job(job.job_id))
+
+    def find(self, job_id: keys.JobId) -> Job | None:
+        """The job of this id. One that ends while it is looked for is found."""
+        for key in (keys.ended_job(job_id), keys.inbox_job(job_id), keys.ended_job(job_id)):
+            try:
+                return _read(self.store.get(key))
+            except FileNotFoundError:
+                continue
+        return None
+
+    def get(self, job_id: str, caller: str | None = None) -> Job:
+        """The job, of this caller where one is named.
+
+        Raises `UnknownJob`, also where it is another caller's, and for what is no id.
+        """
+        try:
+            job = self.find(keys.parse_job_id(job_id))
+        except keys.BadJobId:
+            job = None
+        if job is None or (caller is not None and job.request.caller != caller):
+            raise UnknownJob(job_id[:80])
+        return job
+
+    def ask_to_end(self, job: Job) -> None:
+        """Asks the dispatcher to cancel it; one that has ended stays as it is."""
+        if not job.has_ended:
+            self.store.put(keys.inbox_cancel(job.job_id), b"")
+
+    def unfinished(self) -> Iterator[Job]:
+        """The jobs of the inbox."""
+        for info in self.store.list(keys.INBOX):
+            if not info.key.endswith(".json") or info.key.count("/") != 1:
+                continue
+            try:
+                yield _read(self.store.get(info.key))
+            except FileNotFoundError:  # ended meanwhile
+                continue
+
+    def to_be_cancelled(self) -> set[str]:
+        """Ids of jobs whose end was asked for."""
+        return {
+            info.key.removeprefix(keys.INBOX).removesuffix(".cancel")
+            for info in self.store.list(keys.INBOX)
+            if info.key.endswith(".cancel")
+        }
+
+    def of_vehicle(self, vehicle: keys.VehicleId) -> list[str]:
+        """Ids of the vehicle's jobs, the newest first."""
+        return self._listed(keys.jobs_of_vehicle(vehicle))
+
+    def of_caller(self, caller: str, month: str = "") -> list[str]:
+        """Ids of the caller's jobs, the newest first."""
+        return self._listed(keys.jobs_of_caller(caller, month))
+
+    def owner_of(self, vehicle: keys.VehicleId) -> str | None:
+        """The caller that brought the vehicle; None where none did."""
+        try:
+            return self.store.get(keys.vehicle_owner(vehicle)).decode()
+        except FileNotFoundError:
+            return None
+
+    def own(self, vehicle: keys.VehicleId, caller: str) -> None:
+        """Notes that the caller has brought the vehicle."""
+        self.store.put(keys.vehicle_owner(vehicle), caller.encode())
+
+    def _listed(self, prefix: str) -> list[str]:
+        names = sorted(
+            (info.key.rpartition("/")[2] for info in self.store.list(prefix)), reverse=True
+        )
+        return [name.partition("_")[2] for name in names]
+
+
+def _essence(request: JobRequest) -> str:
+    """What makes two requests the same: all but the names of files that came with them."""
+    asked = request.model_dump(mode="json", exclude={"door", "metadata"})
+    for source in asked["sources"]:
+        if source["file"] is not None:
+            source["file"] = source["file"].rpartition("/")[2]
+    return digest_of(asked)
+
+
+def _json(job: Job) -> bytes:
+    return job.model_dump_json(exclude_defaults=True).encode()
+
+
+def _read(data: bytes) -> Job:
+    try:
+        return Job.model_validate_json(data)
+    except ValidationError as error:
+        named = json.loads(data).get("id", "?") if data[:1] == b"{" else "?"
+        raise BadInput(f"the record of job {named} cannot be read: {error}") from None

@@ -1,0 +1,45 @@
+"""Links to files that need no key and that expire."""
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from resources.storage.media_store import MediaStore
+
+FILES = "/files/"
+SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Links:
+    """Makes and checks links below the door's own address.
+
+    A link is good for `seconds` at least: it ends at a full hour, so that the same file has the
+    same link for a while and caches keep it.
+    """
+
+    store: MediaStore
+    secret: bytes
+    seconds: int = SECONDS
+
+    def to(self, key: str, base: str) -> str:
+        """The address of a finished file; `base` is where the caller reaches the door."""
+        return f"{base.rstrip('/')}{self.path(key)}"
+
+    def path(self, key: str) -> str:
+        """The same without the door's address."""
+        ends = (int(time.time()) // 3600 + 1) * 3600 + self.seconds
+        return f"{FILES}{quote(key)}?expires={ends}&signature={self._signature(key, ends)}"
+
+    def allows(self, key: str, expires: str, signature: str) -> bool:
+        """Whether such a link was made here and has not expired."""
+        if not expires.isascii() or not expires.isdigit() or len(expires) > 12:
+            return False
+        right = hmac.compare_digest(self._signature(key, int(expires)).encode(), signature.encode())
+        return right and time.time() < int(expires)
+
+    def _signature(self, key: str, ends: int) -> str:
+        message = f"{key}\n{ends}".encode()
+        return hmac.new(self.secret, message, hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,94 @@
+"""Health, metrics, and the files that links lead to."""
+
+import mimetypes
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from okla_assets import keys
+from okla_assets.doors.door import door_of
+from okla_assets.doors.errors import DoorError
+from resources.storage.media_store import MediaStore
+
+router = APIRouter(tags=["system"])
+
+CHUNK = 1 << 18
+
+
+@router.get("/health", summary="Whether the door answers")
+@router.get("/health/live", summary="The same, as OKLA's services name it", include_in_schema=False)
+async def health() -> JSONResponse:
+    """200 while the process answers."""
+    return JSONResponse({"status": "Healthy"})
+
+
+@router.get("/health/ready", summary="Whether jobs can be accepted", responses={503: {}})
+async def ready(request: Request) -> JSONResponse:
+    """200 while jobs can be written; 503 says why not."""
+    door = door_of(request)
+    try:
+        await run_in_threadpool(door.store.put, f"{keys.INBOX}_ready", b"")
+    except Exception as error:  # noqa: BLE001  whatever it is, we are not ready
+        return JSONResponse({"status": "Unhealthy", "reason": str(error)}, 503)
+    return JSONResponse({"status": "Healthy"})
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Requests, and jobs that have not ended by state."""
+    from prometheus_client import Gauge
+
+    door = door_of(request)
+    registry = request.app.state.metrics.registry
+    counts: dict[str, int] = dict.fromkeys(("accepted", "queued", "running"), 0)
+    for job in await run_in_threadpool(lambda: list(door.jobs.unfinished())):
+        counts[job.state] = counts.get(job.state, 0) + 1
+    gauge = request.app.state.__dict__.get("jobs_gauge")
+    if gauge is None:
+        gauge = Gauge("okla_jobs", "Jobs that have not ended.", ("state",), registry=registry)
+        request.app.state.jobs_gauge = gauge
+    for state, count in counts.items():
+        gauge.labels(state).set(count)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(
+    "/files/{key:path}",
+    summary="A finished file, by a link that was given out",
+    response_class=Response,
+    responses={403: {}, 404: {}},
+)
+async def file(
+    request: Request,
+    key: str,
+    expires: Annotated[str, Query(max_length=12)] = "",
+    signature: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """The file, where the link is one of ours and has not expired."""
+    door = door_of(request)
+    if not door.links.allows(key, expires, signature):
+        raise DoorError(403, "the link has expired, or is none of ours; ask for the job again")
+    info = await run_in_threadpool(door.store.stat, key)
+    if info is None:
+        raise DoorError(404, "the file is gone")
+    media_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
+    headers = {
+        "Content-Length": str(info.size),
+        "ETag": f'"{info.etag.strip(chr(34))}"',
+        "Cache-Control": "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+    return StreamingResponse(_pieces(door.store, key), media_type=media_type, headers=headers)
+
+
+def _pieces(store: MediaStore, key: str) -> Iterator[bytes]:
+    with store.as_file(key) as path, path.open("rb") as stream:
+        while piece := stream.read(CHUNK):
+            yield piece

@@ -1,0 +1,241 @@
+"""The HTTP door: one application, of families of routes that speak different contracts."""
+
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from okla_assets.doors.door import Door
+from okla_assets.doors.errors import DoorError, Render, problem
+from okla_assets.doors.routers import system
+
+log = logging.getLogger("okla.doors")
+
+JSON_BYTES = 2 * 2**20
+"""The largest body that is not a file."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Routes of one contract: the paths that they are below, and how they tell errors.
+
+    `body_bytes` is the largest request; None: what is not multipart may have JSON_BYTES.
+    """
+
+    router: APIRouter
+    prefixes: tuple[str, ...]
+    render: Render = problem
+    body_bytes: int | None = None
+
+
+SYSTEM = Family(system.router, ("/health", "/metrics", "/files/"))
+
+
+def families() -> tuple[Family, ...]:
+    """All of them; the first whose prefix a path has tells its errors."""
+    return (SYSTEM,)
+
+
+class Metrics:
+    """What `/metrics` tells, besides what is read when it is asked for."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "okla_http_requests",
+            "Requests by route and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "okla_http_request_seconds",
+            "Seconds until a request was answered.",
+            ("route",),
+            registry=self.registry,
+        )
+
+
+Life = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def make_app(door: Door, life: Life | None = None, origins: Sequence[str] = ()) -> FastAPI:
+    """The application. `life` is what runs beside it, `origins` are pages that may call it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if life is None:
+            yield
+        else:
+            async with life():
+                yield
+
+    app = FastAPI(
+        title="OKLA media",
+        version=version("okla-media"),
+        description="Finished studio media of used cars, under the contracts that callers know.",
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.door = door
+    app.state.metrics = Metrics()
+    every = families()
+    for family in every:
+        app.include_router(family.router)
+
+    def render_of(path: str) -> Render:
+        for family in every:
+            if path.startswith(family.prefixes):
+                return family.render
+        return problem
+
+    def answer(request: Request, error: DoorError) -> Response:
+        return render_of(request.url.path)(request, error)
+
+    async def told(request: Request, error: Exception) -> Response:
+        assert isinstance(error, DoorError)
+        return answer(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        fields: dict[str, list[str]] = {}
+        for one in error.errors():
+            name = ".".join(str(part) for part in one["loc"] if part != "body") or "body"
+            fields.setdefault(name, []).append(one["msg"].removeprefix("Value error, "))
+        said = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in fields.items())
+        return answer(request, DoorError(400, said, fields=fields))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(
+            request, DoorError(error.status_code, str(error.detail), headers=error.headers or {})
+        )
+
+    async def broken(request: Request, error: Exception) -> Response:
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        return answer(request, DoorError(500, "this is our fault; the log has the details"))
+
+    app.add_exception_handler(DoorError, told)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(Exception, broken)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(_Bodies, families=every, door=door, answer=answer)
+    app.add_middleware(_Requests, metrics=app.state.metrics)
+    return app
+
+
+class _Requests:
+    """Gives each request an id, and counts and logs it; the log never has a query."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _is_plain(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        began, status = time.perf_counter(), 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        finally:
+            took = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", "none")
+            self.metrics.requests.labels(scope["method"], route, status).inc()
+            self.metrics.seconds.labels(route).observe(took)
+            log.info(
+                "%s %s %s %.0f ms caller=%s request=%s",
+                scope["method"],
+                scope["path"].encode("ascii", "backslashreplace").decode()[:200],
+                status,
+                took * 1000,
+                scope["state"].get("caller", "-"),
+                request_id,
+            )
+
+
+def _is_plain(text: str) -> bool:
+    return 0 < len(text) <= 64 and text.replace("-", "").replace("_", "").isalnum()
+
+
+class _Bodies:
+    """Refuses requests that are too large, told by their length or found while they arrive."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        families: Sequence[Family],
+        door: Door,
+        answer: Callable[[Request, DoorError], Response],
+    ) -> None:
+        self.app, self.families, self.door, self.answer = app, families, door, answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        limit = self._limit(scope["path"], headers.get(b"content-type", b""))
+        told = headers.get(b"content-length", b"0")
+        if not told.isdigit() or int(told) > limit:
+            error = DoorError(413, f"the request is larger than {limit >> 20} MB")
+            await self.answer(Request(scope), error)(scope, receive, send)
+            return
+        size = 0
+
+        async def received() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise DoorError(413, f"the request is larger than {limit >> 20} MB")
+            return message
+
+        await self.app(scope, received, send)
+
+    def _limit(self, path: str, content_type: bytes) -> int:
+        for family in self.families:
+            if path.startswith(family.prefixes) and family.body_bytes is not None:
+                return family.body_bytes
+        if content_type.lower().startswith((b"multipart/", b"application/octet-stream")):
+            return self.door.upload_bytes + JSON_BYTES
+        return JSON_BYTES
+
+
+def openapi_of(app: FastAPI) -> Mapping[str, Any]:
+    """The document that clients are generated from."""
+    return app.openapi()
+
+
+Handler = Callable[[Request], Awaitable[Response]]
