@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes, up
+from okla_assets.cli import bench, export, models, operate, process, scenes, serve, up
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -59,6 +59,7 @@ for command in (
     process.demo,
     bench.bench,
     up.up,
+    serve.serve,
     operate.worker,
     models.train_views,
     models.calibrate_clip,

@@ -33,7 +33,12 @@ from okla_assets.runtime.instance import (
     open_instance,
     write_config,
 )
-from okla_assets.runtime.processes import OUR_FOLDER, dagster_environment, definitions_module
+from okla_assets.runtime.processes import (
+    OUR_FOLDER,
+    dagster_environment,
+    definitions_module,
+    ends_with_parent,
+)
 from okla_assets.runtime.server_output import ServerOutput
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
@@ -46,7 +51,6 @@ HOST = "127.0.0.1"
 DAEMON = "daemon"
 SERVER_LOGS = "server_logs"
 """Folder in Dagster's home; its own `logs` Dagster empties."""
-PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 SOCKET = "code.sock"
@@ -84,7 +88,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_dies_with_us(),
+            preexec_fn=ends_with_parent(),
         )
         assert self.process.stdout is not None
         self.reader = self.output.follow(self.name, self.process.stdout)
@@ -109,16 +113,6 @@ class Server:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-
-
-def _dies_with_us() -> Callable[[], object] | None:
-    """On Linux, has a server receive TERM when this process is killed."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
