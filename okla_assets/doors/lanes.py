@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from okla_assets.doors.work import Ended, Unit
@@ -39,6 +40,7 @@ class Lane:
         with self.lock:
             if self.process is not None and self.process.poll() is None:
                 return
+            self.kill()
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", self.module],
                 stdin=subprocess.PIPE,
@@ -49,8 +51,8 @@ class Lane:
             )
             assert self.process.stdout is not None
             if self.process.stdout.readline() != READY:
-                self.process.kill()
-                raise LaneLost(f"a lane does not start (exit code {self.process.wait()})")
+                self.kill()
+                raise LaneLost("a lane does not start; what it says is above")
 
     def make(self, unit: Unit) -> Ended:
         """What came of the unit. Raises `LaneLost`."""
@@ -61,10 +63,10 @@ class Lane:
             process.stdin.write(unit.model_dump_json(exclude_defaults=True).encode() + b"\n")
             process.stdin.flush()
             answer = process.stdout.readline()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # killed, and its pipes closed
             answer = b""
         if not answer.endswith(b"\n"):
-            raise LaneLost(f"a lane ended in the middle of its work ({process.wait()})")
+            raise LaneLost("a lane ended in the middle of its work")
         return Ended.model_validate_json(answer)
 
     def kill(self) -> None:
@@ -72,6 +74,10 @@ class Lane:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    with suppress(BrokenPipeError):  # what it had not read
+                        pipe.close()
 
 
 @dataclass
