@@ -51,7 +51,7 @@ def serve(
 
     check_profile(profile)
     logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s",
+        format="%(asctime)s - %(levelname)s - %(message)s",
         level=logging.WARNING,
     )
     logging.getLogger("okla").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -49,6 +49,7 @@ HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
 DAEMON = "daemon"
+DOOR = "HTTP door"
 SERVER_LOGS = "server_logs"
 """Folder in Dagster's home; its own `logs` Dagster empties."""
 WATCH_SECONDS = 0.5
@@ -59,6 +60,11 @@ STOPPING_SECONDS = 15.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 Say = Callable[[str], None]
+
+
+def whose(name: str) -> str:
+    """A server in a sentence: all but the HTTP door are Dagster's."""
+    return f"the {name}" if name == DOOR else f"Dagster's {name}"
 
 
 @dataclass
@@ -121,12 +127,14 @@ class Plan:
 
     `say` gets sentences about the whole, `tell` a server's name and what it says; `everything` has
     each line of the servers told. `look` is called every LOOK_SECONDS, to tell of vehicles.
+    `api_port` is the HTTP door's; None: there is none.
     """
 
     out: str
     profile: str
     port: int
     files_port: int | None
+    api_port: int | None
     runs: int
     gpu_slots: int | None
     say: Say
@@ -141,6 +149,8 @@ def run(plan: Plan) -> None:
     Raises BadInput where another `okla up` runs, BrokenSetup where the servers cannot start.
     """
     check_port(plan.port)
+    if plan.api_port is not None:
+        check_port(plan.api_port)
     store = store_for(plan.out)
     if bucket_of(plan.out):
         list(store.folders(keys.RAW))  # raises now where the bucket cannot be used
@@ -225,6 +235,9 @@ def serve(plan: Plan, files_url: str) -> None:
             _wait(lambda: _listens(plan.port), others[0], stop)
             if not stop.is_set():
                 plan.say(f"Dagster's UI: http://{HOST}:{plan.port}  (no login: this machine only)")
+            if plan.api_port is not None:
+                _wait(lambda: _listens(plan.api_port), others[-1], stop)
+                plan.say(f"HTTP door: http://{HOST}:{plan.api_port}  (its API: /docs)")
             _watch((code, *others), answers, plan, stop)
         finally:
             # The daemon first: it must not retry the run that is killed now.
@@ -265,10 +278,15 @@ def _servers(
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST]
     webserver += ["-p", str(plan.port), "--dagster-log-level", "warning"]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
-    return Server("code server", code, environment, output), [
+    servers = [
         Server("webserver", webserver, environment, output),
         Server(DAEMON, daemon, environment, output),
     ]
+    if plan.api_port is not None:
+        serve = [*python, "okla_assets", "serve", "--out", plan.out, "--profile", plan.profile]
+        serve += ["--port", str(plan.api_port), "--long-by-dagster", "--verbose"]
+        servers.append(Server(DOOR, serve, environment, output))
+    return Server("code server", code, environment, output), servers
 
 
 def _watch(
@@ -295,7 +313,7 @@ def _watch(
                 continue
             if lasted < server.pause or (server.name == DAEMON and not code_answers()):
                 continue
-            plan.say(f"Dagster's {server.name} ended ({status}); starting it again")
+            plan.say(f"{whose(server.name)} ended ({status}); starting it again")
             server.pause = min(server.pause * 2, LONGEST_PAUSE)
             if server.name == DAEMON:
                 _close_dead_runs(plan.out, plan.say)
@@ -324,7 +342,7 @@ def _wait(ready: Callable[[], bool], server: Server, stop: threading.Event) -> N
             if status is not None and server.reader is not None:
                 server.reader.join(STOPPING_SECONDS)  # what it said last
             raise BrokenSetup(
-                f"Dagster's {server.name} did not start "
+                f"{whose(server.name)} did not start "
                 + ("in time" if status is None else f"(it ended with {status})")
                 + f"; the end of its output:\n{server.output.last_lines(server.name)}\n"
                 + f"all of it is in {server.output.folder}"
