@@ -4,7 +4,6 @@ With OKLA_TEST_LANE_WAITS set to a file's path, it waits before each unit while 
 """
 
 import os
-import sys
 import time
 from pathlib import Path
 from unittest import mock
@@ -34,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

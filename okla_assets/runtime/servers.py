@@ -235,9 +235,9 @@ def serve(plan: Plan, files_url: str) -> None:
             _wait(lambda: _listens(plan.port), others[0], stop)
             if not stop.is_set():
                 plan.say(f"Dagster's UI: http://{HOST}:{plan.port}  (no login: this machine only)")
-            if plan.api_port is not None:
-                _wait(lambda: _listens(plan.api_port), others[-1], stop)
-                plan.say(f"HTTP door: http://{HOST}:{plan.api_port}  (its API: /docs)")
+            if (port := plan.api_port) is not None:
+                _wait(lambda: _listens(port), others[-1], stop)
+                plan.say(f"HTTP door: http://{HOST}:{port}  (its API: http://{HOST}:{port}/docs)")
             _watch((code, *others), answers, plan, stop)
         finally:
             # The daemon first: it must not retry the run that is killed now.

@@ -48,8 +48,9 @@ def one_of(ended: Ended, job: Job) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.slow
-def test_each_operation_makes_what_it_needs_and_no_more(door: Door, lane: Lane) -> None:
-    store = door.store
+def test_each_operation_makes_what_it_needs_and_no_more(
+    door: Door, store: LocalMediaStore, lane: Lane
+) -> None:
     expected = {
         Operation.classify: [
             (0, "exterior", "cut", None, None, False, False),
