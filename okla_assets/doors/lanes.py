@@ -27,11 +27,11 @@ class LaneLost(Exception):
 class Lane:
     """One process. It is started when it is first needed, and anew when it has ended.
 
-    `environment` is the process's, `module` what it runs.
+    `environment` is the process's, `module` what it runs; empty: MODULE.
     """
 
     environment: Mapping[str, str]
-    module: str = MODULE
+    module: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -42,7 +42,7 @@ class Lane:
                 return
             self.kill()
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self.module],
+                [sys.executable, "-P", "-m", self.module or MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **self.environment},
