@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes, serve, up
+from okla_assets.cli import (
+    bench,
+    export,
+    keys as caller_keys,
+    models,
+    operate,
+    process,
+    scenes,
+    serve,
+    up,
+)
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -73,6 +83,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(caller_keys.app, name="keys")
 
 
 def main() -> None:
