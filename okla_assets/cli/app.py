@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes, up
+from okla_assets.cli import bench, consume, export, models, operate, process, scenes, up
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -60,6 +60,7 @@ for command in (
     bench.bench,
     up.up,
     operate.worker,
+    consume.consume,
     models.train_views,
     models.calibrate_clip,
     scenes.scenes,
