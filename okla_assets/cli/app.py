@@ -12,17 +12,7 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import (
-    bench,
-    export,
-    keys as caller_keys,
-    models,
-    operate,
-    process,
-    scenes,
-    serve,
-    up,
-)
+from okla_assets.cli import bench, consume, export, keys as caller_keys, models, operate, process, scenes, serve, up
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -71,6 +61,7 @@ for command in (
     up.up,
     serve.serve,
     operate.worker,
+    consume.consume,
     models.train_views,
     models.calibrate_clip,
     scenes.scenes,

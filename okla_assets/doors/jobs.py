@@ -251,8 +251,9 @@ class Jobs:
 
 
 def _essence(request: JobRequest) -> str:
-    """What makes two requests the same: all but the names of files that came with them."""
-    asked = request.model_dump(mode="json", exclude={"door", "metadata"})
+    """What makes two requests the same: all but the names of files that came with them, and the
+    envelope of a message that is sent again."""
+    asked = request.model_dump(mode="json", exclude={"door", "metadata", "reply"})
     for source in asked["sources"]:
         if source["file"] is not None:
             source["file"] = source["file"].rpartition("/")[2]
