@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, consume, export, keys as caller_keys, models, operate, process, scenes, serve, up
+from okla_assets.cli import (
+    bench,
+    consume,
+    export,
+    keys as caller_keys,
+    models,
+    operate,
+    process,
+    scenes,
+    serve,
+    up,
+)
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 

@@ -98,7 +98,7 @@ class _Drawing:
             if self.options.channels == "alpha"
             else files.encoded(drawn.picture, suffix, quality)
         )
-        place = keys.job_file(self.job.vehicle_id, self.job.job_id, f"{index}.{suffix}")
+        place = keys.job_file(self.job.job_id, f"{index}.{suffix}")
         self.store.put(place, data, files.TYPES[suffix])
         return DrawnFile(
             key=place,

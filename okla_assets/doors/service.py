@@ -2,7 +2,6 @@
 
 import logging
 import os
-import secrets
 import signal
 import socket
 import threading
@@ -21,14 +20,14 @@ from filelock import FileLock, Timeout
 from okla_assets import keys
 from okla_assets.doors import intake, outbox
 from okla_assets.doors.callbacks import CallbackSender
-from okla_assets.doors.callers_stored import callers_for, check_host
+from okla_assets.doors.stored_callers import callers_for, check_host
 from okla_assets.doors.dagster_runs import DagsterRuns
 from okla_assets.doors.dispatcher import Dispatcher
 from okla_assets.doors.door import Door
 from okla_assets.doors.fetch import Fetcher
 from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.lanes import Lane, Lanes
-from okla_assets.doors.links import Links
+from okla_assets.doors.links import Links, secret_of
 from okla_assets.doors.server import make_app
 from okla_assets.doors.work import Ended, Unit, Worker
 from okla_assets.operations.archive import archive
@@ -108,7 +107,7 @@ def run(plan: Plan, store: MediaStore) -> None:
             lambda job: outbox.post(store, job),
             lambda wanted: busy(instance, sorted(wanted)),
         )
-        links = Links(store, _secret(chosen, home))
+        links = Links(store, secret_of(chosen.api_secret, home))
         host, port = listening.getsockname()[:2]
         base = chosen.api_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
         sender = CallbackSender(store, jobs, links, base, fetcher, chosen)
@@ -200,22 +199,6 @@ def _listening(host: str, port: int) -> socket.socket:
         raise BadInput(
             f"{host}:{port} cannot be listened on ({error.strerror}); choose another by --port"
         ) from None
-
-
-def _secret(chosen: Settings, home: Path) -> bytes:
-    """What links are signed with: the setting, or a secret made once and kept for this user."""
-    if chosen.api_secret:
-        return chosen.api_secret.encode()
-    place = home / "links.secret"
-    try:
-        with place.open("xb") as out:
-            place.chmod(0o600)
-            out.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise BrokenSetup(f"{place} cannot be written: {error.strerror}") from error
-    return place.read_bytes()
 
 
 def _origins(chosen: Settings) -> tuple[str, ...]:

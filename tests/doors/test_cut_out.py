@@ -36,7 +36,7 @@ def test_the_vehicle_is_left_and_its_place_is_told(cutting: Cutting) -> None:
     drawn = cutting.cut(job)[0]
     picture = np.asarray(opened(cutting, drawn))
     assert isinstance(drawn, DrawnFile) and drawn.foreground is not None
-    assert drawn.key == keys.job_file(job.vehicle_id, job.job_id, "0.png")
+    assert drawn.key == keys.job_file(job.job_id, "0.png")
     assert drawn.largest == (pictures.WIDTH, pictures.HEIGHT)
     assert drawn.agreement == pytest.approx(0.97)
     x, y, w, h = drawn.foreground
