@@ -20,7 +20,6 @@ from filelock import FileLock, Timeout
 from okla_assets import keys
 from okla_assets.doors import intake, outbox
 from okla_assets.doors.callbacks import CallbackSender
-from okla_assets.doors.stored_callers import callers_for, check_host
 from okla_assets.doors.dagster_runs import DagsterRuns
 from okla_assets.doors.dispatcher import Dispatcher
 from okla_assets.doors.door import Door
@@ -29,6 +28,7 @@ from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.lanes import Lane, Lanes
 from okla_assets.doors.links import Links, secret_of
 from okla_assets.doors.server import make_app
+from okla_assets.doors.stored_callers import callers_for, check_host
 from okla_assets.doors.work import Ended, Unit, Worker
 from okla_assets.operations.archive import archive
 from okla_assets.operations.run_index import busy
