@@ -56,7 +56,10 @@ def ended(reply: Reply, **changes: Any) -> Job:
     request = JobRequest(
         operation=Operation.background, vehicle="V-1", sources=(Source(url="https://h/1"),)
     ).model_copy(update={"reply": reply})
-    fields = {"state": "completed", "result": JobResult(vehicle="V-1", photos=(PHOTO,))} | changes
+    fields: dict[str, Any] = {
+        "state": "completed",
+        "result": JobResult(vehicle="V-1", photos=(PHOTO,)),
+    } | changes
     return Job(
         id=JOB,
         request=request,

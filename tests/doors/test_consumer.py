@@ -95,7 +95,7 @@ def send(
 
 def taken(channel: BlockingChannel, queue: str) -> list[tuple[pika.BasicProperties, bytes]]:
     """What lies in a queue, and lies there no longer."""
-    found = []
+    found: list[tuple[pika.BasicProperties, bytes]] = []
     while True:
         method, properties, body = channel.basic_get(queue, auto_ack=True)
         if method is None:
