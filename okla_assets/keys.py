@@ -198,6 +198,11 @@ def jobs_of_caller(caller: str, month: str = "") -> str:
     return f"{JOBS}callers/{caller}/" + (f"{month}/" if month else "")
 
 
+def jobs_of_all_callers() -> str:
+    """Prefix of the same of every caller."""
+    return f"{JOBS}callers/"
+
+
 def transient_jobs(day: str = "") -> str:
     """Prefix of empty objects named by jobs with a vehicle of their own, by day (2026-11-29)."""
     return f"{JOBS}transient/" + (f"{day}/" if day else "")

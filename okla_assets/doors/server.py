@@ -20,7 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError, Render, problem
-from okla_assets.doors.routers import system
+from okla_assets.doors.routers import (
+    ai_process,
+    ai_processing,
+    backgrounds,
+    system,
+    vehicle360,
+)
 
 log = logging.getLogger("okla.doors")
 
@@ -46,7 +52,15 @@ SYSTEM = Family(system.router, ("/health", "/metrics", "/files/"))
 
 def families() -> tuple[Family, ...]:
     """All of them; the first whose prefix a path has tells its errors."""
-    return (SYSTEM,)
+    return (
+        SYSTEM,
+        Family(ai_process.router, ("/api/ai-process/",)),
+        Family(ai_processing.router, ("/api/aiprocessing/",)),
+        Family(backgrounds.router, ("/api/backgrounds",)),
+        Family(vehicle360.newest, ("/api/vehicle360/",)),
+        Family(vehicle360.oldest, ("/api/vehicle360processing/",), vehicle360.message),
+        Family(vehicle360.video, ("/api/video360/",), vehicle360.error),
+    )
 
 
 class Metrics:
