@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from okla_assets.doors.answers import Publication, answers, refusals
+from okla_assets.doors.answers import Places, Publication, answers, refusals
 from okla_assets.doors.jobs import Job
 from okla_assets.doors.requests import Address, JobRequest, Operation, Reply, Source
 from okla_assets.doors.results import (
@@ -20,6 +20,7 @@ from okla_assets.doors.results import (
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 URN = "urn:message:AIProcessingService.Application.DTOs:"
+PLACES = Places(lambda key: f"https://m/{key}", lambda vehicle: f"https://m/turn/{vehicle}")
 CLIENT, FAULTS = Address(exchange="client"), Address(exchange="faults")
 
 
@@ -71,7 +72,7 @@ def ended(reply: Reply, **changes: Any) -> Job:
 
 
 def said(job: Job) -> list[tuple[Publication, Any]]:
-    return [(one, json.loads(one.body)) for one in answers(job, lambda key: f"https://m/{key}")]
+    return [(one, json.loads(one.body)) for one in answers(job, PLACES)]
 
 
 def test_a_photo_is_told_in_oklas_words() -> None:
@@ -84,11 +85,15 @@ def test_a_photo_is_told_in_oklas_words() -> None:
     assert body["messageId"] == one.message_id
     assert body["message"] == {
         "jobId": JOB,
+        "type": "background-replace",
+        "status": "completed",
+        "progressPercent": 100,
+        "createdAt": "2026-11-29T06:00:00Z",
+        "completedAt": "2026-11-29T06:00:01.500000Z",
         "vehicleId": "V-1",
         "success": True,
         "processingTimeMs": 1500,
         "processedUrl": "https://m/processed/V/p.jpg",
-        "maskUrl": "https://m/processed/V/m.png",
         "result": {
             "processedImageUrl": "https://m/processed/V/p.jpg",
             "maskUrl": "https://m/processed/V/m.png",
@@ -110,14 +115,15 @@ def test_a_spin_is_told_with_its_frames() -> None:
     told = body["message"]["result"]
     assert (told["totalFrames"], told["degreesPerFrame"]) == (8, 45.0)
     assert told["averageQualityScore"] == 81
+    assert told["viewerEmbedUrl"] == body["message"]["processedUrl"] == "https://m/turn/V-1"
     assert told["frames"][2] == {
         "frameNumber": 3,
         "degrees": 90.0,
+        "azimuth": 90.0,
         "processedUrl": "https://m/f2.jpg",
         "thumbnailUrl": "https://m/t2.jpg",
-        "isKeyFrame": True,
+        "isKeyFrame": False,
     }
-    assert [f["isKeyFrame"] for f in told["frames"]].count(True) == 4
 
 
 def test_a_spin_that_could_not_be_made_has_no_result() -> None:
@@ -175,8 +181,8 @@ def test_a_bare_message_is_answered_bare(state: str) -> None:
 def test_an_answer_that_is_made_twice_has_the_same_ids() -> None:
     reply = Reply(response=CLIENT, message_types=("urn:x",))
     first, again = (
-        [one.message_id for one in answers(ended(reply), str)],
-        [one.message_id for one in answers(ended(reply), str)],
+        [one.message_id for one in answers(ended(reply), PLACES)],
+        [one.message_id for one in answers(ended(reply), PLACES)],
     )
     assert first == again and len(set(first)) == 2
 

@@ -19,7 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPConnectionError, UnroutableError
 
 from okla_assets import keys
-from okla_assets.doors.answers import COMPLETED
+from okla_assets.doors.answers import COMPLETED, Places
 from okla_assets.doors.broker import Broker, parameters_of
 from okla_assets.doors.consumer import Consumer
 from okla_assets.doors.jobs import Job, Jobs
@@ -65,7 +65,7 @@ def channel(parameters: pika.URLParameters) -> Iterator[BlockingChannel]:
 
 @pytest.fixture
 def consumer(store: LocalMediaStore, parameters: pika.URLParameters) -> Consumer:
-    return Consumer(store, parameters, "okla", lambda key: f"https://media/{key}")
+    return Consumer(store, parameters, "okla", Places(str, str))
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def test_a_sender_of_poison_gets_a_fault(channel: BlockingChannel, consumer: Con
     with consuming(consumer):
         send(channel, enveloped(worker(processing_type="Sorcery")))
         (fault,) = heard(channel, faults)
-    assert "Sorcery" in fault["message"]["exceptions"][0]["message"]
+    assert "no such type" in fault["message"]["exceptions"][0]["message"]
     assert fault["requestId"] == str(uuid.UUID(int=9))
 
 

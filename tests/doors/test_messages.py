@@ -12,12 +12,12 @@ from okla_assets.doors.messages import (
     OWN_QUEUE,
     PUBLISHED,
     QUEUES,
-    TYPES,
     Letter,
     Poison,
     address_of,
     asked,
 )
+from okla_assets.doors.okla_words import KINDS
 from okla_assets.doors.requests import Address, Operation
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -129,12 +129,12 @@ def test_a_workers_message_becomes_a_job_with_our_options(wrapped: bool) -> None
         assert request.reply.message_types == (f"{URN}PythonWorkerMessage",)
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(name for name, _ in TYPES)))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(one.name for one in KINDS)))
 @pytest.mark.parametrize("as_number", [True, False])
 def test_every_type_is_known_by_name_and_number(number: int, name: str, as_number: bool) -> None:
     message = worker(processing_type=number if as_number else name, options=None)
     request = asked(letter(message), "okla").request
-    assert (request.kind, request.operation) == TYPES[number]
+    assert (request.kind, request.operation) == (name, KINDS[number].operation)
     assert (request.cut_out is not None) == (name == "BackgroundRemoval")
 
 
@@ -248,14 +248,14 @@ BAD: list[tuple[str, object, str]] = [
     ("id is a number", worker(job_id=17), "jobid"),
     ("id is an object", worker(job_id={"$ne": 1}), "jobid"),
     ("no type", worker(processing_type=None), "processing_type"),
-    ("type unknown", worker(processing_type="Sorcery"), "Sorcery"),
-    ("type too high", worker(processing_type=9), "processing_type"),
-    ("type negative", worker(processing_type=-1), "processing_type"),
-    ("type of many digits", worker(processing_type="9" * 5000), "processing_type"),
-    ("type true", worker(processing_type=True), "processing_type"),
+    ("type unknown", worker(processing_type="Sorcery"), "no such type"),
+    ("type too high", worker(processing_type=9), "no such type"),
+    ("type negative", worker(processing_type=-1), "no such type"),
+    ("type of many digits", worker(processing_type="9" * 5000), "no such type"),
+    ("type true", worker(processing_type=True), "no such type"),
     ("type a list", worker(processing_type=[1]), "processing_type"),
     ("type fraction", worker(processing_type=1.5), "processing_type"),
-    ("type of other digits", worker(processing_type="²"), "processing_type"),
+    ("type of other digits", worker(processing_type="²"), "no such type"),
     ("no picture", worker(image_url=None), "image_url"),
     ("picture empty", worker(image_url=""), "image_url"),
     ("picture a list", worker(image_url=[URL]), "imageurl"),
@@ -265,8 +265,8 @@ BAD: list[tuple[str, object, str]] = [
     ("vehicle is ours", worker(vehicle_id=f"job-{JOB}"), "given by us"),
     ("vehicle too long", worker(vehicle_id="x" * 65), "vehicle"),
     ("vehicle a number", worker(vehicle_id=5), "vehicleid"),
-    ("option unknown", worker(options={"colour": "red"}), "options.colour"),
-    ("option of a URL", worker(options={"custom_background_url": URL}), "custombackgroundurl"),
+    ("option unknown", worker(options={"colour": "red"}), "colour: there is no such option"),
+    ("option of a URL", worker(options={"custom_background_url": URL}), "custom_background_url"),
     ("option out of range", worker(options={"output_quality": 900}), "output_quality"),
     ("option of a kind", worker(options={"mask_license_plate": "maybe"}), "mask_license_plate"),
     ("option word", worker(options={"license_plate_mask_type": "paint"}), "mask_type"),
@@ -274,7 +274,7 @@ BAD: list[tuple[str, object, str]] = [
     ("options a list", worker(options=[1]), "options"),
     ("options a text", worker(options="{}"), "options"),
     ("given twice", {**worker(), "jobId": str(uuid.UUID(int=1))}, "twice"),
-    ("cut-out of a kind", worker(processing_type=0, options={"quality": 0}), "outputQuality"),
+    ("cut-out of a kind", worker(processing_type=0, options={"quality": 0}), "quality: "),
     ("envelope of nothing", {"message": None, "messageType": []}, "message"),
     ("envelope of a list", enveloped([worker()]), "message"),
     ("types a number", enveloped(worker(), messageType=5), "messageType"),
@@ -304,7 +304,7 @@ def test_what_cannot_be_used_is_refused_by_name(body: object, named: str) -> Non
         (spin(videoUrl=None, imageUrls=["https://h/1.jpg"] * 5), "6 photos"),
         (spin(videoUrl=None, imageUrls="https://h/1.jpg"), "imageurls"),
         (spin(videoUrl=None, imageUrls=[None] * 6), "imageurls"),
-        (spin(options={"targetFrameCount": 500}), "spin_frames"),
+        (spin(options={"targetFrameCount": 500}), "targetFrameCount"),
         (spin(videoUrl=None, imageUrls=["https://h/1.jpg"] * 401), "sources"),
     ],
     ids=["nothing", "too few", "a text", "nulls", "too many frames", "too many photos"],
