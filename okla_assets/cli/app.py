@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, consume, export, models, operate, process, scenes, up
+from okla_assets.cli import (
+    bench,
+    consume,
+    export,
+    keys as caller_keys,
+    models,
+    operate,
+    process,
+    scenes,
+    serve,
+    up,
+)
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -59,6 +70,7 @@ for command in (
     process.demo,
     bench.bench,
     up.up,
+    serve.serve,
     operate.worker,
     consume.consume,
     models.train_views,
@@ -73,6 +85,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(caller_keys.app, name="keys")
 
 
 def main() -> None:

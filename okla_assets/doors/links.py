@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from okla_assets import keys
 from resources.storage.media_store import MediaStore
 
 FILES = "/files/"
@@ -69,11 +70,13 @@ def secret_of(given: str, folder: Path) -> bytes:
 
 
 def file_address(links: Links, base: str) -> Callable[[str], str]:
-    """How files are named where no request tells the door's address: at the media's own address
-    where everybody may read there, else by links below `base`, else by their paths alone."""
+    """How files are named where no request tells the door's address: published ones at the media's
+    own address where everybody may read there, else by links below `base`, else by paths alone."""
     public = links.store.public_base()
-    if public is not None:
-        return lambda key: public + quote(key)
-    if base:
-        return lambda key: links.to(key, base)
-    return links.path
+
+    def named(key: str) -> str:
+        if public is not None and key.startswith(keys.PROCESSED):
+            return public + quote(key)
+        return links.to(key, base) if base else links.path(key)
+
+    return named
