@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError, Render, problem
-from okla_assets.doors.routers import system
+from okla_assets.doors.routers import photoroom, rembg, removebg, system
 
 log = logging.getLogger("okla.doors")
 
@@ -46,7 +46,12 @@ SYSTEM = Family(system.router, ("/health", "/metrics", "/files/"))
 
 def families() -> tuple[Family, ...]:
     """All of them; the first whose prefix a path has tells its errors."""
-    return (SYSTEM,)
+    return (
+        SYSTEM,
+        Family(removebg.router, removebg.PREFIXES, removebg.render, removebg.BODY_BYTES),
+        Family(rembg.router, rembg.PREFIXES, rembg.render, rembg.BODY_BYTES),
+        Family(photoroom.router, photoroom.PREFIXES, photoroom.render, photoroom.BODY_BYTES),
+    )
 
 
 class Metrics:
