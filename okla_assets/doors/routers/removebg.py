@@ -199,6 +199,8 @@ async def remove_background(request: Request) -> Response:
     async with fields_of(request, BODY_BYTES) as fields:
         answer = await _answered(door, caller, fields)
     headers = await run_in_threadpool(_headers, door, caller, answer, fields)
+    if (rate := getattr(request.state, "rate", None)) is not None:
+        headers |= rate.headers
     if "application/json" in request.headers.get("accept", ""):
         x, y, w, h = (round(value) for value in answer.file.foreground or (0, 0, 0, 0))
         said = {
@@ -262,11 +264,13 @@ def _refused(error: NotDrawn, by_address: bool, behind_by_address: bool) -> Door
     code, detail = error.problem.code, error.problem.detail
     if code == "step_failed":
         return DoorError(500, detail)
-    if error.background:
+    prefix = "bg" if error.background else "image"
+    if code in ("invalid_url", "url_not_allowed"):
         return DoorError(
-            400, detail, "failed_bg_download" if behind_by_address else "failed_to_read_image"
+            400, detail, "invalid_bg_image_url" if error.background else "invalid_image_url"
         )
-    unknown = "failed_image_download" if by_address else "failed_to_read_image"
+    fetched = behind_by_address if error.background else by_address
+    unknown = f"failed_{prefix}_download" if fetched else "failed_to_read_image"
     return DoorError(400, detail, CODES.get(code, unknown))
 
 

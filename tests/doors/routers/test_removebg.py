@@ -235,6 +235,14 @@ def test_nobody_waits_for_ever(door: Door, serve: Serve) -> None:
     assert door.jobs.to_be_cancelled() == {job.id}
 
 
+class Rate:
+    """How often he may ask."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-RateLimit-Limit": "500", "X-RateLimit-Remaining": "499"}
+
+
 class Strict(Anybody):
     """Knows one key, which has two pictures left."""
 
@@ -244,6 +252,7 @@ class Strict(Anybody):
     def of(self, request: Request, scope: Scope) -> Caller:
         if request.headers.get("x-api-key") != "right":
             raise DoorError(401, "the API key is unknown")
+        request.state.rate = Rate()
         return Caller("shop")
 
     def counts(self, caller: Caller, pictures: int) -> None:
@@ -267,6 +276,7 @@ def test_who_calls_and_what_is_left_to_him(
             f"{url}/v1.0/removebg", files={"image_file": CAR}, headers=key, timeout=30
         )
         assert answer.headers["X-Credits-Available"] == str(left)
+        assert answer.headers["X-RateLimit-Remaining"] == "499"
     answer = requests.post(
         f"{url}/v1.0/removebg", files={"image_file": CAR}, headers=key, timeout=30
     )
