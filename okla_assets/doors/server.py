@@ -24,6 +24,9 @@ from okla_assets.doors.routers import (
     ai_process,
     ai_processing,
     backgrounds,
+    photoroom,
+    rembg,
+    removebg,
     system,
     uploads,
     vehicle360,
@@ -73,6 +76,9 @@ def families() -> tuple[Family, ...]:
         Family(vehicle360.video, ("/api/video360/",), vehicle360.error),
         Family(vehicles.router, ("/api/vehicles",)),
         Family(uploads.router, ("/api/uploads",), uploads.render),
+        Family(removebg.router, removebg.PREFIXES, removebg.render, removebg.BODY_BYTES),
+        Family(rembg.router, rembg.PREFIXES, rembg.render, rembg.BODY_BYTES),
+        Family(photoroom.router, photoroom.PREFIXES, photoroom.render, photoroom.BODY_BYTES),
     )
 
 
