@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes, up
+from okla_assets.cli import bench, callbacks, export, models, operate, process, scenes, up
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -72,6 +72,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(callbacks.app, name="callbacks")
 
 
 def main() -> None:

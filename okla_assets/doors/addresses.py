@@ -182,7 +182,7 @@ class AddressRules:
                 "url_not_allowed",
                 f"{target.host} has no address on the internet that we may call; give a URL that "
                 "everybody can reach",
-                again=True,
+                again=_address(target.host) is None,
             )
 
 
