@@ -133,9 +133,9 @@ def name_of_own_scene(key: str) -> str | None:
 JobId = NewType("JobId", str)
 
 INBOX = "inbox/"
-"""Jobs that have not ended: their requests, and the files that came with them; private."""
+"""Jobs that have not ended; private."""
 JOBS = "jobs/"
-"""Jobs that have ended, and the lists of all jobs; private."""
+"""Jobs that have ended, the lists of all jobs, and the files that came with them; private."""
 OUTBOX = "outbox/"
 """What callers have still to be told; private."""
 CALLERS = "callers/"
@@ -180,7 +180,7 @@ def inbox_cancel(job: JobId) -> str:
 
 def inbox_files(job: JobId) -> str:
     """Prefix of the files that came with a job."""
-    return f"{INBOX}files/{job}/"
+    return f"{JOBS}files/{job}/"
 
 
 def ended_job(job: JobId) -> str:
@@ -218,9 +218,23 @@ def caller(name: str) -> str:
     return f"{CALLERS}{name}.json"
 
 
-def job_file(vehicle: VehicleId, job: JobId, name: str) -> str:
+ASKED_RUNS = f"{JOBS}runs/"
+"""Runs that jobs ask Dagster for, until they have ended."""
+
+
+def asked_run(name: str) -> str:
+    """A run that a job asks for."""
+    return f"{ASKED_RUNS}{name}.json"
+
+
+def job_files(job: JobId) -> str:
+    """Prefix of pictures that were drawn for one job; private, as plates may be seen on them."""
+    return f"{JOBS}results/{job}/"
+
+
+def job_file(job: JobId, name: str) -> str:
     """A picture that was drawn for one job."""
-    return f"{processed_folder(vehicle)}jobs/{job}/{name}"
+    return job_files(job) + name
 
 
 def raw_folder(vehicle: VehicleId) -> str:

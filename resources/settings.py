@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     amqp_url: str = Field(default="", repr=False)
     """the RabbitMQ whose messages `okla consume` takes, as
     `amqp://USER:PASSWORD@HOST:5672/%2F`; default: that of OKLA_BROKER_URL"""
+    amqp_caller: str = Field(
+        default="amqp", examples=["okla"], pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+    )
+    """the caller whose jobs the messages are: name an API key's, and it sees them over HTTP"""
     c2pa_cert: str = ""
     """the PEM file of the certificate's chain that signs finished pictures (C2PA)"""
     c2pa_key: str = ""

@@ -21,18 +21,20 @@ from okla_assets.doors import outbox
 from okla_assets.doors.addresses import CannotFetch
 from okla_assets.doors.fetch import Fetcher
 from okla_assets.doors.jobs import Delivery, Job, Jobs
-from okla_assets.doors.links import Links
+from okla_assets.doors.links import Links, file_address
 from okla_assets.doors.outbox import Entry
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.signatures import DELIVERY, signed
 from resources.errors import BrokenSetup
+from resources.settings import Settings
+from resources.storage.media_store import MediaStore
 
 Outcome = Literal["delivered", "again", "dead"]
 
 THREADS = 8
 MOST_A_HOST = 4
 """At a time, so that a receiver that hangs holds up no other."""
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 MOST_REFUSALS = 8
 """Attempts that are answered 4xx before it is given up: about ten minutes, enough to repair a
@@ -44,53 +46,39 @@ log = logging.getLogger("okla.doors")
 
 @dataclass
 class CallbackSender:
-    """Sends what is in the outbox, from a thread of its own between `start` and `stop`.
+    """Sends what is in the outbox, while `run` runs.
 
-    `base` is the door's address, for links to what was made. `hours` after a job's end, what was
-    not taken is given up. `recorded` is called with the job after each attempt.
+    `base` is the door's address, for links to what was made; `chosen` has the secrets, and the
+    hours after which what was not taken is given up. `recorded` is called with the job after each
+    attempt.
     """
 
+    store: MediaStore
     jobs: Jobs
-    fetcher: Fetcher
     links: Links
     base: str
-    secrets: tuple[str, ...] = ()
-    hours: float = 24.0
-    recorded: Callable[[Job], None] = field(default=lambda job: None)
-    _waiting: dict[str, tuple[str, Entry]] = field(default_factory=dict)
-    _in_flight: dict[str, str] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _woken: threading.Event = field(default_factory=threading.Event)
-    _news: bool = True
-    _stopped: bool = False
-    _thread: threading.Thread | None = None
+    fetcher: Fetcher
+    chosen: Settings
+    recorded: Callable[[Job], object] = field(default=lambda job: None)
+    _waiting: dict[str, tuple[str, Entry]] = field(default_factory=dict, init=False)
+    _in_flight: dict[str, str] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _woken: threading.Event = field(default_factory=threading.Event, init=False)
 
-    def start(self) -> None:
-        """Begins to send."""
-        if not self.secrets:
-            log.warning("OKLA_CALLBACK_SECRETS is not set: callbacks are sent without a signature")
-        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
-        self._thread.start()
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What callbacks are signed with, the newest first."""
+        given = self.chosen.callback_secrets.split(",")
+        return tuple(filter(None, (one.strip() for one in given)))
 
-    def notify(self) -> None:
-        """Has the outbox looked at now: a job has ended."""
-        self._news = True
-        self._woken.set()
-
-    def stop(self, seconds: float = 30.0) -> None:
-        """Ends when the attempts that are under way have ended."""
-        self._stopped = True
-        self._woken.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        looked = 0.0
+    def run(self, stop: threading.Event) -> None:
+        """Sends until it is stopped; attempts that are under way then are ended."""
+        looked = -POLL_SECONDS
         with ThreadPoolExecutor(THREADS, thread_name_prefix="callback") as pool:
-            while not self._stopped:
+            while not stop.is_set():
                 self._woken.clear()
-                if self._news or time.monotonic() >= looked + POLL_SECONDS:
-                    self._news, looked = False, time.monotonic()
+                if time.monotonic() >= looked + POLL_SECONDS:
+                    looked = time.monotonic()
                     try:
                         self._look()
                     except (OSError, BrokenSetup) as error:  # a store that does not answer
@@ -101,12 +89,12 @@ class CallbackSender:
 
     def _look(self) -> None:
         """Reads what is new in the outbox, and forgets what is gone."""
-        seen = {info.key: info for info in outbox.listed(self.jobs.store, "http")}
+        seen = {info.key: info for info in outbox.listed(self.store, "http")}
         for key in self._waiting.keys() - seen.keys():
             del self._waiting[key]
         for key, info in seen.items():
             if key not in self._waiting or self._waiting[key][0] != info.etag:
-                entry = outbox.read(self.jobs.store, info)
+                entry = outbox.read(self.store, info)
                 if entry is not None:
                     self._waiting[key] = (info.etag, entry)
 
@@ -139,7 +127,7 @@ class CallbackSender:
 
     def send(self, job_id: keys.JobId) -> None:
         """One attempt and its record, if the job's callback is due and the job has ended."""
-        store, job = self.jobs.store, self.jobs.find(job_id)
+        store, job = self.store, self.jobs.find(job_id)
         entry = outbox.find(store, "http", job_id)
         if entry is None or entry.due > datetime.now(UTC) or (job and not job.has_ended):
             return
@@ -163,7 +151,7 @@ class CallbackSender:
         took = round((now - began).total_seconds() * 1000)
         attempts = entry.attempts + 1
         outcome = outcome_of(status, again, attempts)
-        ends = entry.since + timedelta(hours=self.hours)
+        ends = entry.since + timedelta(hours=self.chosen.callback_hours)
         if outcome == "again" and now >= ends:
             outcome = "dead"
         said = problem or f"answered {status}"
@@ -219,8 +207,10 @@ def pause_after(attempts: int, wanted: str = "") -> float:
 def body_of(job: Job, links: Links, base: str) -> dict[str, Any]:
     """An ended job in the words of OKLA's backend, with links that expire."""
 
+    named = file_address(links, base)
+
     def link(key: str | None) -> str | None:
-        return None if key is None else links.to(key, base)
+        return None if key is None else named(key)
 
     return {
         "job_id": job.id,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, NoReturn, Self
 from urllib.parse import quote, urljoin
 
 from okla_assets.doors.addresses import (
@@ -29,6 +29,7 @@ from okla_assets.doors.addresses import (
     Target,
 )
 from resources.errors import BrokenSetup, system_sentence
+from resources.settings import Settings
 
 CHUNK = 1 << 18
 MOST_REDIRECTS = 5
@@ -60,6 +61,11 @@ class Fetcher:
     video_seconds: float = 600.0
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     """Which certificates are good; by default those of the system, or of SSL_CERT_FILE."""
+
+    @classmethod
+    def of(cls, chosen: Settings) -> Self:
+        """One by the rules of OKLA_FETCH_HOSTS and OKLA_FETCH_PRIVATE. Raises BrokenSetup."""
+        return cls(AddressRules.of(chosen))
 
     @contextmanager
     def file(self, url: str, video: bool = False) -> Iterator[Fetched]:

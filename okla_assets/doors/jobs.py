@@ -11,7 +11,7 @@ job itself: a list may name a job that never came to be, never lack one.
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -202,10 +202,18 @@ class Jobs:
         if not job.has_ended:
             self.store.put(keys.inbox_cancel(job.job_id), b"")
 
-    def unfinished(self) -> Iterator[Job]:
-        """The jobs of the inbox."""
+    def ended(self, job_id: keys.JobId) -> Job | None:
+        """The job of this id, if it has ended."""
+        try:
+            return _read(self.store.get(keys.ended_job(job_id)))
+        except FileNotFoundError:
+            return None
+
+    def unfinished(self, but: Container[str] = ()) -> Iterator[Job]:
+        """The jobs of the inbox, but for these ids."""
         for info in self.store.list(keys.INBOX):
-            if not info.key.endswith(".json") or info.key.count("/") != 1:
+            named = info.key.removeprefix(keys.INBOX).removesuffix(".json")
+            if not info.key.endswith(".json") or named in but:
                 continue
             try:
                 yield _read(self.store.get(info.key))
@@ -247,8 +255,9 @@ class Jobs:
 
 
 def _essence(request: JobRequest) -> str:
-    """What makes two requests the same: all but the names of files that came with them."""
-    asked = request.model_dump(mode="json", exclude={"door", "metadata"})
+    """What makes two requests the same: all but the names of files that came with them, and the
+    envelope of a message that is sent again."""
+    asked = request.model_dump(mode="json", exclude={"door", "metadata", "reply"})
     for source in asked["sources"]:
         if source["file"] is not None:
             source["file"] = source["file"].rpartition("/")[2]

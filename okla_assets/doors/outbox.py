@@ -43,8 +43,8 @@ class Entry(Row):
         return keys.JobId(self.job)
 
 
-def post(store: MediaStore, job: Job) -> Job:
-    """Notes whom the end of a job is to be told, before `Jobs.end` is called with what is returned.
+def post(store: MediaStore, job: Job) -> None:
+    """Notes whom the end of a job is to be told, before `Jobs.end` is called.
 
     The same again writes the same. Raises ValueError where the job has not ended.
     """
@@ -53,10 +53,8 @@ def post(store: MediaStore, job: Job) -> Job:
     entry = Entry(job=job.id, since=job.ended_at, due=job.ended_at)
     if job.request.reply is not None:
         put(store, "amqp", entry)
-    if job.request.callback is None:
-        return job
-    put(store, "http", entry.model_copy(update={"host": _host(job.request.callback)}))
-    return job.model_copy(update={"delivery": "pending"})
+    if job.request.callback is not None:
+        put(store, "http", entry.model_copy(update={"host": _host(job.request.callback)}))
 
 
 def send_again(jobs: Jobs, job_id: str) -> Job:

@@ -1,11 +1,13 @@
 """Callbacks to receivers of this machine: delivered, tried again, given up, sent once more."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +15,6 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.doors import callbacks, outbox
-from okla_assets.doors.addresses import AddressRules, HostRule
 from okla_assets.doors.callbacks import CallbackSender, body_of, outcome_of, pause_after
 from okla_assets.doors.fetch import Fetcher
 from okla_assets.doors.jobs import Job, Jobs
@@ -22,10 +23,10 @@ from okla_assets.doors.requests import Address, Reply, checked
 from okla_assets.doors.results import DrawnFile, JobResult, PhotoResult, Problem
 from okla_assets.doors.signatures import verify
 from resources.errors import BadInput
+from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.web import Handler, Web, status, web
 
-SECRETS = ("the new one", "the old one")
 PHOTO = {"url": "https://photos.example.com/a.jpg"}
 
 
@@ -36,11 +37,28 @@ def server() -> Iterator[Web]:
         yield one
 
 
-def sender_for(store: LocalMediaStore, *ports: int, **more: Any) -> CallbackSender:
-    rules = AddressRules(tuple(HostRule("127.0.0.1", port=port) for port in ports), private=True)
+def sender_for(store: LocalMediaStore, *hosts: str, **more: Any) -> CallbackSender:
+    chosen = Settings(
+        fetch_hosts=",".join(("*", *hosts)),
+        fetch_private=True,
+        callback_secrets=" the new one , the old one",
+        callback_hours=more.pop("hours", 24.0),
+    )
     links = Links(store, b"secret")
     base = "https://media.example.org"
-    return CallbackSender(Jobs(store), Fetcher(rules), links, base, SECRETS, **more)
+    return CallbackSender(store, Jobs(store), links, base, Fetcher.of(chosen), chosen, **more)
+
+
+@contextmanager
+def running(sender: CallbackSender) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=sender.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
 
 
 def ended(store: LocalMediaStore, url: str | None, **changes: Any) -> Job:
@@ -68,7 +86,9 @@ def ended(store: LocalMediaStore, url: str | None, **changes: Any) -> Job:
         "ended_at": now,
         "result": result,
     } | changes
-    job = outbox.post(store, job.model_copy(update=changes))
+    changes["delivery"] = "none" if url is None else "pending"
+    job = job.model_copy(update=changes)
+    outbox.post(store, job)
     jobs.end(job)
     return job
 
@@ -82,7 +102,7 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def test_the_end_of_a_job_is_told_signed_and_once(store: LocalMediaStore, server: Web) -> None:
     told: list[Job] = []
-    sender = sender_for(store, server.port, recorded=told.append)
+    sender = sender_for(store, server.host, recorded=told.append)
     job = ended(store, f"{server.url}/hook")
     assert job.delivery == "pending"
     sender.send(job.job_id)
@@ -109,19 +129,19 @@ def test_the_end_of_a_job_is_told_signed_and_once(store: LocalMediaStore, server
 
 
 def test_nothing_is_told_before_the_job_has_ended(store: LocalMediaStore, server: Web) -> None:
-    sender = sender_for(store, server.port)
+    sender = sender_for(store, server.host)
     request = checked(operation="classify-image", sources=[PHOTO], callback=f"{server.url}/hook")
     job, _ = sender.jobs.accept(request)
     with pytest.raises(ValueError, match="accepted"):
         outbox.post(store, job)
     ready = job.model_copy(update={"state": "failed", "ended_at": datetime.now(UTC)})
-    first = outbox.post(store, ready)
+    outbox.post(store, ready)
     posted = store.get(keys.outbox("http", job.job_id))
     sender.send(job.job_id)
     assert server.received == []
-    assert outbox.post(store, ready) == first
+    outbox.post(store, ready)
     assert store.get(keys.outbox("http", job.job_id)) == posted
-    sender.jobs.end(first)
+    sender.jobs.end(ready)
     sender.send(job.job_id)
     assert json.loads(server.received[0].body)["success"] is False
 
@@ -133,14 +153,14 @@ def test_who_is_told_depends_on_the_request(store: LocalMediaStore) -> None:
     request = checked(operation="classify-image", sources=[PHOTO], reply=reply)
     job, _ = Jobs(store).accept(request)
     done = job.model_copy(update={"state": "completed", "ended_at": datetime.now(UTC)})
-    assert outbox.post(store, done).delivery == "none"
+    outbox.post(store, done)
     assert [one.job for one in outbox.entries(store, "amqp")] == [job.id]
     assert not list(outbox.entries(store, "http"))
 
 
 def test_what_fails_is_tried_again_later_and_later(store: LocalMediaStore, server: Web) -> None:
     server.answers["/hook"] = status(503)
-    sender = sender_for(store, server.port)
+    sender = sender_for(store, server.host)
     job = ended(store, f"{server.url}/hook")
     for attempt in range(1, 4):
         sender.send(job.job_id)
@@ -163,7 +183,7 @@ def test_what_fails_is_tried_again_later_and_later(store: LocalMediaStore, serve
 def test_a_receiver_says_when(store: LocalMediaStore, server: Web) -> None:
     server.answers["/hook"] = status(429, Retry_After="120")
     job = ended(store, f"{server.url}/hook")
-    sender_for(store, server.port).send(job.job_id)
+    sender_for(store, server.host).send(job.job_id)
     (entry,) = outbox.entries(store, "http")
     assert entry.due > datetime.now(UTC) + timedelta(seconds=110)
 
@@ -172,7 +192,7 @@ def test_a_callback_is_given_up_after_its_hours_and_sent_again_by_hand(
     store: LocalMediaStore, server: Web
 ) -> None:
     server.answers["/hook"] = status(500)
-    sender = sender_for(store, server.port, hours=1.0)
+    sender = sender_for(store, server.host, hours=1.0)
     job = ended(store, f"{server.url}/hook")
     sender.send(job.job_id)
     (entry,) = outbox.entries(store, "http")
@@ -199,7 +219,7 @@ def test_a_callback_is_given_up_after_its_hours_and_sent_again_by_hand(
 def test_a_receiver_that_wants_no_more_gets_no_more(store: LocalMediaStore, server: Web) -> None:
     server.answers["/hook"] = status(410)
     job = ended(store, f"{server.url}/hook")
-    sender_for(store, server.port).send(job.job_id)
+    sender_for(store, server.host).send(job.job_id)
     assert Jobs(store).get(job.id).delivery == "dead"
 
 
@@ -220,7 +240,7 @@ def test_no_callback_goes_where_no_photo_is_fetched(
     store: LocalMediaStore, server: Web, url: str, delivery: str
 ) -> None:
     job = ended(store, url)
-    sender_for(store, server.port).send(job.job_id)
+    sender_for(store, server.host).send(job.job_id)
     known = Jobs(store).get(job.id)
     assert known.delivery == delivery
     (attempt,) = known.deliveries
@@ -231,7 +251,7 @@ def test_no_callback_goes_where_no_photo_is_fetched(
 def test_a_redirect_is_not_followed(store: LocalMediaStore, server: Web) -> None:
     server.answers["/hook"] = status(307, Location="/other")
     job = ended(store, f"{server.url}/hook")
-    sender_for(store, server.port).send(job.job_id)
+    sender_for(store, server.host).send(job.job_id)
     assert [one.path for one in server.received] == ["/hook"]
     assert Jobs(store).get(job.id).delivery == "pending"
 
@@ -289,17 +309,11 @@ def test_the_body_tells_why(store: LocalMediaStore) -> None:
 
 def test_the_thread_sends_what_is_there_and_what_comes(store: LocalMediaStore, server: Web) -> None:
     first = ended(store, f"{server.url}/hook", number=1)
-    sender = sender_for(store, server.port)
-    sender.start()
-    try:
+    sender = sender_for(store, server.host)
+    with running(sender):
         until(lambda: Jobs(store).get(first.id).delivery == "delivered")
-        began = time.monotonic()
         second = ended(store, f"{server.url}/hook", number=2)
-        sender.notify()
         until(lambda: Jobs(store).get(second.id).delivery == "delivered")
-        assert time.monotonic() - began < callbacks.POLL_SECONDS
-    finally:
-        sender.stop()
     assert len(server.received) == 2
 
 
@@ -307,7 +321,7 @@ def test_one_that_hangs_holds_up_no_other(store: LocalMediaStore, server: Web) -
     release = threading.Event()
 
     def hang(handler: Handler) -> None:
-        release.wait(10)
+        release.wait(5)
         handler.reply(200)
 
     with web() as slow:
@@ -316,19 +330,13 @@ def test_one_that_hangs_holds_up_no_other(store: LocalMediaStore, server: Web) -
             # The same host for us is the same name, so the slow one has another.
             ended(store, f"http://localhost:{slow.port}/hook", number=number)
         quick = ended(store, f"{server.url}/hook", number=99)
-        sender = sender_for(store, server.port)
-        rules = sender.fetcher.rules
-        rules = AddressRules((*rules.hosts, HostRule("localhost", port=slow.port)), private=True)
-        sender.fetcher = Fetcher(rules)
-        sender.start()
-        try:
+        with running(sender_for(store, server.host, f"localhost:{slow.port}")):
             until(lambda: Jobs(store).get(quick.id).delivery == "delivered", 5)
+            until(lambda: len(slow.received) >= callbacks.MOST_A_HOST)
+            time.sleep(0.2)
             assert len(slow.received) == callbacks.MOST_A_HOST
             release.set()
             until(lambda: not list(outbox.entries(store, "http")))
-        finally:
-            release.set()
-            sender.stop()
         assert len({one.headers["X-OKLA-Delivery"] for one in slow.received}) == 12
 
 
@@ -345,18 +353,15 @@ def test_a_store_that_does_not_answer_is_asked_again(
         return listed(*args)
 
     monkeypatch.setattr(outbox, "listed", flaky)
-    sender = sender_for(store, server.port)
-    sender.start()
-    try:
+    sender = sender_for(store, server.host)
+    with running(sender):
         until(lambda: Jobs(store).get(job.id).delivery == "delivered")
-    finally:
-        sender.stop()
 
 
 def test_entries_of_jobs_that_are_gone_leave(store: LocalMediaStore, server: Web) -> None:
     job = ended(store, f"{server.url}/hook")
     store.delete(keys.ended_job(job.job_id))
-    sender_for(store, server.port).send(job.job_id)
+    sender_for(store, server.host).send(job.job_id)
     assert server.received == [] and not list(outbox.entries(store, "http"))
 
 
@@ -372,19 +377,17 @@ def test_what_cannot_be_sent_again_is_told(store: LocalMediaStore, state: str) -
 
 
 KILLED = """
-import sys, time
-from okla_assets.doors.addresses import AddressRules, HostRule
+import sys, threading
 from okla_assets.doors.callbacks import CallbackSender
 from okla_assets.doors.fetch import Fetcher
 from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.links import Links
+from resources.settings import settings
 from resources.storage.media_store import LocalMediaStore
 
-store = LocalMediaStore(root=sys.argv[1])
-rules = AddressRules((HostRule("127.0.0.1", port=int(sys.argv[2])),), private=True)
-sender = CallbackSender(Jobs(store), Fetcher(rules), Links(store, b"s"), "https://x", ("s",))
-sender.start()
-time.sleep(60)
+store, chosen = LocalMediaStore(root=sys.argv[1]), settings()
+links, fetcher = Links(store, b"s"), Fetcher.of(chosen)
+CallbackSender(store, Jobs(store), links, "https://x", fetcher, chosen).run(threading.Event())
 """
 
 
@@ -403,16 +406,14 @@ def test_callbacks_survive_a_kill_in_the_middle_of_them(
     jobs = [ended(store, f"{server.url}/hook", number=number) for number in range(12)]
     for _ in range(2):
         arrived.clear()
-        command = [sys.executable, "-c", KILLED, store.root, str(server.port)]
-        with subprocess.Popen(command) as process:
+        command = [sys.executable, "-c", KILLED, store.root]
+        hosts = {"OKLA_FETCH_HOSTS": server.host, "OKLA_FETCH_PRIVATE": "1"}
+        with subprocess.Popen(command, env={**os.environ, **hosts}) as process:
             assert arrived.wait(30)
             process.kill()
-    sender = sender_for(store, server.port)
-    sender.start()
-    try:
+    sender = sender_for(store, server.host)
+    with running(sender):
         until(lambda: not list(outbox.entries(store, "http")), 20)
-    finally:
-        sender.stop()
     assert {Jobs(store).get(job.id).delivery for job in jobs} == {"delivered"}
     told = [one.headers["X-OKLA-Delivery"] for one in server.received]
     assert set(told) == {job.id for job in jobs}

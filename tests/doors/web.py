@@ -75,9 +75,14 @@ class Web(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     @property
+    def host(self) -> str:
+        """Its address and port, as OKLA_FETCH_HOSTS names them."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
         """Its address by its number."""
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self.host}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         return  # clients that hang up are what some tests are about
