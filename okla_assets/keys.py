@@ -183,6 +183,20 @@ def inbox_files(job: JobId) -> str:
     return f"{JOBS}files/{job}/"
 
 
+UPLOADS = f"{INBOX}uploads/"
+"""Uploads in parts: a folder each."""
+
+
+def upload_record(upload: JobId) -> str:
+    """What an upload in parts is to become."""
+    return f"{UPLOADS}{upload}/upload.json"
+
+
+def upload_parts(upload: JobId) -> str:
+    """Prefix of the parts that have arrived, named by their first byte's place."""
+    return f"{UPLOADS}{upload}/parts/"
+
+
 def ended_job(job: JobId) -> str:
     """A job that has ended, and how."""
     return f"{JOBS}ended/{job}.json"
@@ -198,6 +212,11 @@ def jobs_of_caller(caller: str, month: str = "") -> str:
     return f"{JOBS}callers/{caller}/" + (f"{month}/" if month else "")
 
 
+def jobs_of_all_callers() -> str:
+    """Prefix of the same of every caller."""
+    return f"{JOBS}callers/"
+
+
 def transient_jobs(day: str = "") -> str:
     """Prefix of empty objects named by jobs with a vehicle of their own, by day (2026-11-29)."""
     return f"{JOBS}transient/" + (f"{day}/" if day else "")
@@ -206,6 +225,11 @@ def transient_jobs(day: str = "") -> str:
 def vehicle_owner(vehicle: VehicleId) -> str:
     """Which caller a vehicle belongs to; absent where it did not come through a door."""
     return f"{JOBS}owners/{vehicle}"
+
+
+def vehicles_of(caller: str) -> str:
+    """Prefix of empty objects named by the vehicles that a caller has brought."""
+    return f"{JOBS}owned/{caller}/"
 
 
 def outbox(way: Literal["http", "amqp", "dead"], job: JobId) -> str:

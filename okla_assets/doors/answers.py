@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from okla_assets import keys
 from okla_assets.doors.jobs import NAMESPACE as IDS, Job
 from okla_assets.doors.messages import NAMESPACE, OWN_QUEUE
+from okla_assets.doors.okla_jobs import image_job, spin_job
+from okla_assets.doors.okla_words import error_message, lacks_its_spin
 from okla_assets.doors.requests import Address, Reply
-from okla_assets.doors.results import JobResult, PhotoResult, SpinResult
 
 MASSTRANSIT_JSON = "application/vnd.masstransit+json"
 URN = "urn:message:"
@@ -26,8 +28,13 @@ COMPLETED: Mapping[str, str] = {
 """The types, and so the exchanges, of the completed messages."""
 LONGEST_REASON = 1000
 
-ToUrl = Callable[[str], str]
-"""The address of a finished file, by its key."""
+
+@dataclass(frozen=True)
+class Places:
+    """Addresses for whoever is told: of a finished file by its key, of a vehicle's 360° page."""
+
+    file: Callable[[str], str]
+    page: Callable[[keys.VehicleId], str]
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,14 @@ class Publication:
     is_ours: bool = False
 
 
-def answers(job: Job, to_url: ToUrl) -> Iterator[Publication]:
+def answers(job: Job, places: Places) -> Iterator[Publication]:
     """All that is to be published about a job that has ended."""
     reply = job.request.reply or Reply()
-    message = completed(job, to_url)
+    message = completed(job, places)
     exchange = COMPLETED[reply.kind]
     yield _enveloped(job.id, Address(exchange=exchange), (exchange,), message, reply, is_ours=True)
-    failed = job.problem.detail if job.problem else f"the job was {job.state}"
-    if job.state != "completed" and reply.message_types:
+    failed = error_message(job)
+    if failed is not None and reply.message_types:
         yield from _faults(reply, job.id, failed, job.id)
     elif reply.response is not None and reply.message_types:
         yield _enveloped(job.id, reply.response, (exchange,), message, reply)
@@ -95,73 +102,21 @@ def _faults(
     yield _enveloped(seed, address, names, message, reply)
 
 
-def completed(job: Job, to_url: ToUrl) -> dict[str, Any]:
-    """OKLA's ProcessingCompletedMessage or Spin360CompletedMessage; what is not known is absent."""
-    reply, found = job.request.reply or Reply(), job.result
-    message: dict[str, Any] = {
-        "jobId": job.id,
-        "vehicleId": job.request.vehicle,
-        "success": job.state == "completed",
-        "processingTimeMs": job.milliseconds,
-    }
-    if job.problem is not None:
-        message["errorMessage"] = job.problem.detail
-    elif job.state == "cancelled":
-        message["errorMessage"] = "the job was cancelled"
-    if found is None:
-        return _said(message)
+def completed(job: Job, places: Places) -> dict[str, Any]:
+    """OKLA's ProcessingCompletedMessage or Spin360CompletedMessage, in the words that the job's
+    status has over HTTP."""
+    reply = job.request.reply or Reply()
+    told: dict[str, Any]
     if reply.kind == "spin":
-        if found.spin is not None:
-            message["processedUrl"] = to_url(found.spin.viewer_key)
-            message["result"] = spin_result(found.spin, found, to_url)
-    elif found.photos:
-        message["result"] = result = image_result(found.photos[0], to_url)
-        message["processedUrl"] = result.get("processedImageUrl")
-        message["maskUrl"] = result.get("maskUrl")
-    return _said(message)
-
-
-def image_result(photo: PhotoResult, to_url: ToUrl) -> dict[str, Any]:
-    """What came of one photo, in OKLA's words."""
-    return _said(
-        {
-            "processedImageUrl": to_url(photo.picture.key) if photo.picture else None,
-            "maskUrl": to_url(photo.matte.key) if photo.matte else None,
-            "imageCategory": photo.category.capitalize() if photo.category else None,
-            "categoryConfidence": photo.category_confidence,
-            "detectedAngle": photo.angle,
-            "angleConfidence": photo.angle_confidence,
-            "licensePlateDetected": None if photo.plates is None else photo.plates > 0,
-            "qualityScore": photo.quality,
-            "qualityIssues": list(photo.issues) if photo.quality is not None else None,
-        }
-    )
-
-
-def spin_result(spin: SpinResult, found: JobResult, to_url: ToUrl) -> dict[str, Any]:
-    """The 360° view in OKLA's words; a key frame is one nearest to a quarter of the turn."""
-    count = len(spin.frames)
-    quarters = {round(count * quarter / 4) for quarter in range(4)}
-    qualities = [photo.quality for photo in found.photos if photo.quality is not None]
-    return _said(
-        {
-            "frames": [
-                {
-                    "frameNumber": position + 1,
-                    "degrees": frame.azimuth_deg,
-                    "processedUrl": to_url(frame.key),
-                    "thumbnailUrl": to_url(frame.thumbnail_key),
-                    "isKeyFrame": position in quarters,
-                }
-                for position, frame in enumerate(spin.frames)
-            ],
-            "viewerEmbedUrl": to_url(spin.viewer_key),
-            "thumbnailUrl": to_url(spin.frames[0].thumbnail_key) if count else None,
-            "totalFrames": count,
-            "degreesPerFrame": round(360 / count, 3) if count else None,
-            "averageQualityScore": sum(qualities) / len(qualities) if qualities else None,
-        }
-    )
+        spin = spin_job(job, places.file, places.page(job.vehicle_id))
+        told = spin.model_dump(mode="json", by_alias=True, exclude_none=True)
+        url = spin.result.viewer_embed_url if spin.result else None
+    else:
+        image = image_job(job, places.file)
+        told = image.model_dump(mode="json", by_alias=True, exclude_none=True)
+        url = told.get("result", {}).get("processedImageUrl")
+    success = job.state == "completed" and not lacks_its_spin(job)
+    return told | _said({"success": success, "processedUrl": url})
 
 
 def _said(fields: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from okla_assets import keys
-from okla_assets.doors.answers import Publication, ToUrl, answers, refusals
+from okla_assets.doors.answers import Places, Publication, answers, refusals
 from okla_assets.doors.broker import Broker, connected
 from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.messages import QUEUES, Asked, Letter, asked
@@ -51,7 +51,7 @@ class Consumer:
     store: MediaStore
     parameters: pika.URLParameters
     caller: str
-    to_url: ToUrl
+    places: Places
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class Consumer:
             self.store.delete(key)
             return
         if job.has_ended:
-            self._publish(broker, answers(job, self.to_url))
+            self._publish(broker, answers(job, self.places))
             self.store.delete(key)
 
     def _publish(self, broker: Broker, every: Iterator[Publication]) -> None:

@@ -254,13 +254,12 @@ class _Drawing:
         key = self.job.uploads[index] if index < len(self.job.uploads) else None
         if key is None:
             raise NotCutOut("background", "the background could not be had; give another one")
+        side = max(layout.width, layout.height)
         try:
-            photo = self._photo(key)
-            side = 2 * max(layout.width, layout.height)
-            return self._large(photo, read_picture(self.store, photo.work_key), side / photo.width)
-        except (NotCutOut, Refused) as error:
-            detail = error.problem.detail if isinstance(error, NotCutOut) else error.detail
-            raise NotCutOut("background", f"the background cannot be used: {detail}") from None
+            return self.decoder.decode(self.store.get(key), 2 * side).rgb
+        except Refused as refused:
+            detail = f"the background cannot be used: {refused.detail}"
+            raise NotCutOut("background", detail) from None
 
 
 def _region(region: Rectangle, photo: Photo) -> Box:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from okla_assets.doors.callers import Caller, Callers, Scope
 from okla_assets.doors.errors import DoorError
 from okla_assets.doors.jobs import NAMESPACE, Job, Jobs, OtherRequest, UnknownJob
 from okla_assets.doors.links import Links
-from okla_assets.doors.requests import JobRequest, Source, checked
+from okla_assets.doors.requests import Source, checked
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
@@ -42,7 +43,7 @@ class Door:
     """The one way in. `woken` is called when a job was accepted, so that it need not be found.
 
     `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
-    synchronous call waits for its result.
+    synchronous call waits for its result. `instance` has the records of runs.
     """
 
     store: MediaStore
@@ -54,6 +55,7 @@ class Door:
     upload_bytes: int = 500 * 2**20
     photo_bytes: int = 50 * 2**20
     woken: Callable[[Job], None] = field(default=lambda job: None)
+    instance: Callable[[], dg.DagsterInstance] | None = None
 
     def base(self, request: Request) -> str:
         """The door's address as the caller knows it."""
@@ -108,7 +110,8 @@ class Door:
             request = checked(**fields, sources=sources, caller=caller.name)
         except (BadInput, ValueError) as error:
             raise DoorError(400, str(error)) from None
-        self._check_owner(request, caller)
+        if request.vehicle_id is not None:
+            self.claim(request.vehicle_id, caller)
         self.callers.counts(caller, max(1, len(request.sources)))
         stored = []
         for one, source in zip(uploads, files, strict=True):
@@ -126,19 +129,20 @@ class Door:
             self.woken(job)
         return job
 
-    def _check_owner(self, request: JobRequest, caller: Caller) -> None:
-        """A vehicle belongs to the caller that first named it; one that came in by a folder or a
-        bucket, to callers that see all."""
-        vehicle = request.vehicle_id
-        if vehicle is None:
-            return
+    def claim(self, vehicle: keys.VehicleId, caller: Caller) -> None:
+        """Makes a new vehicle the caller's. Raises `DoorError` 403 where it is another's.
+
+        A vehicle belongs to the caller that first named it; one that came in by a folder or a
+        bucket, to callers that see all.
+        """
         owner = self.jobs.owner_of(vehicle)
-        if owner is None and (caller.sees is None or self._is_new(vehicle)):
+        if owner is None and (caller.sees is None or self.is_new(vehicle)):
             self.jobs.own(vehicle, caller.name)
         elif caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
 
-    def _is_new(self, vehicle: keys.VehicleId) -> bool:
+    def is_new(self, vehicle: keys.VehicleId) -> bool:
+        """Whether nothing of it is here."""
         folders = (keys.raw_folder(vehicle), keys.processed_folder(vehicle))
         return all(next(iter(self.store.list(folder)), None) is None for folder in folders)
 

@@ -245,6 +245,7 @@ class Jobs:
 
     def own(self, vehicle: keys.VehicleId, caller: str) -> None:
         """Notes that the caller has brought the vehicle."""
+        self.store.put(keys.vehicles_of(caller) + vehicle, b"")
         self.store.put(keys.vehicle_owner(vehicle), caller.encode())
 
     def _listed(self, prefix: str) -> list[str]:

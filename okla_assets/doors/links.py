@@ -55,9 +55,9 @@ def secret_of(given: str, folder: Path) -> bytes:
     folder and made there the first time, of which all processes have the same."""
     if given:
         return given.encode()
-    place = folder / "door.secret"
+    place = folder / "links.secret"
     if not place.exists():
-        fresh = folder / f"door.secret.{os.getpid()}"
+        fresh = folder / f"links.secret.{os.getpid()}"
         with open(fresh, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             out.write(secrets.token_hex(32))
         try:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic_core import from_json
 
 from okla_assets import keys
+from okla_assets.doors.okla_words import KINDS, folded, kind_of, studio_options
 from okla_assets.doors.requests import Address, CutOutOptions, JobRequest, Operation, Reply, checked
 from resources.errors import BadInput
 
@@ -39,44 +40,6 @@ QUEUES: Mapping[str, Operation | None] = {
 LARGEST = 2 * 2**20
 FEWEST_FRAMES = 6
 _NO_ID = str(uuid.UUID(int=0))
-
-TYPES: tuple[tuple[str, Operation], ...] = (
-    ("BackgroundRemoval", Operation.cut_out),
-    ("VehicleSegmentation", Operation.segment),
-    ("ImageClassification", Operation.classify),
-    ("AngleDetection", Operation.classify),
-    ("LicensePlateMasking", Operation.mask_plate),
-    ("ColorCorrection", Operation.correct_colours),
-    ("QualityAnalysis", Operation.classify),
-    ("BackgroundReplacement", Operation.background),
-    ("FullPipeline", Operation.full),
-)
-"""OKLA's processing types, in the order of their numbers."""
-OPTIONS: Mapping[str, str] = {
-    "backgroundid": "background_id",
-    "backgroundcode": "background_id",
-    "masklicenseplate": "mask_license_plate",
-    "licenseplatemasktype": "license_plate_mask_type",
-    "generateshadow": "generate_shadow",
-    "generateshadows": "generate_shadow",
-    "shadowopacity": "shadow_opacity",
-    "shadowintensity": "shadow_opacity",
-    "autoenhance": "auto_enhance",
-    "outputformat": "output_format",
-    "outputquality": "output_quality",
-    "quality": "output_quality",
-    "framequality": "output_quality",
-    "maxwidth": "max_width",
-    "framewidth": "max_width",
-    "targetframecount": "spin_frames",
-    "framecount": "spin_frames",
-    "enablehotspots": "auto_hotspots",
-}
-"""OKLA's options by their plain names, and ours."""
-WORDS: Mapping[str, Mapping[str, str]] = {
-    "license_plate_mask_type": {"black": "fill"},
-    "output_format": {"jpeg": "jpg"},
-}
 
 
 class Poison(BadInput):
@@ -123,11 +86,12 @@ def asked(letter: Letter, caller: str) -> Asked:
     envelope = _opened(letter)
     try:
         return _asked(letter, envelope, caller)
-    except Poison as poison:
-        raise Poison(str(poison), envelope.reply) from None
+    except BadInput as error:
+        raise Poison(str(error), envelope.reply) from None
 
 
 def _asked(letter: Letter, envelope: _Envelope, caller: str) -> Asked:
+    """Raises BadInput."""
     message = envelope.message
     known = envelope.kinds & {WORKER, IMAGE, SPIN}
     if envelope.kinds and not known and letter.queue == OWN_QUEUE:
@@ -152,29 +116,30 @@ def _asked(letter: Letter, envelope: _Envelope, caller: str) -> Asked:
     if user := _text(message, "userid"):
         fields["metadata"] = {"user_id": user}
     fields |= _spin(message) if is_spin else _image(message, QUEUES[letter.queue])
-    try:
-        return Asked(_job_id(message, envelope), checked(**fields))
-    except BadInput as error:
-        raise Poison(str(error)) from None
+    return Asked(_job_id(message, envelope), checked(**fields))
 
 
 def _image(message: dict[str, Any], usual: Operation | None) -> dict[str, Any]:
     """What a PythonWorkerMessage or an ImageProcessingMessage asks for."""
     told = message.get("processingtype", message.get("type"))
-    if told is not None:
-        kind, operation = type_of(told)
+    if isinstance(told, (str, int)):
+        known = kind_of(told)
+        kind, operation = known.name, known.operation
+    elif told is not None:
+        raise Poison("processing_type: it has to be a name or a number")
     elif usual is not None:
         kind, operation = "", usual
     else:
-        raise Poison(
-            f"processing_type: it is missing; give one of {', '.join(name for name, _ in TYPES)}"
-        )
+        names = ", ".join(one.name for one in KINDS)
+        raise Poison(f"processing_type: it is missing; give one of {names}")
     if not (url := _text(message, "imageurl")):
         raise Poison("image_url: it is missing; give the address of a photo")
     options = _options(message)
     fields: dict[str, Any] = {"operation": operation, "kind": kind, "sources": [{"url": url}]}
     if operation is Operation.cut_out:
-        fields["cut_out"] = _cut_out(options)
+        fields["cut_out"] = CutOutOptions(
+            format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
+        )
     return fields | {"options": options}
 
 
@@ -195,52 +160,18 @@ def _spin(message: dict[str, Any]) -> dict[str, Any]:
         sources.insert(0, {"url": video, "video": True})
     options = _options(message)
     if "framecount" in message:
-        options.setdefault("spin_frames", message["framecount"])
+        options = studio_options({"frameCount": message["framecount"]}) | options
     return {"operation": Operation.spin, "kind": "Spin360", "sources": sources, "options": options}
 
 
-def _cut_out(options: dict[str, Any]) -> CutOutOptions:
-    """A cut-out has a form and a quality of its own; PNG unless another was asked for."""
-    try:
-        return CutOutOptions(
-            format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
-        )
-    except ValueError:
-        raise Poison("outputFormat, outputQuality: give png, jpg or webp, and 1 to 100") from None
-
-
-def type_of(told: object) -> tuple[str, Operation]:
-    """OKLA's name of a processing type, and the operation; it is given by name or number.
-
-    Raises BadInput.
-    """
-    number = int(told) if isinstance(told, str) and told.isascii() and told.isdigit() else told
-    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(TYPES):
-        return TYPES[number]
-    for name, operation in TYPES:
-        if isinstance(told, str) and told.lower() == name.lower():
-            return name, operation
-    raise Poison(
-        f"processing_type: {str(told)[:40]!r} is none of {', '.join(name for name, _ in TYPES)}"
-    )
-
-
 def _options(message: dict[str, Any]) -> dict[str, Any]:
-    """The options by our names. Raises `Poison` naming one that we do not offer."""
+    """The options by our names."""
     given = message.get("options")
     if given is None:
         return {}
-    options: dict[str, Any] = {}
-    for name, value in _plain(given, "options").items():
-        if value is None or (name, value) in (("processframes", True), ("sourcetype", "")):
-            continue
-        ours = OPTIONS.get(name)
-        if ours is None:
-            raise Poison(f"options.{name[:40]}: we do not offer it; leave it out")
-        if isinstance(value, str):
-            value = WORDS.get(ours, {}).get(value.lower(), value)
-        options[ours] = value
-    return options
+    if not isinstance(given, dict):
+        raise Poison("options: they have to be a JSON object")
+    return studio_options(given)
 
 
 def _job_id(message: dict[str, Any], envelope: _Envelope) -> keys.JobId:
@@ -338,7 +269,7 @@ def _plain(given: object, what: str) -> dict[str, Any]:
         raise Poison(f"{what} has to be a JSON object")
     plain: dict[str, Any] = {}
     for name, value in given.items():
-        short = name.replace("_", "").lower()
+        short = folded(name)
         if short in plain and plain[short] != value:
             raise Poison(f"{name[:40]} is given twice, and differs; give it once")
         plain[short] = value

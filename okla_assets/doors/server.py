@@ -20,12 +20,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError, Render, problem
-from okla_assets.doors.routers import system
+from okla_assets.doors.routers import (
+    ai_process,
+    ai_processing,
+    backgrounds,
+    photoroom,
+    rembg,
+    removebg,
+    system,
+    uploads,
+    vehicle360,
+    vehicles,
+)
 
 log = logging.getLogger("okla.doors")
 
 JSON_BYTES = 2 * 2**20
 """The largest body that is not a file."""
+
+FILE_TYPES = (
+    b"multipart/",
+    b"application/octet-stream",
+    b"application/offset+octet-stream",
+    b"image/",
+    b"video/",
+)
+"""How the content types of bodies begin that are files."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,20 @@ SYSTEM = Family(system.router, ("/health", "/metrics", "/files/"))
 
 def families() -> tuple[Family, ...]:
     """All of them; the first whose prefix a path has tells its errors."""
-    return (SYSTEM,)
+    return (
+        SYSTEM,
+        Family(ai_process.router, ("/api/ai-process/",)),
+        Family(ai_processing.router, ("/api/aiprocessing/",)),
+        Family(backgrounds.router, ("/api/backgrounds",)),
+        Family(vehicle360.newest, ("/api/vehicle360/",)),
+        Family(vehicle360.oldest, ("/api/vehicle360processing/",), vehicle360.message),
+        Family(vehicle360.video, ("/api/video360/",), vehicle360.error),
+        Family(vehicles.router, ("/api/vehicles",)),
+        Family(uploads.router, ("/api/uploads",), uploads.render),
+        Family(removebg.router, removebg.PREFIXES, removebg.render, removebg.BODY_BYTES),
+        Family(rembg.router, rembg.PREFIXES, rembg.render, rembg.BODY_BYTES),
+        Family(photoroom.router, photoroom.PREFIXES, photoroom.render, photoroom.BODY_BYTES),
+    )
 
 
 class Metrics:
@@ -135,7 +168,11 @@ def make_app(door: Door, life: Life | None = None, origins: Sequence[str] = ()) 
     app.add_exception_handler(Exception, broken)
     if origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
         )
     app.add_middleware(_Bodies, families=every, door=door, answer=answer)
     app.add_middleware(_Requests, metrics=app.state.metrics)
@@ -228,7 +265,7 @@ class _Bodies:
         for family in self.families:
             if path.startswith(family.prefixes) and family.body_bytes is not None:
                 return family.body_bytes
-        if content_type.lower().startswith((b"multipart/", b"application/octet-stream")):
+        if content_type.lower().startswith(FILE_TYPES):
             return self.door.upload_bytes + JSON_BYTES
         return JSON_BYTES
 

@@ -48,12 +48,17 @@ class Cutting:
         for index in range(len(job.request.sources)):
             data = files.get(index)
             if data is None:
-                refusals[index] = Problem(code="unreachable", detail="the address has no file")
+                refusals[index] = Problem(code="download_failed", detail="the address has no file")
                 uploads.append(None)
                 continue
             name = f"{hashlib.sha256(data).hexdigest()[:16]}.jpg"
-            uploads.append(keys.raw_photos(job.vehicle_id) + name)
-            self.store.put(keys.raw_photos(job.vehicle_id) + name, data)
+            options = job.request.cut_out
+            behind = options is not None and options.background_source == index
+            folder = keys.raw_photos(job.vehicle_id)
+            if behind:
+                folder = f"{keys.raw_folder(job.vehicle_id)}backgrounds/"
+            uploads.append(folder + name)
+            self.store.put(folder + name, data)
         return job.model_copy(update={"uploads": tuple(uploads), "refusals": refusals})
 
     def tables(self, job: Job) -> tuple[RawPhotos, Masks]:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from okla_assets import keys
-from okla_assets.doors.door import door_of
+from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
 from resources.storage.media_store import MediaStore
 
@@ -73,6 +73,11 @@ async def file(
     door = door_of(request)
     if not door.links.allows(key, expires, signature):
         raise DoorError(403, "the link has expired, or is none of ours; ask for the job again")
+    return await stored(request, door, key)
+
+
+async def stored(request: Request, door: Door, key: str) -> Response:
+    """A file of the store, in pieces. Raises `DoorError` 404."""
     info = await run_in_threadpool(door.store.stat, key)
     if info is None:
         raise DoorError(404, "the file is gone")

@@ -1,0 +1,129 @@
+"""The scenes, as OKLA's pages choose among them: /api/backgrounds."""
+
+import threading
+from functools import lru_cache
+from typing import Literal, get_args
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from okla_assets.doors.door import Door, door_of
+from okla_assets.doors.errors import DoorError
+from okla_assets.doors.okla_jobs import JobsCaller, told
+from okla_assets.doors.okla_models import Background, Backgrounds
+from okla_assets.imaging.studio.scene import Scene
+from okla_assets.imaging.studio.scenes import SCENES
+from okla_assets.options import StudioOptions
+from okla_assets.owner_scenes import own_scenes, scene_of
+from resources.errors import BadInput
+
+router = APIRouter(tags=["backgrounds"], prefix="/api/backgrounds")
+
+Size = Literal["thumbnail", "preview"]
+WIDTHS: dict[Size, int] = {"thumbnail": 400, "preview": 1200}
+QUALITY = 85
+TYPES: dict[str, Literal["Studio", "Showroom", "Outdoor", "Custom"]] = {
+    "studio": "Studio",
+    "showroom": "Showroom",
+    "outdoor": "Outdoor",
+    "custom": "Custom",
+}
+NAMES = {
+    "white_studio": "Blanco Infinito",
+    "gray_showroom": "Showroom Gris",
+    "dark_studio": "Estudio Oscuro",
+    "outdoor_day": "Exterior Día",
+}
+"""As OKLA's pages have always called them."""
+_PAINTS = threading.Lock()
+
+
+@router.get("", summary="The scenes there are", response_model_exclude_none=True, responses=told())
+@router.get(
+    "/all",
+    summary="The same: none is kept from anybody",
+    response_model_exclude_none=True,
+    responses=told(),
+)
+async def every(request: Request, _caller: JobsCaller) -> Backgrounds:
+    """Ours, then the owner's; one of the owner's that cannot be used is left out."""
+    door = door_of(request)
+    return await run_in_threadpool(_every, door, door.base(request))
+
+
+def _every(door: Door, base: str) -> Backgrounds:
+    scenes: list[Scene] = list(SCENES.values())
+    for name in own_scenes(door.store):
+        try:
+            scenes.append(scene_of(name, door.store))
+        except BadInput:  # `okla scenes` says what is wrong with it
+            continue
+    return Backgrounds(
+        backgrounds=[_told(scene, base) for scene in scenes],
+        default_background_code=StudioOptions().background_id,
+        has_premium_access=True,
+    )
+
+
+@router.get("/{code}", summary="One scene", responses=told(404))
+async def one(request: Request, code: str, _caller: JobsCaller) -> Background:
+    """404 where there is none of this code."""
+    door = door_of(request)
+    scene = await run_in_threadpool(_scene, door, code)
+    return _told(scene, door.base(request))
+
+
+@router.get(
+    "/{code}/{size}.jpg",
+    summary="Our sample car on a scene",
+    response_class=Response,
+    responses=told(404) | {200: {"content": {"image/jpeg": {}}}},
+)
+async def picture(request: Request, code: str, size: str) -> Response:
+    """Needs no key: an <img> has none, and it shows nothing of anybody's. `size` is `thumbnail`
+    (400 pixels wide) or `preview` (1200)."""
+    width = next((WIDTHS[known] for known in get_args(Size) if known == size), None)
+    if width is None:
+        raise DoorError(404, f"there is no picture {size[:80]!r}; there are {', '.join(WIDTHS)}")
+    scene = await run_in_threadpool(_scene, door_of(request), code)
+    data = await run_in_threadpool(_picture, scene, width)
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
+
+
+def _scene(door: Door, code: str) -> Scene:
+    if code not in SCENES and code not in own_scenes(door.store):
+        raise DoorError(404, f"there is no background {code[:80]!r}")
+    try:
+        return scene_of(code, door.store)
+    except BadInput as error:
+        raise DoorError(404, str(error)) from None
+
+
+def _picture(scene: Scene, width: int) -> bytes:
+    with _PAINTS:  # one at a time, so that many who ask for one picture have it painted once
+        return _painted(scene, width)
+
+
+@lru_cache(maxsize=32)
+def _painted(scene: Scene, width: int) -> bytes:
+    from okla_assets.imaging.photo import codec
+    from okla_assets.sample.preview import preview
+
+    return codec.encode_jpeg(preview(scene, width), QUALITY)
+
+
+def _told(scene: Scene, base: str) -> Background:
+    place = f"{base.rstrip('/')}{router.prefix}/{quote(scene.id, safe='')}"
+    floor = "#{:02X}{:02X}{:02X}".format(*scene.floor)
+    return Background(
+        code=scene.id,
+        name=NAMES.get(scene.id) or scene.name_es or scene.name or scene.id,
+        description=f"{scene.name or scene.id}: {scene.kind}, floor {floor}",
+        thumbnail_url=f"{place}/thumbnail.jpg",
+        preview_url=f"{place}/preview.jpg",
+        type=TYPES[scene.kind],
+        requires_dealer_membership=False,
+    )
