@@ -17,7 +17,7 @@ from typing import Protocol
 from okla_assets import keys
 from okla_assets.doors.jobs import PROGRESS, Job, Jobs
 from okla_assets.doors.results import Problem
-from okla_assets.doors.work import Ended, Unit, fits
+from okla_assets.doors.work import Ended, Unit, WorkerLost, fits
 from resources.errors import BadInput, BrokenSetup
 
 log = logging.getLogger("okla.doors")
@@ -120,7 +120,8 @@ class Dispatcher:
                 continue
             making = self._making.get(self._known[job_id].vehicle)
             if making is not None and job_id in {job.id for job in making[0].jobs}:
-                if len(making[0].jobs) == 1:
+                # What is quick is let finish: a lane that is killed loads its models again.
+                if len(making[0].jobs) == 1 and not making[0].operation.is_quick:
                     self.workers.stop(making[0])
                 continue
             self._end(self._known[job_id], "cancelled", None)
@@ -211,11 +212,17 @@ class Dispatcher:
     def _made(self, unit: Unit, future: "Future[Ended]") -> None:
         try:
             ended = future.result()
+        except WorkerLost as error:
+            if unit.jobs[0].id not in self._cancelled:
+                log.warning("job %s: %s", unit.jobs[0].id, error)
+            ended = Ended(again=True)
         except Exception as error:
-            log.error("job %s: %s", unit.jobs[0].id, error, exc_info=not isinstance(error, OSError))
+            log.error("job %s", unit.jobs[0].id, exc_info=error)
             ended = Ended(again=True)
         for job in unit.jobs:
-            if job.id in ended.results:
+            if job.id in self._cancelled:
+                self._end(job, "cancelled", None)
+            elif job.id in ended.results:
                 done = job.model_copy(
                     update={"result": ended.results[job.id], "run_id": ended.run_id}
                 )
@@ -223,8 +230,6 @@ class Dispatcher:
             elif job.id in ended.problems:
                 failed = job.model_copy(update={"run_id": ended.run_id})
                 self._end(failed, "failed", ended.problems[job.id])
-            elif job.id in self._cancelled:
-                self._end(job, "cancelled", None)
             elif job.attempts >= MOST_ATTEMPTS:
                 detail = f"its process ended {job.attempts} times in the middle of the work"
                 self._end(job, "failed", Problem(code="worker_lost", detail=detail))

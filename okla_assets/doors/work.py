@@ -34,6 +34,10 @@ ASSETS: Mapping[Operation, tuple[str, ...] | None] = {
 so that what classifies looks for the vehicle first."""
 
 
+class WorkerLost(Exception):
+    """Who made a unit has gone in the middle of it."""
+
+
 class Unit(BaseModel):
     """Jobs of one vehicle and operation that one run answers."""
 
