@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from okla_assets.doors.work import Ended, Unit, WorkerLost
+from okla_assets.doors.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from okla_assets.runtime.processes import ends_with_parent
 
 log = logging.getLogger("okla.doors")
@@ -48,10 +48,11 @@ class Lane:
             assert self.process.stdout is not None
             if self.process.stdout.readline() != READY:
                 self.kill()
-                raise WorkerLost("a lane does not start; what it says is above")
+                raise WorkerUnavailable("a lane does not start; what it says is above")
 
     def make(self, unit: Unit) -> Ended:
-        """What came of the unit. Raises `WorkerLost`."""
+        """What came of the unit. Raises `WorkerLost`, and `WorkerUnavailable` where the process does
+        not start."""
         self.start()
         process = self.process
         assert process is not None and process.stdin is not None and process.stdout is not None
@@ -97,7 +98,7 @@ class Lanes:
     def _warmed(self, lane: Lane) -> None:
         try:
             lane.start()
-        except WorkerLost as error:
+        except WorkerUnavailable as error:
             log.error("%s", error)
 
     def takes(self, unit: Unit) -> bool:

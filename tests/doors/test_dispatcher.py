@@ -14,7 +14,7 @@ from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Job, Jobs, OtherRequest, State, UnknownJob
 from okla_assets.doors.requests import JobRequest, Operation, Source
 from okla_assets.doors.results import JobResult, Problem
-from okla_assets.doors.work import Ended, Unit, WorkerLost
+from okla_assets.doors.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from resources.storage.media_store import LocalMediaStore
 
 
@@ -177,6 +177,25 @@ def test_a_lost_worker_is_tried_again_and_then_given_up(door: Door, start: Start
     ended = door.jobs.get(job.id)
     assert ended.state == "failed"
     assert ended.problem is not None and ended.problem.code == "worker_lost"
+
+
+def test_a_broken_setup_is_waited_for_and_no_jobs_fault(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("okla_assets.doors.dispatcher.PAUSE_SECONDS", 0.01)
+    job = ask(door.jobs)
+    bench = Bench()
+    start(bench)
+    for count in range(1, MOST_ATTEMPTS + 2):
+        future = bench.next(count)[1]
+        if count % 2:
+            future.set_exception(WorkerUnavailable("no database"))
+        else:
+            future.set_result(Ended(unavailable="no database"))
+    unit, future = bench.next(MOST_ATTEMPTS + 2)
+    assert unit.jobs[0].attempts == 1
+    future.set_result(all_done(unit))
+    until(lambda: door.jobs.get(job.id).state == "completed")
 
 
 def test_sources_that_cannot_be_had_fail_the_job(door: Door, start: Start) -> None:
