@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_AGREEMENT = 0.6
 """Of the two networks on a vehicle that runs out of its picture: below, it is a cabin or a part."""
+WHITE = (255, 255, 255, 255)
+"""Behind a JPEG, which has no transparency."""
 INSIDE = 0.5
 """Share of the main vehicle's box that has to lie in the region, or another one is looked for."""
 
@@ -249,6 +251,8 @@ class _Drawing:
 
     def _background(self, layout: "Layout") -> "Colour | Rgb | None":
         index = self.options.background_source
+        if index is None and self.options.format == "jpg":
+            return self.options.background_colour or WHITE
         if index is None:
             return self.options.background_colour
         key = self.job.uploads[index] if index < len(self.job.uploads) else None

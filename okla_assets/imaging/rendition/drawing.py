@@ -4,9 +4,11 @@ Photos and backgrounds are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.matte.cutout import foreground
 from okla_assets.imaging.photo.codec import resize
@@ -123,19 +125,37 @@ def _laid(colour: Rgb, matte: Alpha, shadow: Floats | None, below: Colour | Rgb)
     """Vehicle over shadow over background (Porter and Duff's "over"), with straight alpha."""
     height, width = matte.shape
     picture = np.empty((height, width, 4), np.uint8)
-    for first in range(0, height, BAND):
-        part = slice(first, first + BAND)
-        front = matte[part][..., None]
-        dark = np.zeros_like(front) if shadow is None else shadow[part][..., None]
-        if isinstance(below, tuple):
-            ground, solid = np.array(below[:3], np.float32), np.float32(below[3] / 255)
-        else:
-            ground, solid = below[part].astype(np.float32), np.float32(1)
-        under = (1 - front) * (1 - dark) * solid
-        opacity = front + (1 - front) * dark + under
-        mixed = colour[part] * front + ground * under
-        straight = mixed / np.maximum(opacity, np.float32(1e-4))
-        picture[part, :, :3] = np.rint(straight.clip(0, 255))
-        picture[part, :, 3:] = np.rint(opacity * 255)
-    picture[picture[..., 3] == 0] = 0
+    if isinstance(below, tuple):
+        picture[:] = below if below[3] else (0, 0, 0, 0)
+        solid = np.float32(below[3] / 255)
+    else:
+        picture[..., :3], picture[..., 3] = below, 255
+        solid = np.float32(1)
+    covered = matte.any(axis=1) if shadow is None else matte.any(axis=1) | shadow.any(axis=1)
+    rows = np.flatnonzero(covered)
+    if not rows.size:
+        return picture
+    for first in range(int(rows[0]), int(rows[-1]) + 1, BAND):
+        part = slice(first, min(first + BAND, int(rows[-1]) + 1))
+        front = matte[part]
+        under = (1 - front) * solid
+        opacity = front + under
+        if shadow is not None:
+            dark = (1 - front) * shadow[part]
+            under = under * (1 - shadow[part])
+            opacity = front + dark + under
+        whole = np.maximum(opacity, np.float32(1e-4))
+        mixed = _weighted(colour[part], front / whole)
+        if solid:
+            ground = np.ascontiguousarray(picture[part, :, :3])
+            mixed += _weighted(ground, under / whole)
+        # Rounded, and within 0..255.
+        picture[part, :, :3] = cv2.convertScaleAbs(mixed)
+        picture[part, :, 3] = cv2.convertScaleAbs(opacity, alpha=255)
     return picture
+
+
+def _weighted(colours: Rgb, share: npt.NDArray[np.floating[Any]]) -> Floats:
+    """The colours (H, W, 3) times a share (H, W)."""
+    each = cv2.merge((share, share, share))
+    return np.asarray(cv2.multiply(colours, each, dtype=cv2.CV_32F), np.float32)

@@ -134,6 +134,8 @@ def test_a_shadow_lies_under_the_car_and_is_black(kind: Kind) -> None:
     layout = lay_out((photo.shape[1], photo.shape[0]), joined(box, shade.box), crop=True)
     bare = draw(photo, alpha, layout, 1.0)
     drawn = draw(photo, alpha, layout, 1.0, shade=shade)
+    layer = shade.on(layout)
+    assert max(layer[0].max(), layer[-1].max(), layer[:, 0].max(), layer[:, -1].max()) < 0.02
     only = (bare.picture[..., 3] == 0) & (drawn.picture[..., 3] > 0)
     assert only.sum() > 5000
     assert drawn.picture[only][:, :3].max() <= 1
