@@ -183,9 +183,6 @@ class _Drawing:
         return _CutOut(alpha, cut.agreement, whole, cut.other_vehicle)
 
     def _drawn(self, photo: Photo, cut: _CutOut) -> "tuple[Drawn, Layout]":
-        import cv2
-        import numpy as np
-
         from okla_assets.imaging import geometry
         from okla_assets.imaging.rendition import drawing, glass
         from okla_assets.imaging.rendition.layout import box_of, joined, lay_out
@@ -217,9 +214,7 @@ class _Drawing:
         picture = self._large(photo, working, layout.scale)
         alpha = cut.alpha
         if picture.shape[:2] != alpha.shape:
-            size = picture.shape[1], picture.shape[0]
-            larger = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)
-            alpha = np.asarray(larger.clip(0, 1), np.float32)
+            alpha = drawing.enlarged(alpha, picture.shape[1], picture.shape[0])
         drawn = drawing.draw(
             picture,
             alpha,

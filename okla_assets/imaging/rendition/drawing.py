@@ -21,6 +21,9 @@ from okla_assets.imaging.types import Alpha, Box, Floats, Rgb, Rgba
 MARGIN = 8  # pixels of the photo around the matte that go along
 BAND = 1024  # rows that are freed at a time: of a photo of 50 megapixels all would take gigabytes
 RADIUS_AT_1600 = 90  # pixels: the wide neighbourhood of edge colours, of a canvas that wide
+STEEPER, MOST_STEEPER = 0.5, 2.5
+"""How much steeper an edge is made for each time that a matte is enlarged, and at most."""
+SOLID = 0.9
 
 Colour = tuple[int, int, int, int]
 """Red, green, blue and opacity, 0 to 255."""
@@ -109,6 +112,22 @@ def _filled(background: Colour | Rgb | None, layout: Layout) -> Colour | Rgb:
     if isinstance(background, tuple):
         return background
     return covering(background, layout.width, layout.height)
+
+
+def enlarged(alpha: Alpha, width: int, height: int) -> Alpha:
+    """A matte for a larger copy of its photo, its edges about as sharp there as they were.
+
+    Lines that are nowhere solid, such as an antenna, are left soft: they would be lost.
+    """
+    larger = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+    times = width / alpha.shape[1]
+    if times <= 1:
+        return np.asarray(larger.clip(0, 1), np.float32)
+    steeper = min(MOST_STEEPER, 1 + STEEPER * (times - 1))
+    sharp = ((larger - 0.5) * steeper + 0.5).clip(0, 1)
+    solid = cv2.dilate((alpha > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8))
+    beside = cv2.resize(solid, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(beside > 0, sharp, larger.clip(0, 1)).astype(np.float32)
 
 
 def covering(picture: Rgb, width: int, height: int) -> Rgb:
