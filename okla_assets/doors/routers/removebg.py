@@ -156,6 +156,17 @@ _WORDS: dict[str, Any] = {
         ("image_file_b64", ""),
     )
 }
+for _name, _values in (
+    ("size", (*MEGAPIXELS,)),
+    ("type", OURS),
+    ("type_level", ("none", "1", "2", "latest")),
+    ("format", FORMATS),
+    ("channels", ("rgba", "alpha")),
+    ("crop", ("true", "false")),
+    ("add_shadow", ("true", "false")),
+    ("semitransparency", ("true", "false")),
+):
+    _WORDS[_name]["enum"] = list(_values)
 _FILE = {"type": "string", "format": "binary"}
 _BODY = {
     "required": True,
