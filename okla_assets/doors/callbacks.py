@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import dagster as dg
+
 from okla_assets import keys
 from okla_assets.doors import outbox
 from okla_assets.doors.addresses import CannotFetch
@@ -25,6 +27,7 @@ from okla_assets.doors.links import Links, file_address
 from okla_assets.doors.outbox import Entry
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.signatures import DELIVERY, signed
+from okla_assets.vehicle_runs import LISTING
 from resources.errors import BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import MediaStore
@@ -175,6 +178,29 @@ class CallbackSender:
         if outcome == "delivered":
             outbox.remove(store, "dead", entry.job_id)
         self.recorded(job)
+
+
+def shown_in_dagster(instance: dg.DagsterInstance) -> Callable[[Job], None]:
+    """Has attempts stand among the events of the vehicle's listing, with what came of them."""
+
+    def show(job: Job) -> None:
+        attempt = job.deliveries[-1]
+        instance.report_runless_asset_event(
+            dg.AssetObservation(
+                LISTING,
+                partition=job.vehicle,
+                description=f"callback of job {job.id}: {job.delivery}",
+                metadata={
+                    "job": job.id,
+                    "delivery": job.delivery,
+                    "attempts": len(job.deliveries),
+                    "answer": attempt.problem or str(attempt.status),
+                    "milliseconds": attempt.took_ms,
+                },
+            )
+        )
+
+    return show
 
 
 def outcome_of(status: int | None, again: bool, attempts: int) -> Outcome:
