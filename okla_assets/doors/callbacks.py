@@ -76,16 +76,18 @@ class CallbackSender:
 
     def run(self, stop: threading.Event) -> None:
         """Sends until it is stopped; attempts that are under way then are ended."""
-        looked = -POLL_SECONDS
+        look_at = 0.0
         with ThreadPoolExecutor(THREADS, thread_name_prefix="callback") as pool:
             while not stop.is_set():
                 self._woken.clear()
-                if time.monotonic() >= looked + POLL_SECONDS:
-                    looked = time.monotonic()
+                began = time.monotonic()
+                if began >= look_at:
                     try:
                         self._look()
                     except (OSError, BrokenSetup) as error:  # a store that does not answer
                         log.warning("the outbox is read again, for it could not be: %s", error)
+                    # With many that wait, a look takes long: it has a tenth of the time.
+                    look_at = began + max(POLL_SECONDS, 10 * (time.monotonic() - began))
                 for entry in self._due():
                     pool.submit(self._attempt, entry)
                 self._woken.wait(POLL_SECONDS)
@@ -121,7 +123,7 @@ class CallbackSender:
         try:
             self.send(entry.job_id)
         except Exception:  # it is in the outbox still
-            log.exception("the callback of job %s was not sent", entry.job)
+            log.exception("trouble with the callback of job %s", entry.job)
             time.sleep(POLL_SECONDS)
         finally:
             with self._lock:

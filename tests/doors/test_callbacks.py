@@ -381,6 +381,16 @@ def test_entries_of_jobs_that_are_gone_leave(store: LocalMediaStore, server: Web
     assert server.received == [] and not list(outbox.entries(store, "http"))
 
 
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff\0", b'{"job": 5}'])
+def test_an_entry_that_is_damaged_is_sent_all_the_same(
+    store: LocalMediaStore, server: Web, data: bytes
+) -> None:
+    job = ended(store, f"{server.url}/hook")
+    store.put(keys.outbox("http", job.job_id), data)
+    sender_for(store, server.host).send(job.job_id)
+    assert Jobs(store).get(job.id).delivery == "delivered" and len(server.received) == 1
+
+
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 def test_what_cannot_be_sent_again_is_told(store: LocalMediaStore, state: str) -> None:
     jobs = Jobs(store)
