@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pika
 import pytest
+import yaml
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.exceptions import AMQPConnectionError, UnroutableError
 
@@ -427,6 +430,26 @@ def test_a_user_who_is_refused_is_told_at_once(
     with pytest.raises(BrokenSetup, match="OKLA_AMQP_URL") as told:
         replace(consumer, parameters=refused).run()
     assert "wrong" not in str(told.value)
+
+
+def test_the_backend_of_the_compose_file_reaches_no_worker(
+    rabbit: Rabbit, consumer: Consumer, tmp_path: Path
+) -> None:
+    compose = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "compose.yaml").read_text())
+    content = compose["configs"]["rabbitmq_definitions"]["content"]
+    (tmp_path / "okla.json").write_text(re.sub(r"\$\{\w+:\?\}", "password", content))
+    rabbit.import_definitions(tmp_path / "okla.json")
+    port = rabbit.environment["RABBITMQ_NODE_PORT"]
+
+    def of(user: str, vhost: str) -> pika.URLParameters:
+        url = f"amqp://{user}:password@127.0.0.1:{port}/{vhost}"
+        return parameters_of(Settings(amqp_url=url))
+
+    for user, vhost in (("backend", "%2F"), ("okla", "%2F"), ("okla", "workers")):
+        with BlockingConnection(of(user, vhost)) as connection:
+            Broker(connection).declare()
+    with pytest.raises(BrokenSetup, match="workers"):
+        replace(consumer, parameters=of("backend", "workers")).run()
 
 
 Start = Callable[[], "subprocess.Popen[str]"]
