@@ -3,7 +3,8 @@
 A job is one object of the media store. While it has not ended it lies in the inbox, which is
 therefore short and is all that has to be read after a crash; ended, it lies with the ended ones,
 found by its id. Any process may accept a job or ask for its end; all else is written by the one
-dispatcher (`doors/dispatcher.py`), so that no two ever write the same object.
+dispatcher (`doors/dispatcher.py`), and after the end by the one sender of callbacks, so that no two
+ever write the same object.
 
 Lists (a vehicle's jobs, a caller's) are empty objects named by time and job, written before the
 job itself: a list may name a job that never came to be, never lack one.
