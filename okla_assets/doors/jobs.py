@@ -114,12 +114,12 @@ class Job(Row):
         return round((self.ended_at - self.created_at).total_seconds() * 1000)
 
 
-def new_id(request: JobRequest) -> keys.JobId:
+def new_id(caller: str, idempotency: str | None) -> keys.JobId:
     """A random id; where the caller named the request, that of the name, so that a request sent
     twice is one job."""
-    if request.idempotency is None:
+    if idempotency is None:
         return keys.JobId(str(uuid.uuid4()))
-    return keys.JobId(str(uuid.uuid5(NAMESPACE, f"{request.caller}\n{request.idempotency}")))
+    return keys.JobId(str(uuid.uuid5(NAMESPACE, f"{caller}\n{idempotency}")))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Jobs:
         The same request with the same id again is the job of before. Raises `OtherRequest` where
         the id is another request's or another caller's.
         """
-        job_id = job_id or new_id(request)
+        job_id = job_id or new_id(request.caller, request.idempotency)
         if (known := self.find(job_id)) is not None:
             same = _essence(known.request) == _essence(request)
             if known.request.caller != request.caller or not same:

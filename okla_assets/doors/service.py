@@ -122,6 +122,7 @@ def run(plan: Plan, store: MediaStore) -> None:
             chosen.api_wait_seconds,
             woken=dispatcher.wake,
             check_url=fetcher.rules.check,
+            instance=lambda: instance,
         )
         tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
         app = make_app(door, lambda: _beside(tasks), _origins(chosen))
