@@ -21,6 +21,7 @@ from okla_assets.cli import (
     operate,
     process,
     scenes,
+    send,
     serve,
     up,
 )
@@ -73,6 +74,7 @@ for command in (
     serve.serve,
     operate.worker,
     consume.consume,
+    send.send,
     models.train_views,
     models.calibrate_clip,
     scenes.scenes,
