@@ -274,6 +274,11 @@ def raw_videos(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/video/"
 
 
+def job_background(vehicle: VehicleId, name: str) -> str:
+    """A picture to be drawn behind the vehicle, which is no photo of it."""
+    return f"{RAW}{vehicle}/backgrounds/{name}"
+
+
 def options(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/options.json"
 

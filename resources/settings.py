@@ -106,8 +106,9 @@ class Settings(BaseSettings):
     job_days: Amount = Field(default=7.0, examples=[7])
     """the days after which a job that names no vehicle leaves with all its files"""
     fetch_hosts: str = Field(default="", examples=["photos.example.org, *.example.net"])
-    """the hosts that photos are fetched from and callbacks sent to, separated by commas, `*.` for
-    all below a name; default: every public one"""
+    """the hosts that photos are fetched from and callbacks sent to, separated by commas: `*.` before
+    one for all below it, `:PORT` behind one for another port than 443, `*` for every public one,
+    which is the default"""
     fetch_private: bool = False
     """1 to let hosts named in OKLA_FETCH_HOSTS have private addresses and plain http, for services
     beside this one"""

@@ -14,6 +14,7 @@ import typer
 from okla_assets import keys
 from okla_assets.cli import (
     bench,
+    callbacks,
     consume,
     export,
     keys as caller_keys,
@@ -87,6 +88,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(callbacks.app, name="callbacks")
 app.add_typer(caller_keys.app, name="keys")
 
 

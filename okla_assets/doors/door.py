@@ -16,11 +16,12 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from okla_assets import keys
+from okla_assets.doors.addresses import CannotFetch
 from okla_assets.doors.callers import Caller, Callers, Scope
-from okla_assets.doors.errors import DoorError
+from okla_assets.doors.errors import BadAddress, DoorError
 from okla_assets.doors.jobs import NAMESPACE, Job, Jobs, OtherRequest, UnknownJob
 from okla_assets.doors.links import Links
-from okla_assets.doors.requests import Source, checked
+from okla_assets.doors.requests import JobRequest, Source, checked
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 
@@ -44,6 +45,7 @@ class Door:
 
     `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
     synchronous call waits for its result. `instance` has the records of runs.
+    `check_url` raises `CannotFetch` for a URL that is never called, whatever its name leads to.
     """
 
     store: MediaStore
@@ -56,6 +58,7 @@ class Door:
     photo_bytes: int = 50 * 2**20
     woken: Callable[[Job], None] = field(default=lambda job: None)
     instance: Callable[[], dg.DagsterInstance] | None = None
+    check_url: Callable[[str], object] = field(default=lambda url: None)
 
     def base(self, request: Request) -> str:
         """The door's address as the caller knows it."""
@@ -110,6 +113,7 @@ class Door:
             request = checked(**fields, sources=sources, caller=caller.name)
         except (BadInput, ValueError) as error:
             raise DoorError(400, str(error)) from None
+        self._check_urls(request)
         if request.vehicle_id is not None:
             self.claim(request.vehicle_id, caller)
         self.callers.counts(caller, max(1, len(request.sources)))
@@ -128,6 +132,20 @@ class Door:
         if new:
             self.woken(job)
         return job
+
+    def _check_urls(self, request: JobRequest) -> None:
+        urls = {i: source.url for i, source in enumerate(request.sources)}
+        for index, url in ({None: request.callback} | urls).items():
+            try:
+                if url is not None:
+                    self.check_url(url)
+            except CannotFetch as error:
+                name = "callback" if index is None else f"sources.{index}.url"
+                said = f"{name}: {error.detail}"
+                fields = {name: [error.detail]}
+                raise BadAddress(
+                    400, said, fields=fields, source=index, reason=error.code
+                ) from None
 
     def claim(self, vehicle: keys.VehicleId, caller: Caller) -> None:
         """Makes a new vehicle the caller's. Raises `DoorError` 403 where it is another's.

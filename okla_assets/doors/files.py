@@ -21,15 +21,23 @@ ASK_AGAIN = "private, no-cache"
 
 
 async def stored_file(
-    request: Request, store: MediaStore, key: str, cache: str | None = None
+    request: Request,
+    store: MediaStore,
+    key: str,
+    *,
+    cache: str | None = None,
+    missing: str = "there is no such file",
 ) -> Response:
-    """The file of this key, or 304 where the caller has it. Raises `DoorError` 404."""
+    """The file of this key, or 304 where the caller has it. Raises `DoorError` 404 with a sentence.
+
+    A bucket's file is fetched whole before a part of it is sent.
+    """
     try:
         info = await run_in_threadpool(store.stat, key)
     except BadKey:
         info = None
     if info is None:
-        raise DoorError(404, "there is no such file")
+        raise DoorError(404, missing)
     stack = ExitStack()
     headers = {
         "ETag": f'"{info.etag.strip(chr(34))}"',
@@ -41,7 +49,7 @@ async def stored_file(
     try:
         path = await run_in_threadpool(stack.enter_context, store.as_file(key))
     except FileNotFoundError:
-        raise DoorError(404, "there is no such file") from None
+        raise DoorError(404, missing) from None
     return _Stored(path, key, headers, stack)
 
 

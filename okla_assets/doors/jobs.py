@@ -165,11 +165,15 @@ class Jobs:
         """
         if not job.has_ended:
             raise ValueError(f"job {job.id} is {job.state}")
-        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
+        self.keep_ended(job)
         for info in list(self.store.list(keys.inbox_files(job.job_id))):
             self.store.delete(info.key)
         self.store.delete(keys.inbox_cancel(job.job_id))
         self.store.delete(keys.inbox_job(job.job_id))
+
+    def keep_ended(self, job: Job) -> None:
+        """Writes an ended job again: what is known of its delivery."""
+        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
 
     def find(self, job_id: keys.JobId) -> Job | None:
         """The job of this id. One that ends while it is looked for is found."""

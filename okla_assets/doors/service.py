@@ -119,6 +119,7 @@ def run(plan: Plan, store: MediaStore) -> None:
             chosen.api_url,
             chosen.api_wait_seconds,
             woken=dispatcher.wake,
+            check_url=fetcher.rules.check,
         )
         tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
         app = make_app(door, lambda: _beside(tasks), _origins(chosen))

@@ -123,17 +123,17 @@ class _Quotas:
     def __init__(self, store: MediaStore) -> None:
         self._store = store
         self._used: dict[str, tuple[str, int]] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
 
     def used(self, caller: str, now: datetime) -> int:
         """How many so far."""
-        with self._lock:
+        with self._lock(caller):
             return self._count(caller, f"{now:%Y-%m}")
 
     def count(self, caller: str, pictures: int, most: int, now: datetime) -> None:
         """Adds so many. Raises `DoorError` 402 where that were more than `most`."""
         month = f"{now:%Y-%m}"
-        with self._lock:
+        with self._lock(caller):
             used = self._count(caller, month)
             if used + pictures > most:
                 raise DoorError(
@@ -142,6 +142,10 @@ class _Quotas:
                     f"{pictures}; the count begins anew on the first, in UTC",
                 )
             self._used[caller] = (month, used + pictures)
+
+    def _lock(self, caller: str) -> threading.Lock:
+        """Counting a month's jobs takes seconds, in which others go on."""
+        return self._locks.setdefault(caller, threading.Lock())
 
     def _count(self, caller: str, month: str) -> int:
         counted, used = self._used.get(caller, ("", 0))

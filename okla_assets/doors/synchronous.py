@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from okla_assets.doors.callers import Caller
 from okla_assets.doors.door import CHUNK, Door, Upload
-from okla_assets.doors.errors import DoorError
+from okla_assets.doors.errors import BadAddress, DoorError
 from okla_assets.doors.requests import CutOutOptions, Operation
 from okla_assets.doors.results import DrawnFile, PhotoResult, Problem
 
@@ -182,14 +182,19 @@ async def drawn(
     Raises `NotDrawn`, and `DoorError`: 503 where it takes too long, which ends the job, and what
     `Door.accept` raises.
     """
-    job = await door.accept(
-        caller,
-        operation=Operation.cut_out,
-        uploads=uploads,
-        sources=[{"url": one} for one in addresses],
-        cut_out=options,
-        door=family,
-    )
+    behind = options.background_source
+    try:
+        job = await door.accept(
+            caller,
+            operation=Operation.cut_out,
+            uploads=uploads,
+            sources=[{"url": one} for one in addresses],
+            cut_out=options,
+            door=family,
+        )
+    except BadAddress as error:
+        problem = Problem(code=error.reason, detail=error.detail)
+        raise NotDrawn(problem, error.source == behind) from None
     job = await door.wait(job)
     if not job.has_ended:
         await run_in_threadpool(door.jobs.ask_to_end, job)
@@ -198,7 +203,6 @@ async def drawn(
             "the picture is not ready yet, and nobody waits for it any more; send it again later",
             headers={"Retry-After": str(RETRY_SECONDS)},
         )
-    behind = options.background_source
     for index in (source, *(() if behind is None else (behind,))):
         if (refused := job.refusals.get(index)) is not None:
             raise NotDrawn(refused, index == behind)

@@ -123,13 +123,12 @@ def test_a_job_of_another_process_is_found(door: Door, start: Start) -> None:
 
 
 def test_what_is_quick_goes_before_what_is_long(door: Door, start: Start) -> None:
-    first, slow, quick = (
-        ask(door.jobs),
-        ask(door.jobs, Operation.full, vehicle="CAR-1"),
-        ask(door.jobs, vehicle="CAR-2"),
-    )
-    bench = Bench()
+    first, bench = ask(door.jobs), Bench()
     start(bench)
+    bench.next(1)
+    slow, quick = ask(door.jobs, Operation.full, vehicle="CAR-1"), ask(door.jobs, vehicle="CAR-2")
+    queued = {"queued", "running"}
+    until(lambda: {door.jobs.get(job.id).state for job in (slow, quick)} <= queued)
     for count, job in enumerate((first, quick, slow), 1):
         unit, future = bench.next(count)
         assert unit.jobs[0].id == job.id
@@ -137,16 +136,22 @@ def test_what_is_quick_goes_before_what_is_long(door: Door, start: Start) -> Non
 
 
 def test_jobs_of_one_vehicle_are_answered_by_one_run(door: Door, start: Start) -> None:
+    bench = Bench()
+    start(bench)
+    ask(door.jobs)
+    first = bench.next(1)[1]
     jobs = [ask(door.jobs, vehicle="CAR-1") for _ in range(3)]
     other = ask(door.jobs, vehicle="CAR-1", options={"background_id": "dark_studio"})
-    bench = Bench(most=5)
-    start(bench)
-    unit, future = bench.next(1)
-    assert [job.id for job in unit.jobs] == [job.id for job in jobs]
+    until(lambda: {door.jobs.get(job.id).state for job in (*jobs, other)} == {"queued"})
+    bench.most = 5
+    first.set_result(Ended(again=True))
+    until(lambda: len(bench.begun) >= 3)  # the first one again, and one of the vehicle
+    units = [unit for unit, _ in bench.begun[1:] if unit.vehicle == "CAR-1"]
+    assert [[job.id for job in unit.jobs] for unit in units] == [[job.id for job in jobs]]
     time.sleep(0.1)
-    assert len(bench.begun) == 1  # never two runs of one vehicle at a time
-    future.set_result(all_done(unit))
-    assert [job.id for job in bench.next(2)[0].jobs] == [other.id]
+    assert len(bench.begun) == 3  # never two runs of one vehicle at a time
+    next(future for unit, future in bench.begun if unit is units[0]).set_result(all_done(units[0]))
+    assert [job.id for job in bench.next(4)[0].jobs] == [other.id]
 
 
 def test_a_vehicle_that_others_work_on_waits(door: Door, start: Start) -> None:
@@ -215,10 +220,12 @@ def test_a_kill_between_the_two_writes_of_an_end_ends_nothing_twice(
 def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_is_stopped(
     door: Door, start: Start
 ) -> None:
-    running, waiting = ask(door.jobs), ask(door.jobs)
+    asked = [ask(door.jobs), ask(door.jobs)]
     bench = Bench()
     start(bench)
-    bench.next(1)
+    begun = bench.next(1)[0].jobs[0].id
+    asked.sort(key=lambda job: job.id != begun)
+    running, waiting = asked
     for job in (waiting, running):
         door.jobs.ask_to_end(door.jobs.get(job.id))
         until(lambda job=job: door.jobs.get(job.id).state == "cancelled")  # type: ignore[misc]

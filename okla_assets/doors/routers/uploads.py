@@ -58,7 +58,7 @@ class UploadDocument(BaseModel):
 
 
 @router.options(
-    "", summary="What of the protocol there is", status_code=204, responses={401: {}, 403: {}}
+    "", summary="What of the protocol there is", status_code=204, response_class=Response
 )
 async def offered(request: Request) -> Response:
     """Version, extensions and the largest upload."""
@@ -76,6 +76,7 @@ async def offered(request: Request) -> Response:
     "",
     summary="Begin an upload",
     status_code=201,
+    response_class=Response,
     responses=answers(412, 413),
     openapi_extra={
         "parameters": [
@@ -136,7 +137,12 @@ async def told(request: Request, upload_id: str) -> UploadDocument:
     )
 
 
-@router.head("/{upload_id}", summary="How much has arrived", responses=answers(404, 412, 413, 415))
+@router.head(
+    "/{upload_id}",
+    summary="How much has arrived",
+    response_class=Response,
+    responses=answers(404, 412, 413, 415),
+)
 async def arrived(request: Request, upload_id: str) -> Response:
     """`Upload-Offset` is where to go on."""
     _check_version(request)

@@ -141,7 +141,8 @@ async def listing(request: Request, vehicle_id: str) -> Response:
     """listing.json as `okla schema` describes it; its keys below processed/VEHICLE/ are the paths
     of `files`."""
     door, vehicle = await _seen(request, vehicle_id)
-    return await stored_file(request, door.store, keys.listing(vehicle))
+    missing = f"{vehicle} has no listing yet; GET /api/vehicles/{vehicle} tells how it stands"
+    return await stored_file(request, door.store, keys.listing(vehicle), missing=missing)
 
 
 @router.head("/{vehicle_id}/files/{path:path}", include_in_schema=False)
@@ -252,6 +253,7 @@ async def video(request: Request, vehicle_id: str, filename: FileName = "") -> U
     "/{vehicle_id}/ready",
     summary="Say that all is uploaded",
     status_code=202,
+    response_class=Response,
     responses=answers(404, 409),
 )
 async def ready(request: Request, vehicle_id: str) -> Response:
