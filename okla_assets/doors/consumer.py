@@ -19,7 +19,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
-from okla_assets import keys
+from okla_assets.doors import outbox
 from okla_assets.doors.answers import Places, Publication, answers, refusals
 from okla_assets.doors.broker import Broker, connected
 from okla_assets.doors.jobs import Jobs
@@ -32,7 +32,6 @@ log = logging.getLogger("okla.doors")
 LONGEST_PAUSE = 30.0
 ANSWERS_SECONDS = 1.0
 """Between two looks at what is to be answered."""
-ANSWERS = f"{keys.OUTBOX}amqp/"
 
 
 def pauses() -> Iterator[float]:
@@ -170,12 +169,13 @@ class Consumer:
         log.info("job %s %s", job.id, "accepted" if is_new else f"is known, and {job.state}")
         if job.has_ended and not is_new:
             # Whoever asks again has not heard of the end.
-            self.store.put(keys.outbox("amqp", job.job_id), b"")
+            now = datetime.now(UTC)
+            outbox.put(self.store, "amqp", outbox.Entry(job=job.id, since=now, due=now))
 
     def answer(self, broker: Broker) -> None:
         """Publishes what is due about jobs that have ended. Raises AMQPError."""
         try:
-            due = [info.key for info in self.store.list(ANSWERS)]
+            due = [info.key for info in outbox.listed(self.store, "amqp")]
             # Several processes begin at different ends.
             random.shuffle(due)
             for key in due:
@@ -189,7 +189,7 @@ class Consumer:
         if self.store.stat(key) is None:
             return  # another process was here
         try:
-            job = self.jobs.get(key.removeprefix(ANSWERS).removesuffix(".json"))
+            job = self.jobs.get(key.rpartition("/")[2].removesuffix(".json"))
         except BadInput as error:
             log.error("%s asks for an answer: %s; it is removed", key, error)
             self.store.delete(key)

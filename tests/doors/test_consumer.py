@@ -22,6 +22,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPConnectionError, UnroutableError
 
 from okla_assets import keys
+from okla_assets.doors import outbox
 from okla_assets.doors.answers import COMPLETED, Places
 from okla_assets.doors.broker import Broker, parameters_of
 from okla_assets.doors.consumer import Consumer
@@ -117,17 +118,16 @@ def new() -> str:
 def end(jobs: Jobs, job: Job, state: str = "completed") -> None:
     """What the dispatcher does at a job's end."""
     problem = None if state == "completed" else Problem(code="x", detail="the car drove off")
-    jobs.store.put(keys.outbox("amqp", job.job_id), b"")
-    jobs.end(
-        job.model_copy(
-            update={
-                "state": state,
-                "ended_at": datetime.now(UTC),
-                "result": JobResult(vehicle=job.vehicle),
-                "problem": problem,
-            }
-        )
+    ended = job.model_copy(
+        update={
+            "state": state,
+            "ended_at": datetime.now(UTC),
+            "result": JobResult(vehicle=job.vehicle),
+            "problem": problem,
+        }
     )
+    outbox.post(jobs.store, ended)
+    jobs.end(ended)
 
 
 def listening(channel: BlockingChannel, exchange: str, *, declare: bool = True) -> str:
