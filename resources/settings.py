@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     job_days: Amount = Field(default=7.0, examples=[7])
     """the days after which a job that names no vehicle leaves with all its files"""
     fetch_hosts: str = Field(default="", examples=["photos.example.org, *.example.net"])
-    """the hosts that photos are fetched from and callbacks sent to, separated by commas: `*.` before
+    """the hosts that photos are fetched from and callbacks sent to, by commas: `*.` before
     one for all below it, `:PORT` behind one for another port than 443, `*` for every public one,
     which is the default"""
     fetch_private: bool = False

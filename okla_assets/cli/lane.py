@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from okla_assets.runtime.processes import definitions_module
+from resources.errors import BrokenSetup
 from resources.settings import settings
 from resources.storage.stores import location_of, store_for
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Answers units until stdin ends."""
+    from sqlalchemy.exc import DatabaseError
+
     from okla_assets.definitions import runner_of
     from okla_assets.doors.lanes import READY
-    from okla_assets.doors.work import Unit, Worker
+    from okla_assets.doors.work import Ended, Unit, Worker, WorkerUnavailable
     from okla_assets.runtime.instance import close_dead_runs, open_instance
 
     answers = os.fdopen(os.dup(1), "wb")
@@ -36,7 +39,10 @@ def main() -> None:
         answers.write(READY)
         answers.flush()
         for line in sys.stdin.buffer:
-            ended = worker.make(Unit.model_validate_json(line))
+            try:
+                ended = worker.make(Unit.model_validate_json(line))
+            except (WorkerUnavailable, BrokenSetup, OSError, DatabaseError) as error:
+                ended = Ended(unavailable=" ".join(str(error).split())[:500])
             answers.write(ended.model_dump_json(exclude_defaults=True).encode() + b"\n")
             answers.flush()
 

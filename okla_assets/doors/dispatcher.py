@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from sqlalchemy.exc import DatabaseError
+
 from okla_assets import keys
 from okla_assets.doors.jobs import PROGRESS, Job, Jobs
 from okla_assets.doors.results import Problem
-from okla_assets.doors.work import Ended, Unit, fits
+from okla_assets.doors.work import Ended, Unit, WorkerLost, WorkerUnavailable, fits
 from resources.errors import BadInput, BrokenSetup
 
 log = logging.getLogger("okla.doors")
 
 LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 5.0
+"""Before another try where nothing can be made."""
 MOST_ATTEMPTS = 3
 MOST_TOGETHER = 40
 """Jobs of one vehicle that one run answers."""
@@ -69,6 +73,7 @@ class Dispatcher:
     _cancelled: set[str] = field(default_factory=set, init=False)
     _event: threading.Event = field(default_factory=threading.Event, init=False)
     _new: list[Job] = field(default_factory=list, init=False)
+    _paused_until: float = field(default=0.0, init=False)
 
     def wake(self, job: Job | None = None) -> None:
         """Something may be done: a job was accepted, or one has ended."""
@@ -93,8 +98,8 @@ class Dispatcher:
                     self._collect()
                     self._take(fetchers)
                     self._start()
-                except (OSError, BrokenSetup) as error:  # it may be mended while we wait
-                    log.error("jobs wait: %s", error)
+                except (OSError, BrokenSetup, DatabaseError) as error:  # it may be mended
+                    log.error("jobs wait: %s", " ".join(str(error).split())[:500])
                     stop.wait(LOOK_SECONDS)
                 self._event.wait(LOOK_SECONDS)
             fetchers.shutdown(wait=False, cancel_futures=True)
@@ -120,7 +125,8 @@ class Dispatcher:
                 continue
             making = self._making.get(self._known[job_id].vehicle)
             if making is not None and job_id in {job.id for job in making[0].jobs}:
-                if len(making[0].jobs) == 1:
+                # What is quick is let finish: a lane that is killed loads its models again.
+                if len(making[0].jobs) == 1 and not making[0].operation.is_quick:
                     self.workers.stop(making[0])
                 continue
             self._end(self._known[job_id], "cancelled", None)
@@ -176,6 +182,8 @@ class Dispatcher:
 
     def _start(self) -> None:
         """Hands over what can be made now: what is quick before what is long, then by age."""
+        if time.monotonic() < self._paused_until:
+            return
         waiting = [
             job
             for job in self._known.values()
@@ -211,11 +219,22 @@ class Dispatcher:
     def _made(self, unit: Unit, future: "Future[Ended]") -> None:
         try:
             ended = future.result()
-        except Exception as error:
-            log.error("job %s: %s", unit.jobs[0].id, error, exc_info=not isinstance(error, OSError))
+        except WorkerUnavailable as error:
+            ended = Ended(unavailable=str(error))
+        except WorkerLost as error:
+            if unit.jobs[0].id not in self._cancelled:
+                log.warning("job %s: %s", unit.jobs[0].id, error)
             ended = Ended(again=True)
+        except Exception as error:
+            log.error("job %s", unit.jobs[0].id, exc_info=error)
+            ended = Ended(again=True)
+        if ended.unavailable:
+            log.error("jobs wait: %s", ended.unavailable)
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
         for job in unit.jobs:
-            if job.id in ended.results:
+            if job.id in self._cancelled:
+                self._end(job, "cancelled", None)
+            elif job.id in ended.results:
                 done = job.model_copy(
                     update={"result": ended.results[job.id], "run_id": ended.run_id}
                 )
@@ -223,8 +242,8 @@ class Dispatcher:
             elif job.id in ended.problems:
                 failed = job.model_copy(update={"run_id": ended.run_id})
                 self._end(failed, "failed", ended.problems[job.id])
-            elif job.id in self._cancelled:
-                self._end(job, "cancelled", None)
+            elif ended.unavailable:
+                self._keep(job, state="queued", attempts=job.attempts - 1)
             elif job.attempts >= MOST_ATTEMPTS:
                 detail = f"its process ended {job.attempts} times in the middle of the work"
                 self._end(job, "failed", Problem(code="worker_lost", detail=detail))

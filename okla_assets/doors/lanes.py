@@ -10,17 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from okla_assets.doors.work import Ended, Unit
+from okla_assets.doors.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from okla_assets.runtime.processes import ends_with_parent
 
 log = logging.getLogger("okla.doors")
 
 READY = b"ready\n"
 MODULE = "okla_assets.cli.lane"
-
-
-class LaneLost(Exception):
-    """The process of a lane ended in the middle of a unit."""
 
 
 @dataclass
@@ -52,10 +48,11 @@ class Lane:
             assert self.process.stdout is not None
             if self.process.stdout.readline() != READY:
                 self.kill()
-                raise LaneLost("a lane does not start; what it says is above")
+                raise WorkerUnavailable("a lane does not start; what it says is above")
 
     def make(self, unit: Unit) -> Ended:
-        """What came of the unit. Raises `LaneLost`."""
+        """What came of the unit. Raises `WorkerLost`, and `WorkerUnavailable` where the process does
+        not start."""
         self.start()
         process = self.process
         assert process is not None and process.stdin is not None and process.stdout is not None
@@ -66,7 +63,7 @@ class Lane:
         except (BrokenPipeError, ValueError):  # killed, and its pipes closed
             answer = b""
         if not answer.endswith(b"\n"):
-            raise LaneLost("a lane ended in the middle of its work")
+            raise WorkerLost("a lane ended in the middle of its work")
         return Ended.model_validate_json(answer)
 
     def kill(self) -> None:
@@ -101,7 +98,7 @@ class Lanes:
     def _warmed(self, lane: Lane) -> None:
         try:
             lane.start()
-        except LaneLost as error:
+        except WorkerUnavailable as error:
             log.error("%s", error)
 
     def takes(self, unit: Unit) -> bool:

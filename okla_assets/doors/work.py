@@ -34,6 +34,14 @@ ASSETS: Mapping[Operation, tuple[str, ...] | None] = {
 so that what classifies looks for the vehicle first."""
 
 
+class WorkerLost(Exception):
+    """Who made a unit has gone in the middle of it."""
+
+
+class WorkerUnavailable(Exception):
+    """Nothing can be made at present: it is no job's fault, and may be mended while they wait."""
+
+
 class Unit(BaseModel):
     """Jobs of one vehicle and operation that one run answers."""
 
@@ -55,7 +63,8 @@ class Unit(BaseModel):
 class Ended(BaseModel):
     """How a unit's run ended: a result or a problem for each of its jobs, by id.
 
-    `again` says that the run was broken off and may be started anew.
+    `again` says that the run was broken off and may be started anew, `unavailable` why nothing can
+    be made at present.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +73,7 @@ class Ended(BaseModel):
     results: dict[str, JobResult] = Field(default={})
     problems: dict[str, Problem] = Field(default={})
     again: bool = False
+    unavailable: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,10 @@ class Worker:
     segmenter: Segmenter
 
     def make(self, unit: Unit) -> Ended:
-        """Runs what the unit needs; a vehicle's failure is told, not raised."""
+        """Runs what the unit needs; a vehicle's failure is told, not raised.
+
+        Raises `WorkerUnavailable` where the setup is broken.
+        """
         ran = self.runner.run(
             unit.vehicle,
             self.store,
@@ -85,6 +98,8 @@ class Worker:
             ASSETS[unit.operation],
             {JOB_TAG: unit.jobs[0].id},
         )
+        if ran.broken_setup:
+            raise WorkerUnavailable(ran.problem)
         if ran.interrupted:
             return Ended(run_id=ran.run_id, again=True)
         if ran.problem:

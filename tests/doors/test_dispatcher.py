@@ -12,10 +12,9 @@ import pytest
 from okla_assets.doors.dispatcher import MOST_ATTEMPTS, Dispatcher
 from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Job, Jobs, OtherRequest, State, UnknownJob
-from okla_assets.doors.lanes import LaneLost
 from okla_assets.doors.requests import JobRequest, Operation, Source
 from okla_assets.doors.results import JobResult, Problem
-from okla_assets.doors.work import Ended, Unit
+from okla_assets.doors.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from resources.storage.media_store import LocalMediaStore
 
 
@@ -43,7 +42,8 @@ class Bench:
 
     def stop(self, unit: Unit) -> None:
         self.stopped.append(unit.jobs[0].id)
-        self.begun[-1][1].set_exception(LaneLost("killed"))
+        future = next(future for begun, future in self.begun if begun is unit)
+        future.set_exception(WorkerLost("killed"))
 
     def next(self, count: int) -> tuple[Unit, "Future[Ended]"]:
         """The unit that is begun as number `count`, from 1."""
@@ -172,11 +172,30 @@ def test_a_lost_worker_is_tried_again_and_then_given_up(door: Door, start: Start
     bench = Bench()
     start(bench)
     for count in range(1, MOST_ATTEMPTS + 1):
-        bench.next(count)[1].set_exception(LaneLost("killed"))
+        bench.next(count)[1].set_exception(WorkerLost("killed"))
     until(lambda: door.jobs.get(job.id).has_ended)
     ended = door.jobs.get(job.id)
     assert ended.state == "failed"
     assert ended.problem is not None and ended.problem.code == "worker_lost"
+
+
+def test_a_broken_setup_is_waited_for_and_no_jobs_fault(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("okla_assets.doors.dispatcher.PAUSE_SECONDS", 0.01)
+    job = ask(door.jobs)
+    bench = Bench()
+    start(bench)
+    for count in range(1, MOST_ATTEMPTS + 2):
+        future = bench.next(count)[1]
+        if count % 2:
+            future.set_exception(WorkerUnavailable("no database"))
+        else:
+            future.set_result(Ended(unavailable="no database"))
+    unit, future = bench.next(MOST_ATTEMPTS + 2)
+    assert unit.jobs[0].attempts == 1
+    future.set_result(all_done(unit))
+    until(lambda: door.jobs.get(job.id).state == "completed")
 
 
 def test_sources_that_cannot_be_had_fail_the_job(door: Door, start: Start) -> None:
@@ -217,21 +236,31 @@ def test_a_kill_between_the_two_writes_of_an_end_ends_nothing_twice(
     assert door.jobs.get(job.id).state == "failed"
 
 
-def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_is_stopped(
-    door: Door, start: Start
-) -> None:
-    asked = [ask(door.jobs), ask(door.jobs)]
+def test_a_job_that_waits_is_cancelled_at_once(door: Door, start: Start) -> None:
     bench = Bench()
     start(bench)
-    begun = bench.next(1)[0].jobs[0].id
-    asked.sort(key=lambda job: job.id != begun)
-    running, waiting = asked
-    for job in (waiting, running):
-        door.jobs.ask_to_end(door.jobs.get(job.id))
-        until(lambda job=job: door.jobs.get(job.id).state == "cancelled")  # type: ignore[misc]
-    assert bench.stopped == [running.id]
-    door.jobs.ask_to_end(running)  # the record is of before
+    ask(door.jobs)
+    bench.next(1)
+    waiting = ask(door.jobs)
+    door.jobs.ask_to_end(waiting)
+    until(lambda: door.jobs.get(waiting.id).state == "cancelled")
+    door.jobs.ask_to_end(waiting)  # the record is of before
     until(lambda: not door.jobs.to_be_cancelled())
+    assert len(bench.begun) == 1
+
+
+def test_a_long_job_is_stopped_and_a_quick_one_thrown_away(door: Door, start: Start) -> None:
+    bench = Bench(most=2)
+    start(bench)
+    quick, long = ask(door.jobs), ask(door.jobs, Operation.full, vehicle="CAR-1")
+    bench.next(2)
+    for job in (quick, long):
+        door.jobs.ask_to_end(door.jobs.get(job.id))
+    until(lambda: door.jobs.get(long.id).state == "cancelled")
+    assert bench.stopped == [long.id]
+    unit, future = next(one for one in bench.begun if one[0].jobs[0].id == quick.id)
+    future.set_result(all_done(unit))
+    until(lambda: door.jobs.get(quick.id).state == "cancelled")
 
 
 def test_the_same_request_twice_is_one_job_and_another_is_refused(store: LocalMediaStore) -> None:

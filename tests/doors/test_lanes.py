@@ -10,9 +10,9 @@ import pytest
 from okla_assets import keys
 from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Job
-from okla_assets.doors.lanes import Lane, LaneLost, Lanes
+from okla_assets.doors.lanes import Lane, Lanes
 from okla_assets.doors.requests import JobRequest, Operation, Source
-from okla_assets.doors.work import Ended, Unit
+from okla_assets.doors.work import Ended, Unit, WorkerLost
 from okla_assets.runtime.instance import open_instance
 from okla_assets.runtime.processes import dagster_environment
 from okla_assets.vehicle_runs import JOB_TAG
@@ -113,7 +113,7 @@ def test_a_killed_lane_is_told_and_starts_again(
         pass
     lanes.stop(unit)
     assert done.wait(30)
-    with pytest.raises(LaneLost):
+    with pytest.raises(WorkerLost):
         future.result()
     lanes.ended(unit)
     hold.unlink()
