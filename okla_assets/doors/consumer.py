@@ -22,7 +22,8 @@ from pika.exceptions import AMQPError
 from okla_assets.doors import outbox
 from okla_assets.doors.answers import Places, Publication, answers, refusals
 from okla_assets.doors.broker import Broker, connected
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.callbacks import MOST_RECORDED
+from okla_assets.doors.jobs import Delivery, Job, Jobs
 from okla_assets.doors.messages import QUEUES, Asked, Letter, asked
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
@@ -195,14 +196,33 @@ class Consumer:
             self.store.delete(key)
             return
         if job.has_ended:
-            self._publish(broker, answers(job, self.places))
+            began = datetime.now(UTC)
+            unheard = self._publish(broker, answers(job, self.places))
+            if job.request.callback is None:  # else the record is whose who sends that
+                self._note(job, began, unheard)
             self.store.delete(key)
 
-    def _publish(self, broker: Broker, every: Iterator[Publication]) -> None:
+    def _note(self, job: Job, began: datetime, unheard: list[str]) -> None:
+        """Has the job's record tell that its sender was answered, before the outbox forgets it."""
+        took = datetime.now(UTC) - began
+        told = Delivery(
+            at=began,
+            problem=f"nobody waits at {', '.join(unheard)}" if unheard else None,
+            took_ms=round(took.total_seconds() * 1000),
+        )
+        deliveries = (*job.deliveries, told)[-MOST_RECORDED:]
+        update = {"delivery": "delivered", "deliveries": deliveries}
+        self.jobs.keep_ended(job.model_copy(update=update))
+
+    def _publish(self, broker: Broker, every: Iterator[Publication]) -> list[str]:
+        """Publishes, and returns where nobody waits any more. Raises AMQPError."""
+        unheard = []
         for one in every:
             if not broker.publish(one):
                 where = one.address.exchange or one.address.routing_key
                 log.warning("nobody waits at %s any more for message %s", where, one.message_id)
+                unheard.append(where)
+        return unheard
 
 
 def _text(value: object) -> str | None:
