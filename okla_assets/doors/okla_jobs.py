@@ -90,10 +90,14 @@ def bad_words(error: BadWords) -> DoorError:
     return DoorError(400, str(error), fields=error.fields)
 
 
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+
+
 async def upload_of_base64(door: Door, text: str, name: str) -> Upload:
     """A photo that came as text. Raises `DoorError` 400 and 413."""
     try:
-        data = base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+        data = await run_in_threadpool(_decoded, text)
     except (binascii.Error, ValueError):
         said = "is no base64"
         raise DoorError(400, f"imageBase64: {said}", fields={"imageBase64": [said]}) from None

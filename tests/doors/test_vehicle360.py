@@ -20,7 +20,7 @@ from tests.doors.conftest import Serve
 from tests.doors.okla import end, spin_made, with_keys
 from tests.fakes import VEHICLE
 from tests.viewer import made
-from tests.viewer.conftest import ALONE, browser_program
+from tests.viewer.conftest import ALONE, browser_program, until
 
 KEY = {"X-Api-Key": "okla"}
 VIEWERS = (
@@ -278,6 +278,8 @@ const show = async () => {
 show().catch(error => document.title = "failed: " + error);
 </script>"""
 
+LOADED = "performance.getEntriesByType('resource')"
+
 
 @pytest.fixture
 def shop() -> Iterator[str]:
@@ -314,15 +316,11 @@ def test_a_page_in_a_browser_reads_the_document(
         browser = playwright.chromium.launch(executable_path=program, args=list(ALONE))
         page = browser.new_page()
         page.goto(f"{shop}?view={view}")
-        page.wait_for_function("document.title.startsWith('Completed 36')")
-        page.wait_for_function("document.getElementById('shown').naturalWidth > 100")
+        until(page, "document.title.startsWith('Completed 36')")
+        until(page, "document.getElementById('shown').naturalWidth > 100")
         page.goto(told["spinViewerUrl"])  # as an <iframe> shows it, without a key
-        page.wait_for_function("document.querySelector('okla-spin').frame >= 0")
-        page.wait_for_function(
-            "performance.getEntriesByType('resource').filter(e => /frame_/.test(e.name)).length > 8"
-        )
-        broken = page.evaluate(
-            "performance.getEntriesByType('resource').filter(e => e.responseStatus >= 400).length"
-        )
+        until(page, "document.querySelector('okla-spin').frame >= 0")
+        until(page, f"{LOADED}.filter(e => /frame_/.test(e.name)).length > 8")
+        broken = page.evaluate(f"{LOADED}.filter(e => e.responseStatus >= 400).length")
         browser.close()
     assert broken == 0

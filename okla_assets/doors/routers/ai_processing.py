@@ -321,7 +321,7 @@ async def callback(body: CallbackBody) -> Received:
     summary="A job's picture or mask, by the name that OKLA's worker gives it",
     status_code=307,
     response_class=RedirectResponse,
-    responses=told(404),
+    responses=told(404) | {400: {"content": {"application/json": {}}}},
 )
 async def image(request: Request, file: str, caller: JobsCaller) -> Response:
     """processed_VEHICLE_JOB or mask_VEHICLE_JOB, with a suffix or without."""
