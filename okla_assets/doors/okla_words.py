@@ -152,13 +152,14 @@ def _whole(value: Any) -> int | None:
     """A whole number, or a text that is one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 7:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and abs(value) < 10**6 else None
 
 
 def _share(value: Any) -> Any:
     try:
         return float(value) / 100
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return value
 
 

@@ -15,7 +15,7 @@ from okla_assets.contract import Listing, Spin
 from okla_assets.doors.callers import Caller
 from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import KEY_FRAMES, MOST_LISTED, makes_spin, progress
+from okla_assets.doors.okla_jobs import KEY_FRAMES, makes_spin, progress
 from okla_assets.doors.okla_words import (
     NO_SPIN,
     VIEW_STATUS,
@@ -28,6 +28,8 @@ from okla_assets.viewer import gallery
 
 PAGES = "/api/vehicle360/pages/"
 TURN_MILLISECONDS = 5000
+MOST_SEARCHED = 20
+"""Of a vehicle's newest jobs, for the one that makes a view."""
 MOST_ZOOM = 5
 """Of our own viewer, for those that bring theirs."""
 
@@ -100,7 +102,7 @@ def _listing(door: Door, vehicle: keys.VehicleId) -> Listing | None:
 
 
 def _newest(door: Door, vehicle: keys.VehicleId, caller: Caller | None) -> Job | None:
-    for name in door.jobs.of_vehicle(vehicle)[:MOST_LISTED]:
+    for name in door.jobs.of_vehicle(vehicle)[:MOST_SEARCHED]:
         job = door.jobs.find(keys.JobId(name))
         if job is None or not makes_spin(job):
             continue

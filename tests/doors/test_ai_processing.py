@@ -321,6 +321,66 @@ def test_hostile_bodies_are_refused(keyed: Door, client: Client, path: str, body
     assert not list(keyed.jobs.unfinished())
 
 
+DEEP = '{"a":' * 400 + "1" + "}" * 400
+LONG = "9" * 400
+
+
+def _with(**fields: str) -> str:
+    """A body whose fields are given as JSON."""
+    fields = {"imageUrl": f'"{IMAGE}"'} | fields
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "7",
+        "[" * 100_000,
+        _with(imageUrl="7"),
+        _with(options=DEEP),
+        _with(metadata=DEEP),
+        _with(metadata='{"a": "\\ud800"}'),
+        _with(metadata='{"a": "' + "x" * 20_000 + '"}'),
+        _with(imageUrl='"https://a.example/\\ud800"'),
+        _with(imageUrl='"https://a.example/\\u0000"'),
+        _with(imageUrl='"https://[::1"'),
+        _with(vehicleId='"\\ud800"'),
+        _with(vehicleId='"raw/x"'),
+        _with(vehicleId='"photos"'),
+        _with(options='{"promoTitle": "\\ud800"}'),
+        _with(options='{"shadowOpacity": NaN}'),
+        _with(options='{"shadowBlur": Infinity}'),
+        _with(options='{"outputQuality": 1e400}'),
+        _with(options='{"": 1}'),
+        _with(options='{"__class__": 1}'),
+        _with(options='{"maxHeight": 0}'),
+        *(
+            _with(options=f'{{"{name}": {LONG}}}')
+            for name in ("maxHeight", "shadowBlur", "quality")
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["ai-process/classify-image", "aiprocessing/process"])
+def test_hostile_texts_are_refused(keyed: Door, client: Client, path: str, text: str) -> None:
+    headers = client.headers | {"Content-Type": "application/json"}
+    answer = requests.post(f"{client.url}/api/{path}", text, headers=headers, timeout=10)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.text) < 5000
+    assert not list(keyed.jobs.unfinished())
+
+
+def test_numbers_that_are_none_are_given_back_as_null(keyed: Door, client: Client) -> None:
+    headers = client.headers | {"Content-Type": "application/json"}
+    address = f"{client.url}/api/ai-process/classify-image"
+    text = _with(metadata='{"a": NaN}')
+    assert requests.post(address, text, headers=headers, timeout=5).status_code == 202
+    assert _only(keyed).request.metadata == {"a": None}
+
+
 def test_nobody_sees_the_jobs_of_others(keyed: Door, client: Client) -> None:
     body = {"vehicleId": CAR, "imageUrl": IMAGE, "type": 1}
     job_id = client.post("/api/aiprocessing/process", body).json()["jobId"]
