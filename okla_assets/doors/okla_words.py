@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from okla_assets.doors.jobs import Job, State
-from okla_assets.doors.requests import Operation
+from okla_assets.doors.requests import CutOutOptions, Operation
 from okla_assets.doors.results import PhotoResult, SpinResult
 from okla_assets.options import StudioOptions
 from resources.errors import BadInput
@@ -223,6 +223,17 @@ def kind_of(given: str | int) -> Kind:
             return kind
     known = ", ".join(f"{kind.name} ({number})" for number, kind in enumerate(KINDS))
     raise BadWords({"type": [f"there is no such type; there are {known}"]})
+
+
+def cut_out_options(kind: Kind, options: Mapping[str, Any]) -> CutOutOptions | None:
+    """How the vehicle without its background is drawn, of the options from `studio_options`; None
+    of other types. It is PNG unless a format is named, and has no shadow: who lays it on a picture
+    of his own has that picture's light."""
+    if kind.operation is not Operation.cut_out:
+        return None
+    return CutOutOptions(
+        format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
+    )
 
 
 IMAGE_STATUS: Mapping[State, str] = {

@@ -1,6 +1,7 @@
 """/api/aiprocessing and /api/ai-process over HTTP; jobs are ended by hand."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 import requests
 
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Job
+from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.links import Links
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.results import JobResult, PhotoResult, Problem
 from okla_assets.doors.server import make_app
-from tests.doors.conftest import Serve
-from tests.doors.okla import end, image_made, spin_made, with_keys
+from resources.storage.media_store import LocalMediaStore
+from tests.doors.conftest import Serve, answering
+from tests.doors.okla import ByName, end, image_made, spin_made, with_keys
 
 CAR = "5f0c2f8e-2f0a-4f7e-9f58-1c2f1a3b4c5d"
 IMAGE = "https://photos.example.org/a%20car.jpg"
@@ -42,6 +45,15 @@ def keyed(door: Door) -> Door:
 @pytest.fixture
 def client(keyed: Door, serve: Serve) -> Client:
     return Client(serve(make_app(keyed)))
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, Client]]:
+    """One door for all tests that leave no job behind."""
+    store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
+    door = Door(store, Jobs(store), ByName(), Links(store, b"a secret"))
+    with answering(make_app(door)) as url:
+        yield door, Client(url)
 
 
 def _only(door: Door) -> Job:
@@ -287,15 +299,16 @@ def test_an_analysis_is_waited_for(keyed: Door, serve: Serve) -> None:
     ],
 )
 def test_what_cannot_be_used_is_named(
-    keyed: Door, client: Client, path: str, body: Any, field: str
+    refusing: tuple[Door, Client], path: str, body: Any, field: str
 ) -> None:
+    door, client = refusing
     answer = client.post(f"/api/aiprocessing/{path}", body)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["errorCode"] == "VALIDATION_ERROR"
     assert any(name.split(".")[0] == field for name in problem["errors"]), problem
-    assert not list(keyed.jobs.unfinished())
+    assert not list(door.jobs.unfinished())
 
 
 @pytest.mark.parametrize(
@@ -315,10 +328,11 @@ def test_what_cannot_be_used_is_named(
         ("ai-process/segment-vehicle", "text"),
     ],
 )
-def test_hostile_bodies_are_refused(keyed: Door, client: Client, path: str, body: Any) -> None:
+def test_hostile_bodies_are_refused(refusing: tuple[Door, Client], path: str, body: Any) -> None:
+    door, client = refusing
     answer = client.post(f"/api/{path}", body)
     assert answer.status_code == 400 and answer.json()["detail"]
-    assert not list(keyed.jobs.unfinished())
+    assert not list(door.jobs.unfinished())
 
 
 DEEP = '{"a":' * 400 + "1" + "}" * 400
@@ -364,13 +378,14 @@ def _with(**fields: str) -> str:
     ],
 )
 @pytest.mark.parametrize("path", ["ai-process/classify-image", "aiprocessing/process"])
-def test_hostile_texts_are_refused(keyed: Door, client: Client, path: str, text: str) -> None:
+def test_hostile_texts_are_refused(refusing: tuple[Door, Client], path: str, text: str) -> None:
+    door, client = refusing
     headers = client.headers | {"Content-Type": "application/json"}
     answer = requests.post(f"{client.url}/api/{path}", text, headers=headers, timeout=10)
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(answer.text) < 5000
-    assert not list(keyed.jobs.unfinished())
+    assert not list(door.jobs.unfinished())
 
 
 def test_numbers_that_are_none_are_given_back_as_null(keyed: Door, client: Client) -> None:
@@ -435,6 +450,28 @@ def test_the_queue_is_counted_for_administrators(keyed: Door, client: Client) ->
 
 def test_the_callback_of_before_is_answered(client: Client) -> None:
     answer = requests.post(
-        f"{client.url}/api/aiprocessing/callback", json={"job_id": NOBODY, "success": True}
+        f"{client.url}/api/aiprocessing/callback",
+        json={"job_id": NOBODY, "success": True},
+        timeout=5,
     )
     assert answer.json() == {"received": True}
+
+
+def test_the_document_says_what_each_route_may_answer(client: Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    routes = [
+        (path, route)
+        for path, methods in paths.items()
+        if path.startswith("/api/")
+        for route in methods.values()
+    ]
+    names = [route["operationId"] for _, route in routes]
+    assert len(names) == len(set(names)) > 50
+    open_to_all = ("/callback", "/{size}.jpg", "/pages/")
+    for path, route in routes:
+        assert route["summary"], path
+        assert "400" in route["responses"], path
+        if not any(part in path for part in open_to_all):
+            assert {"401", "403", "429"} <= route["responses"].keys(), path
+    body = paths["/api/aiprocessing/process"]["post"]["requestBody"]["content"]
+    assert body["application/json"]["schema"]["$ref"].endswith("ImageBody")

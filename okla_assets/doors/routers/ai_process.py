@@ -251,7 +251,6 @@ for _operation, _summary in (
         methods=["POST"],
         summary=_summary,
         name=_operation.value,
-        operation_id=_operation.value,
         status_code=202,
         response_model=Accepted,
         responses={
