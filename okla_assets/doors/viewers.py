@@ -87,11 +87,17 @@ def of_job(job: Job) -> View:
         job.vehicle_id,
         "Failed" if lacks else VIEW_STATUS[job.state],
         tuple(Frame(frame.key, frame.thumbnail_key, frame.azimuth_deg) for frame in frames),
-        "video" if any(source.video for source in job.request.sources) else "photos",
+        "video" if _has_video(job) else "photos",
         job.created_at,
         job,
         no_spin(job) if lacks else error_message(job),
     )
+
+
+def _has_video(job: Job) -> bool:
+    """Whether it is made of a video: one file is, as one photo makes no view."""
+    sources = job.request.sources
+    return len(sources) == 1 or any(source.video for source in sources)
 
 
 def _listing(door: Door, vehicle: keys.VehicleId) -> Listing | None:

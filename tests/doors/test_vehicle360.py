@@ -106,6 +106,7 @@ def test_a_view_that_is_being_made_tells_how_far_it_is(keyed: Door, url: str, vi
     told = _get(address)
     assert (told["status"], told["isReady"], told["frameUrls"]) == ("Pending", False, [])
     assert told["jobId"] == accepted["jobId"] and "spinViewerUrl" not in told
+    assert told["type"] == "video"
     end(keyed, _only(keyed), result=spin_made(keyed, keyed.jobs.get(accepted["jobId"])))
     told = _get(address)
     assert (told["status"], told["isReady"], told["frameCount"]) == ("Completed", True, 8)
