@@ -24,6 +24,7 @@ from okla_assets.vehicle_runs import vehicle_media
 from resources.alerts import Alerts
 from resources.profiles import ROLES, resources_for
 from resources.settings import settings
+from sensors.jobs import jobs
 from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
 from sensors.schedules import nightly_backfill
@@ -63,7 +64,7 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
         asset_checks=checks.ALL,
         jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
         schedules=[nightly_backfill()],
-        sensors=[uploads, s3_events, outcomes],
+        sensors=[uploads, s3_events, jobs, outcomes],
         resources=resources | {"pipeline": pipeline, "runner": runner},
         executor=dg.in_process_executor,
     )

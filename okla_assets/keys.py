@@ -133,9 +133,9 @@ def name_of_own_scene(key: str) -> str | None:
 JobId = NewType("JobId", str)
 
 INBOX = "inbox/"
-"""Jobs that have not ended: their requests, and the files that came with them; private."""
+"""Jobs that have not ended; private."""
 JOBS = "jobs/"
-"""Jobs that have ended, and the lists of all jobs; private."""
+"""Jobs that have ended, the lists of all jobs, and the files that came with them; private."""
 OUTBOX = "outbox/"
 """What callers have still to be told; private."""
 CALLERS = "callers/"
@@ -180,7 +180,21 @@ def inbox_cancel(job: JobId) -> str:
 
 def inbox_files(job: JobId) -> str:
     """Prefix of the files that came with a job."""
-    return f"{INBOX}files/{job}/"
+    return f"{JOBS}files/{job}/"
+
+
+UPLOADS = f"{INBOX}uploads/"
+"""Uploads in parts: a folder each."""
+
+
+def upload_record(upload: JobId) -> str:
+    """What an upload in parts is to become."""
+    return f"{UPLOADS}{upload}/upload.json"
+
+
+def upload_parts(upload: JobId) -> str:
+    """Prefix of the parts that have arrived, named by their first byte's place."""
+    return f"{UPLOADS}{upload}/parts/"
 
 
 def ended_job(job: JobId) -> str:
@@ -213,6 +227,11 @@ def vehicle_owner(vehicle: VehicleId) -> str:
     return f"{JOBS}owners/{vehicle}"
 
 
+def vehicles_of(caller: str) -> str:
+    """Prefix of empty objects named by the vehicles that a caller has brought."""
+    return f"{JOBS}owned/{caller}/"
+
+
 def outbox(way: Literal["http", "amqp", "dead"], job: JobId) -> str:
     """What the job's caller has still to be told, or could not be told."""
     return f"{OUTBOX}{way}/{job}.json"
@@ -223,9 +242,23 @@ def caller(name: str) -> str:
     return f"{CALLERS}{name}.json"
 
 
-def job_file(vehicle: VehicleId, job: JobId, name: str) -> str:
+ASKED_RUNS = f"{JOBS}runs/"
+"""Runs that jobs ask Dagster for, until they have ended."""
+
+
+def asked_run(name: str) -> str:
+    """A run that a job asks for."""
+    return f"{ASKED_RUNS}{name}.json"
+
+
+def job_files(job: JobId) -> str:
+    """Prefix of pictures that were drawn for one job; private, as plates may be seen on them."""
+    return f"{JOBS}results/{job}/"
+
+
+def job_file(job: JobId, name: str) -> str:
     """A picture that was drawn for one job."""
-    return f"{processed_folder(vehicle)}jobs/{job}/{name}"
+    return job_files(job) + name
 
 
 def raw_folder(vehicle: VehicleId) -> str:
@@ -239,6 +272,11 @@ def raw_photos(vehicle: VehicleId) -> str:
 
 def raw_videos(vehicle: VehicleId) -> str:
     return f"{RAW}{vehicle}/video/"
+
+
+def job_background(vehicle: VehicleId, name: str) -> str:
+    """A picture to be drawn behind the vehicle, which is no photo of it."""
+    return f"{RAW}{vehicle}/backgrounds/{name}"
 
 
 def options(vehicle: VehicleId) -> str:

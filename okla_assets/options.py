@@ -180,16 +180,15 @@ def hotspot_problems(options: StudioOptions, photos: Set[str]) -> Iterator[str]:
 
 
 def merge_options(
-    folder: Path, vehicle: keys.VehicleId, store: MediaStore, given: Mapping[str, object]
+    folder: Path | None, vehicle: keys.VehicleId, store: MediaStore, given: Mapping[str, object]
 ) -> StudioOptions:
-    """The vehicle's options: those it has, over them those beside its photos, then `given`.
+    """The vehicle's options: those it has, over them those beside its photos in `folder`, `given`.
 
     Writes nothing. Raises BadInput naming the option.
     """
     key = keys.options(vehicle)
     options = _parse(store.get(key) if store.stat(key) else b"{}", key)
-    beside = folder / "options.json"
-    if beside.is_file():
+    if folder is not None and (beside := folder / "options.json").is_file():
         options |= _parse(beside.read_bytes(), str(beside))
     try:
         merged = StudioOptions.model_validate({**options, **given})

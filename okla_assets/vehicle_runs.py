@@ -23,13 +23,16 @@ vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 GPU_POOL = "gpu"
 """The steps that run the large models; `okla up --gpu-slots` sets how many at a time."""
 
-Source = Literal["upload", "process", "backfill"]
-PRIORITIES: Mapping[Source, int] = {"upload": 10, "process": 0, "backfill": -10}
+Source = Literal["job", "upload", "process", "backfill"]
+PRIORITIES: Mapping[Source, int] = {"job": 20, "upload": 10, "process": 0, "backfill": -10}
 """By what asks for a run: a seller who waits goes before the nightly backfill."""
 
 SOURCE_TAG = "okla/source"
 RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla_run_key"
 """Hidden tag of the uploads that a run is for; `note_uploads` adds it to those of Dagster's UI."""
+
+JOB_TAG = "okla/job"
+"""The job of the doors that a run is for."""
 
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""

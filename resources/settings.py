@@ -106,8 +106,9 @@ class Settings(BaseSettings):
     job_days: Amount = Field(default=7.0, examples=[7])
     """the days after which a job that names no vehicle leaves with all its files"""
     fetch_hosts: str = Field(default="", examples=["photos.example.org, *.example.net"])
-    """the hosts that photos are fetched from and callbacks sent to, separated by commas, `*.` for
-    all below a name; default: every public one"""
+    """the hosts that photos are fetched from and callbacks sent to, by commas: `*.` before
+    one for all below it, `:PORT` behind one for another port than 443, `*` for every public one,
+    which is the default"""
     fetch_private: bool = False
     """1 to let hosts named in OKLA_FETCH_HOSTS have private addresses and plain http, for services
     beside this one"""
@@ -129,6 +130,10 @@ class Settings(BaseSettings):
     amqp_url: str = Field(default="", repr=False)
     """the RabbitMQ whose messages `okla consume` takes, as
     `amqp://USER:PASSWORD@HOST:5672/%2F`; default: that of OKLA_BROKER_URL"""
+    amqp_caller: str = Field(
+        default="amqp", examples=["okla"], pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+    )
+    """the caller whose jobs the messages are: name an API key's, and it sees them over HTTP"""
     c2pa_cert: str = ""
     """the PEM file of the certificate's chain that signs finished pictures (C2PA)"""
     c2pa_key: str = ""

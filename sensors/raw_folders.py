@@ -26,6 +26,8 @@ class RawFolder:
     ready: bool
     archived: bool
     """Retired, and nothing was uploaded since."""
+    for_jobs: bool
+    """Jobs ask for its runs, and nobody has said that its upload is complete."""
     has_media: bool
     """By the files' names."""
     nameless: tuple[ObjectInfo, ...]
@@ -78,10 +80,13 @@ def raw_folder(vehicle: keys.VehicleId, listed: Iterable[ObjectInfo]) -> RawFold
     ]
     places = (keys.raw_photos(vehicle), keys.raw_videos(vehicle))
     taken = {o.key for o in looked_at if keys.is_media(o.key)}
+    named = {o.key for o in objects}
+    ready = keys.ready_marker(vehicle) in named
     return RawFolder(
         request(vehicle, objects, "upload"),
         max(o.modified for o in objects),
-        ready=any(o.key == keys.ready_marker(vehicle) for o in objects),
+        ready=ready,
+        for_jobs=not ready and keys.jobs_marker(vehicle) in named,
         archived=is_archived(vehicle, objects),
         has_media=bool(taken),
         nameless=tuple(o for o in looked_at if o.key not in taken),

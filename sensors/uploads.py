@@ -109,7 +109,7 @@ class Tick:
 
     def _settles(self, folder: RawFolder) -> bool:
         known = self.known[folder.vehicle]
-        if folder.archived or folder.run_key == known.done:
+        if folder.archived or folder.for_jobs or folder.run_key == known.done:
             return True
         at_rest = self._is_at_rest(folder, known)
         if not folder.has_media and not folder.nameless:

@@ -12,6 +12,7 @@ from unittest import mock
 from okla_assets import definitions
 from okla_assets.assets import composites
 from okla_assets.cli import app
+from okla_assets.doors import lanes
 from okla_assets.steps import drafts
 from resources import weights
 from resources.profiles import resources_for
@@ -37,6 +38,7 @@ def main() -> None:
         mock.patch.object(composites, "look_for_plates", watched),
         mock.patch.object(definitions, "resources_for", lambda name: resources_for(name) | models),
         mock.patch.object(weights, "ensure", lambda *_: {}),
+        mock.patch.object(lanes, "MODULE", "tests.fake_lane"),
     ):
         app.main()
 

@@ -30,6 +30,10 @@ class Rabbit:
         """Closes every client's connection, as a network does that goes away for a moment."""
         self._control("close_all_connections", "a test")
 
+    def import_definitions(self, path: Path) -> None:
+        """Makes the users and virtual hosts of a file."""
+        self._control("import_definitions", str(path))
+
     def running(self) -> bool:
         """Whether it takes clients."""
         port = int(self.environment["RABBITMQ_NODE_PORT"])

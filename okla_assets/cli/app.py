@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli import bench, export, models, operate, process, scenes, up
+from okla_assets.cli import (
+    bench,
+    callbacks,
+    consume,
+    export,
+    keys as caller_keys,
+    models,
+    operate,
+    process,
+    scenes,
+    serve,
+    up,
+)
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
@@ -59,7 +71,9 @@ for command in (
     process.demo,
     bench.bench,
     up.up,
+    serve.serve,
     operate.worker,
+    consume.consume,
     models.train_views,
     models.calibrate_clip,
     scenes.scenes,
@@ -72,6 +86,8 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(callbacks.app, name="callbacks")
+app.add_typer(caller_keys.app, name="keys")
 
 
 def main() -> None:

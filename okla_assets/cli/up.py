@@ -37,6 +37,12 @@ def up(
             help="Port of the file server, which the links in the UI open; default: --port + 1.",
         ),
     ] = None,
+    api: Annotated[
+        bool, typer.Option("--api", help="Also answer backends over HTTP, as `okla serve` does.")
+    ] = False,
+    api_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the HTTP door on 127.0.0.1.")
+    ] = 8080,
     runs: Annotated[
         int, typer.Option(min=1, envvar="OKLA_RUNS", help="How many vehicles at a time.")
     ] = 1,
@@ -78,6 +84,7 @@ def up(
             profile=profile,
             port=port,
             files_port=files_port,
+            api_port=api_port if api else None,
             runs=runs,
             gpu_slots=gpu_slots,
             say=console.say,
@@ -118,9 +125,11 @@ class Console:
             self._print(sentence, {"event": "info", "text": sentence})
 
     def tell(self, server: str, line: str) -> None:
-        """What one of Dagster's servers says."""
+        """What one of the servers says."""
+        from okla_assets.runtime.servers import whose
+
         self._print(
-            f"Dagster's {server}: {line}",
+            f"{whose(server)}: {line}",
             {"event": "server", "server": server, "text": line},
             problem=True,
         )

@@ -1,9 +1,12 @@
 """Who calls, and what he may."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from starlette.requests import Request
+
+from okla_assets.doors.errors import DoorError
 
 Scope = Literal["jobs", "vehicles", "admin"]
 SCOPES: tuple[Scope, ...] = ("jobs", "vehicles", "admin")
@@ -40,12 +43,43 @@ class Callers(Protocol):
         """Notes pictures that the caller asks for. Raises `DoorError` 402 where none are left."""
         ...
 
+    def left(self, caller: Caller) -> int | None:
+        """Pictures that he may still ask for this month; None: as many as he likes."""
+        ...
+
 
 class Anybody:
-    """The callers of a door that only this machine can reach."""
+    """The callers of a door that only this machine can reach.
+
+    A page of the web that is open in a browser here can reach it too: under a name that it made
+    this machine's (DNS rebinding), or by a form that it sends without seeing the answer.
+    """
 
     def of(self, request: Request, scope: Scope) -> Caller:
+        """Raises `DoorError` 403 for what came by another name, or from a page elsewhere."""
+        if not is_loopback(request.url.hostname or ""):
+            raise DoorError(
+                403,
+                "without keys this door answers as 127.0.0.1 or localhost alone; "
+                "`okla keys create NAME` makes a key",
+            )
+        elsewhere = request.headers.get("sec-fetch-site") == "cross-site"
+        if elsewhere and request.method not in ("GET", "HEAD"):
+            raise DoorError(403, "without keys this door takes nothing from pages of the web")
         return LOCAL
 
     def counts(self, caller: Caller, pictures: int) -> None:
         return None
+
+    def left(self, caller: Caller) -> int | None:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own for itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from okla_assets import keys
+from okla_assets.doors.addresses import CannotFetch
 from okla_assets.doors.callers import Caller, Callers, Scope
-from okla_assets.doors.errors import DoorError
+from okla_assets.doors.errors import BadAddress, DoorError
 from okla_assets.doors.jobs import NAMESPACE, Job, Jobs, OtherRequest, UnknownJob
 from okla_assets.doors.links import Links
 from okla_assets.doors.requests import JobRequest, Source, checked
@@ -42,7 +44,8 @@ class Door:
     """The one way in. `woken` is called when a job was accepted, so that it need not be found.
 
     `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
-    synchronous call waits for its result.
+    synchronous call waits for its result. `instance` has the records of runs.
+    `check_url` raises `CannotFetch` for a URL that is never called, whatever its name leads to.
     """
 
     store: MediaStore
@@ -54,6 +57,8 @@ class Door:
     upload_bytes: int = 500 * 2**20
     photo_bytes: int = 50 * 2**20
     woken: Callable[[Job], None] = field(default=lambda job: None)
+    instance: Callable[[], dg.DagsterInstance] | None = None
+    check_url: Callable[[str], object] = field(default=lambda url: None)
 
     def base(self, request: Request) -> str:
         """The door's address as the caller knows it."""
@@ -108,7 +113,9 @@ class Door:
             request = checked(**fields, sources=sources, caller=caller.name)
         except (BadInput, ValueError) as error:
             raise DoorError(400, str(error)) from None
-        self._check_owner(request, caller)
+        self._check_urls(request)
+        if request.vehicle_id is not None:
+            self.claim(request.vehicle_id, caller)
         self.callers.counts(caller, max(1, len(request.sources)))
         stored = []
         for one, source in zip(uploads, files, strict=True):
@@ -126,19 +133,34 @@ class Door:
             self.woken(job)
         return job
 
-    def _check_owner(self, request: JobRequest, caller: Caller) -> None:
-        """A vehicle belongs to the caller that first named it; one that came in by a folder or a
-        bucket, to callers that see all."""
-        vehicle = request.vehicle_id
-        if vehicle is None:
-            return
+    def _check_urls(self, request: JobRequest) -> None:
+        urls = {i: source.url for i, source in enumerate(request.sources)}
+        for index, url in ({None: request.callback} | urls).items():
+            try:
+                if url is not None:
+                    self.check_url(url)
+            except CannotFetch as error:
+                name = "callback" if index is None else f"sources.{index}.url"
+                said = f"{name}: {error.detail}"
+                fields = {name: [error.detail]}
+                raise BadAddress(
+                    400, said, fields=fields, source=index, reason=error.code
+                ) from None
+
+    def claim(self, vehicle: keys.VehicleId, caller: Caller) -> None:
+        """Makes a new vehicle the caller's. Raises `DoorError` 403 where it is another's.
+
+        A vehicle belongs to the caller that first named it; one that came in by a folder or a
+        bucket, to callers that see all.
+        """
         owner = self.jobs.owner_of(vehicle)
-        if owner is None and (caller.sees is None or self._is_new(vehicle)):
+        if owner is None and (caller.sees is None or self.is_new(vehicle)):
             self.jobs.own(vehicle, caller.name)
         elif caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
 
-    def _is_new(self, vehicle: keys.VehicleId) -> bool:
+    def is_new(self, vehicle: keys.VehicleId) -> bool:
+        """Whether nothing of it is here."""
         folders = (keys.raw_folder(vehicle), keys.processed_folder(vehicle))
         return all(next(iter(self.store.list(folder)), None) is None for folder in folders)
 

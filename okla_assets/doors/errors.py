@@ -89,6 +89,17 @@ class DoorError(Exception):
         return TITLES.get(self.status, "Error")
 
 
+@dataclass
+class BadAddress(DoorError):
+    """A URL of the request that is not called: of the `source` with that index, or of the callback.
+
+    `reason` is the code that the same URL is refused by when it is fetched.
+    """
+
+    source: int | None = None
+    reason: str = ""
+
+
 Render = Callable[[Request, DoorError], Response]
 """An error as one family of routes tells it."""
 

@@ -11,7 +11,7 @@ job itself: a list may name a job that never came to be, never lack one.
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -165,11 +165,15 @@ class Jobs:
         """
         if not job.has_ended:
             raise ValueError(f"job {job.id} is {job.state}")
-        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
+        self.keep_ended(job)
         for info in list(self.store.list(keys.inbox_files(job.job_id))):
             self.store.delete(info.key)
         self.store.delete(keys.inbox_cancel(job.job_id))
         self.store.delete(keys.inbox_job(job.job_id))
+
+    def keep_ended(self, job: Job) -> None:
+        """Writes an ended job again: what is known of its delivery."""
+        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
 
     def find(self, job_id: keys.JobId) -> Job | None:
         """The job of this id. One that ends while it is looked for is found."""
@@ -198,10 +202,18 @@ class Jobs:
         if not job.has_ended:
             self.store.put(keys.inbox_cancel(job.job_id), b"")
 
-    def unfinished(self) -> Iterator[Job]:
-        """The jobs of the inbox."""
+    def ended(self, job_id: keys.JobId) -> Job | None:
+        """The job of this id, if it has ended."""
+        try:
+            return _read(self.store.get(keys.ended_job(job_id)))
+        except FileNotFoundError:
+            return None
+
+    def unfinished(self, but: Container[str] = ()) -> Iterator[Job]:
+        """The jobs of the inbox, but for these ids."""
         for info in self.store.list(keys.INBOX):
-            if not info.key.endswith(".json") or info.key.count("/") != 1:
+            named = info.key.removeprefix(keys.INBOX).removesuffix(".json")
+            if not info.key.endswith(".json") or named in but:
                 continue
             try:
                 yield _read(self.store.get(info.key))
@@ -233,6 +245,7 @@ class Jobs:
 
     def own(self, vehicle: keys.VehicleId, caller: str) -> None:
         """Notes that the caller has brought the vehicle."""
+        self.store.put(keys.vehicles_of(caller) + vehicle, b"")
         self.store.put(keys.vehicle_owner(vehicle), caller.encode())
 
     def _listed(self, prefix: str) -> list[str]:
@@ -243,8 +256,9 @@ class Jobs:
 
 
 def _essence(request: JobRequest) -> str:
-    """What makes two requests the same: all but the names of files that came with them."""
-    asked = request.model_dump(mode="json", exclude={"door", "metadata"})
+    """What makes two requests the same: all but the names of files that came with them, and the
+    envelope of a message that is sent again."""
+    asked = request.model_dump(mode="json", exclude={"door", "metadata", "reply"})
     for source in asked["sources"]:
         if source["file"] is not None:
             source["file"] = source["file"].rpartition("/")[2]

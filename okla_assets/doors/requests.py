@@ -103,14 +103,19 @@ class Address(_Model):
 
 
 class Reply(_Model):
-    """How the sender of a message is answered on the broker; `request_id` and `conversation_id`
-    are those of its envelope. `kind` names the completed message of OKLA's that it waits for."""
+    """How the sender of a message is answered on the broker; the ids and types are those of its
+    envelope, without types it came without one. `kind` names the completed message of OKLA's that
+    it waits for."""
 
     kind: Literal["image", "spin"] = "image"
     response: Address | None = None
     fault: Address | None = None
     request_id: str | None = Field(default=None, max_length=64)
     conversation_id: str | None = Field(default=None, max_length=64)
+    message_id: str | None = Field(default=None, max_length=64)
+    message_types: tuple[Annotated[str, Field(max_length=400)], ...] = Field(
+        default=(), max_length=20
+    )
 
 
 class JobRequest(_Model):

@@ -8,7 +8,7 @@ class DrawnFile(Row):
     """A picture that was drawn for the job: where it lies, and its size in pixels.
 
     `foreground` is the box (x, y, w, h) of the vehicle on it; `largest` the size that the photo
-    would allow.
+    would allow. `agreement` is that of the matte that was used, `other_vehicle` as of `Mask`.
     """
 
     key: str
@@ -17,6 +17,8 @@ class DrawnFile(Row):
     height: int
     foreground: Box | None = None
     largest: tuple[int, int] | None = None
+    agreement: Confidence | None = None
+    other_vehicle: bool = False
 
 
 class PhotoResult(Row):

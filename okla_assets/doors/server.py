@@ -25,14 +25,28 @@ from okla_assets.doors.routers import (
     ai_processing,
     background_removal,
     backgrounds,
+    photoroom,
+    rembg,
+    removebg,
     system,
+    uploads,
     vehicle360,
+    vehicles,
 )
 
 log = logging.getLogger("okla.doors")
 
 JSON_BYTES = 2 * 2**20
 """The largest body that is not a file."""
+
+FILE_TYPES = (
+    b"multipart/",
+    b"application/octet-stream",
+    b"application/offset+octet-stream",
+    b"image/",
+    b"video/",
+)
+"""How the content types of bodies begin that are files."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,11 @@ def families() -> tuple[Family, ...]:
         Family(vehicle360.newest, ("/api/vehicle360/",)),
         Family(vehicle360.oldest, ("/api/vehicle360processing/",), vehicle360.message),
         Family(vehicle360.video, ("/api/video360/",), vehicle360.error),
+        Family(vehicles.router, ("/api/vehicles",)),
+        Family(uploads.router, ("/api/uploads",), uploads.render),
+        Family(removebg.router, removebg.PREFIXES, removebg.render, removebg.BODY_BYTES),
+        Family(rembg.router, rembg.PREFIXES, rembg.render, rembg.BODY_BYTES),
+        Family(photoroom.router, photoroom.PREFIXES, photoroom.render, photoroom.BODY_BYTES),
     )
 
 
@@ -155,7 +174,11 @@ def make_app(door: Door, life: Life | None = None, origins: Sequence[str] = ()) 
     app.add_exception_handler(Exception, broken)
     if origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
         )
     app.add_middleware(_Bodies, families=every, door=door, answer=answer)
     app.add_middleware(_Requests, metrics=app.state.metrics)
@@ -248,7 +271,7 @@ class _Bodies:
         for family in self.families:
             if path.startswith(family.prefixes) and family.body_bytes is not None:
                 return family.body_bytes
-        if content_type.lower().startswith((b"multipart/", b"application/octet-stream")):
+        if content_type.lower().startswith(FILE_TYPES):
             return self.door.upload_bytes + JSON_BYTES
         return JSON_BYTES
 

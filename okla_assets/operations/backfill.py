@@ -76,7 +76,8 @@ def due(
 ) -> list[Due]:
     """At most `limit` vehicles that are due; those whose last run is longest ago come first.
 
-    Leaves out vehicles with a run waiting or in progress, without uploads, or archived.
+    Leaves out vehicles with a run waiting or in progress, without uploads, or archived, and those
+    of which jobs asked for single photos only.
     """
     uploaded = frozenset(store.folders(keys.RAW))
     finished = frozenset(store.folders(keys.PROCESSED))
@@ -85,6 +86,8 @@ def due(
 
     def candidates() -> Iterator[_Candidate]:
         for candidate in _all(instance, fingerprint, uploaded, finished):
+            if candidate.attempt == NEVER_ATTEMPTED and _is_for_jobs(candidate.vehicle, store):
+                continue
             if candidate.reason:
                 yield candidate
             elif zlib.crc32(candidate.vehicle.encode()) % nights == night.toordinal() % nights:
@@ -156,6 +159,11 @@ def _all(
             else:
                 reason = ""
             yield _candidate(vehicle, reason, ids, tried)
+
+
+def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+    """Whether only single photos of it were asked for, and never a listing."""
+    return keys.is_transient(vehicle) or store.stat(keys.jobs_marker(vehicle)) is not None
 
 
 def _candidate(

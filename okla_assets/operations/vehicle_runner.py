@@ -1,6 +1,6 @@
 """One vehicle's job in this process, with whatever models are warm in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -8,14 +8,14 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.runtime.instance import PROCESS_TAG, this_process
-from okla_assets.vehicle_runs import Source, request, vehicle_media, vehicles
+from okla_assets.vehicle_runs import Source, request, run_tags, vehicle_media, vehicles
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended: with a listing, or with what went wrong.
+    """How a run ended: with a listing, or with what went wrong; of some assets alone, with neither.
 
     `broken_setup` says that the next vehicle would fail alike, `interrupted` that somebody wants
     the whole to stop.
@@ -23,6 +23,7 @@ class Ran:
 
     listing: Listing | None
     problem: str
+    run_id: str = ""
     interrupted: bool = False
     broken_setup: bool = False
 
@@ -41,27 +42,40 @@ class VehicleRunner:
         store: MediaStore,
         instance: dg.DagsterInstance,
         source: Source,
+        assets: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Ran:
-        """A run of its own, recorded in the instance; a vehicle's failure is returned."""
+        """A run of its own, recorded in the instance; a vehicle's failure is returned.
+
+        `assets` are the only ones to be made; None: all.
+        """
         instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
-        run = request(vehicle, store.list(keys.raw_folder(vehicle)), source)
+        if assets is None:
+            made = dict(request(vehicle, store.list(keys.raw_folder(vehicle)), source).tags)
+        else:  # which does not make the vehicle that its uploads ask for
+            made = run_tags(source)
         result = (
             self.definitions()
             .resolve_job_def(vehicle_media.name)
             .execute_in_process(
                 partition_key=vehicle,
                 instance=instance,
-                tags={PROCESS_TAG: this_process(), **run.tags},
+                asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
+                tags={PROCESS_TAG: this_process(), **made, **(tags or {})},
                 raise_on_error=False,
                 # A person watches a bar or the batch's own log; the events are in the instance.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         )
+        if result.success and assets is not None:
+            return Ran(None, "", result.run_id)
         if result.success:
-            return Ran(Listing.model_validate_json(store.get(keys.listing(vehicle))), "")
+            listing = Listing.model_validate_json(store.get(keys.listing(vehicle)))
+            return Ran(listing, "", result.run_id)
         return Ran(
             None,
             "\n".join(_failures(result.all_events)),
+            result.run_id,
             # Dagster takes Ctrl-C for a step that failed.
             interrupted=_any_is(result.all_events, {dg.DagsterExecutionInterruptedError.__name__}),
             broken_setup=_any_is(result.all_events, _names(BrokenSetup)),

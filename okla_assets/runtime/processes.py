@@ -1,6 +1,9 @@
 """What a process needs from its parent to find the same media, models and records."""
 
 import os
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from okla_assets.runtime.instance import dagster_home
@@ -20,6 +23,19 @@ OUR_FOLDER = str(Path(__file__).parents[2])
 KEEPS_OUTPUT = "OKLA_KEEP_OUTPUT"
 """Variable of the processes that Dagster starts for runs, whose output is kept (`run_output`).
 Others print to a person's terminal."""
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def ends_with_parent() -> Callable[[], object] | None:
+    """For `preexec_fn`: on Linux, has a process receive TERM when its parent is killed."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def definitions_module() -> str:

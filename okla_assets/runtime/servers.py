@@ -33,7 +33,12 @@ from okla_assets.runtime.instance import (
     open_instance,
     write_config,
 )
-from okla_assets.runtime.processes import OUR_FOLDER, dagster_environment, definitions_module
+from okla_assets.runtime.processes import (
+    OUR_FOLDER,
+    dagster_environment,
+    definitions_module,
+    ends_with_parent,
+)
 from okla_assets.runtime.server_output import ServerOutput
 from okla_assets.vehicle_runs import GPU_POOL
 from resources.errors import BadInput, BrokenSetup
@@ -44,9 +49,9 @@ HOST = "127.0.0.1"
 """Dagster's UI has no login."""
 
 DAEMON = "daemon"
+DOOR = "HTTP door"
 SERVER_LOGS = "server_logs"
 """Folder in Dagster's home; its own `logs` Dagster empties."""
-PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 SOCKET = "code.sock"
@@ -55,6 +60,11 @@ STOPPING_SECONDS = 15.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 Say = Callable[[str], None]
+
+
+def whose(name: str) -> str:
+    """A server in a sentence: all but the HTTP door are Dagster's."""
+    return f"the {name}" if name == DOOR else f"Dagster's {name}"
 
 
 @dataclass
@@ -84,7 +94,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_dies_with_us(),
+            preexec_fn=ends_with_parent(),
         )
         assert self.process.stdout is not None
         self.reader = self.output.follow(self.name, self.process.stdout)
@@ -111,28 +121,20 @@ class Server:
             self.process.wait()
 
 
-def _dies_with_us() -> Callable[[], object] | None:
-    """On Linux, has a server receive TERM when this process is killed."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 @dataclass(frozen=True)
 class Plan:
     """How `okla up` runs: on which media and ports, and what it tells a person.
 
     `say` gets sentences about the whole, `tell` a server's name and what it says; `everything` has
     each line of the servers told. `look` is called every LOOK_SECONDS, to tell of vehicles.
+    `api_port` is the HTTP door's; None: there is none.
     """
 
     out: str
     profile: str
     port: int
     files_port: int | None
+    api_port: int | None
     runs: int
     gpu_slots: int | None
     say: Say
@@ -147,6 +149,8 @@ def run(plan: Plan) -> None:
     Raises BadInput where another `okla up` runs, BrokenSetup where the servers cannot start.
     """
     check_port(plan.port)
+    if plan.api_port is not None:
+        check_port(plan.api_port)
     store = store_for(plan.out)
     if bucket_of(plan.out):
         list(store.folders(keys.RAW))  # raises now where the bucket cannot be used
@@ -231,6 +235,9 @@ def serve(plan: Plan, files_url: str) -> None:
             _wait(lambda: _listens(plan.port), others[0], stop)
             if not stop.is_set():
                 plan.say(f"Dagster's UI: http://{HOST}:{plan.port}  (no login: this machine only)")
+            if (port := plan.api_port) is not None:
+                _wait(lambda: _listens(port), others[-1], stop)
+                plan.say(f"HTTP door: http://{HOST}:{port}  (its API: http://{HOST}:{port}/docs)")
             _watch((code, *others), answers, plan, stop)
         finally:
             # The daemon first: it must not retry the run that is killed now.
@@ -271,10 +278,15 @@ def _servers(
     webserver = [*python, "dagster_webserver", "-w", str(workspace), "-h", HOST]
     webserver += ["-p", str(plan.port), "--dagster-log-level", "warning"]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
-    return Server("code server", code, environment, output), [
+    servers = [
         Server("webserver", webserver, environment, output),
         Server(DAEMON, daemon, environment, output),
     ]
+    if plan.api_port is not None:
+        serve = [*python, "okla_assets", "serve", "--out", plan.out, "--profile", plan.profile]
+        serve += ["--port", str(plan.api_port), "--long-by-dagster", "--verbose"]
+        servers.append(Server(DOOR, serve, environment, output))
+    return Server("code server", code, environment, output), servers
 
 
 def _watch(
@@ -301,7 +313,7 @@ def _watch(
                 continue
             if lasted < server.pause or (server.name == DAEMON and not code_answers()):
                 continue
-            plan.say(f"Dagster's {server.name} ended ({status}); starting it again")
+            plan.say(f"{whose(server.name)} ended ({status}); starting it again")
             server.pause = min(server.pause * 2, LONGEST_PAUSE)
             if server.name == DAEMON:
                 _close_dead_runs(plan.out, plan.say)
@@ -330,7 +342,7 @@ def _wait(ready: Callable[[], bool], server: Server, stop: threading.Event) -> N
             if status is not None and server.reader is not None:
                 server.reader.join(STOPPING_SECONDS)  # what it said last
             raise BrokenSetup(
-                f"Dagster's {server.name} did not start "
+                f"{whose(server.name)} did not start "
                 + ("in time" if status is None else f"(it ended with {status})")
                 + f"; the end of its output:\n{server.output.last_lines(server.name)}\n"
                 + f"all of it is in {server.output.folder}"

@@ -21,6 +21,7 @@ def plan(tmp_path: Path) -> servers.Plan:
         out=str(tmp_path / "media"),
         profile="local",
         port=3000,
+        api_port=None,
         files_port=None,
         runs=1,
         gpu_slots=None,

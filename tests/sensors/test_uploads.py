@@ -37,6 +37,14 @@ def test_a_folder_at_rest_becomes_one_run(daemon: Daemon) -> None:
     assert [daemon.tick() for _ in range(20)] == [[]] * 20
 
 
+def test_a_vehicle_of_jobs_is_run_when_its_upload_is_said_to_be_complete(daemon: Daemon) -> None:
+    daemon.store.put(PHOTO, b"1")
+    daemon.store.put(keys.jobs_marker(VEHICLE), b"")
+    assert daemon.tick() == []
+    daemon.store.put(keys.ready_marker(VEHICLE), b"")
+    assert daemon.tick() == [VEHICLE]
+
+
 def test_a_lost_cursor_repeats_nothing(daemon: Daemon) -> None:
     daemon.store.put(PHOTO, b"1")
     assert daemon.tick() == [VEHICLE]

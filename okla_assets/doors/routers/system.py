@@ -1,23 +1,19 @@
 """Health, metrics, and the files that links lead to."""
 
-import mimetypes
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from okla_assets import keys
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
-from resources.storage.media_store import MediaStore
+from okla_assets.doors.files import stored_file
 
 router = APIRouter(tags=["system"])
-
-CHUNK = 1 << 18
 
 
 @router.get("/health", summary="Whether the door answers")
@@ -57,11 +53,12 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
+@router.head("/files/{key:path}", include_in_schema=False)
 @router.get(
     "/files/{key:path}",
     summary="A finished file, by a link that was given out",
     response_class=Response,
-    responses={403: {}, 404: {}},
+    responses={206: {}, 304: {}, 400: {}, 403: {}, 404: {}, 416: {}},
 )
 async def file(
     request: Request,
@@ -78,22 +75,6 @@ async def file(
 
 async def stored(request: Request, door: Door, key: str) -> Response:
     """A file of the store, in pieces. Raises `DoorError` 404."""
-    info = await run_in_threadpool(door.store.stat, key)
-    if info is None:
-        raise DoorError(404, "the file is gone")
-    media_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
-    headers = {
-        "Content-Length": str(info.size),
-        "ETag": f'"{info.etag.strip(chr(34))}"',
-        "Cache-Control": "private, max-age=3600",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers={"ETag": headers["ETag"]})
-    return StreamingResponse(_pieces(door.store, key), media_type=media_type, headers=headers)
-
-
-def _pieces(store: MediaStore, key: str) -> Iterator[bytes]:
-    with store.as_file(key) as path, path.open("rb") as stream:
-        while piece := stream.read(CHUNK):
-            yield piece
+    return await stored_file(
+        request, door.store, key, cache="private, max-age=3600", missing="the file is gone"
+    )

@@ -1,0 +1,248 @@
+"""`okla serve`: the HTTP door, the dispatcher, its lanes, and who tells callers, in one process."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import uvicorn
+from filelock import FileLock, Timeout
+
+from okla_assets import keys
+from okla_assets.doors import intake, outbox
+from okla_assets.doors.callbacks import CallbackSender
+from okla_assets.doors.dagster_runs import DagsterRuns
+from okla_assets.doors.dispatcher import Dispatcher
+from okla_assets.doors.door import Door
+from okla_assets.doors.fetch import Fetcher
+from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.lanes import Lane, Lanes
+from okla_assets.doors.links import Links, secret_of
+from okla_assets.doors.server import make_app
+from okla_assets.doors.stored_callers import callers_for, check_host
+from okla_assets.doors.work import Ended, Unit, Worker
+from okla_assets.operations.archive import archive
+from okla_assets.operations.run_index import busy
+from okla_assets.runtime.instance import dagster_home, open_instance
+from okla_assets.runtime.processes import dagster_environment
+from resources.errors import BadInput, BrokenSetup
+from resources.settings import Settings, settings
+from resources.storage.media_store import MediaStore
+
+log = logging.getLogger("okla.doors")
+
+SWEEP_SECONDS = 3600.0
+STOPPING_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How `okla serve` runs. `lanes` 0: all is left to Dagster's runs, which an `okla up` on the
+    same media makes; `long_by_dagster` leaves it what is long."""
+
+    out: str
+    profile: str
+    host: str
+    port: int
+    lanes: int
+    long_by_dagster: bool
+    worker: Callable[[dg.DagsterInstance], Worker]
+    """Reads what Dagster's runs have made, with models that it loads where it needs them."""
+    say: Callable[[str], None]
+
+
+@dataclass
+class Split:
+    """Quick units go to lanes, long ones to Dagster's runs."""
+
+    quick: Lanes | DagsterRuns
+    long: Lanes | DagsterRuns
+
+    def _of(self, unit: Unit) -> Lanes | DagsterRuns:
+        return self.quick if unit.operation.is_quick else self.long
+
+    def takes(self, unit: Unit) -> bool:
+        return self._of(unit).takes(unit)
+
+    def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
+        return self._of(unit).start(unit, done)
+
+    def ended(self, unit: Unit) -> None:
+        self._of(unit).ended(unit)
+
+    def stop(self, unit: Unit) -> None:
+        self._of(unit).stop(unit)
+
+
+def run(plan: Plan, store: MediaStore) -> None:
+    """Serves until INT or TERM.
+
+    Raises BrokenSetup where keys are missing for a host that others reach, BadInput where the port
+    is taken or another `okla serve` leads the same jobs.
+    """
+    chosen = settings()
+    callers = callers_for(store, chosen)
+    check_host(plan.host, callers)
+    home = dagster_home(plan.out)
+    with ExitStack() as stack:
+        _alone(home, stack)
+        listening = stack.enter_context(_listening(plan.host, plan.port))
+        instance = stack.enter_context(open_instance(plan.out))
+        jobs = Jobs(store)
+        workers, tasks = _workers(plan, instance, stack)
+        fetcher = Fetcher.of(chosen)
+        dispatcher = Dispatcher(
+            jobs,
+            workers,
+            lambda job: intake.take(job, store, fetcher),
+            lambda job: outbox.post(store, job),
+            lambda wanted: busy(instance, sorted(wanted)),
+        )
+        links = Links(store, secret_of(chosen.api_secret, home))
+        host, port = listening.getsockname()[:2]
+        base = chosen.api_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+        sender = CallbackSender(store, jobs, links, base, fetcher, chosen)
+        door = Door(
+            store,
+            jobs,
+            callers,
+            links,
+            chosen.api_url,
+            chosen.api_wait_seconds,
+            woken=dispatcher.wake,
+            check_url=fetcher.rules.check,
+        )
+        tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
+        app = make_app(door, lambda: _beside(tasks), _origins(chosen))
+        plan.say(f"HTTP door: {base}  (its API: {base}/docs)")
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=STOPPING_SECONDS,
+            server_header=False,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        uvicorn.Server(config).run([listening])
+
+
+def _workers(
+    plan: Plan, instance: dg.DagsterInstance, stack: ExitStack
+) -> tuple[Split, "list[Task]"]:
+    """Who makes the jobs, and what has to run beside."""
+    runs = DagsterRuns(plan.worker(instance))
+    if plan.lanes == 0:
+        return Split(runs, runs), [runs.watch]
+    environment = dagster_environment(plan.out, plan.profile)
+    lanes = Lanes([Lane(environment) for _ in range(plan.lanes)])
+    stack.callback(lanes.close)
+    lanes.warm_up()
+    if plan.long_by_dagster:
+        return Split(lanes, runs), [runs.watch]
+    return Split(lanes, lanes), []
+
+
+Task = Callable[[threading.Event], object]
+
+
+@asynccontextmanager
+async def _beside(tasks: Sequence[Task]) -> AsyncIterator[None]:
+    """Runs each task in a thread while the server answers. One that fails ends the process: a door
+    that takes jobs which nobody makes is worse than one that is restarted."""
+    stop = threading.Event()
+
+    def guarded(task: Task) -> None:
+        try:
+            task(stop)
+        except BaseException:
+            log.critical("the service cannot go on", exc_info=True)
+            stop.set()
+            os.kill(os.getpid(), signal.SIGTERM)  # as a supervisor would
+
+    threads = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(STOPPING_SECONDS)
+
+
+def _alone(home: Path, stack: ExitStack) -> None:
+    """Only one process leads the jobs of a media folder."""
+    lock = FileLock(home / "serve.lock", timeout=0)
+    try:
+        stack.enter_context(lock)
+    except Timeout:
+        raise BadInput(f"another `okla serve` works on {home}; stop that first") from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket on the port. Raises BadInput where it is taken."""
+    try:
+        return socket.create_server((host, port), backlog=512)
+    except PermissionError:
+        raise BadInput(
+            f"this user may not listen on port {port}; choose one from 1024 on by --port"
+        ) from None
+    except OSError as error:
+        raise BadInput(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another by --port"
+        ) from None
+
+
+def _origins(chosen: Settings) -> tuple[str, ...]:
+    return tuple(filter(None, (one.strip() for one in chosen.api_origins.split(","))))
+
+
+def sweep(
+    jobs: Jobs, instance: dg.DagsterInstance, chosen: Settings, stop: threading.Event
+) -> None:
+    """Now and every hour, has jobs leave that named no vehicle and have become old."""
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            removed = remove_old(jobs, instance, timedelta(days=chosen.job_days), stop)
+        except (OSError, BrokenSetup) as error:
+            log.error("old jobs stay for now: %s", error)
+        else:
+            if removed:
+                log.info("%d old jobs have left with their files", removed)
+        stop.wait(max(0.0, SWEEP_SECONDS - (time.monotonic() - began)))
+
+
+def remove_old(
+    jobs: Jobs, instance: dg.DagsterInstance, age: timedelta, stop: threading.Event
+) -> int:
+    """Archives the vehicles of jobs that have ended so long ago, with all their files; returns how
+    many. The jobs themselves can still be asked for."""
+    last = (datetime.now(UTC) - age).strftime("%Y%m%dT%H%M%S%f")
+    removed = 0
+    for info in list(jobs.store.list(keys.transient_jobs())):
+        when, _, name = info.key.rpartition("/")[2].partition("_")
+        if when > last or stop.is_set():
+            break
+        job = jobs.find(keys.JobId(name))
+        if job is not None and not job.has_ended:
+            continue
+        vehicle = keys.transient_vehicle(keys.JobId(name))
+        try:
+            archive(vehicle, jobs.store, instance, processed=True, raw=True)
+        except BadInput as error:  # a run is under way, or nothing is left of it
+            log.info("%s", error)
+        for file in list(jobs.store.list(keys.job_files(keys.JobId(name)))):
+            jobs.store.delete(file.key)
+        jobs.store.delete(info.key)
+        removed += 1
+    return removed

@@ -1,0 +1,38 @@
+"""Runs that jobs of the doors ask Dagster for: written by the doors, read by the sensor `jobs`."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict
+
+from okla_assets import keys
+from resources.storage.media_store import MediaStore
+
+
+class AskedRun(BaseModel):
+    """A run of some assets of a vehicle, None for all. Its name is its run key: Dagster starts it
+    once, however often it is asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    vehicle: str
+    assets: tuple[str, ...] | None = None
+
+
+def ask(store: MediaStore, run: AskedRun) -> None:
+    """Asks for the run, until `forget`."""
+    store.put(keys.asked_run(run.name), run.model_dump_json().encode(), "application/json")
+
+
+def forget(store: MediaStore, name: str) -> None:
+    """The run has ended, or is not wanted any more."""
+    store.delete(keys.asked_run(name))
+
+
+def asked_for(store: MediaStore, after: str = "") -> Iterator[tuple[str, AskedRun]]:
+    """All runs that are asked for and their keys, behind a key."""
+    for info in store.list(keys.ASKED_RUNS, after):
+        try:
+            yield info.key, AskedRun.model_validate_json(store.get(info.key))
+        except FileNotFoundError:  # forgotten meanwhile
+            continue

@@ -1,0 +1,58 @@
+"""Jobs of the doors that Dagster is to run become its runs."""
+
+from itertools import islice
+
+import dagster as dg
+
+from okla_assets import keys
+from okla_assets.code_links import code_link
+from okla_assets.operations.asked_runs import asked_for
+from okla_assets.vehicle_runs import JOB_TAG, request, run_tags, vehicle_media, vehicles
+from resources.storage.media_store import MediaStore
+
+MOST_REQUESTS = 50
+"""A tick; those behind wait for the next one."""
+
+
+@dg.sensor(
+    job=vehicle_media,
+    minimum_interval_seconds=1,
+    description="Jobs that came in by HTTP or RabbitMQ become runs of what they ask for.",
+    metadata=code_link(__file__),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def jobs(
+    context: dg.SensorEvaluationContext, store: dg.ResourceParam[MediaStore]
+) -> dg.SensorResult | dg.SkipReason:
+    """Requests the run of each job that `okla serve` has left to Dagster; a run key is used once,
+    so that one that is still there is not requested again."""
+    after = context.cursor or ""
+    found = list(islice(asked_for(store, after), MOST_REQUESTS))
+    # Round and round: what was passed comes again, and its run key is known.
+    context.update_cursor(found[-1][0] if len(found) == MOST_REQUESTS else "")
+    if not found:
+        return dg.SkipReason("no job waits for a run")
+    requests = []
+    for _, run in found:
+        vehicle = keys.parse_vehicle_id(run.vehicle)
+        tags = {JOB_TAG: run.name}
+        if run.assets is None:
+            tags |= request(vehicle, store.list(keys.raw_folder(vehicle)), "job").tags
+        else:
+            tags |= run_tags("job")
+        requests.append(
+            dg.RunRequest(
+                run_key=run.name,
+                partition_key=vehicle,
+                asset_selection=None
+                if run.assets is None
+                else [dg.AssetKey(asset) for asset in run.assets],
+                tags=tags,
+            )
+        )
+    wanted = sorted({run.vehicle for _, run in found})
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=[vehicles.build_add_request(wanted)],
+        cursor=context.cursor,
+    )

@@ -1,0 +1,58 @@
+"""The sensor that turns jobs into runs."""
+
+import dagster as dg
+import pytest
+
+from okla_assets.operations.asked_runs import AskedRun, ask, asked_for, forget
+from okla_assets.vehicle_runs import JOB_TAG, RUN_KEY_TAG, SOURCE_TAG
+from resources.storage.media_store import LocalMediaStore
+from sensors.jobs import jobs
+
+
+def tick(store: LocalMediaStore, cursor: str = "") -> tuple[list[dg.RunRequest], str]:
+    """One tick's requests, and the cursor that it leaves."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"store": store}
+        )
+        result = jobs(context)
+        if isinstance(result, dg.SkipReason):
+            return [], ""
+        assert isinstance(result, dg.SensorResult)
+        return list(result.run_requests or ()), result.cursor or ""
+
+
+def test_a_job_is_a_run_of_what_it_asks_for(store: LocalMediaStore) -> None:
+    store.put("raw/CAR-1/photos/a.jpg", b"x")
+    ask(store, AskedRun(name="j1.1", vehicle="CAR-1", assets=("raw_photos", "masks")))
+    ask(store, AskedRun(name="j2.1", vehicle="CAR-1"))
+    part, whole = tick(store)[0]
+    assert (part.run_key, part.partition_key) == ("j1.1", "CAR-1")
+    assert part.asset_selection == [dg.AssetKey("raw_photos"), dg.AssetKey("masks")]
+    assert part.tags[JOB_TAG] == "j1.1" and part.tags[SOURCE_TAG] == "job"
+    # Only a run of all makes the vehicle that its uploads ask for.
+    assert RUN_KEY_TAG not in part.tags and RUN_KEY_TAG in whole.tags
+    assert whole.asset_selection is None
+
+
+def test_what_is_forgotten_is_requested_no_more(store: LocalMediaStore) -> None:
+    ask(store, AskedRun(name="j1.1", vehicle="CAR-1"))
+    forget(store, "j1.1")
+    assert list(asked_for(store)) == []
+    assert tick(store) == ([], "")
+
+
+def test_many_jobs_have_their_turns(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"j{n}.1" for n in range(5)]
+    for name in names:
+        ask(store, AskedRun(name=name, vehicle=f"CAR-{name[1]}"))
+    found: list[str | None] = []
+    cursor = ""
+    monkeypatch.setattr("sensors.jobs.MOST_REQUESTS", 2)
+    for _ in range(3):
+        requests, cursor = tick(store, cursor)
+        found += [request.run_key for request in requests]
+    assert found == names
+    assert cursor == ""
