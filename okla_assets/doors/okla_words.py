@@ -261,7 +261,7 @@ def spin_made(job: Job) -> SpinResult | None:
     return made if made is not None and made.frames else None
 
 
-NO_SPIN = "NO_SPIN"
+NO_SPIN = "no_spin"
 """The error code of a job that could make no 360° view."""
 
 

@@ -10,8 +10,10 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from okla_assets import keys
+from okla_assets.doors.callers import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Job
+from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.links import Links
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.results import JobResult, Problem
 from okla_assets.doors.server import make_app
@@ -304,6 +306,43 @@ def shop() -> Iterator[str]:
     thread.join()
 
 
+def test_documents_are_public_where_the_owner_says_so(
+    listed: Door, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_PUBLIC_VIEWERS", "1")
+    for viewer in VIEWERS:
+        answer = requests.get(f"{url}{viewer}{VEHICLE}", timeout=5)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+    assert requests.get(answer.json()["frames"][0]["url"], timeout=5).status_code == 200
+    assert requests.get(f"{url}/api/vehicle360/vehicles/{VEHICLE}/jobs", timeout=5).ok is False
+    assert _send(f"{url}/api/video360/upload", params={"vehicleId": VEHICLE}).status_code == 201
+    assert requests.post(f"{url}/api/video360/upload", timeout=5).status_code == 401
+
+
+class PublicStore(LocalMediaStore):
+    """A store whose finished files have public addresses."""
+
+    def public_base(self) -> str | None:
+        return "https://cdn.example.org/"
+
+    def url(self, key: str) -> str:
+        return f"https://cdn.example.org/{key}"
+
+
+def test_files_with_public_addresses_are_named_by_them(
+    store: LocalMediaStore, serve: Serve
+) -> None:
+    made.write(made.listing(), store.folder)
+    public = PublicStore(root=store.root)
+    url = serve(make_app(Door(public, Jobs(public), Anybody(), Links(public, b"a secret"))))
+    told = _get(f"{url}{VIEWERS[0]}{VEHICLE}")
+    assert told["spinViewerUrl"] == f"https://cdn.example.org/{keys.spin_page(VEHICLE)}"
+    assert told["frameUrls"][0] == f"https://cdn.example.org/{keys.spin_frame(VEHICLE, 1)}"
+    assert "expiresAt" not in told
+
+
+@pytest.mark.slow
 def test_a_page_in_a_browser_reads_the_document(
     listed: Door, url: str, shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
