@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,29 @@ class Rabbit:
     url: str
     programs: Path
     environment: dict[str, str]
+    servers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Starts the server, the first time or after a crash, and waits until it takes clients."""
+        server = subprocess.Popen(
+            [str(self.programs / "rabbitmq-server")],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.servers.append(server)
+        for _ in range(300):
+            assert server.poll() is None, "RabbitMQ did not start"
+            if self.running():
+                return
+            time.sleep(0.2)
+
+    def crash(self) -> None:
+        """Kills the server; what it has on disk stays."""
+        server = self.servers.pop()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
     def cut_connections(self) -> None:
         """Closes every client's connection, as a network does that goes away for a moment."""
@@ -93,24 +116,12 @@ def running_rabbitmq() -> Iterator[Rabbit]:
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
         }
         (Path(folder) / "plugins").write_text("[].\n")
-        with (
-            subprocess.Popen([epmd, "-address", "127.0.0.1"], env=environment) as daemon,
-            subprocess.Popen(
-                [str(found[-1] / "rabbitmq-server")],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            ) as server,
-        ):
+        with subprocess.Popen([epmd, "-address", "127.0.0.1"], env=environment) as daemon:
             rabbit = Rabbit(f"pyamqp://guest:guest@127.0.0.1:{port}//", found[-1], environment)
             try:
-                for _ in range(300):
-                    assert server.poll() is None, "RabbitMQ did not start"
-                    if rabbit.running():
-                        break
-                    time.sleep(0.2)
+                rabbit.start()
                 yield rabbit
             finally:
-                os.killpg(server.pid, signal.SIGKILL)
+                while rabbit.servers:
+                    rabbit.crash()
                 daemon.kill()

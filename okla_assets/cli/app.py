@@ -22,6 +22,7 @@ from okla_assets.cli import (
     operate,
     process,
     scenes,
+    send,
     serve,
     up,
 )
@@ -74,6 +75,7 @@ for command in (
     serve.serve,
     operate.worker,
     consume.consume,
+    send.send,
     models.train_views,
     models.calibrate_clip,
     scenes.scenes,

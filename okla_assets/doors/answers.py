@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from okla_assets import keys
 from okla_assets.doors.jobs import NAMESPACE as IDS, Job
 from okla_assets.doors.messages import NAMESPACE, OWN_QUEUE
@@ -109,14 +111,19 @@ def completed(job: Job, places: Places) -> dict[str, Any]:
     told: dict[str, Any]
     if reply.kind == "spin":
         spin = spin_job(job, places.file, places.page(job.vehicle_id))
-        told = spin.model_dump(mode="json", by_alias=True, exclude_none=True)
+        told = _dumped(spin)
         url = spin.result.viewer_embed_url if spin.result else None
     else:
         image = image_job(job, places.file)
-        told = image.model_dump(mode="json", by_alias=True, exclude_none=True)
+        told = _dumped(image)
         url = told.get("result", {}).get("processedImageUrl")
     success = job.state == "completed" and not lacks_its_spin(job)
     return told | _said({"success": success, "processedUrl": url})
+
+
+def _dumped(told: BaseModel) -> dict[str, Any]:
+    """As JSON; whether the caller was told is nothing to tell him."""
+    return told.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"callback"})
 
 
 def _said(fields: dict[str, Any]) -> dict[str, Any]:

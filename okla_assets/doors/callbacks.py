@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import dagster as dg
+
 from okla_assets import keys
 from okla_assets.doors import outbox
 from okla_assets.doors.addresses import CannotFetch
@@ -25,6 +27,7 @@ from okla_assets.doors.links import Links, file_address
 from okla_assets.doors.outbox import Entry
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.signatures import DELIVERY, signed
+from okla_assets.vehicle_runs import LISTING
 from resources.errors import BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import MediaStore
@@ -73,16 +76,18 @@ class CallbackSender:
 
     def run(self, stop: threading.Event) -> None:
         """Sends until it is stopped; attempts that are under way then are ended."""
-        looked = -POLL_SECONDS
+        look_at = 0.0
         with ThreadPoolExecutor(THREADS, thread_name_prefix="callback") as pool:
             while not stop.is_set():
                 self._woken.clear()
-                if time.monotonic() >= looked + POLL_SECONDS:
-                    looked = time.monotonic()
+                began = time.monotonic()
+                if began >= look_at:
                     try:
                         self._look()
                     except (OSError, BrokenSetup) as error:  # a store that does not answer
                         log.warning("the outbox is read again, for it could not be: %s", error)
+                    # With many that wait, a look takes long: it has a tenth of the time.
+                    look_at = began + max(POLL_SECONDS, 10 * (time.monotonic() - began))
                 for entry in self._due():
                     pool.submit(self._attempt, entry)
                 self._woken.wait(POLL_SECONDS)
@@ -118,7 +123,7 @@ class CallbackSender:
         try:
             self.send(entry.job_id)
         except Exception:  # it is in the outbox still
-            log.exception("the callback of job %s was not sent", entry.job)
+            log.exception("trouble with the callback of job %s", entry.job)
             time.sleep(POLL_SECONDS)
         finally:
             with self._lock:
@@ -175,6 +180,29 @@ class CallbackSender:
         if outcome == "delivered":
             outbox.remove(store, "dead", entry.job_id)
         self.recorded(job)
+
+
+def shown_in_dagster(instance: dg.DagsterInstance) -> Callable[[Job], None]:
+    """Has attempts stand among the events of the vehicle's listing, with what came of them."""
+
+    def show(job: Job) -> None:
+        attempt = job.deliveries[-1]
+        instance.report_runless_asset_event(
+            dg.AssetObservation(
+                LISTING,
+                partition=job.vehicle,
+                description=f"callback of job {job.id}: {job.delivery}",
+                metadata={
+                    "job": job.id,
+                    "delivery": job.delivery,
+                    "attempts": len(job.deliveries),
+                    "answer": attempt.problem or str(attempt.status),
+                    "milliseconds": attempt.took_ms,
+                },
+            )
+        )
+
+    return show
 
 
 def outcome_of(status: int | None, again: bool, attempts: int) -> Outcome:

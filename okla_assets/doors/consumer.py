@@ -19,10 +19,11 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
-from okla_assets import keys
+from okla_assets.doors import outbox
 from okla_assets.doors.answers import Places, Publication, answers, refusals
 from okla_assets.doors.broker import Broker, connected
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.callbacks import MOST_RECORDED
+from okla_assets.doors.jobs import Delivery, Job, Jobs
 from okla_assets.doors.messages import QUEUES, Asked, Letter, asked
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
@@ -32,7 +33,6 @@ log = logging.getLogger("okla.doors")
 LONGEST_PAUSE = 30.0
 ANSWERS_SECONDS = 1.0
 """Between two looks at what is to be answered."""
-ANSWERS = f"{keys.OUTBOX}amqp/"
 
 
 def pauses() -> Iterator[float]:
@@ -170,12 +170,13 @@ class Consumer:
         log.info("job %s %s", job.id, "accepted" if is_new else f"is known, and {job.state}")
         if job.has_ended and not is_new:
             # Whoever asks again has not heard of the end.
-            self.store.put(keys.outbox("amqp", job.job_id), b"")
+            now = datetime.now(UTC)
+            outbox.put(self.store, "amqp", outbox.Entry(job=job.id, since=now, due=now))
 
     def answer(self, broker: Broker) -> None:
         """Publishes what is due about jobs that have ended. Raises AMQPError."""
         try:
-            due = [info.key for info in self.store.list(ANSWERS)]
+            due = [info.key for info in outbox.listed(self.store, "amqp")]
             # Several processes begin at different ends.
             random.shuffle(due)
             for key in due:
@@ -189,20 +190,39 @@ class Consumer:
         if self.store.stat(key) is None:
             return  # another process was here
         try:
-            job = self.jobs.get(key.removeprefix(ANSWERS).removesuffix(".json"))
+            job = self.jobs.get(key.rpartition("/")[2].removesuffix(".json"))
         except BadInput as error:
             log.error("%s asks for an answer: %s; it is removed", key, error)
             self.store.delete(key)
             return
         if job.has_ended:
-            self._publish(broker, answers(job, self.places))
+            began = datetime.now(UTC)
+            unheard = self._publish(broker, answers(job, self.places))
+            if job.request.callback is None:  # else the record is whose who sends that
+                self._note(job, began, unheard)
             self.store.delete(key)
 
-    def _publish(self, broker: Broker, every: Iterator[Publication]) -> None:
+    def _note(self, job: Job, began: datetime, unheard: list[str]) -> None:
+        """Has the job's record tell that its sender was answered, before the outbox forgets it."""
+        took = datetime.now(UTC) - began
+        told = Delivery(
+            at=began,
+            problem=f"nobody waits at {', '.join(unheard)}" if unheard else None,
+            took_ms=round(took.total_seconds() * 1000),
+        )
+        deliveries = (*job.deliveries, told)[-MOST_RECORDED:]
+        update = {"delivery": "delivered", "deliveries": deliveries}
+        self.jobs.keep_ended(job.model_copy(update=update))
+
+    def _publish(self, broker: Broker, every: Iterator[Publication]) -> list[str]:
+        """Publishes, and returns where nobody waits any more. Raises AMQPError."""
+        unheard = []
         for one in every:
             if not broker.publish(one):
                 where = one.address.exchange or one.address.routing_key
                 log.warning("nobody waits at %s any more for message %s", where, one.message_id)
+                unheard.append(where)
+        return unheard
 
 
 def _text(value: object) -> str | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_AGREEMENT = 0.6
 """Of the two networks on a vehicle that runs out of its picture: below, it is a cabin or a part."""
+WHITE = (255, 255, 255, 255)
+"""Behind a JPEG, which has no transparency."""
 INSIDE = 0.5
 """Share of the main vehicle's box that has to lie in the region, or another one is looked for."""
 
@@ -181,9 +183,6 @@ class _Drawing:
         return _CutOut(alpha, cut.agreement, whole, cut.other_vehicle)
 
     def _drawn(self, photo: Photo, cut: _CutOut) -> "tuple[Drawn, Layout]":
-        import cv2
-        import numpy as np
-
         from okla_assets.imaging import geometry
         from okla_assets.imaging.rendition import drawing, glass
         from okla_assets.imaging.rendition.layout import box_of, joined, lay_out
@@ -215,9 +214,7 @@ class _Drawing:
         picture = self._large(photo, working, layout.scale)
         alpha = cut.alpha
         if picture.shape[:2] != alpha.shape:
-            size = picture.shape[1], picture.shape[0]
-            larger = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)
-            alpha = np.asarray(larger.clip(0, 1), np.float32)
+            alpha = drawing.enlarged(alpha, picture.shape[1], picture.shape[0])
         drawn = drawing.draw(
             picture,
             alpha,
@@ -249,6 +246,8 @@ class _Drawing:
 
     def _background(self, layout: "Layout") -> "Colour | Rgb | None":
         index = self.options.background_source
+        if index is None and self.options.format == "jpg":
+            return self.options.background_colour or WHITE
         if index is None:
             return self.options.background_colour
         key = self.job.uploads[index] if index < len(self.job.uploads) else None

@@ -264,7 +264,7 @@ class Dispatcher:
                 "problem": problem,
                 "ended_at": datetime.now(UTC),
                 "progress": 100,
-                "delivery": "pending" if job.request.callback or job.request.reply else "none",
+                "delivery": "pending" if job.request.callback else "none",
             }
         )
         self.told(ended)  # before it has ended, so that no end is told to nobody

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from okla_assets import keys
 from okla_assets.doors.addresses import CannotFetch
 from okla_assets.doors.callers import Caller, Callers, Scope
 from okla_assets.doors.errors import BadAddress, DoorError
-from okla_assets.doors.jobs import NAMESPACE, Job, Jobs, OtherRequest, UnknownJob
+from okla_assets.doors.jobs import Job, Jobs, OtherRequest, UnknownJob, new_id
 from okla_assets.doors.links import Links
 from okla_assets.doors.requests import JobRequest, Source, checked
 from resources.errors import BadInput
@@ -97,15 +96,7 @@ class Door:
             named = None if job_id is None else keys.parse_job_id(job_id)
         except keys.BadJobId as error:
             raise DoorError(400, str(error), fields={"jobId": [str(error)]}) from None
-        if named is None:
-            idempotency = fields.get("idempotency")
-            named = keys.JobId(
-                str(
-                    uuid.uuid5(NAMESPACE, f"{caller.name}\n{idempotency}")
-                    if idempotency
-                    else uuid.uuid4()
-                )
-            )
+        named = named or new_id(caller.name, fields.get("idempotency"))
         prefix = keys.inbox_files(named)
         files = [Source(file=prefix + one.sha256, name=one.name[-255:]) for one in uploads]
         try:
@@ -116,7 +107,8 @@ class Door:
         self._check_urls(request)
         if request.vehicle_id is not None:
             self.claim(request.vehicle_id, caller)
-        self.callers.counts(caller, max(1, len(request.sources)))
+        if self.jobs.find(named) is None:  # what is sent again counts once
+            self.callers.counts(caller, max(1, len(request.sources)))
         stored = []
         for one, source in zip(uploads, files, strict=True):
             assert source.file is not None

@@ -3,7 +3,8 @@
 A job is one object of the media store. While it has not ended it lies in the inbox, which is
 therefore short and is all that has to be read after a crash; ended, it lies with the ended ones,
 found by its id. Any process may accept a job or ask for its end; all else is written by the one
-dispatcher (`doors/dispatcher.py`), so that no two ever write the same object.
+dispatcher (`doors/dispatcher.py`), and after the end by the one sender of callbacks, so that no two
+ever write the same object.
 
 Lists (a vehicle's jobs, a caller's) are empty objects named by time and job, written before the
 job itself: a list may name a job that never came to be, never lack one.
@@ -113,12 +114,12 @@ class Job(Row):
         return round((self.ended_at - self.created_at).total_seconds() * 1000)
 
 
-def new_id(request: JobRequest) -> keys.JobId:
+def new_id(caller: str, idempotency: str | None) -> keys.JobId:
     """A random id; where the caller named the request, that of the name, so that a request sent
     twice is one job."""
-    if request.idempotency is None:
+    if idempotency is None:
         return keys.JobId(str(uuid.uuid4()))
-    return keys.JobId(str(uuid.uuid5(NAMESPACE, f"{request.caller}\n{request.idempotency}")))
+    return keys.JobId(str(uuid.uuid5(NAMESPACE, f"{caller}\n{idempotency}")))
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Jobs:
         The same request with the same id again is the job of before. Raises `OtherRequest` where
         the id is another request's or another caller's.
         """
-        job_id = job_id or new_id(request)
+        job_id = job_id or new_id(request.caller, request.idempotency)
         if (known := self.find(job_id)) is not None:
             same = _essence(known.request) == _essence(request)
             if known.request.caller != request.caller or not same:

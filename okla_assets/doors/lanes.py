@@ -51,7 +51,7 @@ class Lane:
                 raise WorkerUnavailable("a lane does not start; what it says is above")
 
     def make(self, unit: Unit) -> Ended:
-        """What came of the unit. Raises `WorkerLost`, and `WorkerUnavailable` where the process does
+        """What came of the unit. Raises `WorkerLost`; `WorkerUnavailable` where the process does
         not start."""
         self.start()
         process = self.process

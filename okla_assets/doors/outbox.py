@@ -4,7 +4,6 @@ So none is forgotten, whatever is killed when. Whoever sends waits for the job's
 here without one is not sent yet. An entry goes only after its message was taken, or given up.
 """
 
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
@@ -19,8 +18,6 @@ from resources.errors import BadInput
 from resources.storage.media_store import MediaStore, ObjectInfo
 
 Way = Literal["http", "amqp", "dead"]
-
-log = logging.getLogger("okla.doors")
 
 
 class Entry(Row):
@@ -94,7 +91,7 @@ def listed(store: MediaStore, way: Way) -> Iterator[ObjectInfo]:
 
 
 def read(store: MediaStore, info: ObjectInfo) -> Entry | None:
-    """The entry of an object; None where it is gone meanwhile or is none."""
+    """The entry of an object; None where it is gone meanwhile."""
     return _read(store, info.key)
 
 
@@ -115,9 +112,9 @@ def _read(store: MediaStore, key: str) -> Entry | None:
         return Entry.model_validate_json(store.get(key))
     except FileNotFoundError:
         return None
-    except ValidationError:
-        log.warning("%s is no entry of the outbox; it is left alone", key)
-        return None
+    except ValidationError:  # that it is there is enough to send it
+        now = datetime.now(UTC)
+        return Entry(job=key.rpartition("/")[2].removesuffix(".json"), since=now, due=now)
 
 
 def _host(url: str) -> str:

@@ -115,8 +115,9 @@ def result_of(
     `drawn` are the cut-outs of its sources, by index.
     """
     photos = []
+    behind = None if job.request.cut_out is None else job.request.cut_out.background_source
     for source, key in enumerate(job.uploads):
-        if job.request.sources[source].video:
+        if job.request.sources[source].video or source == behind:
             continue
         known = drawn.get(source)
         if key is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -89,7 +89,7 @@ def families() -> tuple[Family, ...]:
 
 
 class Metrics:
-    """What `/metrics` tells, besides what is read when it is asked for."""
+    """What `/metrics` tells; `jobs` is set when it is asked for."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -104,6 +104,9 @@ class Metrics:
             "Seconds until a request was answered.",
             ("route",),
             registry=self.registry,
+        )
+        self.jobs = Gauge(
+            "okla_jobs", "Jobs that have not ended.", ("state",), registry=self.registry
         )
 
 

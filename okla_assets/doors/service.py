@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from okla_assets import keys
 from okla_assets.doors import intake, outbox
-from okla_assets.doors.callbacks import CallbackSender
+from okla_assets.doors.callbacks import CallbackSender, shown_in_dagster
 from okla_assets.doors.dagster_runs import DagsterRuns
 from okla_assets.doors.dispatcher import Dispatcher
 from okla_assets.doors.door import Door
@@ -110,7 +110,9 @@ def run(plan: Plan, store: MediaStore) -> None:
         links = Links(store, secret_of(chosen.api_secret, home))
         host, port = listening.getsockname()[:2]
         base = chosen.api_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-        sender = CallbackSender(store, jobs, links, base, fetcher, chosen)
+        sender = CallbackSender(
+            store, jobs, links, base, fetcher, chosen, shown_in_dagster(instance)
+        )
         door = Door(
             store,
             jobs,
@@ -120,6 +122,7 @@ def run(plan: Plan, store: MediaStore) -> None:
             chosen.api_wait_seconds,
             woken=dispatcher.wake,
             check_url=fetcher.rules.check,
+            instance=lambda: instance,
         )
         tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
         app = make_app(door, lambda: _beside(tasks), _origins(chosen))

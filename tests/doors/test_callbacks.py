@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from okla_assets import keys
@@ -126,6 +127,21 @@ def test_the_end_of_a_job_is_told_signed_and_once(store: LocalMediaStore, server
     assert known.delivery == "delivered" and told == [known]
     assert [one.status for one in known.deliveries] == [200]
     assert list(outbox.entries(store, "http")) == []
+
+
+def test_attempts_stand_among_the_events_of_the_vehicle(
+    store: LocalMediaStore, server: Web, instance: dg.DagsterInstance
+) -> None:
+    server.answers["/hook"] = status(500)
+    sender = sender_for(store, server.host, recorded=callbacks.shown_in_dagster(instance))
+    job = ended(store, f"{server.url}/hook")
+    sender.send(job.job_id)
+    (record,) = instance.fetch_observations(dg.AssetKey("listing"), limit=5).records
+    seen = record.asset_observation
+    assert seen is not None and seen.partition == "CAR-1"
+    told = {name: value.value for name, value in seen.metadata.items()}
+    assert told["job"] == job.id
+    assert (told["delivery"], told["answer"], told["attempts"]) == ("pending", "500", 1)
 
 
 def test_nothing_is_told_before_the_job_has_ended(store: LocalMediaStore, server: Web) -> None:
@@ -363,6 +379,16 @@ def test_entries_of_jobs_that_are_gone_leave(store: LocalMediaStore, server: Web
     store.delete(keys.ended_job(job.job_id))
     sender_for(store, server.host).send(job.job_id)
     assert server.received == [] and not list(outbox.entries(store, "http"))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff\0", b'{"job": 5}'])
+def test_an_entry_that_is_damaged_is_sent_all_the_same(
+    store: LocalMediaStore, server: Web, data: bytes
+) -> None:
+    job = ended(store, f"{server.url}/hook")
+    store.put(keys.outbox("http", job.job_id), data)
+    sender_for(store, server.host).send(job.job_id)
+    assert Jobs(store).get(job.id).delivery == "delivered" and len(server.received) == 1
 
 
 @pytest.mark.parametrize("state", ["accepted", "unknown"])

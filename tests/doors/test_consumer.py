@@ -22,6 +22,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPConnectionError, UnroutableError
 
 from okla_assets import keys
+from okla_assets.doors import outbox
 from okla_assets.doors.answers import COMPLETED, Places
 from okla_assets.doors.broker import Broker, parameters_of
 from okla_assets.doors.consumer import Consumer
@@ -117,17 +118,17 @@ def new() -> str:
 def end(jobs: Jobs, job: Job, state: str = "completed") -> None:
     """What the dispatcher does at a job's end."""
     problem = None if state == "completed" else Problem(code="x", detail="the car drove off")
-    jobs.store.put(keys.outbox("amqp", job.job_id), b"")
-    jobs.end(
-        job.model_copy(
-            update={
-                "state": state,
-                "ended_at": datetime.now(UTC),
-                "result": JobResult(vehicle=job.vehicle),
-                "problem": problem,
-            }
-        )
+    ended = job.model_copy(
+        update={
+            "state": state,
+            "ended_at": datetime.now(UTC),
+            "result": JobResult(vehicle=job.vehicle),
+            "problem": problem,
+            "delivery": "pending",
+        }
     )
+    outbox.post(jobs.store, ended)
+    jobs.end(ended)
 
 
 def listening(channel: BlockingChannel, exchange: str, *, declare: bool = True) -> str:
@@ -264,7 +265,12 @@ def test_a_job_that_has_ended_is_answered(channel: BlockingChannel, consumer: Co
     assert answered[None]["messageType"][-1] == "urn:message:MassTransit:Fault"
     ((properties, body_bytes),) = taken(channel, reply)
     assert (properties.correlation_id, json.loads(body_bytes)["jobId"]) == ("17", bare)
-    assert not list(consumer.store.list(f"{keys.OUTBOX}amqp/"))
+    assert "callback" not in told[one]
+    wait_for(lambda: not list(outbox.listed(consumer.store, "amqp")), 20)
+    for job_id in (one, bare, failed):
+        job = consumer.jobs.get(job_id)
+        assert job.delivery == "delivered"
+        assert [delivery.problem for delivery in job.deliveries] == [None]
 
 
 def test_nobody_is_told_of_a_job_that_has_not_ended(
@@ -289,7 +295,8 @@ def test_nobody_is_told_of_a_job_that_has_not_ended(
 
 def test_an_answer_for_nobody_is_let_go(channel: BlockingChannel, consumer: Consumer) -> None:
     gone = new()
-    addresses = ["rabbitmq://h/no-such-exchange", "queue:no-such-queue", "exchange:amq.topic"]
+    places = ["no-such-exchange", "no-such-queue", "amq.topic"]
+    addresses = [f"rabbitmq://h/{places[0]}", f"queue:{places[1]}", f"exchange:{places[2]}"]
     jobs = [new() for _ in addresses]
     published = listening(channel, COMPLETED["image"])
     with consuming(consumer):
@@ -300,7 +307,9 @@ def test_an_answer_for_nobody_is_let_go(channel: BlockingChannel, consumer: Cons
         for one in list(consumer.jobs.unfinished()):
             end(consumer.jobs, one)
         heard(channel, published, 4)
-        wait_for(lambda: not list(consumer.store.list(f"{keys.OUTBOX}amqp/")), 20)
+        wait_for(lambda: not list(outbox.listed(consumer.store, "amqp")), 20)
+    told = [consumer.jobs.get(job).deliveries[0].problem for job in jobs]
+    assert told == [f"nobody waits at {place}" for place in places]
 
 
 def test_whoever_asks_again_after_the_end_is_answered_again(

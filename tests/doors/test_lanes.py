@@ -103,14 +103,13 @@ def test_a_killed_lane_is_told_and_starts_again(
     hold = tmp_path / "hold"
     hold.touch()
     monkeypatch.setenv("OKLA_TEST_LANE_WAITS", str(hold))
+    lane.start()
     lanes = Lanes([lane])
     done = threading.Event()
     unit = Unit(jobs=(a_job(door, Operation.classify, "CAR-1"),))
     assert lanes.takes(unit)
     future: Future[Ended] = lanes.start(unit, done.set)
     assert not lanes.takes(unit)
-    while lane.process is None:
-        pass
     lanes.stop(unit)
     assert done.wait(30)
     with pytest.raises(WorkerLost):

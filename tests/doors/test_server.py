@@ -3,6 +3,7 @@
 import requests
 
 from okla_assets.doors.door import Door
+from okla_assets.doors.requests import checked
 from okla_assets.doors.server import JSON_BYTES, make_app
 from tests.doors.conftest import Serve
 
@@ -12,6 +13,9 @@ def test_health_is_told(door: Door, serve: Serve) -> None:
     assert requests.get(f"{url}/health", timeout=5).json() == {"status": "Healthy"}
     assert requests.get(f"{url}/health/ready", timeout=5).status_code == 200
     assert "okla_http_requests_total" in requests.get(f"{url}/metrics", timeout=5).text
+    door.jobs.accept(checked(operation="classify-image"))
+    again = requests.get(f"{url}/metrics", timeout=5).text
+    assert 'okla_jobs{state="accepted"} 1.0' in again
 
 
 def test_an_error_is_a_problem_with_the_requests_id(door: Door, serve: Serve) -> None:

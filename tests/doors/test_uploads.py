@@ -25,9 +25,8 @@ from okla_assets.doors.stored_callers import StoredCallers
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
-from tests.doors.test_vehicles import PHOTO, VIDEO
+from tests.doors.places import CAR, PHOTO, VIDEO
 
-CAR = keys.parse_vehicle_id("CAR-1")
 TUS = {"Tus-Resumable": "1.0.0"}
 PART = TUS | {"Content-Type": "application/offset+octet-stream"}
 BIG = VIDEO + os.urandom(3 * 2**20)

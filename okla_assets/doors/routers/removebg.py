@@ -6,7 +6,7 @@
 import base64
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -156,6 +156,17 @@ _WORDS: dict[str, Any] = {
         ("image_file_b64", ""),
     )
 }
+for _name, _values in (
+    ("size", (*MEGAPIXELS,)),
+    ("type", OURS),
+    ("type_level", ("none", "1", "2", "latest")),
+    ("format", FORMATS),
+    ("channels", ("rgba", "alpha")),
+    ("crop", ("true", "false")),
+    ("add_shadow", ("true", "false")),
+    ("semitransparency", ("true", "false")),
+):
+    _WORDS[_name]["enum"] = list(_values)
 _FILE = {"type": "string", "format": "binary"}
 _BODY = {
     "required": True,
@@ -444,18 +455,9 @@ def _headers(door: Door, caller: Caller, answer: Answer, fields: Fields) -> dict
     return headers
 
 
-@runtime_checkable
-class Counting(Protocol):
-    """Callers whose pictures are counted."""
-
-    def left(self, caller: Caller) -> int | None:
-        """Pictures that are left this month; None where they are not counted."""
-        ...
-
-
 def credits_of(door: Door, caller: Caller) -> int:
     """Pictures that the caller may still ask for this month."""
-    left = door.callers.left(caller) if isinstance(door.callers, Counting) else None
+    left = door.callers.left(caller)
     return UNLIMITED if left is None else left
 
 

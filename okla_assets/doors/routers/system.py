@@ -37,20 +37,13 @@ async def ready(request: Request) -> JSONResponse:
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Requests, and jobs that have not ended by state."""
-    from prometheus_client import Gauge
-
-    door = door_of(request)
-    registry = request.app.state.metrics.registry
+    door, told = door_of(request), request.app.state.metrics
     counts: dict[str, int] = dict.fromkeys(("accepted", "queued", "running"), 0)
     for job in await run_in_threadpool(lambda: list(door.jobs.unfinished())):
         counts[job.state] = counts.get(job.state, 0) + 1
-    gauge = request.app.state.__dict__.get("jobs_gauge")
-    if gauge is None:
-        gauge = Gauge("okla_jobs", "Jobs that have not ended.", ("state",), registry=registry)
-        request.app.state.jobs_gauge = gauge
     for state, count in counts.items():
-        gauge.labels(state).set(count)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        told.jobs.labels(state).set(count)
+    return Response(generate_latest(told.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.head("/files/{key:path}", include_in_schema=False)

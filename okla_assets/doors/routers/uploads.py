@@ -211,7 +211,8 @@ async def overridden(request: Request, upload_id: str) -> Response:
     method = request.headers.get("x-http-method-override", "").upper()
     meant = {"PATCH": send, "DELETE": forget, "HEAD": arrived}.get(method)
     if meant is None:
-        raise DoorError(405, "name the method that you mean as X-HTTP-Method-Override")
+        allowed = {"Allow": "GET, HEAD, PATCH, DELETE"}
+        raise DoorError(405, "name the method as X-HTTP-Method-Override", headers=allowed)
     return await meant(request, upload_id)
 
 

@@ -4,9 +4,11 @@ Photos and backgrounds are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.matte.cutout import foreground
 from okla_assets.imaging.photo.codec import resize
@@ -19,6 +21,9 @@ from okla_assets.imaging.types import Alpha, Box, Floats, Rgb, Rgba
 MARGIN = 8  # pixels of the photo around the matte that go along
 BAND = 1024  # rows that are freed at a time: of a photo of 50 megapixels all would take gigabytes
 RADIUS_AT_1600 = 90  # pixels: the wide neighbourhood of edge colours, of a canvas that wide
+STEEPER, MOST_STEEPER = 0.5, 2.5
+"""How much steeper an edge is made for each time that a matte is enlarged, and at most."""
+SOLID = 0.9
 
 Colour = tuple[int, int, int, int]
 """Red, green, blue and opacity, 0 to 255."""
@@ -109,6 +114,22 @@ def _filled(background: Colour | Rgb | None, layout: Layout) -> Colour | Rgb:
     return covering(background, layout.width, layout.height)
 
 
+def enlarged(alpha: Alpha, width: int, height: int) -> Alpha:
+    """A matte for a larger copy of its photo, its edges about as sharp there as they were.
+
+    Lines that are nowhere solid, such as an antenna, are left soft: they would be lost.
+    """
+    larger = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+    times = width / alpha.shape[1]
+    if times <= 1:
+        return np.asarray(larger.clip(0, 1), np.float32)
+    steeper = min(MOST_STEEPER, 1 + STEEPER * (times - 1))
+    sharp = ((larger - 0.5) * steeper + 0.5).clip(0, 1)
+    solid = cv2.dilate((alpha > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8))
+    beside = cv2.resize(solid, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(beside > 0, sharp, larger.clip(0, 1)).astype(np.float32)
+
+
 def covering(picture: Rgb, width: int, height: int) -> Rgb:
     """The middle of a picture (H, W, 3), as large as covers `width` x `height`."""
     rows, columns = picture.shape[:2]
@@ -123,19 +144,37 @@ def _laid(colour: Rgb, matte: Alpha, shadow: Floats | None, below: Colour | Rgb)
     """Vehicle over shadow over background (Porter and Duff's "over"), with straight alpha."""
     height, width = matte.shape
     picture = np.empty((height, width, 4), np.uint8)
-    for first in range(0, height, BAND):
-        part = slice(first, first + BAND)
-        front = matte[part][..., None]
-        dark = np.zeros_like(front) if shadow is None else shadow[part][..., None]
-        if isinstance(below, tuple):
-            ground, solid = np.array(below[:3], np.float32), np.float32(below[3] / 255)
-        else:
-            ground, solid = below[part].astype(np.float32), np.float32(1)
-        under = (1 - front) * (1 - dark) * solid
-        opacity = front + (1 - front) * dark + under
-        mixed = colour[part] * front + ground * under
-        straight = mixed / np.maximum(opacity, np.float32(1e-4))
-        picture[part, :, :3] = np.rint(straight.clip(0, 255))
-        picture[part, :, 3:] = np.rint(opacity * 255)
-    picture[picture[..., 3] == 0] = 0
+    if isinstance(below, tuple):
+        picture[:] = below if below[3] else (0, 0, 0, 0)
+        solid = np.float32(below[3] / 255)
+    else:
+        picture[..., :3], picture[..., 3] = below, 255
+        solid = np.float32(1)
+    covered = matte.any(axis=1) if shadow is None else matte.any(axis=1) | shadow.any(axis=1)
+    rows = np.flatnonzero(covered)
+    if not rows.size:
+        return picture
+    for first in range(int(rows[0]), int(rows[-1]) + 1, BAND):
+        part = slice(first, min(first + BAND, int(rows[-1]) + 1))
+        front = matte[part]
+        under = (1 - front) * solid
+        opacity = front + under
+        if shadow is not None:
+            dark = (1 - front) * shadow[part]
+            under = under * (1 - shadow[part])
+            opacity = front + dark + under
+        whole = np.maximum(opacity, np.float32(1e-4))
+        mixed = _weighted(colour[part], front / whole)
+        if solid:
+            ground = np.ascontiguousarray(picture[part, :, :3])
+            mixed += _weighted(ground, under / whole)
+        # Rounded, and within 0..255.
+        picture[part, :, :3] = cv2.convertScaleAbs(mixed)
+        picture[part, :, 3] = cv2.convertScaleAbs(opacity, alpha=255)
     return picture
+
+
+def _weighted(colours: Rgb, share: npt.NDArray[np.floating[Any]]) -> Floats:
+    """The colours (H, W, 3) times a share (H, W)."""
+    each = cv2.merge((share, share, share))
+    return np.asarray(cv2.multiply(colours, each, dtype=cv2.CV_32F), np.float32)

@@ -41,9 +41,9 @@ class Layout:
         return Placement(self.width, self.height, self.scale / shrunk, left, top)
 
 
-def box_of(layer: Alpha) -> Box | None:
-    """The box of what is seen of a layer (H, W); None where nothing is."""
-    solid = layer > SEEN
+def box_of(layer: Alpha, seen: float = SEEN) -> Box | None:
+    """The box of what is over `seen` of a layer (H, W); None where nothing is."""
+    solid = layer > seen
     columns, rows = np.flatnonzero(solid.any(axis=0)), np.flatnonzero(solid.any(axis=1))
     if not columns.size:
         return None

@@ -22,6 +22,9 @@ Kind = Literal["car", "drop", "3D"]
 
 WORK_WIDTH = 800  # the layer is smooth
 ROOM = 0.25  # of the vehicle's width: floor around the photo that a shadow may reach
+FAINT = 0.03
+"""Of a shadow's opacity: nobody sees so little, and a layer that ends there has no straight edge
+where a canvas is cropped to it."""
 STUDIO = Light(dome=0.5, box=0.5)
 DROP = 0.45  # opacity of a drop shadow
 DROP_DOWN, DROP_ASIDE, DROP_BLUR = 0.05, 0.025, 0.03  # of the vehicle's height
@@ -44,7 +47,7 @@ class Shade:
     @property
     def box(self) -> Box | None:
         """What is seen of it, in pixels of the source photo; None where nothing is."""
-        seen = box_of(self.layer)
+        seen = box_of(self.layer, 0.0)
         if seen is None:
             return None
         x, y, w, h = seen
@@ -98,7 +101,8 @@ def shade_of(
         taken = _dropped(around) * np.float32(DROP * opacity)
     else:
         taken = _lying(around) * np.float32(LYING * opacity)
-    return Shade(taken, small.shape[1] / source_width, room, room)
+    ended = ((taken - np.float32(FAINT)) / np.float32(1 - FAINT)).clip(0, 1)
+    return Shade(ended.astype(np.float32), small.shape[1] / source_width, room, room)
 
 
 def _dropped(alpha: Alpha) -> Floats:

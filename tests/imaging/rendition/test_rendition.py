@@ -11,7 +11,7 @@ from PIL import Image
 
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.rendition import drawing, files, glass
-from okla_assets.imaging.rendition.drawing import covering, draw
+from okla_assets.imaging.rendition.drawing import covering, draw, enlarged
 from okla_assets.imaging.rendition.layout import Layout, box_of, joined, lay_out
 from okla_assets.imaging.rendition.shade import Kind, shade_of
 from okla_assets.imaging.studio.studio import as_alpha
@@ -134,6 +134,8 @@ def test_a_shadow_lies_under_the_car_and_is_black(kind: Kind) -> None:
     layout = lay_out((photo.shape[1], photo.shape[0]), joined(box, shade.box), crop=True)
     bare = draw(photo, alpha, layout, 1.0)
     drawn = draw(photo, alpha, layout, 1.0, shade=shade)
+    layer = shade.on(layout)
+    assert max(layer[0].max(), layer[-1].max(), layer[:, 0].max(), layer[:, -1].max()) < 0.02
     only = (bare.picture[..., 3] == 0) & (drawn.picture[..., 3] > 0)
     assert only.sum() > 5000
     assert drawn.picture[only][:, :3].max() <= 1
@@ -225,6 +227,21 @@ def test_a_matte_is_a_grey_picture() -> None:
     assert Image.open(BytesIO(files.encoded_matte(alpha, "webp"))).format == "WEBP"
     with zipfile.ZipFile(BytesIO(files.encoded_matte(alpha, "zip"))) as archive:
         assert archive.namelist() == ["alpha.png"]
+
+
+def test_an_enlarged_matte_keeps_its_edge_and_its_antenna() -> None:
+    _, exact = car()
+    width, height = exact.shape[1], exact.shape[0]
+    half = cv2.resize(exact, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    small = np.asarray(half, np.float32)
+    soft = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    sharp = enlarged(small, width, height)
+    rim = np.abs(soft - exact) > 0.02
+    assert np.abs(sharp - exact)[rim].mean() < 0.6 * np.abs(soft - exact)[rim].mean()
+    line = np.zeros((60, 60), np.float32)
+    line[10:50, 30] = 0.4
+    assert enlarged(line, 240, 240)[100].max() > 0.35
+    assert enlarged(line, 60, 60).max() == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_part_of_the_vehicle_may_lie_beside_the_canvas() -> None:
