@@ -142,6 +142,10 @@ def result_of(
     return _problem(job, result) or result
 
 
+def _is_video(key: str | None, job: Job) -> bool:
+    return key is not None and key.startswith(keys.raw_videos(job.vehicle_id))
+
+
 def _problem(job: Job, result: JobResult) -> Problem | None:
     if job.request.operation is Operation.spin and result.spin is None:
         refused = next((p for p in job.refusals.values()), None)
