@@ -117,7 +117,8 @@ def result_of(
     photos = []
     behind = None if job.request.cut_out is None else job.request.cut_out.background_source
     for source, key in enumerate(job.uploads):
-        if job.request.sources[source].video or source == behind:
+        video = job.request.sources[source].video or _is_video(key, job)
+        if video or source == behind:
             continue
         known = drawn.get(source)
         if key is None:
