@@ -95,7 +95,8 @@ def run(plan: Plan, store: MediaStore) -> None:
     home = dagster_home(plan.out)
     with ExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _end)  # uvicorn raises them again when it has stopped
+            # uvicorn raises them again when it has stopped.
+            stack.callback(signal.signal, number, signal.signal(number, _end))
         _alone(home, stack)
         listening = stack.enter_context(_listening(plan.host, plan.port))
         instance = stack.enter_context(open_instance(plan.out))

@@ -1,0 +1,77 @@
+"""What `okla serve` does beside answering: old jobs leave, and where it does not start."""
+
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from okla_assets import keys
+from okla_assets.cli.serve import serve
+from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.requests import JobRequest, Operation
+from okla_assets.doors.service import remove_old
+from okla_assets.vehicle_runs import vehicles
+from resources.errors import BadInput, BrokenSetup
+from resources.storage.media_store import LocalMediaStore
+
+DAYS = timedelta(days=7)
+
+
+def made(store: LocalMediaStore, instance: dg.DagsterInstance, vehicle: str | None = None) -> Job:
+    """A job that has ended, with what one leaves."""
+    jobs = Jobs(store)
+    job, _ = jobs.accept(JobRequest(operation=Operation.classify, vehicle=vehicle))
+    for key in (
+        keys.raw_photos(job.vehicle_id) + "a.jpg",
+        keys.table(job.vehicle_id, "masks"),
+        keys.job_file(job.job_id, "0.png"),
+    ):
+        store.put(key, b"x")
+    instance.add_dynamic_partitions(str(vehicles.name), [job.vehicle])
+    jobs.end(job.model_copy(update={"state": "completed", "ended_at": datetime.now(UTC)}))
+    return job
+
+
+def of(store: LocalMediaStore, job: Job) -> list[str]:
+    """What is left of a job but its record and the lists."""
+    return [
+        info.key
+        for prefix in (keys.RAW, "work/", keys.job_files(job.job_id))
+        for info in store.list(prefix)
+        if job.id in info.key or f"/{job.vehicle}/" in info.key
+    ]
+
+
+def test_a_job_without_a_vehicle_leaves_when_it_is_old(
+    store: LocalMediaStore, instance: dg.DagsterInstance
+) -> None:
+    old, of_a_vehicle = made(store, instance), made(store, instance, "CAR-1")
+    jobs, stop = Jobs(store), threading.Event()
+    assert remove_old(jobs, instance, DAYS, stop) == 0
+    waiting, _ = jobs.accept(JobRequest(operation=Operation.classify))
+    assert remove_old(jobs, instance, timedelta(), stop) == 1
+    assert of(store, old) == []
+    assert not instance.has_dynamic_partition(str(vehicles.name), old.vehicle)
+    assert jobs.get(old.id).state == "completed"  # it can still be asked for
+    assert of(store, of_a_vehicle) != []
+    assert jobs.get(waiting.id).state == "accepted"
+    assert remove_old(jobs, instance, timedelta(), stop) == 0
+
+
+def test_it_listens_to_others_only_with_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("okla_assets.cli.serve.ensure_weights", lambda _: None)
+    with pytest.raises(BrokenSetup, match="okla keys create"):
+        serve(out=str(tmp_path / "media"), host="0.0.0.0", port=0, lanes=1)
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("okla_assets.cli.serve.ensure_weights", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"127.0.0.1:{port} cannot be listened on"):
+            serve(out=str(tmp_path / "media"), host="127.0.0.1", port=port, lanes=1)
