@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from okla_assets import keys
-from okla_assets.doors import caller_records, resumable
+from okla_assets.doors import caller_records, resumable, server
 from okla_assets.doors.door import Door
 from okla_assets.doors.routers import uploads as router
 from okla_assets.doors.server import make_app
@@ -130,7 +130,7 @@ def test_two_senders_of_one_upload_do_not_mix(url: str) -> None:
 
 
 def test_a_sender_who_falls_silent_is_let_go(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(router, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(server, "QUIET_SECONDS", 0.2)
     place = begin(url, len(BIG))
 
     def slow() -> Iterator[bytes]:
