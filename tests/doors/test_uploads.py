@@ -196,7 +196,7 @@ def test_an_upload_that_cannot_be_is_not_begun(
     told = TUS | {"Upload-Length": "10", "Upload-Metadata": facts()} | headers
     answer = requests.post(url, headers=told, timeout=5)
     assert answer.status_code == status, answer.text
-    assert list(store.list(keys.INBOX)) == []
+    assert list(store.list(keys.UPLOADS)) == []
 
 
 def test_what_is_neither_photo_nor_video_is_refused_at_its_end_and_for_ever(
