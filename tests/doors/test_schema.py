@@ -1,7 +1,7 @@
 """The served OpenAPI document, tried by schemathesis: requests that it allows and that it does not.
 
 Every answer has a status and a content type that the document names, and none is the door's own
-fault. OKLA_TEST_EXAMPLES says how many requests an operation gets, 8 unless it is set.
+fault. OKLA_TEST_EXAMPLES says how many requests an operation gets, 4 unless it is set.
 """
 
 import os
@@ -20,27 +20,22 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from okla_assets.doors.callers import Anybody
-from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Jobs
-from okla_assets.doors.links import Links
 from okla_assets.doors.requests import checked
-from okla_assets.doors.server import make_app
-from resources.storage.media_store import LocalMediaStore
+from okla_assets.doors.server import openapi_document
 from tests.doors.okla import end, spin_made
 from tests.doors.places import CAR, PHOTO
 from tests.doors.whole import Whole, whole
 
-EXAMPLES = int(os.environ.get("OKLA_TEST_EXAMPLES", "8"))
+pytestmark = pytest.mark.slow
+
+EXAMPLES = int(os.environ.get("OKLA_TEST_EXAMPLES", "4"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
 ]
-_nowhere = LocalMediaStore(root="nowhere")  # which is not made: only the routes are looked at
-_door = Door(_nowhere, Jobs(_nowhere), Anybody(), Links(_nowhere, b""))
-schema = schemathesis.openapi.from_dict(make_app(_door).openapi())
+schema = schemathesis.openapi.from_dict(openapi_document())
 
 
 @schemathesis.serializer("application/offset+octet-stream", "image/*", "video/*")
@@ -64,7 +59,7 @@ class Known:
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
-    with whole(tmp_path_factory.mktemp("media")) as door:
+    with whole(tmp_path_factory.mktemp("media"), quick=True) as door:
         door.boss("POST", f"vehicles/{CAR}/photos", data=PHOTO).raise_for_status()
         request = checked(operation="generate-360", vehicle=CAR, caller="boss")
         job, _ = door.door.jobs.accept(request)

@@ -19,6 +19,8 @@ from okla_assets.doors.door import Door
 from okla_assets.doors.fetch import Fetcher
 from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.links import Links
+from okla_assets.doors.requests import Operation
+from okla_assets.doors.results import Problem
 from okla_assets.doors.server import make_app
 from okla_assets.doors.stored_callers import StoredCallers
 from okla_assets.doors.work import Ended, Unit, Worker
@@ -26,6 +28,7 @@ from resources.decoding.photo_decoder import PhotoDecoder
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import answering
+from tests.doors.cutting import Cutting
 from tests.doors.places import Client
 from tests.fakes import FakeSegmenter, Quiet, fake_models
 
@@ -52,11 +55,14 @@ class Whole:
         return {info.key.rpartition("_")[2] for info in lists}
 
 
+Make = Callable[[Unit], Ended]
+
+
 @dataclass
 class InProcess:
     """Makes units one after the other, in a thread."""
 
-    worker: Worker
+    make: Make
     pool: ThreadPoolExecutor
     busy: int = field(default=0, init=False)
 
@@ -65,7 +71,7 @@ class InProcess:
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
         self.busy += 1
-        future = self.pool.submit(self.worker.make, unit)
+        future = self.pool.submit(self.make, unit)
         future.add_done_callback(lambda _: done())
         return future
 
@@ -77,8 +83,9 @@ class InProcess:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Whole]:
-    """The door while the context lasts. No URL is fetched, and no name server asked."""
+def whole(folder: Path, quick: bool = False) -> Iterator[Whole]:
+    """The door while the context lasts. No URL is fetched, and no name server asked. A `quick` one
+    makes cut-outs alone, without Dagster."""
     store = LocalMediaStore(root=str(folder))
     made = [
         caller_records.create(store, name, scopes, requests_a_minute=a_minute)
@@ -93,10 +100,8 @@ def whole(folder: Path) -> Iterator[Whole]:
     with ExitStack() as stack:
         instance = stack.enter_context(dg.DagsterInstance.ephemeral())
         jobs, stop = Jobs(store), threading.Event()
-        models = fake_models() | {"store": store, "progress": Quiet(), "decoder": PhotoDecoder()}
-        runner = runner_of(build_definitions("local", **models))
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        workers = InProcess(Worker(runner, store, instance, FakeSegmenter()), pool)
+        workers = InProcess(_cut(store) if quick else _worker(store, instance).make, pool)
         dispatcher = Dispatcher(
             jobs,
             workers,
@@ -119,3 +124,21 @@ def whole(folder: Path) -> Iterator[Whole]:
         stack.callback(stop.set)
         url = stack.enter_context(answering(make_app(door)))
         yield Whole(door, url, *(Client(url, key) for key in made))
+
+
+def _worker(store: LocalMediaStore, instance: dg.DagsterInstance) -> Worker:
+    models = fake_models() | {"store": store, "progress": Quiet(), "decoder": PhotoDecoder()}
+    runner = runner_of(build_definitions("local", **models))
+    return Worker(runner, store, instance, FakeSegmenter())
+
+
+def _cut(store: LocalMediaStore) -> Make:
+    cutting = Cutting(store)
+
+    def make(unit: Unit) -> Ended:
+        if unit.operation is Operation.cut_out:
+            return Ended(results={job.id: cutting.result(job) for job in unit.jobs})
+        problem = Problem(code="processing_failed", detail="only cut-outs are made here")
+        return Ended(problems={job.id: problem for job in unit.jobs})
+
+    return make
