@@ -183,7 +183,7 @@ def inbox_files(job: JobId) -> str:
     return f"{JOBS}files/{job}/"
 
 
-UPLOADS = f"{INBOX}uploads/"
+UPLOADS = f"{JOBS}uploads/"
 """Uploads in parts: a folder each."""
 
 

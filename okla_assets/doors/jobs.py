@@ -11,6 +11,7 @@ job itself: a list may name a job that never came to be, never lack one.
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from okla_assets.doors.results import JobResult, Problem
 from okla_assets.tables import Row
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
+
+log = logging.getLogger("okla.doors")
 
 State = Literal["accepted", "queued", "running", "completed", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
@@ -211,7 +214,7 @@ class Jobs:
             return None
 
     def unfinished(self, but: Container[str] = ()) -> Iterator[Job]:
-        """The jobs of the inbox, but for these ids."""
+        """The jobs of the inbox, but for these ids and those that cannot be read."""
         for info in self.store.list(keys.INBOX):
             named = info.key.removeprefix(keys.INBOX).removesuffix(".json")
             if not info.key.endswith(".json") or named in but:
@@ -220,6 +223,8 @@ class Jobs:
                 yield _read(self.store.get(info.key))
             except FileNotFoundError:  # ended meanwhile
                 continue
+            except BadInput as error:  # the others do not wait for whoever repairs it
+                log.error("%s", error)
 
     def to_be_cancelled(self) -> set[str]:
         """Ids of jobs whose end was asked for."""

@@ -63,7 +63,7 @@ def told(*statuses: int, media_type: str = PROBLEM_JSON) -> dict[int | str, dict
     content = {media_type: {"schema": {"type": "object", "required": needed}}}
     return {
         status: {"description": TITLES[status], "content": content}
-        for status in (400, 401, 403, 429, *statuses)
+        for status in (400, 401, 403, 429, *statuses, *((408,) if 413 in statuses else ()))
     }
 
 

@@ -1,5 +1,6 @@
 """The HTTP door: one application, of families of routes that speak different contracts."""
 
+import asyncio
 import logging
 import time
 import uuid
@@ -50,6 +51,12 @@ FILE_TYPES = (
     b"video/",
 )
 """How the content types of bodies begin that are files."""
+
+QUIET_SECONDS = 60.0
+"""How long nothing of a body may come."""
+BODY_SECONDS = 60.0
+LEAST_BYTES_A_SECOND = 4096
+"""A body has BODY_SECONDS, and a second for each so many bytes that have come."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +246,9 @@ def _is_plain(text: str) -> bool:
 
 
 class _Bodies:
-    """Refuses requests that are too large, told by their length or found while they arrive."""
+    """Refuses requests that are too large, told by their length or found while they arrive, and
+    those that arrive too slowly: by the one kind of error that FastAPI lets through while it reads
+    a body."""
 
     def __init__(
         self,
@@ -261,14 +270,22 @@ class _Bodies:
             error = DoorError(413, f"the request is larger than {limit >> 20} MB")
             await self.answer(Request(scope), error)(scope, receive, send)
             return
-        size = 0
+        size, more, began = 0, True, time.monotonic()
 
         async def received() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, more
+            if not more:
+                return await receive()  # that the caller goes away
+            left = began + BODY_SECONDS + size / LEAST_BYTES_A_SECOND - time.monotonic()
+            try:
+                async with asyncio.timeout(min(left, QUIET_SECONDS)):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the request comes too slowly; send it again") from None
             size += len(message.get("body", b""))
+            more = message.get("more_body", False)
             if size > limit:
-                raise DoorError(413, f"the request is larger than {limit >> 20} MB")
+                raise HTTPException(413, f"the request is larger than {limit >> 20} MB")
             return message
 
         await self.app(scope, received, send)

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from okla_assets import keys
 from okla_assets.doors import intake, outbox
 from okla_assets.doors.callbacks import CallbackSender, shown_in_dagster
+from okla_assets.doors.connections import STOPPING_SECONDS, server_config
 from okla_assets.doors.dagster_runs import DagsterRuns
 from okla_assets.doors.dispatcher import Dispatcher
 from okla_assets.doors.door import Door
@@ -41,7 +42,6 @@ from resources.storage.media_store import MediaStore
 log = logging.getLogger("okla.doors")
 
 SWEEP_SECONDS = 3600.0
-STOPPING_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,7 @@ def run(plan: Plan, store: MediaStore) -> None:
         tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
         app = make_app(door, lambda: _beside(tasks), _origins(chosen))
         plan.say(f"HTTP door: {base}  (its API: {base}/docs)")
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=STOPPING_SECONDS,
-            server_header=False,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        uvicorn.Server(config).run([listening])
+        uvicorn.Server(server_config(app)).run([listening])
 
 
 def _end(*_: object) -> None:

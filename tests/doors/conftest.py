@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from okla_assets.doors.callers import Anybody
+from okla_assets.doors.connections import server_config
 from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.links import Links
@@ -22,7 +23,7 @@ def answering(app: FastAPI) -> Iterator[str]:
     """The application behind uvicorn while the context lasts; its address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        server = uvicorn.Server(server_config(app))
         thread = threading.Thread(target=server.run, args=([taken],), daemon=True)
         thread.start()
         while not server.started:

@@ -79,6 +79,18 @@ class Cutting:
         """The job's cut-outs."""
         return cut_outs(job, self.store, *self.tables(job), self.segmenter, QuickDecoder())
 
+    def result(self, job: Job) -> JobResult:
+        """The same as a worker tells it."""
+        photos = []
+        made = self.cut(job)
+        for index in range(len(job.uploads)):
+            drawn = made.get(index, job.refusals.get(index))
+            if isinstance(drawn, DrawnFile):
+                photos.append(PhotoResult(source=index, picture=drawn, agreement=drawn.agreement))
+            elif drawn is not None:
+                photos.append(PhotoResult(source=index, refusal=drawn.code, detail=drawn.detail))
+        return JobResult(vehicle=job.vehicle, photos=tuple(photos))
+
     def end(self, job: Job) -> None:
         """Does the job and writes how it ended."""
         files = {}
@@ -88,19 +100,11 @@ class Cutting:
             elif source.url is not None and source.url in self.urls:
                 files[index] = self.urls[source.url]
         job = self.taken(job, files)
-        photos = []
-        made = self.cut(job)
-        for index in range(len(job.uploads)):
-            drawn = made.get(index, job.refusals.get(index))
-            if isinstance(drawn, DrawnFile):
-                photos.append(PhotoResult(source=index, picture=drawn, agreement=drawn.agreement))
-            elif drawn is not None:
-                photos.append(PhotoResult(source=index, refusal=drawn.code, detail=drawn.detail))
         job = job.model_copy(
             update={
                 "state": "completed",
                 "ended_at": datetime.now(UTC),
-                "result": JobResult(vehicle=job.vehicle, photos=tuple(photos)),
+                "result": self.result(job),
             }
         )
         Jobs(self.store).end(job)

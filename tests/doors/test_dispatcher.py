@@ -115,6 +115,20 @@ def test_a_job_goes_from_accepted_to_completed(door: Door, start: Start) -> None
     assert list(door.jobs.unfinished()) == []
 
 
+def test_what_is_no_record_holds_up_no_other(
+    door: Door, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    door.store.put("inbox/00000000-0000-4000-8000-000000000000.json", b'{"id": "x"}')
+    door.store.put("inbox/nothing.json", b"\xff\x00")
+    bench = Bench()
+    start(bench)
+    job = ask(door.jobs)
+    unit, future = bench.next(1)
+    future.set_result(all_done(unit))
+    until(lambda: door.jobs.ended(job.job_id))
+    assert "cannot be read" in caplog.text
+
+
 def test_a_job_of_another_process_is_found(door: Door, start: Start) -> None:
     bench = Bench()
     start(bench)

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from okla_assets import keys
-from okla_assets.doors import caller_records, resumable
+from okla_assets.doors import caller_records, resumable, server
 from okla_assets.doors.door import Door
 from okla_assets.doors.routers import uploads as router
 from okla_assets.doors.server import make_app
@@ -130,7 +130,7 @@ def test_two_senders_of_one_upload_do_not_mix(url: str) -> None:
 
 
 def test_a_sender_who_falls_silent_is_let_go(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(router, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(server, "QUIET_SECONDS", 0.2)
     place = begin(url, len(BIG))
 
     def slow() -> Iterator[bytes]:
@@ -196,7 +196,7 @@ def test_an_upload_that_cannot_be_is_not_begun(
     told = TUS | {"Upload-Length": "10", "Upload-Metadata": facts()} | headers
     answer = requests.post(url, headers=told, timeout=5)
     assert answer.status_code == status, answer.text
-    assert list(store.list(keys.INBOX)) == []
+    assert list(store.list(keys.UPLOADS)) == []
 
 
 def test_what_is_neither_photo_nor_video_is_refused_at_its_end_and_for_ever(

@@ -14,7 +14,7 @@ from okla_assets.contract import Listing
 from okla_assets.doors import okla_jobs, viewers
 from okla_assets.doors.callers import Caller
 from okla_assets.doors.door import Door, door_of
-from okla_assets.doors.errors import DoorError
+from okla_assets.doors.errors import PROBLEM_JSON, DoorError
 from okla_assets.doors.jobs import Job
 from okla_assets.doors.okla_jobs import JobsCaller, Named, told
 from okla_assets.doors.okla_models import (
@@ -312,7 +312,8 @@ async def callback(body: CallbackBody) -> Received:
     summary="A job's picture or mask, by the name that OKLA's worker gives it",
     status_code=307,
     response_class=RedirectResponse,
-    responses=told(404) | {400: {"content": {"application/json": {}}}},
+    responses=told(404)
+    | {400: {"description": "No such name", "content": {"application/json": {}, PROBLEM_JSON: {}}}},
 )
 async def image(request: Request, file: str, caller: JobsCaller) -> Response:
     """processed_VEHICLE_JOB or mask_VEHICLE_JOB, with a suffix or without."""

@@ -30,6 +30,7 @@ FORMATS = ("png", "jpg", "webp")
 TYPES: Mapping[int, str] = {
     402: "quota_exceeded",
     403: "authentication_error",
+    408: "timeout",
     429: "rate_limit_exceeded",
     503: "timeout",
     500: "internal_error",
@@ -98,6 +99,7 @@ _WORDS: dict[str, Any] = {
                 (400, "A parameter or a photo that cannot be used"),
                 (402, "No pictures are left this month"),
                 (403, "No valid API key"),
+                (408, "The request came too slowly"),
                 (429, "Too many requests"),
                 (503, "The picture was not ready in time"),
             )

@@ -59,6 +59,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             (403, "The API key may not do this"),
             (413, "The photo is too large"),
             (422, "The photo is missing"),
+            (408, "The request came too slowly"),
             (429, "Too many requests"),
             (503, "The picture was not ready in time"),
         )

@@ -80,6 +80,7 @@ STATUS_CODES: Mapping[int, str] = {
     403: "auth_failed",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     429: "rate_limit_exceeded",
     500: "internal_error",
     503: "unavailable",
@@ -128,6 +129,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         (400, "A parameter or a photo that cannot be used"),
         (402, "No pictures are left this month"),
         (403, "No valid API key"),
+        (408, "The request came too slowly"),
         (429, "Too many requests"),
         (503, "The picture was not ready in time"),
     )

@@ -38,7 +38,7 @@ WHAT = {
     404: "There is no such thing of this caller's.",
     409: "Not now: the sentence says what is in the way.",
     405: "The method is not one of this address.",
-    408: "Nothing came for too long.",
+    408: "It came too slowly.",
     412: "Tus-Resumable is missing, or another version.",
     413: "Larger than is taken.",
     415: "Neither a photo nor a video, or not what this address takes.",
@@ -54,7 +54,7 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for the OpenAPI document."""
     return {
         status: {"description": WHAT[status], "content": {PROBLEM_JSON: {}}}
-        for status in sorted({400, 401, 403, 429, *statuses})
+        for status in sorted({400, 401, 403, 429, *statuses, *((408,) if 413 in statuses else ())})
     }
 
 
