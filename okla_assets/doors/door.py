@@ -113,7 +113,7 @@ class Door:
         for one, source in zip(uploads, files, strict=True):
             assert source.file is not None
             if self.store.stat(source.file) is None:
-                self.store.put_file(source.file, one.path)
+                self.store.put_file(source.file, one.path, durable=True)
                 stored.append(source.file)
         try:
             job, new = self.jobs.accept(request, named)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import Depends, Header
@@ -258,8 +259,8 @@ async def jobs_of(door: Door, vehicle: keys.VehicleId, caller: Caller | None) ->
 
     def read() -> list[Job]:
         found = []
-        for name in door.jobs.of_vehicle(vehicle)[:MOST_LISTED]:
-            job = door.jobs.find(keys.JobId(name))
+        for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED):
+            job = door.jobs.find(one.id)
             if job is not None and (caller is None or caller.sees in (None, job.request.caller)):
                 found.append(job)
         return found

@@ -232,7 +232,7 @@ def remove_old(
     many. The jobs themselves can still be asked for."""
     last = (datetime.now(UTC) - age).strftime("%Y%m%dT%H%M%S%f")
     removed = 0
-    for info in list(jobs.store.list(keys.transient_jobs())):
+    for info in jobs.store.list(keys.transient_jobs()):
         when, _, name = info.key.rpartition("/")[2].partition("_")
         if when > last or stop.is_set():
             break
