@@ -76,8 +76,11 @@ def take(job: Job, store: MediaStore, fetcher: Fetcher) -> Job:
     if job.uploads or job.refusals:
         return job
     request = job.request
-    if request.options:
-        options = merge_options(None, job.vehicle_id, store, request.options)
+    given = dict(request.options)
+    if not request.operation.is_quick and _is_for_jobs(job.vehicle_id, store):
+        given.setdefault("promo", False)  # a film takes a minute: it is made where it is asked for
+    if given:
+        options = merge_options(None, job.vehicle_id, store, given)
         save_options(job.vehicle_id, store, options)
     intake = _Intake(job, store, fetcher)
     found = mapped(range(len(request.sources)), intake.upload_of, "intake")
@@ -87,6 +90,14 @@ def take(job: Job, store: MediaStore, fetcher: Fetcher) -> Job:
             "refusals": {i: one for i, one in enumerate(found) if isinstance(one, Problem)},
         }
     )
+
+
+def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+    """Whether jobs alone ask for its runs, or it is new."""
+    if store.stat(keys.jobs_marker(vehicle)) is not None:
+        return True
+    records = keys.records(vehicle)
+    return all(info.key in records for info in store.list(keys.raw_folder(vehicle)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Annotated, Any
 
@@ -37,6 +38,8 @@ MOST_RETRIES = 20
 KEY_FRAMES = 4
 """Every so many frames are shown as thumbnails."""
 MOST_LISTED = 200
+READERS = 16
+"""Records that are read at a time, for a bucket takes its time for each."""
 
 
 def _jobs_caller(request: Request) -> Caller:
@@ -91,10 +94,14 @@ def bad_words(error: BadWords) -> DoorError:
     return DoorError(400, str(error), fields=error.fields)
 
 
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+
+
 async def upload_of_base64(door: Door, text: str, name: str) -> Upload:
     """A photo that came as text. Raises `DoorError` 400 and 413."""
     try:
-        data = base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+        data = await run_in_threadpool(_decoded, text)
     except (binascii.Error, ValueError):
         said = "is no base64"
         raise DoorError(400, f"imageBase64: {said}", fields={"imageBase64": [said]}) from None
@@ -258,11 +265,13 @@ async def jobs_of(door: Door, vehicle: keys.VehicleId, caller: Caller | None) ->
     """The vehicle's newest jobs that the caller may see, the newest first."""
 
     def read() -> list[Job]:
-        found = []
-        for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED):
-            job = door.jobs.find(one.id)
-            if job is not None and (caller is None or caller.sees in (None, job.request.caller)):
-                found.append(job)
-        return found
+        names = [one.id for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED)]
+        with ThreadPoolExecutor(READERS) as pool:
+            jobs = list(pool.map(door.jobs.find, names))
+        return [
+            job
+            for job in jobs
+            if job is not None and (caller is None or caller.sees in (None, job.request.caller))
+        ]
 
     return await run_in_threadpool(read)

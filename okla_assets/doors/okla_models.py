@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from okla_assets.doors.okla_words import folded
+from okla_assets.doors.okla_words import KINDS, folded
+from okla_assets.options import StudioOptions
 
 LEAST_IMAGES, MOST_IMAGES = 6, 100
 """Photos of a 360° view, and of one request."""
@@ -22,8 +23,28 @@ def _web_address(address: str) -> str:
     return address
 
 
-WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
-VehicleName = Annotated[str, Field(min_length=1, max_length=64)]
+WebAddress = Annotated[
+    str,
+    Field(max_length=2048, json_schema_extra={"format": "uri", "pattern": "^https?://"}),
+    AfterValidator(_web_address),
+]
+VehicleName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="a UUID, a VIN, or what you call the vehicle",
+        json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
+    ),
+]
+
+
+def _option_schemas() -> dict[str, Any]:
+    """What the options are, for those who generate a client; `hotspots` are in docs/options.md."""
+    every = StudioOptions.model_json_schema()["properties"]
+    return {to_camel(name): told for name, told in every.items() if name != "hotspots"}
+
+
 Options = Annotated[
     dict[str, Any],
     Field(
@@ -31,6 +52,16 @@ Options = Annotated[
         "(blur, black, logo, none), generateShadow, shadowOpacity, autoEnhance, outputFormat (jpg, "
         "png, webp), outputQuality, maxWidth, targetFrameCount and all others of docs/options.md",
         examples=[{"backgroundId": "white_studio", "outputFormat": "jpg"}],
+        json_schema_extra={"properties": _option_schemas()},
+    ),
+]
+
+
+TypeName = Annotated[
+    str | int,
+    Field(
+        description="a name, or its number",
+        json_schema_extra={"enum": [*(kind.name for kind in KINDS), *range(len(KINDS))]},
     ),
 ]
 
@@ -62,7 +93,7 @@ class ImageBody(Asked):
 
     vehicle_id: VehicleName | None = None
     image_url: WebAddress
-    type: str | int = "FullPipeline"
+    type: TypeName = "FullPipeline"
 
 
 class BatchBody(Asked):
@@ -70,7 +101,7 @@ class BatchBody(Asked):
 
     vehicle_id: VehicleName
     image_urls: list[WebAddress] = Field(min_length=1, max_length=MOST_IMAGES)
-    type: str | int = "FullPipeline"
+    type: TypeName = "FullPipeline"
 
 
 class SpinBody(Asked):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from okla_assets.doors.jobs import Job, State
-from okla_assets.doors.requests import Operation
+from okla_assets.doors.requests import CutOutOptions, Operation
 from okla_assets.doors.results import PhotoResult, SpinResult
 from okla_assets.options import StudioOptions
 from resources.errors import BadInput
@@ -152,13 +152,14 @@ def _whole(value: Any) -> int | None:
     """A whole number, or a text that is one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 7:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and abs(value) < 10**6 else None
 
 
 def _share(value: Any) -> Any:
     try:
         return float(value) / 100
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return value
 
 
@@ -224,6 +225,17 @@ def kind_of(given: str | int) -> Kind:
     raise BadWords({"type": [f"there is no such type; there are {known}"]})
 
 
+def cut_out_options(kind: Kind, options: Mapping[str, Any]) -> CutOutOptions | None:
+    """How the vehicle without its background is drawn, of the options from `studio_options`; None
+    of other types. It is PNG unless a format is named, and has no shadow: who lays it on a picture
+    of his own has that picture's light."""
+    if kind.operation is not Operation.cut_out:
+        return None
+    return CutOutOptions(
+        format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
+    )
+
+
 IMAGE_STATUS: Mapping[State, str] = {
     "accepted": "pending",
     "queued": "queued",
@@ -249,7 +261,7 @@ def spin_made(job: Job) -> SpinResult | None:
     return made if made is not None and made.frames else None
 
 
-NO_SPIN = "NO_SPIN"
+NO_SPIN = "no_spin"
 """The error code of a job that could make no 360° view."""
 
 

@@ -117,7 +117,8 @@ def result_of(
     photos = []
     behind = None if job.request.cut_out is None else job.request.cut_out.background_source
     for source, key in enumerate(job.uploads):
-        if job.request.sources[source].video or source == behind:
+        video = job.request.sources[source].video or _is_video(key, job)
+        if video or source == behind:
             continue
         known = drawn.get(source)
         if key is None:
@@ -140,6 +141,10 @@ def result_of(
         promo_key=None if listing is None or listing.promo is None else listing.promo.key,
     )
     return _problem(job, result) or result
+
+
+def _is_video(key: str | None, job: Job) -> bool:
+    return key is not None and key.startswith(keys.raw_videos(job.vehicle_id))
 
 
 def _problem(job: Job, result: JobResult) -> Problem | None:

@@ -8,12 +8,15 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import from_json, to_json
 
 from okla_assets import keys
 from okla_assets.options import StudioOptions
 from resources.errors import BadInput
 
 MOST_SOURCES = 400
+MOST_METADATA = 16 * 2**10
+"""Bytes as JSON: it is read with the job each time."""
 
 
 class Operation(StrEnum):
@@ -144,6 +147,18 @@ class JobRequest(_Model):
         if keys.is_transient(vehicle):
             raise ValueError(f"ids that begin with {keys.TRANSIENT} are given by us")
         return keys.new_vehicle_id(vehicle)
+
+    @field_validator("metadata")
+    @classmethod
+    def _storable(cls, metadata: dict[str, Any]) -> dict[str, Any]:
+        try:
+            text = to_json(metadata)
+        except (ValueError, RecursionError):
+            raise ValueError("is too deep, or holds text that is no Unicode") from None
+        if len(text) > MOST_METADATA:
+            raise ValueError(f"is larger than {MOST_METADATA >> 10} kB")
+        told: dict[str, Any] = from_json(text)
+        return told
 
     @field_validator("options")
     @classmethod

@@ -23,6 +23,7 @@ from okla_assets.doors.errors import DoorError, Render, problem
 from okla_assets.doors.routers import (
     ai_process,
     ai_processing,
+    background_removal,
     backgrounds,
     photoroom,
     rembg,
@@ -70,6 +71,11 @@ def families() -> tuple[Family, ...]:
         SYSTEM,
         Family(ai_process.router, ("/api/ai-process/",)),
         Family(ai_processing.router, ("/api/aiprocessing/",)),
+        Family(
+            background_removal.router,
+            ("/api/backgroundremoval/",),
+            body_bytes=background_removal.BODY_BYTES,
+        ),
         Family(backgrounds.router, ("/api/backgrounds",)),
         Family(vehicle360.newest, ("/api/vehicle360/",)),
         Family(vehicle360.oldest, ("/api/vehicle360processing/",), vehicle360.message),

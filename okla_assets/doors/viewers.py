@@ -16,7 +16,7 @@ from okla_assets.contract import Listing, Spin
 from okla_assets.doors.callers import Caller
 from okla_assets.doors.door import Door
 from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import KEY_FRAMES, MOST_LISTED, makes_spin, progress
+from okla_assets.doors.okla_jobs import KEY_FRAMES, makes_spin, progress
 from okla_assets.doors.okla_words import (
     NO_SPIN,
     VIEW_STATUS,
@@ -29,6 +29,8 @@ from okla_assets.viewer import gallery
 
 PAGES = "/api/vehicle360/pages/"
 TURN_MILLISECONDS = 5000
+MOST_SEARCHED = 20
+"""Of a vehicle's newest jobs, for the one that makes a view."""
 MOST_ZOOM = 5
 """Of our own viewer, for those that bring theirs."""
 
@@ -86,11 +88,17 @@ def of_job(job: Job) -> View:
         job.vehicle_id,
         "Failed" if lacks else VIEW_STATUS[job.state],
         tuple(Frame(frame.key, frame.thumbnail_key, frame.azimuth_deg) for frame in frames),
-        "video" if any(source.video for source in job.request.sources) else "photos",
+        "video" if _has_video(job) else "photos",
         job.created_at,
         job,
         no_spin(job) if lacks else error_message(job),
     )
+
+
+def _has_video(job: Job) -> bool:
+    """Whether it is made of a video: one file is, as one photo makes no view."""
+    sources = job.request.sources
+    return len(sources) == 1 or any(source.video for source in sources)
 
 
 def _listing(door: Door, vehicle: keys.VehicleId) -> Listing | None:
@@ -101,7 +109,7 @@ def _listing(door: Door, vehicle: keys.VehicleId) -> Listing | None:
 
 
 def _newest(door: Door, vehicle: keys.VehicleId, caller: Caller | None) -> Job | None:
-    for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED):
+    for one in islice(door.jobs.of_vehicle(vehicle), MOST_SEARCHED):
         job = door.jobs.find(one.id)
         if job is None or not makes_spin(job):
             continue

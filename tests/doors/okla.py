@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import requests
 from starlette.requests import Request
 
 from okla_assets.doors.callers import Caller, Scope
@@ -17,6 +19,10 @@ from okla_assets.doors.results import (
     SpinFrameResult,
     SpinResult,
 )
+
+CAR = "5f0c2f8e-2f0a-4f7e-9f58-1c2f1a3b4c5d"
+IMAGE = "https://photos.example.org/a%20car.jpg"
+NOBODY = "11111111-2222-3333-4444-555555555555"
 
 
 class ByName:
@@ -117,3 +123,17 @@ def spin_made(door: Door, job: Job, count: int = 8) -> JobResult:
     page = put_picture(door, f"{folder}index.html", b"<p>the page</p>")
     spin = SpinResult(frames=frames, viewer_key=page, width=1600, height=1200)
     return JobResult(vehicle=job.vehicle, spin=spin)
+
+
+class Client:
+    """Calls the door as one caller does."""
+
+    def __init__(self, url: str, key: str = "okla") -> None:
+        self.url, self.headers = url, {"X-Api-Key": key}
+
+    def post(self, path: str, body: Any = None, **more: Any) -> requests.Response:
+        headers = self.headers | more.pop("headers", {})
+        return requests.post(self.url + path, json=body, headers=headers, timeout=10, **more)
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return requests.get(self.url + path, headers=self.headers, timeout=10, **more)

@@ -203,6 +203,20 @@ def test_options_are_added_to_the_vehicles(store: LocalMediaStore, fetcher: Fetc
     assert read_options(CAR, store)[0] == StudioOptions(background_id="dark_studio", promo=False)
 
 
+def test_a_film_is_made_where_it_is_asked_for(store: LocalMediaStore, fetcher: Fetcher) -> None:
+    take(job_of(store, operation="generate-360"), store, fetcher)
+    assert not read_options(CAR, store)[0].promo
+    asked = Jobs(store).accept(
+        checked(operation="full-pipeline", vehicle="CAR-2", options={"promo": True})
+    )[0]
+    take(asked, store, fetcher)
+    assert read_options(asked.vehicle_id, store)[0].promo
+    store.put("raw/CAR-3/photos/a.jpg", b"came in by the folder")
+    come = Jobs(store).accept(checked(operation="full-pipeline", vehicle="CAR-3"))[0]
+    take(come, store, fetcher)
+    assert read_options(come.vehicle_id, store)[0].promo
+
+
 def test_a_scene_that_there_is_not_is_told(store: LocalMediaStore, fetcher: Fetcher) -> None:
     job = job_of(store, options={"background_id": "no_such_scene"})
     with pytest.raises(BadInput, match="no_such_scene"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from okla_assets.doors.okla_words import BadWords, kind_of, studio_options
+from okla_assets.doors.okla_words import BadWords, cut_out_options, kind_of, studio_options
 from okla_assets.doors.requests import Operation
 
 
@@ -95,3 +95,11 @@ def test_types_are_names_or_numbers() -> None:
     for wrong in ("Painting", 9, -1, True, ""):
         with pytest.raises(BadWords, match="FullPipeline"):
             kind_of(wrong)
+
+
+def test_a_cut_out_is_png_unless_a_format_is_named() -> None:
+    drawn = cut_out_options(kind_of("BackgroundRemoval"), studio_options({}))
+    assert drawn is not None and (drawn.format, drawn.shadow) == ("png", "none")
+    drawn = cut_out_options(kind_of(0), studio_options({"outputFormat": "WEBP", "quality": 70}))
+    assert drawn is not None and (drawn.format, drawn.quality) == ("webp", 70)
+    assert cut_out_options(kind_of("FullPipeline"), {}) is None

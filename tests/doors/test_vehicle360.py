@@ -10,8 +10,10 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from okla_assets import keys
+from okla_assets.doors.callers import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Job
+from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.links import Links
 from okla_assets.doors.requests import Operation
 from okla_assets.doors.results import JobResult, Problem
 from okla_assets.doors.server import make_app
@@ -20,7 +22,7 @@ from tests.doors.conftest import Serve
 from tests.doors.okla import end, spin_made, with_keys
 from tests.fakes import VEHICLE
 from tests.viewer import made
-from tests.viewer.conftest import ALONE, browser_program
+from tests.viewer.conftest import ALONE, browser_program, until
 
 KEY = {"X-Api-Key": "okla"}
 VIEWERS = (
@@ -106,6 +108,7 @@ def test_a_view_that_is_being_made_tells_how_far_it_is(keyed: Door, url: str, vi
     told = _get(address)
     assert (told["status"], told["isReady"], told["frameUrls"]) == ("Pending", False, [])
     assert told["jobId"] == accepted["jobId"] and "spinViewerUrl" not in told
+    assert told["type"] == "video"
     end(keyed, _only(keyed), result=spin_made(keyed, keyed.jobs.get(accepted["jobId"])))
     told = _get(address)
     assert (told["status"], told["isReady"], told["frameCount"]) == ("Completed", True, 8)
@@ -278,6 +281,8 @@ const show = async () => {
 show().catch(error => document.title = "failed: " + error);
 </script>"""
 
+LOADED = "performance.getEntriesByType('resource')"
+
 
 @pytest.fixture
 def shop() -> Iterator[str]:
@@ -301,6 +306,43 @@ def shop() -> Iterator[str]:
     thread.join()
 
 
+def test_documents_are_public_where_the_owner_says_so(
+    listed: Door, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_PUBLIC_VIEWERS", "1")
+    for viewer in VIEWERS:
+        answer = requests.get(f"{url}{viewer}{VEHICLE}", timeout=5)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+    assert requests.get(answer.json()["frames"][0]["url"], timeout=5).status_code == 200
+    assert requests.get(f"{url}/api/vehicle360/vehicles/{VEHICLE}/jobs", timeout=5).ok is False
+    assert _send(f"{url}/api/video360/upload", params={"vehicleId": VEHICLE}).status_code == 201
+    assert requests.post(f"{url}/api/video360/upload", timeout=5).status_code == 401
+
+
+class PublicStore(LocalMediaStore):
+    """A store whose finished files have public addresses."""
+
+    def public_base(self) -> str | None:
+        return "https://cdn.example.org/"
+
+    def url(self, key: str) -> str:
+        return f"https://cdn.example.org/{key}"
+
+
+def test_files_with_public_addresses_are_named_by_them(
+    store: LocalMediaStore, serve: Serve
+) -> None:
+    made.write(made.listing(), store.folder)
+    public = PublicStore(root=store.root)
+    url = serve(make_app(Door(public, Jobs(public), Anybody(), Links(public, b"a secret"))))
+    told = _get(f"{url}{VIEWERS[0]}{VEHICLE}")
+    assert told["spinViewerUrl"] == f"https://cdn.example.org/{keys.spin_page(VEHICLE)}"
+    assert told["frameUrls"][0] == f"https://cdn.example.org/{keys.spin_frame(VEHICLE, 1)}"
+    assert "expiresAt" not in told
+
+
+@pytest.mark.slow
 def test_a_page_in_a_browser_reads_the_document(
     listed: Door, url: str, shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,15 +356,11 @@ def test_a_page_in_a_browser_reads_the_document(
         browser = playwright.chromium.launch(executable_path=program, args=list(ALONE))
         page = browser.new_page()
         page.goto(f"{shop}?view={view}")
-        page.wait_for_function("document.title.startsWith('Completed 36')")
-        page.wait_for_function("document.getElementById('shown').naturalWidth > 100")
+        until(page, "document.title.startsWith('Completed 36')")
+        until(page, "document.getElementById('shown').naturalWidth > 100")
         page.goto(told["spinViewerUrl"])  # as an <iframe> shows it, without a key
-        page.wait_for_function("document.querySelector('okla-spin').frame >= 0")
-        page.wait_for_function(
-            "performance.getEntriesByType('resource').filter(e => /frame_/.test(e.name)).length > 8"
-        )
-        broken = page.evaluate(
-            "performance.getEntriesByType('resource').filter(e => e.responseStatus >= 400).length"
-        )
+        until(page, "document.querySelector('okla-spin').frame >= 0")
+        until(page, f"{LOADED}.filter(e => /frame_/.test(e.name)).length > 8")
+        broken = page.evaluate(f"{LOADED}.filter(e => e.responseStatus >= 400).length")
         browser.close()
     assert broken == 0

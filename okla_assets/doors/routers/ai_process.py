@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from okla_assets import keys
 from okla_assets.doors import okla_jobs, viewers
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import DoorError
@@ -180,8 +181,6 @@ async def _accept(
 
 
 def _is_video(name: str) -> bool:
-    from okla_assets import keys
-
     return keys.suffix_of(name) in keys.VIDEO_SUFFIXES
 
 
@@ -209,7 +208,7 @@ def _handler(operation: Operation) -> Handler:
         headers = {"Location": address}
         wait = min(_seconds(prefer), door.wait_seconds)
         if wait:
-            headers["Preference-Applied"] = f"wait={wait:.0f}"
+            headers["Preference-Applied"] = f"wait={max(1, round(wait))}"
             job = await door.wait(job, wait)
         if job.has_ended:
             answer = _spin(door, request, job) if is_spin else _image(door, request, job)
@@ -251,7 +250,6 @@ for _operation, _summary in (
         methods=["POST"],
         summary=_summary,
         name=_operation.value,
-        operation_id=_operation.value,
         status_code=202,
         response_model=Accepted,
         responses={

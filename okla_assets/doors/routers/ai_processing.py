@@ -36,11 +36,12 @@ from okla_assets.doors.okla_words import (
     BadWords,
     Kind,
     Url,
+    cut_out_options,
     frames_made,
     image_result,
     kind_of,
 )
-from okla_assets.doors.requests import CutOutOptions, Operation
+from okla_assets.doors.requests import Operation
 
 router = APIRouter(tags=["aiprocessing"], prefix="/api/aiprocessing")
 
@@ -62,16 +63,6 @@ def _kind(given: str | int) -> Kind:
         raise okla_jobs.bad_words(error) from None
 
 
-def cut_out(kind: Kind, options: dict[str, Any]) -> CutOutOptions | None:
-    """How a vehicle without its background is drawn, where that is asked for: as PNG unless
-    another format is named."""
-    if kind.operation is not Operation.cut_out:
-        return None
-    return CutOutOptions(
-        format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
-    )
-
-
 async def _accept_image(
     door: Door,
     caller: Caller,
@@ -87,7 +78,7 @@ async def _accept_image(
         vehicle=body.vehicle_id,
         sources=[{"url": address}],
         options=options,
-        cut_out=cut_out(kind, options),
+        cut_out=cut_out_options(kind, options),
         callback=body.callback_url,
         metadata=body.metadata or {},
         kind=kind.name,
@@ -321,7 +312,7 @@ async def callback(body: CallbackBody) -> Received:
     summary="A job's picture or mask, by the name that OKLA's worker gives it",
     status_code=307,
     response_class=RedirectResponse,
-    responses=told(404),
+    responses=told(404) | {400: {"content": {"application/json": {}}}},
 )
 async def image(request: Request, file: str, caller: JobsCaller) -> Response:
     """processed_VEHICLE_JOB or mask_VEHICLE_JOB, with a suffix or without."""

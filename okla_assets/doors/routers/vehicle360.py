@@ -287,8 +287,7 @@ def _routes(
     """The routes of one contract: where its document is, how jobs are polled, where videos go."""
 
     def add(path: str, endpoint: Callable[..., Any], summary: str, **more: Any) -> None:
-        name = f"{router.prefix}{path}:{endpoint.__name__}"
-        router.add_api_route(path, endpoint, summary=summary, operation_id=name, **more)
+        router.add_api_route(path, endpoint, summary=summary, **more)
 
     def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         return told(*statuses, media_type=media_type)
