@@ -101,9 +101,9 @@ class Lanes:
         except WorkerUnavailable as error:
             log.error("%s", error)
 
-    def takes(self, unit: Unit) -> bool:
-        """Whether a lane is free for it: of several, one is kept for what is quick."""
-        kept = 0 if unit.operation.is_quick or len(self.lanes) == 1 else 1
+    def takes(self, quick: bool) -> bool:
+        """Whether a lane is free: of several, one is kept for what is quick."""
+        kept = 0 if quick or len(self.lanes) == 1 else 1
         return len(self._idle) > kept
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":

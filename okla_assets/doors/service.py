@@ -67,20 +67,20 @@ class Split:
     quick: Lanes | DagsterRuns
     long: Lanes | DagsterRuns
 
-    def _of(self, unit: Unit) -> Lanes | DagsterRuns:
-        return self.quick if unit.operation.is_quick else self.long
+    def _of(self, quick: bool) -> Lanes | DagsterRuns:
+        return self.quick if quick else self.long
 
-    def takes(self, unit: Unit) -> bool:
-        return self._of(unit).takes(unit)
+    def takes(self, quick: bool) -> bool:
+        return self._of(quick).takes(quick)
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
-        return self._of(unit).start(unit, done)
+        return self._of(unit.operation.is_quick).start(unit, done)
 
     def ended(self, unit: Unit) -> None:
-        self._of(unit).ended(unit)
+        self._of(unit.operation.is_quick).ended(unit)
 
     def stop(self, unit: Unit) -> None:
-        self._of(unit).stop(unit)
+        self._of(unit.operation.is_quick).stop(unit)
 
 
 def run(plan: Plan, store: MediaStore) -> None:

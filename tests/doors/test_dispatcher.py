@@ -27,7 +27,7 @@ class Bench:
     open: int = 0
     stopped: list[str] = field(default_factory=list)
 
-    def takes(self, unit: Unit) -> bool:
+    def takes(self, quick: bool) -> bool:
         return self.open < self.most
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
