@@ -174,9 +174,12 @@ def inbox_job(job: JobId) -> str:
     return f"{INBOX}{job}.json"
 
 
+CANCELS = f"{INBOX}cancel/"
+
+
 def inbox_cancel(job: JobId) -> str:
     """Its presence asks for the job's end."""
-    return f"{INBOX}{job}.cancel"
+    return f"{CANCELS}{job}"
 
 
 def inbox_files(job: JobId) -> str:
@@ -184,7 +187,7 @@ def inbox_files(job: JobId) -> str:
     return f"{JOBS}files/{job}/"
 
 
-UPLOADS = f"{INBOX}uploads/"
+UPLOADS = f"{JOBS}uploads/"
 """Uploads in parts: a folder each."""
 
 

@@ -134,24 +134,29 @@ class Jobs:
 
     store: MediaStore
 
-    def accept(self, request: JobRequest, job_id: keys.JobId | None = None) -> tuple[Job, bool]:
+    def accept(
+        self, request: JobRequest, job_id: keys.JobId | None = None, *, random: bool = False
+    ) -> tuple[Job, bool]:
         """Writes the job, durably, and returns it; True where it is new.
 
-        The same request with the same id again is the job of before. Raises `OtherRequest` where
-        the id is another request's or another caller's.
+        The same request with the same id again is the job of before, which is not looked for where
+        the id is `random`. Raises `OtherRequest` where the id is another request's or another
+        caller's.
         """
         job_id = job_id or new_id(request.caller, request.idempotency)
-        while (known := self.find(job_id)) is None:
+        known = None if random else self.find(job_id)
+        while known is None:
             job = _new_job(request, job_id)
             names = _names_in_lists(job)
             for name in names:
                 self.store.put(name, b"")
             is_new = self.store.put_new(keys.inbox_job(job_id), _json(job), "application/json")
-            if is_new and (known := self.ended(job_id)) is None:
+            if is_new and (random or (known := self.ended(job_id)) is None):
                 return job, True
             # Another process has accepted it since, and may have seen it to its end.
             for name in (*names, *([keys.inbox_job(job_id)] if is_new else [])):
                 self.store.delete(name)
+            known = known or self.find(job_id)
         if known.request.caller != request.caller or _essence(known.request) != _essence(request):
             raise OtherRequest(job_id)
         return known, False
@@ -224,11 +229,7 @@ class Jobs:
 
     def to_be_cancelled(self) -> set[str]:
         """Ids of jobs whose end was asked for."""
-        return {
-            info.key.removeprefix(keys.INBOX).removesuffix(".cancel")
-            for info in self.store.list(keys.INBOX)
-            if info.key.endswith(".cancel")
-        }
+        return {info.key.removeprefix(keys.CANCELS) for info in self.store.list(keys.CANCELS)}
 
     def of_vehicle(self, vehicle: keys.VehicleId) -> Iterator[keys.ListedJob]:
         """The vehicle's jobs, the newest first; read as far as they are asked for."""

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +42,9 @@ from resources.storage.media_store import MediaStore
 log = logging.getLogger("okla.doors")
 
 SWEEP_SECONDS = 3600.0
+SWITCH_SECONDS = 0.0005
+"""For which a thread may go on while another waits: the one that answers waits at each write, and
+Python's own 5 ms would add up where others work."""
 STOPPING_SECONDS = 10
 
 
@@ -89,6 +93,7 @@ def run(plan: Plan, store: MediaStore) -> None:
     Raises BrokenSetup where keys are missing for a host that others reach, BadInput where the port
     is taken or another `okla serve` leads the same jobs.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     chosen = settings()
     callers = callers_for(store, chosen)
     check_host(plan.host, callers)
@@ -121,6 +126,7 @@ def run(plan: Plan, store: MediaStore) -> None:
             chosen.api_url,
             chosen.api_wait_seconds,
             woken=dispatcher.wake,
+            unfinished=dispatcher.unfinished,
             check_url=fetcher.rules.check,
             instance=lambda: instance,
         )

@@ -378,8 +378,9 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                         if folder == self.folder:
                             break
                 return etag
-            finally:
+            except BaseException:
                 temp.unlink(missing_ok=True)
+                raise
 
 
 class _AlreadyThere(Exception):
@@ -415,6 +416,7 @@ def _move_in(temp: Path, path: Path, new: bool) -> bool:
 def _name_once(temp: Path, path: Path) -> None:
     try:
         os.link(temp, path)
+        temp.unlink()
     except FileExistsError:
         raise _AlreadyThere from None
     except OSError as error:

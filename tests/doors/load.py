@@ -45,6 +45,12 @@ class Served:
         return asked(self.address, Ask("GET", path, key=key))
 
     @property
+    def processor_seconds(self) -> float:
+        """That the process alone has used."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @property
     def memory(self) -> int:
         """Of the process alone, resident, in bytes."""
         return int(psutil.Process(self.process.pid).memory_info().rss)

@@ -339,7 +339,7 @@ async def queue_stats(request: Request, _caller: Annotated[Caller, Depends(_admi
 
 
 def _stats(door: Door) -> QueueStats:
-    waiting = list(door.jobs.unfinished())
+    waiting = door.waiting()
     now = datetime.now(UTC)
     done = [
         job
