@@ -29,11 +29,20 @@ from okla_assets.cli import (
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
 
 
-def schema() -> None:
+def schema(
+    openapi: Annotated[
+        bool, typer.Option("--openapi", help="The API of `okla serve` instead.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of listing.json."""
-    from okla_assets.contract import listing_schema
+    if openapi:
+        from okla_assets.doors.server import openapi_document
 
-    print_json(listing_schema())
+        print_json(openapi_document())
+    else:
+        from okla_assets.contract import listing_schema
+
+        print_json(listing_schema())
 
 
 def print_version(wanted: bool) -> None:

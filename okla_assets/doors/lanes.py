@@ -85,6 +85,7 @@ class Lanes:
     _idle: list[Lane] = field(init=False)
     _busy: dict[str, Lane] = field(default_factory=dict, init=False)
     _pool: ThreadPoolExecutor = field(init=False)
+    _closed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._idle = list(self.lanes)
@@ -99,7 +100,8 @@ class Lanes:
         try:
             lane.start()
         except WorkerUnavailable as error:
-            log.error("%s", error)
+            if not self._closed:
+                log.error("%s", error)
 
     def takes(self, quick: bool) -> bool:
         """Whether a lane is free: of several, one is kept for what is quick."""
@@ -127,6 +129,7 @@ class Lanes:
 
     def close(self) -> None:
         """Kills all lanes; what they were making goes on at the next start."""
+        self._closed = True
         for lane in self.lanes:
             lane.kill()
         self._pool.shutdown(cancel_futures=True)

@@ -99,6 +99,8 @@ def run(plan: Plan, store: MediaStore) -> None:
     check_host(plan.host, callers)
     home = dagster_home(plan.out)
     with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)  # uvicorn raises them again when it has stopped
         _alone(home, stack)
         listening = stack.enter_context(_listening(plan.host, plan.port))
         instance = stack.enter_context(open_instance(plan.out))
@@ -144,18 +146,25 @@ def run(plan: Plan, store: MediaStore) -> None:
         uvicorn.Server(config).run([listening])
 
 
+def _end(*_: object) -> None:
+    """Ends this process in good order, its lanes with it."""
+    raise SystemExit(0)
+
+
 def _workers(
     plan: Plan, instance: dg.DagsterInstance, stack: ExitStack
 ) -> tuple[Split, "list[Task]"]:
     """Who makes the jobs, and what has to run beside."""
-    runs = DagsterRuns(plan.worker(instance))
-    if plan.lanes == 0:
+    runs = None
+    if plan.lanes == 0 or plan.long_by_dagster:
+        runs = DagsterRuns(plan.worker(instance))
+    if plan.lanes == 0 and runs is not None:
         return Split(runs, runs), [runs.watch]
     environment = dagster_environment(plan.out, plan.profile)
     lanes = Lanes([Lane(environment) for _ in range(plan.lanes)])
     stack.callback(lanes.close)
     lanes.warm_up()
-    if plan.long_by_dagster:
+    if runs is not None:
         return Split(lanes, runs), [runs.watch]
     return Split(lanes, lanes), []
 
