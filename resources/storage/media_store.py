@@ -96,8 +96,8 @@ class MediaStore(Protocol):
     ) -> str:
         """Writes or replaces the object, atomically; returns the ETag of these bytes.
 
-        With `durable` it outlives a loss of power from when this returns. Without, neither it nor
-        the one that it replaces may be there then.
+        With `durable` it outlives a loss of power from when this returns; where it replaces one,
+        it or that one does. Without, neither may be there then.
         """
         ...
 
@@ -365,13 +365,12 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             temp = self._temp_file()
             try:
                 fill(temp)
-                if not new:
-                    _date_after(temp, path)
+                replaces = not new and _date_after(temp, path)
                 if durable:
                     _sync(temp)
                 etag = _etag(temp.stat())  # after the move it may be another writer's
                 made = _move_in(temp, path, new)
-                if durable:
+                if durable and not replaces:
                     _sync(path.parent)
                     for folder in path.parent.parents if made else ():
                         _sync(folder)
@@ -461,17 +460,19 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
-def _date_after(temp: Path, path: Path) -> None:
-    """Makes the mtime, and so the ETag, differ from that of the file which is about to go.
+def _date_after(temp: Path, path: Path) -> bool:
+    """Makes the mtime, and so the ETag, differ from that of the file which is about to go; False
+    where there is none.
 
     Many file systems have timestamps of some milliseconds: two quick writes would look the same.
     """
     try:
         before = path.stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return False
     if temp.stat().st_mtime_ns <= before:
         os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
+    return True
 
 
 def _etag(stat: os.stat_result) -> str:
