@@ -8,7 +8,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal, NewType
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple, NewType
 
 from okla_assets.folder_names import is_of_the_same_car, names_no_car
 
@@ -173,9 +174,12 @@ def inbox_job(job: JobId) -> str:
     return f"{INBOX}{job}.json"
 
 
+CANCELS = f"{INBOX}cancel/"
+
+
 def inbox_cancel(job: JobId) -> str:
     """Its presence asks for the job's end."""
-    return f"{INBOX}{job}.cancel"
+    return f"{CANCELS}{job}"
 
 
 def inbox_files(job: JobId) -> str:
@@ -203,7 +207,7 @@ def ended_job(job: JobId) -> str:
 
 
 def jobs_of_vehicle(vehicle: VehicleId) -> str:
-    """Prefix of empty objects named by the vehicle's jobs, the oldest first."""
+    """Prefix of empty objects named by the vehicle's jobs (`job_in_list`)."""
     return f"{JOBS}vehicles/{vehicle}/"
 
 
@@ -217,9 +221,40 @@ def jobs_of_all_callers() -> str:
     return f"{JOBS}callers/"
 
 
+class ListedJob(NamedTuple):
+    """A job as lists name it, and as how many pictures it counts."""
+
+    id: JobId
+    at: datetime
+    pictures: int
+
+
+_LISTED = re.compile(r"(\d{16})_(\d+)_([0-9a-f-]{36})")
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def job_in_list(job: JobId, at: datetime, pictures: int) -> str:
+    """The name of a job in a list. Its time counts back, so that stores list the newest first."""
+    return f"{(_LATEST - at) // _MICROSECOND:016d}_{pictures}_{job}"
+
+
+def listed_job(key: str) -> ListedJob | None:
+    """The job that an object of a list names; None for other objects."""
+    found = _LISTED.fullmatch(key.rpartition("/")[2])
+    if found is None:
+        return None
+    return ListedJob(JobId(found[3]), _LATEST - int(found[1]) * _MICROSECOND, int(found[2]))
+
+
 def transient_jobs(day: str = "") -> str:
     """Prefix of empty objects named by jobs with a vehicle of their own, by day (2026-11-29)."""
     return f"{JOBS}transient/" + (f"{day}/" if day else "")
+
+
+def transient_job(job: JobId, at: datetime) -> str:
+    """Names one of them, the oldest first."""
+    return f"{transient_jobs(f'{at:%Y-%m-%d}')}{at:%Y%m%dT%H%M%S%f}_{job}"
 
 
 def vehicle_owner(vehicle: VehicleId) -> str:

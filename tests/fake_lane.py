@@ -1,6 +1,7 @@
 """A lane on fake models: `python -m tests.fake_lane`.
 
 With OKLA_TEST_LANE_WAITS set to a file's path, it waits before each unit while the file is there.
+With OKLA_TEST_LANE_ANSWERS set it makes nothing: every job is completed at once.
 """
 
 import os
@@ -10,6 +11,7 @@ from unittest import mock
 
 from okla_assets import definitions
 from okla_assets.cli import lane
+from okla_assets.doors.results import JobResult
 from okla_assets.doors.work import Ended, Unit, Worker
 from resources.profiles import resources_for
 from tests.fakes import fake_models
@@ -23,6 +25,8 @@ def main() -> None:
     def waited(self: Worker, unit: Unit) -> Ended:
         while wait and Path(wait).exists():
             time.sleep(0.05)
+        if os.environ.get("OKLA_TEST_LANE_ANSWERS"):
+            return Ended(results={job.id: JobResult(vehicle=job.vehicle) for job in unit.jobs})
         return make(self, unit)
 
     with (

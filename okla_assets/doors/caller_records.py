@@ -176,4 +176,9 @@ def _known(store: MediaStore, name: str) -> CallerRecord:
 
 
 def _keep(store: MediaStore, record: CallerRecord) -> None:
-    store.put(keys.caller(record.name), record.model_dump_json().encode(), "application/json")
+    store.put(
+        keys.caller(record.name),
+        record.model_dump_json().encode(),
+        "application/json",
+        durable=True,
+    )

@@ -35,7 +35,7 @@ class DagsterRuns:
     _open: dict[str, tuple[Unit, "Future[Ended]"]] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def takes(self, unit: Unit) -> bool:
+    def takes(self, quick: bool) -> bool:
         """Whether Dagster may be asked for one more."""
         return len(self._open) < self.most
 

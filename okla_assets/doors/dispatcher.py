@@ -8,10 +8,11 @@ there, and a job that was being made is made again, mostly from the step caches.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol
 
 from sqlalchemy.exc import DatabaseError
@@ -31,13 +32,15 @@ MOST_ATTEMPTS = 3
 MOST_TOGETHER = 40
 """Jobs of one vehicle that one run answers."""
 FETCHERS = 8
+TRIED_TOGETHER = 50
+"""Units of which the records of runs are asked at a time whether others work on their vehicles."""
 
 
 class Workers(Protocol):
     """Who makes units: lanes of this process, or Dagster's own runs."""
 
-    def takes(self, unit: Unit) -> bool:
-        """Whether it could be started now."""
+    def takes(self, quick: bool) -> bool:
+        """Whether one more unit could be started now, of those that are quick or of others."""
         ...
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
@@ -67,6 +70,7 @@ class Dispatcher:
     told: Callable[[Job], object]
     occupied: Callable[[set[str]], frozenset[str]] = lambda wanted: frozenset()
     _known: dict[str, Job] = field(default_factory=dict, init=False)
+    _untaken: list[str] = field(default_factory=list, init=False)
     _taking: dict[str, "Future[Job]"] = field(default_factory=dict, init=False)
     _making: dict[str, tuple[Unit, "Future[Ended]"]] = field(default_factory=dict, init=False)
     """By vehicle."""
@@ -89,8 +93,7 @@ class Dispatcher:
                 self._event.clear()
                 try:
                     while self._new:
-                        job = self._new.pop()
-                        self._known.setdefault(job.id, job)
+                        self._learn(self._new.pop())
                     if time.monotonic() - looked >= LOOK_SECONDS:
                         self._look()
                         looked = time.monotonic()
@@ -104,14 +107,25 @@ class Dispatcher:
                 self._event.wait(LOOK_SECONDS)
             fetchers.shutdown(wait=False, cancel_futures=True)
 
+    def unfinished(self) -> list[Job]:
+        """The jobs that have not ended, as far as it knows; for any thread."""
+        return [*self._known.values()]
+
+    def _learn(self, job: Job) -> None:
+        """Takes note of a job; of one that is known, what is known is newer."""
+        if job.id not in self._known:
+            self._known[job.id] = job
+            if job.state == "accepted":
+                self._untaken.append(job.id)
+
     def _look(self) -> None:
         """Finds what other processes have accepted, or want to end."""
         for job in self.jobs.unfinished(self._known.keys()):
             ended = self.jobs.ended(job.job_id)
             if ended is not None:  # killed between the two writes of an end
                 self.jobs.end(ended)
-            elif job.id not in self._known:
-                self._known[job.id] = job
+            else:
+                self._learn(job)
         for job_id in self.jobs.to_be_cancelled():
             known = self.jobs.find(keys.JobId(job_id))
             if known is None or known.has_ended:
@@ -120,6 +134,8 @@ class Dispatcher:
                 self._cancelled.add(job_id)
 
     def _end_cancelled(self) -> None:
+        if not self._cancelled:
+            return
         for job_id in self._cancelled & self._known.keys():
             if job_id in self._taking:
                 continue
@@ -145,8 +161,9 @@ class Dispatcher:
                 self._made(unit, future)
 
     def _take(self, fetchers: ThreadPoolExecutor) -> None:
-        for job in self._known.values():
-            if job.state == "accepted" and job.id not in self._taking:
+        while self._untaken:
+            job = self._known.get(self._untaken.pop(0))
+            if job is not None:  # else it was cancelled
                 future = fetchers.submit(self.take, job)
                 future.add_done_callback(lambda _: self.wake())
                 self._taking[job.id] = future
@@ -163,6 +180,7 @@ class Dispatcher:
                 self._end(job, "failed", Problem(code="internal_error", detail=str(error)))
             else:
                 self._keep(job, attempts=job.attempts + 1)
+                self._untaken.append(job.id)
             return
         usable = any(upload is not None for upload in taken.uploads)
         if not usable and (taken.refusals or not self._has_uploads(taken)):
@@ -184,6 +202,17 @@ class Dispatcher:
         """Hands over what can be made now: what is quick before what is long, then by age."""
         if time.monotonic() < self._paused_until:
             return
+        waiting = self._waiting()
+        while some := [*islice(waiting, TRIED_TOGETHER)]:
+            occupied = self.occupied({unit.vehicle for unit in some})
+            for unit in some:
+                if unit.vehicle not in occupied and self.workers.takes(unit.operation.is_quick):
+                    self._begin(unit)
+
+    def _waiting(self) -> Iterator[Unit]:
+        """What can be made now, as long as workers take more."""
+        if not any(map(self.workers.takes, (True, False))):
+            return  # with thousands that wait, what follows takes a while
         waiting = [
             job
             for job in self._known.values()
@@ -195,26 +224,23 @@ class Dispatcher:
             group = together.setdefault(job.vehicle, [job])
             if job is not group[0] and len(group) < MOST_TOGETHER and fits(group, job):
                 group.append(job)
-        free = [Unit(jobs=tuple(group)) for group in together.values()]
-        free = [unit for unit in free if self.workers.takes(unit)]
-        if not free:
-            return
-        occupied = self.occupied({unit.vehicle for unit in free})
-        for unit in free:
-            if unit.vehicle in occupied or not self.workers.takes(unit):
-                continue
-            now = datetime.now(UTC)
-            begun = [
-                self._keep(
-                    job,
-                    state="running",
-                    started_at=job.started_at or now,
-                    attempts=job.attempts + 1,
-                )
-                for job in unit.jobs
-            ]
-            started = Unit(jobs=tuple(begun))
-            self._making[unit.vehicle] = started, self.workers.start(started, self.wake)
+        for group in together.values():
+            if self.workers.takes(group[0].request.operation.is_quick):
+                yield Unit(jobs=tuple(group))
+
+    def _begin(self, unit: Unit) -> None:
+        now = datetime.now(UTC)
+        begun = [
+            self._keep(
+                job,
+                state="running",
+                started_at=job.started_at or now,
+                attempts=job.attempts + 1,
+            )
+            for job in unit.jobs
+        ]
+        started = Unit(jobs=tuple(begun))
+        self._making[unit.vehicle] = started, self.workers.start(started, self.wake)
 
     def _made(self, unit: Unit, future: "Future[Ended]") -> None:
         try:

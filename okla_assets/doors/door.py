@@ -44,6 +44,8 @@ class Door:
 
     `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
     synchronous call waits for its result. `instance` has the records of runs.
+    `unfinished` knows the jobs that have not ended, but perhaps some of the last second; without it
+    they are read.
     `check_url` raises `CannotFetch` for a URL that is never called, whatever its name leads to.
     """
 
@@ -56,6 +58,7 @@ class Door:
     upload_bytes: int = 500 * 2**20
     photo_bytes: int = 50 * 2**20
     woken: Callable[[Job], None] = field(default=lambda job: None)
+    unfinished: Callable[[], list[Job]] | None = None
     instance: Callable[[], dg.DagsterInstance] | None = None
     check_url: Callable[[str], object] = field(default=lambda url: None)
 
@@ -96,6 +99,7 @@ class Door:
             named = None if job_id is None else keys.parse_job_id(job_id)
         except keys.BadJobId as error:
             raise DoorError(400, str(error), fields={"jobId": [str(error)]}) from None
+        random = named is None and fields.get("idempotency") is None
         named = named or new_id(caller.name, fields.get("idempotency"))
         prefix = keys.inbox_files(named)
         files = [Source(file=prefix + one.sha256, name=one.name[-255:]) for one in uploads]
@@ -107,16 +111,16 @@ class Door:
         self._check_urls(request)
         if request.vehicle_id is not None:
             self.claim(request.vehicle_id, caller)
-        if self.jobs.find(named) is None:  # what is sent again counts once
+        if random or self.jobs.find(named) is None:  # what is sent again counts once
             self.callers.counts(caller, max(1, len(request.sources)))
         stored = []
         for one, source in zip(uploads, files, strict=True):
             assert source.file is not None
             if self.store.stat(source.file) is None:
-                self.store.put_file(source.file, one.path)
+                self.store.put_file(source.file, one.path, durable=True)
                 stored.append(source.file)
         try:
-            job, new = self.jobs.accept(request, named)
+            job, new = self.jobs.accept(request, named, random=random)
         except OtherRequest as error:
             for key in stored:
                 self.store.delete(key)
@@ -150,6 +154,10 @@ class Door:
             self.jobs.own(vehicle, caller.name)
         elif caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
+
+    def waiting(self) -> list[Job]:
+        """The jobs that have not ended, whoever asked for them."""
+        return [*self.jobs.unfinished()] if self.unfinished is None else self.unfinished()
 
     def is_new(self, vehicle: keys.VehicleId) -> bool:
         """Whether nothing of it is here."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -132,8 +133,7 @@ class Fetcher:
         """The answer to one request; all errors of the network in it become `CannotFetch`."""
         connection = _Pinned(target, self.rules.addresses(target), self.trust, deadline)
         try:
-            agent = {"User-Agent": f"okla-media/{version('okla-media')}"}
-            connection.request(method, target.path, body, {**headers, **agent})
+            connection.request(method, target.path, body, {**headers, "User-Agent": _agent()})
             with connection.getresponse() as response:
                 yield response
             if time.monotonic() >= deadline:  # cut off by us, not ended by them
@@ -151,6 +151,11 @@ class Fetcher:
             ) from error
         finally:
             connection.end()
+
+
+@cache
+def _agent() -> str:
+    return f"okla-media/{version('okla-media')}"
 
 
 class _Pinned(http.client.HTTPConnection):

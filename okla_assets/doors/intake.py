@@ -175,7 +175,7 @@ class _Intake:
         if self.store.stat(key) is None:
             self._mark()
             with at() as path:
-                self.store.put_file(key, path)
+                self.store.put_file(key, path, durable=True)
         return key
 
     def _kind(self, source: Source, head: bytes) -> MediaKind:

@@ -7,7 +7,8 @@ dispatcher (`doors/dispatcher.py`), and after the end by the one sender of callb
 ever write the same object.
 
 Lists (a vehicle's jobs, a caller's) are empty objects named by time and job, written before the
-job itself: a list may name a job that never came to be, never lack one.
+job itself: a list may name a job that never came to be, never lack one. All records outlive a loss
+of power; a list may lack the last jobs of before it where the file system forgets names.
 """
 
 import json
@@ -110,6 +111,11 @@ class Job(Row):
         return self.state in ENDED
 
     @property
+    def pictures(self) -> int:
+        """How many it counts as with its caller."""
+        return max(1, len(self.request.sources))
+
+    @property
     def milliseconds(self) -> int | None:
         """From the request to the end."""
         if self.ended_at is None:
@@ -131,36 +137,36 @@ class Jobs:
 
     store: MediaStore
 
-    def accept(self, request: JobRequest, job_id: keys.JobId | None = None) -> tuple[Job, bool]:
+    def accept(
+        self, request: JobRequest, job_id: keys.JobId | None = None, *, random: bool = False
+    ) -> tuple[Job, bool]:
         """Writes the job, durably, and returns it; True where it is new.
 
-        The same request with the same id again is the job of before. Raises `OtherRequest` where
-        the id is another request's or another caller's.
+        The same request with the same id again is the job of before, which is not looked for where
+        the id is `random`. Raises `OtherRequest` where the id is another request's or another
+        caller's.
         """
         job_id = job_id or new_id(request.caller, request.idempotency)
-        if (known := self.find(job_id)) is not None:
-            same = _essence(known.request) == _essence(request)
-            if known.request.caller != request.caller or not same:
-                raise OtherRequest(job_id)
-            return known, False
-        now = datetime.now(UTC)
-        vehicle = request.vehicle_id or keys.transient_vehicle(job_id)
-        job = Job(id=job_id, request=request, vehicle=vehicle, created_at=now)
-        name = f"{now:%Y%m%dT%H%M%S%f}_{job_id}"
-        places = [
-            keys.jobs_of_vehicle(vehicle),
-            keys.jobs_of_caller(request.caller, f"{now:%Y-%m}"),
-        ]
-        if request.vehicle is None:
-            places.append(keys.transient_jobs(f"{now:%Y-%m-%d}"))
-        for place in places:
-            self.store.put(place + name, b"")
-        self.keep(job)
-        return job, True
+        known = None if random else self.find(job_id)
+        while known is None:
+            job = _new_job(request, job_id)
+            names = _names_in_lists(job)
+            for name in names:
+                self.store.put(name, b"")
+            is_new = self.store.put_new(keys.inbox_job(job_id), _json(job), "application/json")
+            if is_new and (random or (known := self.ended(job_id)) is None):
+                return job, True
+            # Another process has accepted it since, and may have seen it to its end.
+            for name in (*names, *([keys.inbox_job(job_id)] if is_new else [])):
+                self.store.delete(name)
+            known = known or self.find(job_id)
+        if known.request.caller != request.caller or _essence(known.request) != _essence(request):
+            raise OtherRequest(job_id)
+        return known, False
 
     def keep(self, job: Job) -> None:
         """Writes a job that has not ended."""
-        self.store.put(keys.inbox_job(job.job_id), _json(job), "application/json")
+        self.store.put(keys.inbox_job(job.job_id), _json(job), "application/json", durable=True)
 
     def end(self, job: Job) -> None:
         """Writes a job that has ended; from here on it is with the ended ones.
@@ -177,7 +183,7 @@ class Jobs:
 
     def keep_ended(self, job: Job) -> None:
         """Writes an ended job again: what is known of its delivery."""
-        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json")
+        self.store.put(keys.ended_job(job.job_id), _json(job), "application/json", durable=True)
 
     def find(self, job_id: keys.JobId) -> Job | None:
         """The job of this id. One that ends while it is looked for is found."""
@@ -204,7 +210,7 @@ class Jobs:
     def ask_to_end(self, job: Job) -> None:
         """Asks the dispatcher to cancel it; one that has ended stays as it is."""
         if not job.has_ended:
-            self.store.put(keys.inbox_cancel(job.job_id), b"")
+            self.store.put(keys.inbox_cancel(job.job_id), b"", durable=True)
 
     def ended(self, job_id: keys.JobId) -> Job | None:
         """The job of this id, if it has ended."""
@@ -228,19 +234,22 @@ class Jobs:
 
     def to_be_cancelled(self) -> set[str]:
         """Ids of jobs whose end was asked for."""
-        return {
-            info.key.removeprefix(keys.INBOX).removesuffix(".cancel")
-            for info in self.store.list(keys.INBOX)
-            if info.key.endswith(".cancel")
-        }
+        return {info.key.removeprefix(keys.CANCELS) for info in self.store.list(keys.CANCELS)}
 
-    def of_vehicle(self, vehicle: keys.VehicleId) -> list[str]:
-        """Ids of the vehicle's jobs, the newest first."""
+    def of_vehicle(self, vehicle: keys.VehicleId) -> Iterator[keys.ListedJob]:
+        """The vehicle's jobs, the newest first; read as far as they are asked for."""
         return self._listed(keys.jobs_of_vehicle(vehicle))
 
-    def of_caller(self, caller: str, month: str = "") -> list[str]:
-        """Ids of the caller's jobs, the newest first."""
-        return self._listed(keys.jobs_of_caller(caller, month))
+    def of_caller(self, caller: str, month: str | None = None) -> Iterator[keys.ListedJob]:
+        """The caller's jobs, of one month (2026-11) or of all, the newest first; likewise."""
+        folder = keys.jobs_of_caller(caller)
+        months = reversed([*self.store.folders(folder)]) if month is None else (month,)
+        for one in months:
+            yield from self._listed(keys.jobs_of_caller(caller, one))
+
+    def callers(self) -> Iterator[str]:
+        """All that have ever asked for a job."""
+        return self.store.folders(keys.jobs_of_all_callers())
 
     def owner_of(self, vehicle: keys.VehicleId) -> str | None:
         """The caller that brought the vehicle; None where none did."""
@@ -252,13 +261,27 @@ class Jobs:
     def own(self, vehicle: keys.VehicleId, caller: str) -> None:
         """Notes that the caller has brought the vehicle."""
         self.store.put(keys.vehicles_of(caller) + vehicle, b"")
-        self.store.put(keys.vehicle_owner(vehicle), caller.encode())
+        self.store.put(keys.vehicle_owner(vehicle), caller.encode(), durable=True)
 
-    def _listed(self, prefix: str) -> list[str]:
-        names = sorted(
-            (info.key.rpartition("/")[2] for info in self.store.list(prefix)), reverse=True
-        )
-        return [name.partition("_")[2] for name in names]
+    def _listed(self, prefix: str) -> Iterator[keys.ListedJob]:
+        for info in self.store.list(prefix):
+            if (listed := keys.listed_job(info.key)) is not None:
+                yield listed
+
+
+def _new_job(request: JobRequest, job_id: keys.JobId) -> Job:
+    vehicle = request.vehicle_id or keys.transient_vehicle(job_id)
+    return Job(id=job_id, request=request, vehicle=vehicle, created_at=datetime.now(UTC))
+
+
+def _names_in_lists(job: Job) -> tuple[str, ...]:
+    at = job.created_at
+    name = keys.job_in_list(job.job_id, at, job.pictures)
+    places = (
+        keys.jobs_of_vehicle(job.vehicle_id) + name,
+        keys.jobs_of_caller(job.request.caller, f"{at:%Y-%m}") + name,
+    )
+    return places if job.request.vehicle else (*places, keys.transient_job(job.job_id, at))
 
 
 def _essence(request: JobRequest) -> str:

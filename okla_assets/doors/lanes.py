@@ -103,9 +103,18 @@ class Lanes:
             if not self._closed:
                 log.error("%s", error)
 
-    def takes(self, unit: Unit) -> bool:
-        """Whether a lane is free for it: of several, one is kept for what is quick."""
-        kept = 0 if unit.operation.is_quick or len(self.lanes) == 1 else 1
+    def _made(self, lane: Lane, unit: Unit) -> Ended:
+        try:
+            return lane.make(unit)
+        except WorkerLost:
+            if not self._closed:
+                # A new one closes the run of the one that has gone, for which the vehicle waits.
+                self._pool.submit(self._warmed, lane)
+            raise
+
+    def takes(self, quick: bool) -> bool:
+        """Whether a lane is free: of several, one is kept for what is quick."""
+        kept = 0 if quick or len(self.lanes) == 1 else 1
         return len(self._idle) > kept
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
@@ -113,7 +122,7 @@ class Lanes:
         and by the same thread."""
         lane = self._idle.pop()
         self._busy[unit.jobs[0].id] = lane
-        future = self._pool.submit(lane.make, unit)
+        future = self._pool.submit(self._made, lane, unit)
         future.add_done_callback(lambda _: done())
         return future
 

@@ -5,6 +5,7 @@ import binascii
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import Depends, Header
@@ -264,7 +265,7 @@ async def jobs_of(door: Door, vehicle: keys.VehicleId, caller: Caller | None) ->
     """The vehicle's newest jobs that the caller may see, the newest first."""
 
     def read() -> list[Job]:
-        names = map(keys.JobId, door.jobs.of_vehicle(vehicle)[:MOST_LISTED])
+        names = [one.id for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED)]
         with ThreadPoolExecutor(READERS) as pool:
             jobs = list(pool.map(door.jobs.find, names))
         return [

@@ -77,7 +77,7 @@ def send_again(jobs: Jobs, job_id: str) -> Job:
 def put(store: MediaStore, way: Way, entry: Entry) -> None:
     """Writes an entry."""
     data = entry.model_dump_json(exclude_defaults=True).encode()
-    store.put(keys.outbox(way, entry.job_id), data, "application/json")
+    store.put(keys.outbox(way, entry.job_id), data, "application/json", durable=True)
 
 
 def remove(store: MediaStore, way: Way, job_id: keys.JobId) -> None:

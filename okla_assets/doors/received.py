@@ -50,7 +50,7 @@ def take(
     folder = keys.raw_photos(vehicle) if kind == "photo" else keys.raw_videos(vehicle)
     size, known = path.stat().st_size, store.stat(folder + stored)
     if known is None or known.size != size:
-        store.put_file(folder + stored, path)
+        store.put_file(folder + stored, path, durable=True)
     # From here on the sensor of uploads makes the vehicle, as it makes those of a folder.
     store.delete(keys.jobs_marker(vehicle))
     return Received(name=stored, key=folder + stored, kind=kind, sha256=sha256, size=size)

@@ -97,7 +97,8 @@ class Uploads:
 
     def append(self, upload: Resumable, offset: int, part: Path) -> None:
         """Stores the bytes from `offset` on."""
-        self.store.put_file(f"{keys.upload_parts(upload.upload_id)}{offset:015d}", part)
+        key = f"{keys.upload_parts(upload.upload_id)}{offset:015d}"
+        self.store.put_file(key, part, durable=True)
 
     def finish(self, upload: Resumable) -> Resumable:
         """Makes a file of the vehicle's of the complete upload; may be repeated.
@@ -159,6 +160,7 @@ class Uploads:
             keys.upload_record(upload.upload_id),
             upload.model_dump_json().encode(),
             "application/json",
+            durable=True,
         )
 
     def _remove_parts(self, upload: Resumable) -> None:

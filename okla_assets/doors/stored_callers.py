@@ -1,20 +1,18 @@
 """The callers of a door that others can reach: by API key, or by token."""
 
-import json
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from okla_assets import keys
 from okla_assets.doors import caller_records
 from okla_assets.doors.caller_records import REQUESTS_A_MINUTE, CallerRecord
 from okla_assets.doors.callers import Anybody, Caller, Callers, Scope, is_loopback
 from okla_assets.doors.errors import DoorError
+from okla_assets.doors.jobs import Jobs
 from okla_assets.doors.limits import Limits, Taken
 from okla_assets.doors.tokens import Tokens
 from resources.errors import BrokenSetup
@@ -26,7 +24,6 @@ KNOWN_SECONDS = 5.0
 MOST_KNOWN = 10_000
 FAILURES_A_MINUTE = 60
 """Requests without a good key, an address."""
-READERS = 16
 
 
 @dataclass
@@ -156,20 +153,8 @@ class _Quotas:
 
 
 def _pictures_of(store: MediaStore, caller: str, month: str) -> int:
-    """Sources of all the caller's jobs of a month; a job without one counts as one."""
-    names = [info.key for info in store.list(keys.jobs_of_caller(caller, month))]
-
-    def pictures(name: str) -> int:
-        job = keys.parse_job_id(name.rpartition("_")[2])
-        for key in (keys.ended_job(job), keys.inbox_job(job), keys.ended_job(job)):
-            try:
-                return max(1, len(json.loads(store.get(key))["request"].get("sources", ())))
-            except FileNotFoundError:
-                continue
-        return 0  # a list may name a job that never came to be
-
-    with ThreadPoolExecutor(READERS) as readers:
-        return sum(readers.map(pictures, names))
+    """As lists name the caller's jobs of a month."""
+    return sum(one.pictures for one in Jobs(store).of_caller(caller, month))
 
 
 def _credentials(request: Request) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -108,8 +109,8 @@ def _listing(door: Door, vehicle: keys.VehicleId) -> Listing | None:
 
 
 def _newest(door: Door, vehicle: keys.VehicleId, caller: Caller | None) -> Job | None:
-    for name in door.jobs.of_vehicle(vehicle)[:MOST_SEARCHED]:
-        job = door.jobs.find(keys.JobId(name))
+    for one in islice(door.jobs.of_vehicle(vehicle), MOST_SEARCHED):
+        job = door.jobs.find(one.id)
         if job is None or not makes_spin(job):
             continue
         if caller is None or caller.sees in (None, job.request.caller):

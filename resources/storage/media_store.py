@@ -91,12 +91,27 @@ class MediaStore(Protocol):
         """
         ...
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
-        """Writes or replaces the object, atomically; returns the ETag of these bytes."""
+    def put(
+        self, key: str, data: bytes, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
+        """Writes or replaces the object, atomically; returns the ETag of these bytes.
+
+        With `durable` it outlives a loss of power from when this returns; where it replaces one,
+        it or that one does. Without, neither may be there then.
+        """
         ...
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
-        """The same from a file on disk, without holding it in memory."""
+    def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
+        """Writes the object, durably, unless there is one: that one stays, and this is False.
+
+        Of several writers at the same moment one gets True.
+        """
+        ...
+
+    def put_file(
+        self, key: str, path: Path, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
+        """As `put`, from a file on disk, without holding it in memory."""
         ...
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -175,13 +190,24 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             pass
         yield path
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
-        return self._write(key, lambda temp: temp.write_bytes(data))
+    def put(
+        self, key: str, data: bytes, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
+        return self._write(key, lambda temp: temp.write_bytes(data), durable)
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+    def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
+        try:
+            self._write(key, lambda temp: temp.write_bytes(data), durable=True, new=True)
+        except _AlreadyThere:
+            return False
+        return True
+
+    def put_file(
+        self, key: str, path: Path, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
         with path.open("rb"):  # else an error of the source would count as one of the store
             pass
-        return self._write(key, lambda temp: shutil.copyfile(path, temp))
+        return self._write(key, lambda temp: shutil.copyfile(path, temp), durable)
 
     def stat(self, key: str) -> ObjectInfo | None:
         try:
@@ -331,22 +357,84 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
 
-    def _write(self, key: str, fill: Callable[[Path], object]) -> str:
+    def _write(
+        self, key: str, fill: Callable[[Path], object], durable: bool, new: bool = False
+    ) -> str:
         path = self._path(key)
         with self._writing():
-            return self._move_in(path, self._temp_file(), fill)
+            temp = self._temp_file()
+            try:
+                fill(temp)
+                replaces = not new and _date_after(temp, path)
+                if durable:
+                    _sync(temp)
+                etag = _etag(temp.stat())  # after the move it may be another writer's
+                made = _move_in(temp, path, new)
+                if durable and not replaces:
+                    _sync(path.parent)
+                    for folder in path.parent.parents if made else ():
+                        _sync(folder)
+                        if folder == self.folder:
+                            break
+                return etag
+            except BaseException:
+                temp.unlink(missing_ok=True)
+                raise
 
-    def _move_in(self, path: Path, temp: Path, fill: Callable[[Path], object]) -> str:
+
+class _AlreadyThere(Exception):
+    """There is an object where a new one was to be."""
+
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What file systems without hard links answer, such as exFAT."""
+
+
+def _move_in(temp: Path, path: Path, new: bool) -> bool:
+    """Gives a finished file its name; True where a folder had to be made for it.
+
+    Raises `_AlreadyThere` where it is to be `new` and is not.
+    """
+    made = False
+    while True:
         try:
-            fill(temp)
-            _date_after(temp, path)
-            etag = _etag(temp.stat())  # after the move it may be another writer's
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temp.replace(path)
-            return etag
-        except BaseException:
-            temp.unlink(missing_ok=True)
+            if made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if new:
+                _name_once(temp, path)
+            else:
+                temp.replace(path)
+            return made
+        except FileNotFoundError:
+            # No folder yet, or none any more: whoever deletes the last file of one removes it.
+            if not temp.exists():
+                raise
+            made = True
+
+
+def _name_once(temp: Path, path: Path) -> None:
+    try:
+        os.link(temp, path)
+        temp.unlink()
+    except FileExistsError:
+        raise _AlreadyThere from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
             raise
+        if path.exists():  # two writers at the same moment may both come past this
+            raise _AlreadyThere from None
+        temp.replace(path)
+
+
+def _sync(path: Path) -> None:
+    """Has the disk hold a file's bytes, or a folder's names; Windows has no such call for those."""
+    if os.name != "posix" and path.is_dir():
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 _swept: set[Path] = set()
@@ -372,17 +460,19 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
-def _date_after(temp: Path, path: Path) -> None:
-    """Makes the mtime, and so the ETag, differ from that of the file which is about to go.
+def _date_after(temp: Path, path: Path) -> bool:
+    """Makes the mtime, and so the ETag, differ from that of the file which is about to go; False
+    where there is none.
 
     Many file systems have timestamps of some milliseconds: two quick writes would look the same.
     """
     try:
         before = path.stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return False
     if temp.stat().st_mtime_ns <= before:
         os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
+    return True
 
 
 def _etag(stat: os.stat_result) -> str:

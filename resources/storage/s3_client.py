@@ -101,6 +101,11 @@ class EmptyRange(Exception):
     """A part was asked for of an object that has no bytes."""
 
 
+class AlreadyThere(Exception):
+    """An object was to be written where there is none, and there is one, or is about to be."""
+
+
+_NOT_NEW = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _OF_ONE_OBJECT = frozenset({"AccessDenied", "InvalidObjectState", "InvalidRequest"})
 """Refusals that may be about the object alone: its own rights, the archive that it has been moved
 to, or a key of its owner's that it is encrypted with. Those of AWS's KMS are so, too."""
@@ -132,6 +137,8 @@ def _of_answer(error: ClientError, location: str, key: str) -> Exception:
         )
     if code in _MISSING:
         return FileNotFoundError(f"{key} is not in the media store {location}")
+    if code in _NOT_NEW:
+        return AlreadyThere(key)
     if code == "RequestTimeTooSkewed":
         return BrokenSetup(
             f"{location} refuses requests dated by this machine: set its clock right"

@@ -139,11 +139,28 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._read(key, save)
             yield path
 
-    def put(self, key: str, data: bytes, content_type: str | None = None) -> str:
-        """Writes or replaces the object in one request, and so atomically."""
+    def put(
+        self, key: str, data: bytes, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
+        """Writes or replaces the object in one request, and so atomically; always durable."""
         return self._put(key, data, content_type, hashlib.sha256(data).hexdigest())
 
-    def put_file(self, key: str, path: Path, content_type: str | None = None) -> str:
+    def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
+        """By a conditional write; of a store that ignores the condition, by looking first."""
+        from resources.storage.s3_client import AlreadyThere
+
+        if self.stat(key) is not None:
+            return False
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            self._put(key, data, content_type, digest, IfNoneMatch="*")
+        except AlreadyThere:
+            return False
+        return True
+
+    def put_file(
+        self, key: str, path: Path, content_type: str | None = None, *, durable: bool = False
+    ) -> str:
         """The same from a file; a large one in parts, which appear together at the end."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -158,11 +175,18 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         ours = info is not None and info.digest == f"{DIGEST}:{digest}"
         return info.etag if info is not None and ours else f"replaced-{digest}"
 
-    def _put(self, key: str, body: bytes | IO[bytes], content_type: str | None, digest: str) -> str:
+    def _put(
+        self,
+        key: str,
+        body: bytes | IO[bytes],
+        content_type: str | None,
+        digest: str,
+        **condition: str,
+    ) -> str:
         where = self._where(key)
         with self._errors_named(key):
             answer = self._client().put_object(
-                **where, Body=body, **_facts(key, content_type, digest)
+                **where, Body=body, **_facts(key, content_type, digest), **condition
             )
         return str(answer["ETag"]).strip('"')
 

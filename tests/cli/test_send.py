@@ -74,7 +74,7 @@ def test_a_photo_is_sent_and_what_was_made_is_fetched(
     assert "completed" in done.out and "category Exterior" in done.out
     assert (to / "exterior_001_processed.jpg").read_bytes() == b"finished"
     assert (to / "exterior_001_mask.png").read_bytes() == b"mask"
-    (job_id,) = door.jobs.of_caller("dealer")
+    ((job_id, *_),) = door.jobs.of_caller("dealer")
     job = door.jobs.get(job_id)
     assert job.request.operation is Operation.background
     assert job.request.options == {"background_id": "white_studio"}
@@ -88,7 +88,7 @@ def test_what_is_sent_is_the_file(
     import hashlib
 
     assert command("send", photo, "--url", url, "--to", tmp_path / "r").code == 0
-    (job_id,) = door.jobs.of_caller("dealer")
+    ((job_id, *_),) = door.jobs.of_caller("dealer")
     (source,) = door.jobs.get(job_id).request.sources
     assert source.file is not None
     assert source.file.endswith(hashlib.sha256(photo.read_bytes()).hexdigest())

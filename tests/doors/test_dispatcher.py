@@ -27,7 +27,7 @@ class Bench:
     open: int = 0
     stopped: list[str] = field(default_factory=list)
 
-    def takes(self, unit: Unit) -> bool:
+    def takes(self, quick: bool) -> bool:
         return self.open < self.most
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
@@ -112,7 +112,7 @@ def test_a_job_goes_from_accepted_to_completed(door: Door, start: Start) -> None
     assert (ended.state, ended.progress, ended.run_id) == ("completed", 100, "r1")
     assert ended.delivery == "pending"
     assert [one.id for one in told] == [job.id]
-    assert list(door.jobs.unfinished()) == []
+    until(lambda: not list(door.jobs.unfinished()))  # its record there goes after the end
 
 
 def test_what_is_no_record_holds_up_no_other(
@@ -288,7 +288,7 @@ def test_the_same_request_twice_is_one_job_and_another_is_refused(store: LocalMe
         jobs.accept(JobRequest(**asked | {"operation": Operation.segment}))  # type: ignore[arg-type]
     other, new = jobs.accept(JobRequest(**asked | {"caller": "b"}))  # type: ignore[arg-type]
     assert new and other.id != first.id
-    assert jobs.of_caller("a") == [first.id]
+    assert [one.id for one in jobs.of_caller("a")] == [first.id]
     with pytest.raises(UnknownJob):
         jobs.get(first.id, "b")
     for wrong in ("", "../x", first.id + "/..", "%00", "x" * 5000):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -53,7 +54,6 @@ MOST_MINUTES = 15
 _IMAGE = re.compile(
     r"(processed|mask)_.*?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(\.\w{1,5})?"
 )
-_ENDED = re.compile(r"jobs/callers/[^/]+/[^/]+/(\d{8})T\d+_([0-9a-f-]{36})\Z")
 
 
 def _kind(given: str | int) -> Kind:
@@ -340,11 +340,16 @@ async def queue_stats(request: Request, _caller: Annotated[Caller, Depends(_admi
 
 
 def _stats(door: Door) -> QueueStats:
-    waiting = list(door.jobs.unfinished())
-    today = f"{datetime.now(UTC):%Y%m%d}"
-    found = (_ENDED.fullmatch(info.key) for info in door.store.list(keys.jobs_of_all_callers()))
-    ids = {match[2] for match in found if match is not None and match[1] == today}
-    done = [job for name in ids if (job := door.jobs.find(keys.JobId(name))) and job.has_ended]
+    waiting = door.waiting()
+    now = datetime.now(UTC)
+    done = [
+        job
+        for caller in door.jobs.callers()
+        for one in takewhile(
+            lambda one: one.at.date() == now.date(), door.jobs.of_caller(caller, f"{now:%Y-%m}")
+        )
+        if (job := door.jobs.ended(one.id)) is not None
+    ]
     by_type: dict[str, int] = {}
     for job in (*waiting, *done):
         name = job.request.kind or job.request.operation.value

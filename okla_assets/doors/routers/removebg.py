@@ -489,7 +489,8 @@ def _credits(door: Door, caller: Caller) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     left = credits_of(door, caller)
-    used = len(door.jobs.of_caller(caller.name, f"{datetime.now(UTC):%Y-%m}"))
+    month = f"{datetime.now(UTC):%Y-%m}"
+    used = sum(one.pictures for one in door.jobs.of_caller(caller.name, month))
     return {"total": left, "subscription": left, "payg": 0, "enterprise": 0, "used": used}
 
 

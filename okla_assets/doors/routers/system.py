@@ -39,7 +39,7 @@ async def metrics(request: Request) -> Response:
     """Requests, and jobs that have not ended by state."""
     door, told = door_of(request), request.app.state.metrics
     counts: dict[str, int] = dict.fromkeys(("accepted", "queued", "running"), 0)
-    for job in await run_in_threadpool(lambda: list(door.jobs.unfinished())):
+    for job in await run_in_threadpool(door.waiting):
         counts[job.state] = counts.get(job.state, 0) + 1
     for state, count in counts.items():
         told.jobs.labels(state).set(count)

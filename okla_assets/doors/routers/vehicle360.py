@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -13,7 +14,6 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from okla_assets import keys
 from okla_assets.doors import okla_jobs, viewers
 from okla_assets.doors.callers import Caller
 from okla_assets.doors.door import Door, Upload, door_of
@@ -133,8 +133,8 @@ async def user_jobs(
     door = door_of(request)
 
     def read() -> list[Job]:
-        ids = door.jobs.of_caller(name)[:MOST_SEARCHED]
-        found = (door.jobs.find(keys.JobId(one)) for one in ids)
+        listed = islice(door.jobs.of_caller(name), MOST_SEARCHED)
+        found = (door.jobs.find(one.id) for one in listed)
         return [job for job in found if job is not None and okla_jobs.makes_spin(job)]
 
     known = "/" not in name and name not in ("", ".", "..")

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -125,8 +126,9 @@ async def told(request: Request, vehicle_id: str) -> VehicleDocument:
     """Its state, its last run and its listing's status."""
     door, vehicle = await _seen(request, vehicle_id)
     status = await run_in_threadpool(vehicles.status, door, vehicle)
-    jobs = await run_in_threadpool(door.jobs.of_vehicle, vehicle)
-    return _document(door, request, status, tuple(jobs[:MOST_JOBS]))
+    newest = islice(door.jobs.of_vehicle(vehicle), MOST_JOBS)
+    jobs = await run_in_threadpool(lambda: tuple(one.id for one in newest))
+    return _document(door, request, status, jobs)
 
 
 @router.head("/{vehicle_id}/listing.json", include_in_schema=False)

@@ -290,7 +290,7 @@ def test_who_calls_and_what_is_left_to_him(
         "used": 2,
     }
     assert found["attributes"]["api"] == {"free_calls": 0, "sizes": "all"}
-    assert len(Jobs(store).of_caller("shop")) == 2
+    assert len([*Jobs(store).of_caller("shop")]) == 2
 
 
 def test_oklas_client_finds_the_types_that_it_reads(url: str, cutting: Cutting) -> None:

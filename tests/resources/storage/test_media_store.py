@@ -3,6 +3,7 @@
 A store is held to it by a subclass of `MediaStoreContract` with a fixture `store`.
 """
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -71,6 +73,32 @@ class MediaStoreContract:
             store.put_file("a/b.jpg", tmp_path / "no-such-file")
         assert store.stat("a/b.jpg") is None
         assert list(store.list("")) == []
+
+    def test_what_is_to_be_new_is_written_once(self, store: MediaStore) -> None:
+        assert store.put_new("inbox/a.json", b"first", "application/json") is True
+        assert store.put_new("inbox/a.json", b"second", "application/json") is False
+        assert store.get("inbox/a.json") == b"first"
+        store.delete("inbox/a.json")
+        assert store.put_new("inbox/a.json", b"third") is True
+        assert store.get("inbox/a.json") == b"third"
+
+    def test_of_many_who_write_what_is_to_be_new_one_does(self, store: MediaStore) -> None:
+        with ThreadPoolExecutor(8) as writers:
+            for key in (f"inbox/{n}.json" for n in range(10)):
+                wrote = list(
+                    writers.map(lambda n, key=key: store.put_new(key, bytes([n]) * 9), range(8))
+                )
+                assert wrote.count(True) == 1
+                assert store.get(key) == bytes([wrote.index(True)]) * 9
+
+    def test_what_is_durable_is_an_object_like_others(
+        self, store: MediaStore, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "upload.jpg"
+        path.write_bytes(b"picture")
+        etags = store.put("a/b.json", b"1", durable=True), store.put_file("c", path, durable=True)
+        assert etags == tuple(info.etag for info in store.list(""))
+        assert (store.get("a/b.json"), store.get("c")) == (b"1", b"picture")
 
     def test_missing_objects_are_named(self, store: MediaStore) -> None:
         store.put("raw/v/a.jpg", b"1")
@@ -444,3 +472,62 @@ def test_the_folder_may_come_from_the_environment(
     LocalMediaStore().put("a", b"1")
     assert (tmp_path / "elsewhere" / "a").read_bytes() == b"1"
     assert LocalMediaStore().url("a") == (tmp_path / "elsewhere" / "a").as_uri()
+
+
+def test_a_folder_that_others_empty_is_written_to(store: LocalMediaStore) -> None:
+    """Whoever deletes the last file of a folder removes it, at any moment of a write."""
+
+    def write_and_delete(number: int) -> None:
+        for _ in range(150):
+            store.put(f"inbox/deep/{number}", b"1")
+            assert store.put_new(f"inbox/deep/new-{number}", b"1")
+            store.delete(f"inbox/deep/{number}")
+            store.delete(f"inbox/deep/new-{number}")
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(write_and_delete, range(4)))
+    assert list(store.list("")) == []
+
+
+def test_what_is_durable_is_on_the_disk_before_it_has_its_name(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("top", b"1")
+    calls: list[str] = []
+
+    def noted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*args: object) -> object:
+            at = Path(f"/dev/fd/{args[0]}").resolve() if name == "fsync" else Path(str(args[-1]))
+            said = "temp" if at.parent.name == TEMP_FOLDER else at.name
+            calls.append(f"{name} {said}")
+            return real(*args)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("fsync", "link", "replace"):
+        noted(name)
+    assert store.put_new("inbox/jobs/a.json", b"1")
+    folders = ["fsync jobs", "fsync inbox", f"fsync {store.folder.name}"]
+    assert [*dict.fromkeys(calls)] == ["fsync temp", "link a.json", *folders]  # tried twice
+    calls.clear()
+    store.put("inbox/jobs/a.json", b"2", durable=True)
+    assert calls == ["fsync temp", "replace a.json"]
+    calls.clear()
+    store.put("inbox/jobs/a.json", b"3")
+    assert calls == ["replace a.json"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_what_is_to_be_new_is_so_without_hard_links(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert store.put_new("a/b", b"1") is True
+    assert store.put_new("a/b", b"2") is False
+    assert store.get("a/b") == b"1"
+    assert list((store.folder / TEMP_FOLDER).iterdir()) == []
