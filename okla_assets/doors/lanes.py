@@ -68,10 +68,11 @@ class Lane:
 
     def kill(self) -> None:
         """Ends the process, whatever it does."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
+        process = self.process  # another thread may start the next one meanwhile
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     with suppress(BrokenPipeError):  # what it had not read
                         pipe.close()
@@ -79,7 +80,7 @@ class Lane:
 
 @dataclass
 class Lanes:
-    """Some lanes, each with a thread that waits for it. `closing` stops them."""
+    """Some lanes, each with a thread that waits for it."""
 
     lanes: Sequence[Lane]
     _idle: list[Lane] = field(init=False)

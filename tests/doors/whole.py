@@ -66,7 +66,7 @@ class InProcess:
     pool: ThreadPoolExecutor
     busy: int = field(default=0, init=False)
 
-    def takes(self, unit: Unit) -> bool:
+    def takes(self, quick: bool) -> bool:
         return self.busy == 0
 
     def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
