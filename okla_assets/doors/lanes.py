@@ -63,6 +63,7 @@ class Lane:
         except (BrokenPipeError, ValueError):  # killed, and its pipes closed
             answer = b""
         if not answer.endswith(b"\n"):
+            self.kill()  # it may only be about to end, and would count as running
             raise WorkerLost("a lane ended in the middle of its work")
         return Ended.model_validate_json(answer)
 

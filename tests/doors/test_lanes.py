@@ -124,5 +124,6 @@ def test_a_killed_lane_is_told_and_starts_again(
         assert time.monotonic() < until
         time.sleep(0.05)
     hold.unlink()
-    assert lanes.start(unit, done.set).result(60).results
+    ended = lanes.start(unit, done.set).result(60)
+    assert ended.results, ended
     lanes.close()
