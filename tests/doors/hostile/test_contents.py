@@ -138,3 +138,25 @@ def test_a_job_of_no_photo_fails_by_name(door: Whole, kind: str) -> None:
     told = answer.json()
     assert answer.status_code == 200 and told["status"] == "failed", told
     assert told["errorCode"] and told["errorMessage"]
+
+
+@pytest.mark.usefixtures("jobs_are_made")
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("png of 4 gigapixels", "resolution_too_high"),
+        ("jpeg of 4 gigapixels", "resolution_too_high"),
+        ("jpeg cut", "failed_to_read_image"),
+        ("zip", "invalid_file_type"),
+        ("nothing", "invalid_file_type"),
+    ],
+)
+def test_remove_bg_has_a_word_for_it(door: Whole, kind: str, code: str) -> None:
+    answer = requests.post(
+        f"{door.url}/v1.0/removebg",
+        files={"image_file": ("car.jpg", CONTENTS[kind])},
+        headers={"X-Api-Key": door.ann.key},
+        timeout=60,
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == code

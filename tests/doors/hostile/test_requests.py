@@ -107,6 +107,8 @@ def test_each_family_tells_who_is_unknown_and_who_asks_too_often(door: Whole, fa
         answer = raw(door.hasty, method, path)
     refused(answer, 429)
     assert word in answer.json() and int(answer.headers["Retry-After"]) > 0
+    if word == "errors":
+        assert answer.json()["errors"][0]["code"] == "rate_limit_exceeded"
 
 
 def test_a_key_that_may_less_is_told_so(door: Whole) -> None:
