@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from okla_assets.doors.okla_words import KINDS, folded
@@ -23,6 +23,14 @@ def _web_address(address: str) -> str:
     return address
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+NotTruth = BeforeValidator(_no_truth)
+"""Before a number: pydantic takes true for 1."""
 WebAddress = Annotated[
     str,
     Field(max_length=2048, json_schema_extra={"format": "uri", "pattern": "^https?://"}),
@@ -59,6 +67,7 @@ Options = Annotated[
 
 TypeName = Annotated[
     str | int,
+    NotTruth,
     Field(
         description="a name, or its number",
         json_schema_extra={"enum": [*(kind.name for kind in KINDS), *range(len(KINDS))]},
@@ -111,7 +120,7 @@ class SpinBody(Asked):
     source_type: Literal["Video", "Images", "video", "images", 0, 1] | None = None
     video_url: WebAddress | None = None
     image_urls: list[WebAddress] = Field(default_factory=list, max_length=MOST_IMAGES)
-    frame_count: int = Field(default=36, ge=1, le=360)
+    frame_count: Annotated[int, NotTruth] = Field(default=36, ge=1, le=360)
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "SpinBody":

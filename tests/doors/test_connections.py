@@ -16,6 +16,8 @@ from okla_assets.doors.door import Door
 from okla_assets.doors.server import make_app
 from tests.doors.conftest import Serve
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"POST /api/ai-process/classify-image HTTP/1.1\r\nHost: localhost\r\n"
 JSON = HEAD + b"Content-Type: application/json\r\n"
 

@@ -27,6 +27,7 @@ from okla_assets.doors.okla_models import (
     Asked,
     BatchStatus,
     ImageJob,
+    NotTruth,
     SpinJob,
     VehicleName,
     WebAddress,
@@ -52,7 +53,7 @@ class ProcessBody(Asked):
         default_factory=list, max_length=MOST_IMAGES
     )
     video_url: WebAddress | None = None
-    frame_count: int | None = Field(default=None, ge=1, le=360)
+    frame_count: Annotated[int | None, NotTruth] = Field(default=None, ge=1, le=360)
     type: str | None = Field(default=None, max_length=64)
 
 
