@@ -149,8 +149,8 @@ class Jobs:
         job_id = job_id or new_id(request.caller, request.idempotency)
         known = None if random else self.find(job_id)
         while known is None:
-            job = _new_job(request, job_id)
-            names = _names_in_lists(job)
+            job = new_job(request, job_id)
+            names = names_in_lists(job)
             for name in names:
                 self.store.put(name, b"")
             is_new = self.store.put_new(keys.inbox_job(job_id), _json(job), "application/json")
@@ -269,12 +269,14 @@ class Jobs:
                 yield listed
 
 
-def _new_job(request: JobRequest, job_id: keys.JobId) -> Job:
+def new_job(request: JobRequest, job_id: keys.JobId) -> Job:
+    """The job as it begins, unwritten."""
     vehicle = request.vehicle_id or keys.transient_vehicle(job_id)
     return Job(id=job_id, request=request, vehicle=vehicle, created_at=datetime.now(UTC))
 
 
-def _names_in_lists(job: Job) -> tuple[str, ...]:
+def names_in_lists(job: Job) -> tuple[str, ...]:
+    """Keys of the empty objects by which lists have the job."""
     at = job.created_at
     name = keys.job_in_list(job.job_id, at, job.pictures)
     places = (

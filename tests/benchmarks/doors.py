@@ -99,7 +99,7 @@ def status(folder: Path, sender: Web, rate: float, seconds: float, count: int) -
             {
                 "metrics": "/metrics",
                 "ready": "/health/ready",
-                "jobs of a caller": "/api/vehicle360processing/user/me",
+                "jobs of a caller": "/api/vehicle360processing/user/me/jobs",
                 "jobs of a vehicle": "/api/ai-process/batch-status?vehicleId=CAR",
                 "a vehicle": "/api/vehicles/CAR",
                 "account": "/v1.0/account",

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from okla_assets import keys
 from okla_assets.doors import caller_records
-from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.jobs import Job, Jobs, names_in_lists, new_id, new_job
 from okla_assets.doors.requests import JobRequest, Operation, Source
 from okla_assets.doors.results import JobResult
 from resources.storage.media_store import LocalMediaStore
@@ -119,17 +120,23 @@ def new_key(store: LocalMediaStore) -> str:
 
 
 def finished(store: LocalMediaStore, count: int, vehicle: str = "CAR") -> list[str]:
-    """Ids of so many jobs that have ended, all of one caller, every second of one vehicle."""
+    """Ids of so many jobs that have ended, all of one caller and one vehicle.
+
+    Written as `Jobs.accept` and `Jobs.end` leave them, without what those remove again.
+    """
     jobs, ids = Jobs(store), []
+    jobs.own(keys.VehicleId(vehicle), CALLER)
+    store.put(keys.raw_photos(keys.VehicleId(vehicle)) + "1.jpg", b"\xff\xd8")
     with mock.patch.object(os, "fsync", lambda _: None):  # nobody waits for these
         for number in range(count):
-            name = vehicle if number % 2 else f"{vehicle}-{number}"
             source = Source(url=f"https://example.org/{number}.jpg")
             request = JobRequest(
-                operation=Operation.classify, vehicle=name, sources=(source,), caller=CALLER
+                operation=Operation.classify, vehicle=vehicle, sources=(source,), caller=CALLER
             )
-            job, _ = jobs.accept(request)
-            jobs.end(ended(job))
+            job = new_job(request, new_id(CALLER, None))
+            for name in names_in_lists(job):
+                store.put(name, b"")
+            jobs.keep_ended(ended(job))
             ids.append(job.id)
     return ids
 

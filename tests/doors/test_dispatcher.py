@@ -129,6 +129,21 @@ def test_what_is_no_record_holds_up_no_other(
     assert "cannot be read" in caplog.text
 
 
+def test_nothing_is_kept_of_jobs_that_have_ended(door: Door, start: Start) -> None:
+    bench = Bench(most=50)
+    dispatcher = start(bench)
+    for number in range(20):
+        dispatcher.wake(ask(door.jobs, vehicle=f"CAR-{number}"))
+    until(lambda: len(bench.begun) == 20)
+    assert len(dispatcher.unfinished()) == 20
+    for unit, future in bench.begun:
+        future.set_result(all_done(unit))
+    until(lambda: not dispatcher.unfinished())
+    kept = [value for value in vars(dispatcher).values() if isinstance(value, dict | list | set)]
+    assert len(kept) >= 6
+    until(lambda: not any(kept))
+
+
 def test_a_job_of_another_process_is_found(door: Door, start: Start) -> None:
     bench = Bench()
     start(bench)
