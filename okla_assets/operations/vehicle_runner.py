@@ -12,6 +12,9 @@ from okla_assets.vehicle_runs import Source, request, run_tags, vehicle_media, v
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
 
+_NO_DATABASE = {"OperationalError", "InterfaceError"}
+"""What clients of databases raise where Dagster's records cannot be reached."""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -78,7 +81,7 @@ class VehicleRunner:
             result.run_id,
             # Dagster takes Ctrl-C for a step that failed.
             interrupted=_any_is(result.all_events, {dg.DagsterExecutionInterruptedError.__name__}),
-            broken_setup=_any_is(result.all_events, _names(BrokenSetup)),
+            broken_setup=_any_is(result.all_events, _names(BrokenSetup) | _NO_DATABASE),
         )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pika
+import psutil
 import pytest
 import requests
 from pika.exceptions import AMQPError
@@ -61,6 +62,12 @@ class Program:
                     stdout=out,
                     stderr=out,
                 )
+
+    def kill_children(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            if self.process is not None:
+                for child in psutil.Process(self.process.pid).children():
+                    child.kill()
 
     def kill(self) -> None:
         if self.process is not None:
@@ -194,7 +201,7 @@ def killing(house: House, stop: threading.Event) -> None:
         victim = chance.choice(["serve", "lane", "consume", "rabbitmq", "postgres"])
         house.kills[victim] += 1
         if victim == "lane":
-            subprocess.run(["pkill", "-9", "-f", "tests.fake_lane"], check=False)
+            house.programs[0].kill_children()
         elif victim == "rabbitmq":
             house.rabbit.crash()
             time.sleep(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from okla_assets import keys
 from okla_assets.contract import Listing
@@ -276,6 +277,17 @@ def test_a_broken_setup_stops_the_batch(pipeline: Pipeline) -> None:
     with pytest.raises(BrokenSetup, match="the disk is full"):
         refreshed(pipeline, vehicle_id(1), vehicle_id(2))
     assert len(pipeline.instance.get_runs()) == 1
+
+
+def test_a_database_that_goes_away_is_no_vehicles_fault(pipeline: Pipeline) -> None:
+    class Gone(Quiet):
+        def step(self, title: str, total: int) -> None:
+            raise OperationalError("select 1", None, ConnectionError("no server"))
+
+    upload(pipeline, vehicle_id(1))
+    pipeline.models["progress"] = Gone()
+    with pytest.raises(BrokenSetup):
+        refreshed(pipeline, vehicle_id(1))
 
 
 def test_a_batch_of_which_nothing_came_through_is_red(pipeline: Pipeline) -> None:
