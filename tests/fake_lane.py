@@ -11,8 +11,8 @@ from unittest import mock
 
 from okla_assets import definitions
 from okla_assets.cli import lane
-from okla_assets.doors.results import JobResult
-from okla_assets.doors.work import Ended, Unit, Worker
+from okla_assets.doors.jobs.results import JobResult
+from okla_assets.doors.jobs.work import Ended, Unit, Worker
 from resources.profiles import resources_for
 from tests.fakes import fake_models
 

@@ -12,7 +12,7 @@ from unittest import mock
 from okla_assets import definitions
 from okla_assets.assets import composites
 from okla_assets.cli import app
-from okla_assets.doors import lanes
+from okla_assets.doors.jobs import lanes
 from okla_assets.steps import drafts
 from resources import weights
 from resources.profiles import resources_for

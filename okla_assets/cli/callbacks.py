@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="The callbacks that nobody has take
 @app.command("list")
 def list_callbacks(out: Out = "okla-media", as_json: Json = False) -> None:
     """Show callbacks that wait for their next attempt, and dead ones, which were given up."""
-    from okla_assets.doors import outbox
+    from okla_assets.doors.telling import outbox
 
     store = existing_store(out)
     found = [
@@ -44,8 +44,8 @@ def retry(
     out: Out = "okla-media",
 ) -> None:
     """Have callbacks sent again by `okla serve`, whatever came of them before."""
-    from okla_assets.doors import outbox
-    from okla_assets.doors.jobs import Jobs
+    from okla_assets.doors.jobs.record import Jobs
+    from okla_assets.doors.telling import outbox
 
     if not jobs and not dead:
         stop("name the jobs whose callbacks are to be sent again, or give --dead for all dead ones")

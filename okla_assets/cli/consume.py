@@ -15,18 +15,18 @@ def consume(out: Out = "okla-media") -> None:
     number of these may run. What cannot be used lies in the queue okla-media.dead with the reason.
     """
     try:
-        from okla_assets.doors.broker import parameters_of
-        from okla_assets.doors.consumer import Consumer
+        from okla_assets.doors.queue.broker import parameters_of
+        from okla_assets.doors.queue.consumer import Consumer
     except ModuleNotFoundError as error:
         if error.name != "pika":
             raise
         raise BrokenSetup("RabbitMQ needs pika: pip install 'okla-media[rabbitmq]'") from None
-    from okla_assets.doors.answers import Places
-    from okla_assets.doors.callers import Anybody
+    from okla_assets.doors.callers.caller import Anybody
     from okla_assets.doors.door import Door
-    from okla_assets.doors.jobs import Jobs
+    from okla_assets.doors.jobs.record import Jobs
     from okla_assets.doors.links import Links, file_address, secret_of
-    from okla_assets.doors.viewers import page_url
+    from okla_assets.doors.okla.viewers import page_url
+    from okla_assets.doors.queue.answers import Places
     from okla_assets.runtime.instance import dagster_home
     from resources.settings import settings
 

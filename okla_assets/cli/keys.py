@@ -37,7 +37,7 @@ def create_key(
     out: Out = "okla-media",
 ) -> None:
     """Make a caller and print his key, which is stored hashed and is not shown again."""
-    from okla_assets.doors import caller_records
+    from okla_assets.doors.callers import records as caller_records
 
     key = caller_records.create(
         store_for(out),
@@ -60,7 +60,7 @@ def renew_key(
     out: Out = "okla-media",
 ) -> None:
     """Print a new key of a caller, whose jobs, vehicles and limits stay his."""
-    from okla_assets.doors import caller_records
+    from okla_assets.doors.callers import records as caller_records
 
     key = caller_records.renew(existing_store(out), name, overlap_hours=overlap_hours, days=days)
     _hand_out(key)
@@ -69,7 +69,7 @@ def renew_key(
 @app.command("list")
 def list_keys(as_json: Json = False, out: Out = "okla-media") -> None:
     """Show all callers with keys: what they may and until when."""
-    from okla_assets.doors import caller_records
+    from okla_assets.doors.callers import records as caller_records
 
     now = datetime.now(UTC)
     rows = [
@@ -98,7 +98,7 @@ def list_keys(as_json: Json = False, out: Out = "okla-media") -> None:
 @app.command("revoke")
 def revoke_key(name: Name, out: Out = "okla-media") -> None:
     """End a caller's keys; his jobs and vehicles stay."""
-    from okla_assets.doors import caller_records
+    from okla_assets.doors.callers import records as caller_records
 
     caller_records.revoke(existing_store(out), name)
     say(f"{name}: revoked; a running `okla serve` notices within 5 seconds")

@@ -1,5 +1,5 @@
-"""A lane's process (`okla_assets/doors/lanes.py`): a unit of jobs a line on stdin, what came of it
-a line on stdout. Everything else that this process prints goes to stderr.
+"""A lane's process (`okla_assets/doors/jobs/lanes.py`): a unit of jobs a line on stdin, what came of
+it a line on stdout. Everything else that this process prints goes to stderr.
 """
 
 import os
@@ -15,7 +15,7 @@ from resources.storage.stores import location_of, store_for
 if TYPE_CHECKING:
     import dagster as dg
 
-    from okla_assets.doors.work import Worker
+    from okla_assets.doors.jobs.work import Worker
 
 
 def main() -> None:
@@ -23,8 +23,8 @@ def main() -> None:
     from sqlalchemy.exc import DatabaseError
 
     from okla_assets.definitions import runner_of
-    from okla_assets.doors.lanes import READY
-    from okla_assets.doors.work import Ended, Unit, Worker, WorkerUnavailable
+    from okla_assets.doors.jobs.lanes import READY
+    from okla_assets.doors.jobs.work import Ended, Unit, Worker, WorkerUnavailable
     from okla_assets.runtime.instance import close_dead_runs, open_instance
 
     answers = os.fdopen(os.dup(1), "wb")

@@ -45,7 +45,7 @@ def serve(
     from okla_assets.cli.lane import lane_definitions
     from okla_assets.definitions import runner_of
     from okla_assets.doors import service
-    from okla_assets.doors.work import Worker
+    from okla_assets.doors.jobs.work import Worker
     from resources.profiles import check_profile
     from resources.settings import settings
 

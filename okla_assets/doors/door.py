@@ -15,12 +15,12 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from okla_assets import keys
-from okla_assets.doors.addresses import CannotFetch
-from okla_assets.doors.callers import Caller, Callers, Scope
+from okla_assets.doors.callers.caller import Caller, Callers, Scope
 from okla_assets.doors.errors import BadAddress, DoorError
-from okla_assets.doors.jobs import Job, Jobs, OtherRequest, UnknownJob, new_id
+from okla_assets.doors.fetching.addresses import CannotFetch
+from okla_assets.doors.jobs.record import Job, Jobs, OtherRequest, UnknownJob, new_id
+from okla_assets.doors.jobs.requests import JobRequest, Source, checked
 from okla_assets.doors.links import Links
-from okla_assets.doors.requests import JobRequest, Source, checked
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
 

@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from okla_assets.doors.callers import Anybody
+from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError, Render, problem
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.links import Links
 from okla_assets.doors.routers import (
     ai_process,

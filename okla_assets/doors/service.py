@@ -19,19 +19,20 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from okla_assets import keys
-from okla_assets.doors import intake, outbox
-from okla_assets.doors.callbacks import CallbackSender, shown_in_dagster
+from okla_assets.doors.callers.stored import callers_for, check_host
 from okla_assets.doors.connections import STOPPING_SECONDS, server_config
-from okla_assets.doors.dagster_runs import DagsterRuns
-from okla_assets.doors.dispatcher import Dispatcher
 from okla_assets.doors.door import Door
-from okla_assets.doors.fetch import Fetcher
-from okla_assets.doors.jobs import Jobs
-from okla_assets.doors.lanes import Lane, Lanes
+from okla_assets.doors.fetching.fetch import Fetcher
+from okla_assets.doors.jobs import intake
+from okla_assets.doors.jobs.dagster_runs import DagsterRuns
+from okla_assets.doors.jobs.dispatcher import Dispatcher
+from okla_assets.doors.jobs.lanes import Lane, Lanes
+from okla_assets.doors.jobs.record import Jobs
+from okla_assets.doors.jobs.work import Ended, Unit, Worker
 from okla_assets.doors.links import Links, secret_of
 from okla_assets.doors.server import make_app
-from okla_assets.doors.stored_callers import callers_for, check_host
-from okla_assets.doors.work import Ended, Unit, Worker
+from okla_assets.doors.telling import outbox
+from okla_assets.doors.telling.callbacks import CallbackSender, shown_in_dagster
 from okla_assets.operations.archive import archive
 from okla_assets.operations.run_index import busy
 from okla_assets.runtime.instance import dagster_home, open_instance

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from okla_assets.doors import outbox
-from okla_assets.doors.jobs import Job, Jobs
-from okla_assets.doors.requests import checked
+from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.requests import checked
+from okla_assets.doors.telling import outbox
 from resources.storage.media_store import LocalMediaStore
 from tests.cli.conftest import Command
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from okla_assets.doors import caller_records
+from okla_assets.doors.callers import records as caller_records
 from resources.storage.media_store import LocalMediaStore
 from tests.cli.conftest import Command
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from okla_assets.cli import send
-from okla_assets.doors.callers import Anybody
+from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Job, Jobs
+from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.requests import Operation
+from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.links import Links
-from okla_assets.doors.requests import Operation
-from okla_assets.doors.results import Problem
 from okla_assets.doors.server import make_app
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
 from tests.cli.conftest import Command
 from tests.doors.conftest import answering
-from tests.doors.okla import end, image_made, spin_made, with_keys
+from tests.doors.ended import end, image_made, spin_made, with_keys
 
 
 @pytest.fixture

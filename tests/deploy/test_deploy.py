@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from okla_assets.cli.app import app
-from okla_assets.doors.callers import Anybody
+from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from okla_assets.runtime import servers

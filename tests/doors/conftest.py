@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from okla_assets.doors.callers import Anybody
+from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.connections import server_config
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.links import Links
 from resources.storage.media_store import LocalMediaStore
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from okla_assets import keys
 from okla_assets.assets.masks import keep_matte, look
 from okla_assets.assets.raw_photos import take_in
-from okla_assets.doors.cut_out import cut_outs
-from okla_assets.doors.jobs import Job, Jobs
-from okla_assets.doors.requests import CutOutOptions, JobRequest, Operation, Source
-from okla_assets.doors.results import DrawnFile, JobResult, PhotoResult, Problem
+from okla_assets.doors.jobs.cut_out import cut_outs
+from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.requests import CutOutOptions, JobRequest, Operation, Source
+from okla_assets.doors.jobs.results import DrawnFile, JobResult, PhotoResult, Problem
 from okla_assets.steps.pictures import read_picture
 from okla_assets.tables import Masks, RawPhotos
 from resources.models.base import Segmenter, VehicleDetector

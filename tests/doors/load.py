@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import psutil
 
 from okla_assets import keys
-from okla_assets.doors import caller_records
-from okla_assets.doors.jobs import Job, Jobs, names_in_lists, new_id, new_job
-from okla_assets.doors.requests import JobRequest, Operation, Source
-from okla_assets.doors.results import JobResult
+from okla_assets.doors.callers import records as caller_records
+from okla_assets.doors.jobs.record import Job, Jobs, names_in_lists, new_id, new_job
+from okla_assets.doors.jobs.requests import JobRequest, Operation, Source
+from okla_assets.doors.jobs.results import JobResult
 from resources.storage.media_store import LocalMediaStore
 from tests.conftest import REPOSITORY
 from tests.rabbitmq import free_ports

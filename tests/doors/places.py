@@ -7,10 +7,10 @@ import dagster as dg
 import requests
 
 from okla_assets import keys
-from okla_assets.doors import caller_records
+from okla_assets.doors.callers import records as caller_records
+from okla_assets.doors.callers.stored import StoredCallers
 from okla_assets.doors.door import Door
 from okla_assets.doors.server import make_app
-from okla_assets.doors.stored_callers import StoredCallers
 from resources.settings import Settings
 from tests import pictures
 from tests.doors.conftest import Serve

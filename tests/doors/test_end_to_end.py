@@ -21,8 +21,8 @@ import removebg
 import requests
 from PIL import Image
 
-from okla_assets.doors.broker import parameters_of
-from okla_assets.doors.signatures import verify
+from okla_assets.doors.queue.broker import parameters_of
+from okla_assets.doors.telling.signatures import verify
 from resources.settings import Settings
 from tests.conftest import REPOSITORY
 from tests.doors.web import Handler, Web, gives, web

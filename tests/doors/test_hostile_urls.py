@@ -8,10 +8,10 @@ import pytest
 import requests
 
 from okla_assets import keys
-from okla_assets.doors.addresses import AddressRules
-from okla_assets.doors.callers import Anybody
+from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.fetching.addresses import AddressRules
+from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from resources.storage.media_store import LocalMediaStore

@@ -23,9 +23,9 @@ import pytest
 import requests
 from pika.exceptions import AMQPError
 
-from okla_assets.doors.broker import parameters_of
-from okla_assets.doors.jobs import Jobs
-from okla_assets.doors.signatures import verify
+from okla_assets.doors.jobs.record import Jobs
+from okla_assets.doors.queue.broker import parameters_of
+from okla_assets.doors.telling.signatures import verify
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.jobs.record import Jobs
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.doors.load import Ask, Served, finished, in_another_process, new_key, serving

@@ -20,9 +20,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from okla_assets.doors.requests import checked
+from okla_assets.doors.jobs.requests import checked
 from okla_assets.doors.server import openapi_document
-from tests.doors.okla import end, spin_made
+from tests.doors.ended import end, spin_made
 from tests.doors.places import CAR, PHOTO
 from tests.doors.whole import Whole, whole
 

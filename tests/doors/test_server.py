@@ -3,7 +3,7 @@
 import requests
 
 from okla_assets.doors.door import Door
-from okla_assets.doors.requests import checked
+from okla_assets.doors.jobs.requests import checked
 from okla_assets.doors.server import JSON_BYTES, make_app
 from tests.doors.conftest import Serve
 

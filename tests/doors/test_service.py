@@ -10,8 +10,8 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.cli.serve import serve
-from okla_assets.doors.jobs import Job, Jobs
-from okla_assets.doors.requests import JobRequest, Operation
+from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.requests import JobRequest, Operation
 from okla_assets.doors.service import remove_old
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput, BrokenSetup

@@ -12,18 +12,20 @@ import dagster as dg
 
 from okla_assets import keys
 from okla_assets.definitions import build_definitions, runner_of
-from okla_assets.doors import caller_records, intake, outbox
-from okla_assets.doors.addresses import AddressRules, HostRule
-from okla_assets.doors.dispatcher import Dispatcher
+from okla_assets.doors.callers import records as caller_records
+from okla_assets.doors.callers.stored import StoredCallers
 from okla_assets.doors.door import Door
-from okla_assets.doors.fetch import Fetcher
-from okla_assets.doors.jobs import Jobs
+from okla_assets.doors.fetching.addresses import AddressRules, HostRule
+from okla_assets.doors.fetching.fetch import Fetcher
+from okla_assets.doors.jobs import intake
+from okla_assets.doors.jobs.dispatcher import Dispatcher
+from okla_assets.doors.jobs.record import Jobs
+from okla_assets.doors.jobs.requests import Operation
+from okla_assets.doors.jobs.results import Problem
+from okla_assets.doors.jobs.work import Ended, Unit, Worker
 from okla_assets.doors.links import Links
-from okla_assets.doors.requests import Operation
-from okla_assets.doors.results import Problem
 from okla_assets.doors.server import make_app
-from okla_assets.doors.stored_callers import StoredCallers
-from okla_assets.doors.work import Ended, Unit, Worker
+from okla_assets.doors.telling import outbox
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore

@@ -15,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from okla_assets import keys
-from okla_assets.doors import okla_jobs, viewers
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import JobsCaller, Named, told
-from okla_assets.doors.okla_models import (
+from okla_assets.doors.jobs.record import Job
+from okla_assets.doors.jobs.requests import Operation, problems_of
+from okla_assets.doors.okla import jobs as okla_jobs, viewers
+from okla_assets.doors.okla.jobs import JobsCaller, Named, told
+from okla_assets.doors.okla.models import (
     LEAST_IMAGES,
     MOST_IMAGES,
     Accepted,
@@ -32,8 +33,7 @@ from okla_assets.doors.okla_models import (
     VehicleName,
     WebAddress,
 )
-from okla_assets.doors.okla_words import KINDS
-from okla_assets.doors.requests import Operation, problems_of
+from okla_assets.doors.okla.words import KINDS
 
 router = APIRouter(tags=["ai-process"], prefix="/api/ai-process")
 

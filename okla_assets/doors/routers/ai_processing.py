@@ -12,13 +12,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from okla_assets import keys
 from okla_assets.contract import Listing
-from okla_assets.doors import okla_jobs, viewers
-from okla_assets.doors.callers import Caller
+from okla_assets.doors.callers.caller import Caller
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import PROBLEM_JSON, DoorError
-from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import JobsCaller, Named, told
-from okla_assets.doors.okla_models import (
+from okla_assets.doors.jobs.record import Job
+from okla_assets.doors.jobs.requests import Operation
+from okla_assets.doors.okla import jobs as okla_jobs, viewers
+from okla_assets.doors.okla.jobs import JobsCaller, Named, told
+from okla_assets.doors.okla.models import (
     Accepted,
     AnalyzeBody,
     BatchAccepted,
@@ -32,7 +33,7 @@ from okla_assets.doors.okla_models import (
     SpinJob,
     VehicleImages,
 )
-from okla_assets.doors.okla_words import (
+from okla_assets.doors.okla.words import (
     BadWords,
     Kind,
     Url,
@@ -41,7 +42,6 @@ from okla_assets.doors.okla_words import (
     image_result,
     kind_of,
 )
-from okla_assets.doors.requests import Operation
 
 router = APIRouter(tags=["aiprocessing"], prefix="/api/aiprocessing")
 

@@ -11,14 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from okla_assets.doors import okla_jobs
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import JobsCaller, Named, told
-from okla_assets.doors.okla_models import Answer, Body, WebAddress
-from okla_assets.doors.okla_words import VIEW_STATUS, error_message
-from okla_assets.doors.requests import CutOutOptions, Operation
+from okla_assets.doors.jobs.record import Job
+from okla_assets.doors.jobs.requests import CutOutOptions, Operation
+from okla_assets.doors.okla import jobs as okla_jobs
+from okla_assets.doors.okla.jobs import JobsCaller, Named, told
+from okla_assets.doors.okla.models import Answer, Body, WebAddress
+from okla_assets.doors.okla.words import VIEW_STATUS, error_message
 
 router = APIRouter(tags=["backgroundremoval"], prefix="/api/backgroundremoval")
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.okla_jobs import JobsCaller, told
-from okla_assets.doors.okla_models import Background, Backgrounds
+from okla_assets.doors.okla.jobs import JobsCaller, told
+from okla_assets.doors.okla.models import Background, Backgrounds
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.options import StudioOptions

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from okla_assets.doors.door import door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.requests import CutOutOptions
-from okla_assets.doors.synchronous import (
+from okla_assets.doors.jobs.requests import CutOutOptions
+from okla_assets.doors.routers.synchronous import (
     Answer,
     Fields,
     NotDrawn,

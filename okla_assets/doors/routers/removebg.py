@@ -13,11 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from okla_assets.doors.callers import Caller
+from okla_assets.doors.callers.caller import Caller
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.requests import CutOutOptions, Rectangle
-from okla_assets.doors.synchronous import (
+from okla_assets.doors.jobs.requests import CutOutOptions, Rectangle
+from okla_assets.doors.routers.synchronous import (
     Answer,
     Fields,
     NotDrawn,

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from okla_assets import keys
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.files import stored_file
+from okla_assets.doors.uploads.files import stored_file
 
 router = APIRouter(tags=["system"])
 

@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from okla_assets.doors import vehicles
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError, problem
-from okla_assets.doors.received import Received
-from okla_assets.doors.resumable import PART_BYTES, Resumable, Uploads
 from okla_assets.doors.routers.vehicles import answers
+from okla_assets.doors.uploads import vehicles
+from okla_assets.doors.uploads.received import Received
+from okla_assets.doors.uploads.resumable import PART_BYTES, Resumable, Uploads
 
 router = APIRouter(prefix="/api/uploads", tags=["uploads"])
 

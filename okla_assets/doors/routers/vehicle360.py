@@ -14,15 +14,15 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from okla_assets.doors import okla_jobs, viewers
-from okla_assets.doors.callers import Caller
+from okla_assets.doors.callers.caller import Caller
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import ERROR_CODES, PROBLEM_JSON, DoorError
-from okla_assets.doors.jobs import Job
-from okla_assets.doors.okla_jobs import JobsCaller, Named, told
-from okla_assets.doors.okla_models import JobPage, VideoBody
-from okla_assets.doors.okla_words import Url, folded, is_option
-from okla_assets.doors.requests import Operation
+from okla_assets.doors.jobs.record import Job
+from okla_assets.doors.jobs.requests import Operation
+from okla_assets.doors.okla import jobs as okla_jobs, viewers
+from okla_assets.doors.okla.jobs import JobsCaller, Named, told
+from okla_assets.doors.okla.models import JobPage, VideoBody
+from okla_assets.doors.okla.words import Url, folded, is_option
 from okla_assets.doors.routers.system import stored
 from resources.settings import settings
 

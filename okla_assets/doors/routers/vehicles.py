@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from okla_assets import keys
-from okla_assets.doors import vehicles
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import PROBLEM_JSON, DoorError
-from okla_assets.doors.files import stored_file
-from okla_assets.doors.received import Kind, Received, kind_of, take
+from okla_assets.doors.uploads import vehicles
+from okla_assets.doors.uploads.files import stored_file
+from okla_assets.doors.uploads.received import Kind, Received, kind_of, take
 from okla_assets.operations.status import State, VehicleStatus
 from okla_assets.options import StudioOptions, read_options, save_options
 from okla_assets.owner_scenes import scene_of

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from okla_assets.doors import stored_callers
-from okla_assets.doors.requests import checked
+from okla_assets.doors.callers import stored as stored_callers
+from okla_assets.doors.jobs.requests import checked
+from tests.doors.ended import end, image_made, spin_made
 from tests.doors.hostile.asking import CAR, SECRET
-from tests.doors.okla import end, image_made, spin_made
 from tests.doors.places import PHOTO
 from tests.doors.whole import Whole, whole
 

@@ -13,14 +13,14 @@ import requests
 from PIL import Image
 from starlette.requests import Request
 
-from okla_assets.doors.callers import Anybody, Caller, Scope
+from okla_assets.doors.callers.caller import Anybody, Caller, Scope
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.jobs import Jobs
-from okla_assets.doors.requests import CutOutOptions
+from okla_assets.doors.jobs.record import Jobs
+from okla_assets.doors.jobs.requests import CutOutOptions
 from okla_assets.doors.routers.removebg import FILE_BYTES, MEGAPIXELS, options_of
+from okla_assets.doors.routers.synchronous import Fields
 from okla_assets.doors.server import make_app
-from okla_assets.doors.synchronous import Fields
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.doors.conftest import Serve

@@ -1,0 +1,1 @@
+"""Going to addresses that strangers name."""

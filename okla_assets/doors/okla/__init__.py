@@ -1,0 +1,1 @@
+"""OKLA's words, bodies and documents."""

@@ -1,0 +1,1 @@
+"""RabbitMQ: messages that become jobs, and their answers."""

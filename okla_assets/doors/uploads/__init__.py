@@ -1,0 +1,1 @@
+"""Vehicles, their files, and uploads in parts."""

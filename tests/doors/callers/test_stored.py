@@ -1,0 +1,394 @@
+"""Who may use the doors: keys and tokens over real HTTP, their limits and their ends."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from fastapi import FastAPI, Request
+
+from okla_assets import keys
+from okla_assets.doors.callers import records as caller_records, stored as stored_callers
+from okla_assets.doors.callers.caller import Anybody, Caller
+from okla_assets.doors.callers.stored import StoredCallers, callers_for, check_host
+from okla_assets.doors.door import Door, door_of
+from okla_assets.doors.errors import DoorError
+from okla_assets.doors.server import make_app
+from resources.errors import BadInput, BrokenSetup
+from resources.settings import Settings
+from resources.storage.media_store import LocalMediaStore
+from tests.doors.conftest import Serve
+
+SECRET = "a secret of thirty-two bytes or more"
+Who = Callable[..., requests.Response]
+
+
+def probe(door: Door) -> FastAPI:
+    """The application with routes that tell who called."""
+    app = make_app(door)
+
+    @app.get("/who/{scope}")
+    async def who(request: Request, scope: str) -> dict[str, Any]:
+        caller = door_of(request).caller(request, scope)  # type: ignore[arg-type]
+        return {"name": caller.name, "sees": caller.sees}
+
+    @app.post("/who/{scope}")
+    async def change(request: Request, scope: str) -> dict[str, Any]:
+        return await who(request, scope)
+
+    return app
+
+
+@pytest.fixture
+def who(door: Door, serve: Serve) -> Callable[..., Who]:
+    """Starts a door with these settings; what it gives asks that door who one is."""
+
+    def start(**settings: Any) -> Who:
+        url = serve(probe(replace(door, callers=callers_for(door.store, Settings(**settings)))))
+
+        def ask(scope: str = "jobs", **headers: str) -> requests.Response:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return requests.get(f"{url}/who/{scope}", headers=named, timeout=10)
+
+        return ask
+
+    return start
+
+
+def token(key: Any = SECRET, algorithm: str = "HS256", kid: str = "", **claims: Any) -> str:
+    """A token that is good for a minute, but for what is given."""
+    body = {"sub": "7d1f", "exp": datetime.now(UTC) + timedelta(minutes=1)} | claims
+    kept = {name: value for name, value in body.items() if value is not None}
+    return jwt.encode(kept, key, algorithm, headers={"kid": kid} if kid else None)
+
+
+def test_a_key_is_taken_from_every_header_that_clients_send(
+    who: Callable[..., Who], store: LocalMediaStore
+) -> None:
+    key = caller_records.create(store, "dealer-1", ["jobs"])
+    ask = who()
+    for headers in (
+        {"X_Api_Key": key},
+        {"x_api_key": key},
+        {"X_API_KEY": f"{key} "},
+        {"Authorization": f"Bearer {key}"},
+        {"authorization": f"bearer  {key}"},
+    ):
+        answer = ask(**headers)
+        assert answer.json() == {"name": "dealer-1", "sees": "dealer-1"}, headers
+    assert key not in store.get(keys.caller("dealer-1")).decode()
+    assert key.rpartition("_")[2] not in store.get(keys.caller("dealer-1")).decode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X_Api_Key": ""},
+        {"X_Api_Key": "okla_dealer_"},
+        {"X_Api_Key": "okla_dealer_" + "0" * 64},
+        {"X_Api_Key": "okla_nobody_" + "0" * 64},
+        {"X_Api_Key": "okla_../../x_" + "0" * 64},
+        {"X_Api_Key": "dealer"},
+        {"X_Api_Key": "a.b.c"},
+        {"Authorization": "Basic ZGVhbGVyOng="},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer a.b.c"},
+        {"Authorization": "Bearer " + "x" * 9000},
+    ],
+)
+def test_without_a_good_key_the_answer_is_401_and_how_to_send_one(
+    who: Callable[..., Who], store: LocalMediaStore, headers: dict[str, str]
+) -> None:
+    caller_records.create(store, "dealer", ["jobs"])
+    answer = who()(**headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.json()["errorCode"] == "UNAUTHORIZED"
+
+
+def test_a_key_does_what_its_scopes_say(who: Callable[..., Who], store: LocalMediaStore) -> None:
+    jobs = caller_records.create(store, "jobs-only", ["jobs"])
+    admin = caller_records.create(store, "boss", ["admin"])
+    ask = who()
+    assert ask("jobs", X_Api_Key=jobs).status_code == 200
+    assert ask("vehicles", X_Api_Key=jobs).status_code == 403
+    assert ask("admin", X_Api_Key=jobs).status_code == 403
+    assert ask("vehicles", X_Api_Key=admin).json() == {"name": "boss", "sees": None}
+
+
+def test_a_key_ends_when_it_expires_or_is_revoked(
+    who: Callable[..., Who], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_callers, "KNOWN_SECONDS", 0.0)
+    short = caller_records.create(store, "short", ["jobs"], days=1 / 86400)
+    long = caller_records.create(store, "long", ["jobs"], days=1)
+    ask = who()
+    assert ask(X_Api_Key=short).status_code == ask(X_Api_Key=long).status_code == 200
+    caller_records.revoke(store, "long")
+    time.sleep(1)
+    assert "expired" in ask(X_Api_Key=short).json()["detail"]
+    assert "revoked" in ask(X_Api_Key=long).json()["detail"]
+    assert [record.state(datetime.now(UTC)) for record in caller_records.every(store)] == [
+        "revoked",
+        "expired",
+    ]
+
+
+def test_a_new_key_overlaps_with_the_one_before(
+    who: Callable[..., Who], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_callers, "KNOWN_SECONDS", 0.0)
+    first = caller_records.create(store, "dealer", ["jobs"])
+    ask = who()
+    second = caller_records.renew(store, "dealer", overlap_hours=1)
+    assert ask(X_Api_Key=first).status_code == ask(X_Api_Key=second).status_code == 200
+    third = caller_records.renew(store, "dealer", overlap_hours=0)
+    codes = [ask(X_Api_Key=key).status_code for key in (first, second, third)]
+    assert codes == [401, 401, 200]
+    caller_records.revoke(store, "dealer")
+    fourth = caller_records.renew(store, "dealer")
+    assert [ask(X_Api_Key=key).status_code for key in (third, fourth)] == [401, 200]
+
+
+def test_a_caller_who_asks_too_often_is_told_when_to_come_back(
+    who: Callable[..., Who], store: LocalMediaStore
+) -> None:
+    key = caller_records.create(store, "busy", ["jobs"], requests_a_minute=3)
+    other = caller_records.create(store, "other", ["jobs"])
+    ask = who()
+    assert [ask(X_Api_Key=key).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    answer = ask(X_Api_Key=key)
+    assert 1 <= int(answer.headers["retry-after"]) <= 20
+    assert answer.headers["x-ratelimit-limit"] == "3"
+    assert answer.headers["x-ratelimit-remaining"] == "0"
+    assert answer.json()["errorCode"] == "RATE_LIMIT_EXCEEDED"
+    assert answer.json()["extensions"]["retryAfter"] == int(answer.headers["retry-after"])
+    assert ask(X_Api_Key=other).status_code == 200
+
+
+def test_whoever_guesses_keys_is_stopped_and_others_at_the_address_are_not(
+    who: Callable[..., Who], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_callers, "FAILURES_A_MINUTE", 5)
+    key = caller_records.create(store, "dealer", ["jobs"])
+    ask = who()
+    assert ask(X_Api_Key=key).status_code == 200
+    codes = [ask(X_Api_Key=f"okla_guess-{i}_{i:064}").status_code for i in range(8)]
+    assert codes == [401] * 5 + [429] * 3
+    assert ask().status_code == 429
+    assert ask(X_Api_Key=key).status_code == 200
+
+
+def test_a_months_pictures_are_counted_from_its_jobs_and_on(
+    door: Door, store: LocalMediaStore
+) -> None:
+    """Also by 20 requests at once, and after a restart."""
+    caller_records.create(store, "dealer", ["jobs"], pictures_a_month=50)
+    dealer, urls = Caller("dealer"), [{"url": "https://example.org/1.jpg"}] * 3
+
+    def asked(started: Door, count: int) -> list[int]:
+        def one(_: int) -> int:
+            try:
+                started._accept(dealer, (), None, {"operation": "classify-image", "sources": urls})
+            except DoorError as error:
+                return error.status
+            return 202
+
+        with ThreadPoolExecutor(8) as senders:
+            return sorted(senders.map(one, range(count)))
+
+    callers = StoredCallers(store, Settings())
+    assert asked(replace(door, callers=callers), 10) == [202] * 10
+    assert callers.left(dealer) == 20
+    again = StoredCallers(store, Settings())  # a door that was started anew
+    assert again.left(dealer) == 20
+    assert asked(replace(door, callers=again), 10) == [202] * 6 + [402] * 4
+    assert again.left(dealer) == 2
+    later = StoredCallers(store, Settings(), now=lambda: datetime.now(UTC) + timedelta(days=31))
+    assert later.left(dealer) == 50
+
+
+def test_tokens_say_who_calls_and_whether_he_sees_all(who: Callable[..., Who]) -> None:
+    ask = who(jwt_secret=SECRET, jwt_audience="okla", jwt_issuer="https://login")
+    good = {"aud": "okla", "iss": "https://login"}
+    answer = ask(Authorization=f"Bearer {token(**good)}")
+    assert answer.json() == {"name": "jwt-7d1f", "sees": "jwt-7d1f"}
+    role = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+    for claims in ({"role": "Admin"}, {"roles": ["Seller", "Admin"]}, {role: "Admin"}):
+        answer = ask("admin", Authorization=f"Bearer {token(**good, **claims)}")
+        assert answer.json()["sees"] is None, claims
+    name = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+    answer = ask(Authorization=f"Bearer {token(sub=None, **good, **{name: 'ab'})}")
+    assert answer.json()["name"] == "jwt-ab"
+    names = {
+        ask(Authorization=f"Bearer {token(sub=sub, **good)}").json()["name"]
+        for sub in ("A/../B", "a/../b", "a b", "../x")
+    }
+    assert len(names) == 4
+    assert all(name.startswith("jwt--") and "/" not in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("claims", "sentence"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"exp": None}, "no claim exp"),
+        ({"aud": "another"}, "another audience"),
+        ({"aud": None}, "no claim aud"),
+        ({"iss": "https://evil"}, "another issuer"),
+        ({"iss": None}, "no claim iss"),
+        ({"sub": None}, "no subject"),
+        ({"nbf": 2**33}, "wrong"),
+    ],
+)
+def test_a_token_that_lacks_a_claim_is_refused_with_the_reason(
+    who: Callable[..., Who], claims: dict[str, Any], sentence: str
+) -> None:
+    ask = who(jwt_secret=SECRET, jwt_audience="okla", jwt_issuer="https://login")
+    made = token(**({"aud": "okla", "iss": "https://login"} | claims))
+    answer = ask(Authorization=f"Bearer {made}")
+    assert answer.status_code == 401
+    assert sentence in answer.json()["detail"]
+
+
+class _Jwks(BaseHTTPRequestHandler):
+    keys: tuple[dict[str, Any], ...] = ()
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        body = json.dumps({"keys": self.keys}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture
+def jwks() -> Iterator[tuple[str, type[_Jwks]]]:
+    """A server of public keys."""
+
+    class Server(_Jwks):
+        pass
+
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/jwks.json", Server
+    server.shutdown()
+    server.server_close()
+
+
+def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dict[str, Any]:
+    """A key as such a server tells it."""
+    kind: Any = jwt.algorithms.RSAAlgorithm
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        kind = jwt.algorithms.ECAlgorithm
+    told: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
+    return told | {"kid": kid, "use": "sig"}
+
+
+def test_tokens_of_public_keys_are_pinned_to_their_algorithms(
+    who: Callable[..., Who], jwks: tuple[str, type[_Jwks]]
+) -> None:
+    url, server = jwks
+    first = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    second = ec.generate_private_key(ec.SECP256R1())
+    server.keys = (public(first, "one"), public(second, "two"))
+    ask = who(jwt_jwks_url=url)
+
+    def code(made: str) -> int:
+        return ask(Authorization=f"Bearer {made}").status_code
+
+    assert code(token(first, "RS256", "one")) == 200
+    assert code(token(second, "ES256", "two")) == 200
+    assert server.asked == 1
+    assert code(token(second, "ES256", "one")) == 401
+    assert code(token(first, "RS512", "one")) == 401
+    assert code(token(first, "RS256", "three")) == 401
+    assert code(token(SECRET, "HS256", "one")) == 401
+    head, body, _ = token(SECRET, "HS256").split(".")
+    none = jwt.utils.base64url_encode(b'{"alg":"none","typ":"JWT"}').decode()
+    assert code(f"{none}.{body}.") == 401
+    assert code(f"{head}.{body}.") == 401
+    pem = first.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    signed = jwt.api_jws.PyJWS()
+    signed.get_algorithm_by_name("HS256").prepare_key = lambda key: key  # type: ignore[method-assign]
+    assert code(signed.encode(b'{"sub":"x","exp":9999999999}', pem, "HS256", {"kid": "one"})) == 401
+    assert server.asked <= 2  # a kid that nobody knows does not ask for the keys each time
+
+
+def test_public_keys_that_cannot_be_had_are_not_the_callers_fault(who: Callable[..., Who]) -> None:
+    ask = who(jwt_jwks_url="http://127.0.0.1:9/jwks.json")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    answer = ask(Authorization=f"Bearer {token(key, 'RS256', 'one')}")
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+def test_a_secret_that_can_be_guessed_is_no_setup(store: LocalMediaStore) -> None:
+    with pytest.raises(BrokenSetup, match="OKLA_JWT_SECRET is shorter than 32 bytes"):
+        callers_for(store, Settings(jwt_secret="short"))
+
+
+def test_without_keys_the_door_is_for_this_machine_alone(store: LocalMediaStore) -> None:
+    callers = callers_for(store, Settings())
+    assert isinstance(callers, Anybody)
+    for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
+        check_host(host, callers)
+    for host in ("0.0.0.0", "::", "", "192.168.1.5", "media.example.org", "127.0.0.1.example.org"):
+        with pytest.raises(BrokenSetup, match="okla keys create"):
+            check_host(host, callers)
+    caller_records.create(store, "dealer", ["jobs"])
+    check_host("0.0.0.0", callers_for(store, Settings()))
+    caller_records.revoke(store, "dealer")  # no way back to a door that is open to all
+    assert isinstance(callers_for(store, Settings()), StoredCallers)
+    check_host("0.0.0.0", callers_for(store, Settings(jwt_secret=SECRET)))
+
+
+def test_without_keys_pages_of_the_web_get_nothing(door: Door, serve: Serve) -> None:
+    url = serve(probe(door))
+
+    def code(method: str, **headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.request(method, f"{url}/who/jobs", headers=named, timeout=5).status_code
+
+    port = url.rpartition(":")[2]
+    assert code("GET") == code("GET", Host=f"localhost:{port}") == 200
+    assert code("GET", Host=f"rebound.example.org:{port}") == 403
+    assert code("POST", Sec_Fetch_Site="cross-site") == 403
+    assert code("POST", Sec_Fetch_Site="same-origin") == code("POST") == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "A", "a_b", "a/b", "..", "-a", "a-", "a b", "x" * 41, "local", "jwt-7", "ñ", "a\n"],
+)
+def test_a_name_that_no_caller_can_have_is_refused(store: LocalMediaStore, name: str) -> None:
+    with pytest.raises(BadInput, match="cannot be a caller's name"):
+        caller_records.create(store, name, ["jobs"])
+
+
+def test_a_wrong_scope_or_a_taken_name_is_refused(store: LocalMediaStore) -> None:
+    with pytest.raises(BadInput, match="there is no scope 'all'"):
+        caller_records.create(store, "a", ["jobs", "all"])
+    caller_records.create(store, "a", ["jobs"])
+    with pytest.raises(BadInput, match="okla keys renew a"):
+        caller_records.create(store, "a", ["jobs"])
+    with pytest.raises(BadInput, match="there is no caller b"):
+        caller_records.revoke(store, "b")
