@@ -1,4 +1,4 @@
-"""A lane's process (`okla_assets/doors/jobs/lanes.py`): a unit of jobs a line on stdin, what came of
+"""A lane's process (see `doors/jobs/lanes.py`): a unit of jobs a line on stdin, what came of
 it a line on stdout. Everything else that this process prints goes to stderr.
 """
 
