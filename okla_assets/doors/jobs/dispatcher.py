@@ -153,7 +153,11 @@ class Dispatcher:
         for job_id, taking in [*self._taking.items()]:
             if taking.done():
                 del self._taking[job_id]
-                self._taken(self._known[job_id], taking)
+                try:
+                    self._taken(self._known[job_id], taking)
+                except BaseException:  # the store does not answer: another time
+                    self._untaken.append(job_id)
+                    raise
         for vehicle, (unit, future) in [*self._making.items()]:
             if future.done():
                 del self._making[vehicle]

@@ -227,6 +227,24 @@ def test_a_broken_setup_is_waited_for_and_no_jobs_fault(
     until(lambda: door.jobs.get(job.id).state == "completed")
 
 
+def test_a_store_that_is_away_when_sources_are_there_is_waited_for(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, failures = Jobs.keep, [ConnectionError("the store is away")]
+
+    def kept(self: Jobs, job: Job) -> None:
+        if failures:
+            raise failures.pop()
+        keep(self, job)
+
+    monkeypatch.setattr(Jobs, "keep", kept)
+    ask(door.jobs)
+    bench = Bench()
+    start(bench)
+    assert bench.next(1)[0].jobs[0].uploads == ("raw/x.jpg",)
+    assert failures == []
+
+
 def test_sources_that_cannot_be_had_fail_the_job(door: Door, start: Start) -> None:
     def refused(job: Job) -> Job:
         problem = Problem(code="unreachable", detail="example.org does not answer")
