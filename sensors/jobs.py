@@ -54,5 +54,4 @@ def jobs(
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[vehicles.build_add_request(wanted)],
-        cursor=context.cursor,
     )
