@@ -4,7 +4,7 @@ A run is about one partition and about the files that were uploaded for it at on
 RUN_KEY_TAG names both, so that no door asks twice for what another has asked for.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,6 +91,21 @@ def run_key_of(vehicle: keys.VehicleId, uploads: Iterable[ObjectInfo]) -> str:
 def run_tags(source: Source) -> dict[str, str]:
     """Tags of any run that `source` asks for."""
     return {SOURCE_TAG: source, dagster_tags.PRIORITY: str(PRIORITIES[source])}
+
+
+def tags_for(
+    vehicle: keys.VehicleId, store: MediaStore, source: Source, assets: Sequence[str] | None
+) -> Mapping[str, str]:
+    """Tags of a run of these assets, None for all: only that makes the vehicle that its uploads
+    ask for."""
+    if assets is not None:
+        return run_tags(source)
+    return request(vehicle, store.list(keys.raw_folder(vehicle)), source).tags
+
+
+def selection_of(assets: Sequence[str] | None) -> list[dg.AssetKey] | None:
+    """Such assets as Dagster selects them."""
+    return None if assets is None else [dg.AssetKey(asset) for asset in assets]
 
 
 def vehicle_of(

@@ -7,7 +7,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.code_links import code_link
 from okla_assets.operations.asked_runs import asked_for
-from okla_assets.vehicle_runs import JOB_TAG, request, run_tags, vehicle_media, vehicles
+from okla_assets.vehicle_runs import JOB_TAG, selection_of, tags_for, vehicle_media, vehicles
 from resources.storage.media_store import MediaStore
 
 MOST_REQUESTS = 50
@@ -35,19 +35,12 @@ def jobs(
     requests = []
     for _, run in found:
         vehicle = keys.parse_vehicle_id(run.vehicle)
-        tags = {JOB_TAG: run.name}
-        if run.assets is None:
-            tags |= request(vehicle, store.list(keys.raw_folder(vehicle)), "job").tags
-        else:
-            tags |= run_tags("job")
         requests.append(
             dg.RunRequest(
                 run_key=run.name,
                 partition_key=vehicle,
-                asset_selection=None
-                if run.assets is None
-                else [dg.AssetKey(asset) for asset in run.assets],
-                tags=tags,
+                asset_selection=selection_of(run.assets),
+                tags={JOB_TAG: run.name, **tags_for(vehicle, store, "job", run.assets)},
             )
         )
     wanted = sorted({run.vehicle for _, run in found})

@@ -8,7 +8,7 @@ import dagster as dg
 from okla_assets import keys
 from okla_assets.contract import Listing
 from okla_assets.runtime.instance import PROCESS_TAG, this_process
-from okla_assets.vehicle_runs import Source, request, run_tags, vehicle_media, vehicles
+from okla_assets.vehicle_runs import Source, selection_of, tags_for, vehicle_media, vehicles
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
 
@@ -53,18 +53,15 @@ class VehicleRunner:
         `assets` are the only ones to be made; None: all.
         """
         instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
-        if assets is None:
-            made = dict(request(vehicle, store.list(keys.raw_folder(vehicle)), source).tags)
-        else:  # which does not make the vehicle that its uploads ask for
-            made = run_tags(source)
+        asked = tags_for(vehicle, store, source, assets)
         result = (
             self.definitions()
             .resolve_job_def(vehicle_media.name)
             .execute_in_process(
                 partition_key=vehicle,
                 instance=instance,
-                asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
-                tags={PROCESS_TAG: this_process(), **made, **(tags or {})},
+                asset_selection=selection_of(assets),
+                tags={PROCESS_TAG: this_process(), **asked, **(tags or {})},
                 raise_on_error=False,
                 # A person watches a bar or the batch's own log; the events are in the instance.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

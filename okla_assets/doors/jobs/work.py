@@ -110,24 +110,28 @@ class Worker:
     def told(self, unit: Unit, run_id: str) -> Ended:
         """What came of a run that has ended well."""
         made = Made.of(unit.vehicle, unit.operation, self.store)
+        drawn: Mapping[str, Mapping[int, DrawnFile | Problem]] = {}
+        if unit.operation in (Operation.cut_out, Operation.segment):
+            drawn = self._drawn(unit)
         results: dict[str, JobResult] = {}
         problems: dict[str, Problem] = {}
         for job in unit.jobs:
-            cuts = unit.operation in (Operation.cut_out, Operation.segment)
-            drawn = self._drawn(job) if cuts else {}
-            result = result_of(job, made, drawn)
+            result = result_of(job, made, drawn.get(job.id, {}))
             if isinstance(result, Problem):
                 problems[job.id] = result
             else:
                 results[job.id] = result
         return Ended(run_id=run_id, results=results, problems=problems)
 
-    def _drawn(self, job: Job) -> Mapping[int, DrawnFile | Problem]:
+    def _drawn(self, unit: Unit) -> Mapping[str, Mapping[int, DrawnFile | Problem]]:
+        """The cut-outs of each job, by its id."""
         from okla_assets.doors.jobs.cut_out import cut_outs
 
-        raw = read_table(self.store, keys.table(job.vehicle_id, "raw_photos"), RawPhotos)
-        masks = read_table(self.store, keys.table(job.vehicle_id, "masks"), Masks)
-        return cut_outs(job, self.store, raw, masks, self.segmenter)
+        raw = read_table(self.store, keys.table(unit.vehicle, "raw_photos"), RawPhotos)
+        masks = read_table(self.store, keys.table(unit.vehicle, "masks"), Masks)
+        return {
+            job.id: cut_outs(job, self.store, raw, masks, self.segmenter) for job in unit.jobs
+        }
 
 
 def fits(unit: Sequence[Job], job: Job) -> bool:
