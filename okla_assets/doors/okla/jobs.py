@@ -1,7 +1,5 @@
 """What OKLA's HTTP contracts have in common: jobs asked for, told of, cancelled and tried again."""
 
-import base64
-import binascii
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +30,7 @@ from okla_assets.doors.okla.words import (
     spin_status,
     studio_options,
 )
+from okla_assets.doors.uploads.bodies import decoded
 from okla_assets.imaging.studio.scenes import SCENES
 
 MOST_RETRIES = 20
@@ -94,22 +93,13 @@ def bad_words(error: BadWords) -> DoorError:
     return DoorError(400, str(error), fields=error.fields)
 
 
-def _decoded(text: str) -> bytes:
-    return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
-
-
 async def upload_of_base64(door: Door, text: str, name: str) -> Upload:
     """A photo that came as text. Raises `DoorError` 400 and 413."""
     try:
-        data = await run_in_threadpool(_decoded, text)
-    except (binascii.Error, ValueError):
+        return await decoded(door, text.partition("base64,")[2] or text, door.photo_bytes, name)
+    except ValueError:
         said = "is no base64"
         raise DoorError(400, f"imageBase64: {said}", fields={"imageBase64": [said]}) from None
-
-    async def pieces() -> Any:
-        yield data
-
-    return await door.received(pieces(), door.photo_bytes, name)
 
 
 async def find(door: Door, job_id: str, caller: Caller) -> Job:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from okla_assets import keys
+from okla_assets.doors.callers.caller import Caller
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import DoorError
 from okla_assets.doors.jobs.record import Job
@@ -34,6 +35,7 @@ from okla_assets.doors.okla.models import (
     WebAddress,
 )
 from okla_assets.doors.okla.words import KINDS
+from okla_assets.doors.uploads.bodies import content_type, discard
 
 router = APIRouter(tags=["ai-process"], prefix="/api/ai-process")
 
@@ -81,10 +83,9 @@ Prefer = Annotated[
 ]
 
 
-async def _asked(request: Request, door: Door) -> tuple[ProcessBody, list[Upload]]:
-    """The request's fields and files. Raises `DoorError`."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    uploads: list[Upload] = []
+async def _asked(request: Request, door: Door, uploads: list[Upload]) -> ProcessBody:
+    """The request's fields; its files are added to `uploads`. Raises `DoorError`."""
+    kind = content_type(request)
     try:
         if kind == "multipart/form-data":
             async with request.form(max_files=MOST_IMAGES, max_fields=MOST_FIELDS) as form:
@@ -98,28 +99,18 @@ async def _asked(request: Request, door: Door) -> tuple[ProcessBody, list[Upload
                         fields.setdefault(name, []).append(value)
                     else:
                         fields[name] = value
-                return ProcessBody.model_validate(fields), uploads
+                return ProcessBody.model_validate(fields)
         if kind not in ("application/json", ""):
             raise DoorError(415, f"{kind} is not understood; send JSON or multipart/form-data")
-        return ProcessBody.model_validate(json.loads(await request.body())), uploads
+        return ProcessBody.model_validate(json.loads(await request.body()))
     except ValidationError as error:
-        _forget(uploads)
         fields = {}
         for one in error.errors(include_url=False, include_input=False):
             name = ".".join(map(str, one["loc"])) or "body"
             fields.setdefault(name, []).append(one["msg"].removeprefix("Value error, "))
         raise DoorError(400, "; ".join(problems_of(error)), fields=fields) from None
     except (ValueError, RecursionError) as error:
-        _forget(uploads)
         raise DoorError(400, f"the body is no JSON that we can read: {error}") from None
-    except BaseException:
-        _forget(uploads)
-        raise
-
-
-def _forget(uploads: list[Upload]) -> None:
-    for one in uploads:
-        one.path.unlink(missing_ok=True)
 
 
 def _sources(body: ProcessBody) -> list[dict[str, Any]]:
@@ -148,12 +139,11 @@ def _check_sources(operation: Operation, body: ProcessBody, images: int, videos:
         raise DoorError(400, f"imageUrls: {said}", fields={"imageUrls": [said]})
 
 
-async def _accept(
-    request: Request, operation: Operation, caller: JobsCaller, named: str | None
-) -> Job:
+async def _accept(request: Request, operation: Operation, caller: Caller, named: str | None) -> Job:
     door = door_of(request)
-    body, uploads = await _asked(request, door)
+    uploads: list[Upload] = []
     try:
+        body = await _asked(request, door, uploads)
         if body.image_base64 is not None:
             uploads.append(await okla_jobs.upload_of_base64(door, body.image_base64, ""))
         sources = _sources(body)
@@ -164,7 +154,7 @@ async def _accept(
             given["frameCount"] = body.frame_count
         options = await okla_jobs.options_of(door, given)
     except BaseException:
-        _forget(uploads)
+        discard(uploads)
         raise
     return await door.accept(
         caller,

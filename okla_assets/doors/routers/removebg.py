@@ -24,11 +24,11 @@ from okla_assets.doors.routers.synchronous import (
     address,
     boolean,
     colour,
-    discard,
     drawn,
     fields_of,
     upload_of_base64,
 )
+from okla_assets.doors.uploads.bodies import discard
 
 router = APIRouter(tags=["remove.bg"])
 PREFIXES = ("/v1.0/", "/okla/v1.0/")

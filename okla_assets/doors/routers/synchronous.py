@@ -1,8 +1,6 @@
 """What the contracts share that answer with the picture itself: fields of any kind of body, their
 values, and one job that is waited for."""
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,10 +12,11 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from okla_assets.doors.callers.caller import Caller
-from okla_assets.doors.door import CHUNK, Door, Upload
+from okla_assets.doors.door import Door, Upload
 from okla_assets.doors.errors import BadAddress, DoorError
 from okla_assets.doors.jobs.requests import CutOutOptions, Operation
 from okla_assets.doors.jobs.results import DrawnFile, PhotoResult, Problem
+from okla_assets.doors.uploads.bodies import content_type, decoded
 
 MOST_FIELDS = 64
 RETRY_SECONDS = 10
@@ -46,8 +45,7 @@ async def fields_of(request: Request, largest: int) -> AsyncIterator[Fields]:
 
     Raises `DoorError` 400 for a body that cannot be read.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
+    if content_type(request) == "application/json":
         yield Fields(_json_texts(await request.body()))
         return
     async with request.form(
@@ -130,21 +128,9 @@ async def upload_of_base64(door: Door, text: str, limit: int) -> Upload:
         raise DoorError(413, f"the file is larger than {limit >> 20} MB; send a smaller one")
     try:
         # Forms turn a "+" that was not quoted into a blank.
-        data = base64.b64decode(text.strip().replace(" ", "+"), validate=True)
-    except (binascii.Error, ValueError):
+        return await decoded(door, text.strip().replace(" ", "+"), limit)
+    except ValueError:
         raise DoorError(400, "image_file_b64 is no Base64") from None
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for first in range(0, len(data), CHUNK):
-            yield data[first : first + CHUNK]
-
-    return await door.received(pieces(), limit)
-
-
-def discard(uploads: Sequence[Upload]) -> None:
-    """Removes files of a request that is refused."""
-    for one in uploads:
-        one.path.unlink(missing_ok=True)
 
 
 @dataclass

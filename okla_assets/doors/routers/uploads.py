@@ -20,6 +20,7 @@ from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError, problem
 from okla_assets.doors.routers.vehicles import answers
 from okla_assets.doors.uploads import vehicles
+from okla_assets.doors.uploads.bodies import content_type
 from okla_assets.doors.uploads.received import Received
 from okla_assets.doors.uploads.resumable import PART_BYTES, Resumable, Uploads
 
@@ -168,7 +169,7 @@ async def send(request: Request, upload_id: str) -> Response:
     becomes one of the vehicle's."""
     _check_version(request)
     door, upload = await _seen(request, upload_id)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PART_TYPE:
+    if content_type(request) != PART_TYPE:
         raise DoorError(415, f"the content type of a part is {PART_TYPE}")
     if upload.id in _busy:
         raise DoorError(423, "bytes of this upload are still arriving; try again")

@@ -24,6 +24,7 @@ from okla_assets.doors.okla.jobs import JobsCaller, Named, told
 from okla_assets.doors.okla.models import JobPage, VideoBody
 from okla_assets.doors.okla.words import Url, folded, is_option
 from okla_assets.doors.routers.system import stored
+from okla_assets.doors.uploads.bodies import content_type
 from resources.settings import settings
 
 newest = APIRouter(tags=["vehicle360"], prefix="/api/vehicle360")
@@ -180,8 +181,7 @@ async def upload(
     """The form's first file is the video. Options of docs/options.md may be in the form or the
     query; without `frameCount` 36 frames are made."""
     door = door_of(request)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
+    if content_type(request) != "multipart/form-data":
         raise DoorError(415, "send the video as a file of multipart/form-data")
     async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]

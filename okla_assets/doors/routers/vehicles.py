@@ -1,6 +1,5 @@
 """Vehicles: which there are, their listing and files, their options, and uploads."""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
@@ -19,6 +18,7 @@ from okla_assets import keys
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import PROBLEM_JSON, DoorError
 from okla_assets.doors.uploads import vehicles
+from okla_assets.doors.uploads.bodies import content_type, discard
 from okla_assets.doors.uploads.files import stored_file
 from okla_assets.doors.uploads.received import Kind, Received, kind_of, take
 from okla_assets.operations.status import State, VehicleStatus
@@ -331,13 +331,12 @@ async def _taken(request: Request, vehicle_id: str, name: str, kind: Kind) -> Up
             for one in files
         ]
     finally:
-        for one in files:
-            one.path.unlink(missing_ok=True)
+        discard(files)
     return UploadedFiles(vehicle_id=vehicle, files=tuple(received))
 
 
 async def _files(request: Request, door: Door, largest: int, name: str) -> AsyncIterator[Upload]:
-    if not re.match(r"multipart/form-data\b", request.headers.get("content-type", ""), re.I):
+    if content_type(request) != "multipart/form-data":
         yield await door.received(request.stream(), largest, name)
         return
     async with request.form(max_files=MOST_FILES) as form:
