@@ -74,10 +74,12 @@ class Up:
 
 
 def wait_for(ready: Callable[[], bool], seconds: float) -> None:
-    until = time.monotonic() + seconds
+    """Returns when it is so; looks often at first, then five times a second, as a look may be dear."""
+    until, pause = time.monotonic() + seconds, 0.02
     while not ready():
         assert time.monotonic() < until, "it did not come"
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.2)
 
 
 def listens(port: int) -> bool:

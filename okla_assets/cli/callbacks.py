@@ -49,12 +49,12 @@ def retry(
 
     if not jobs and not dead:
         stop("name the jobs whose callbacks are to be sent again, or give --dead for all dead ones")
-    store = existing_store(out)
+    every = Jobs(existing_store(out))
     named = list(jobs or ())
     if dead:
-        named += [entry.job for entry in outbox.entries(store, "dead")]
+        named += [entry.job for entry in outbox.entries(every.store, "dead")]
     for job in dict.fromkeys(named):
-        outbox.send_again(Jobs(store), job)
+        outbox.send_again(every, job)
         say(f"{job} is sent again")
     if not named:
         say("no callback was given up")

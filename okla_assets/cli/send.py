@@ -1,5 +1,6 @@
 """`okla send`: a client of the HTTP door, for trying it."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def send(
     try:
         job = accepted if accepted["status"] in ENDED else door.wait(accepted["jobId"])
     except KeyboardInterrupt:
-        warn(f"the job goes on: {door.url}/api/ai-process/status/{accepted['jobId']}")
+        warn(f"the job goes on: {door.status_of(accepted['jobId'])}")
         raise typer.Exit(INTERRUPTED) from None
     saved = [str(door.fetch(address, to)) for address in _addresses(job)]
     if as_json:
@@ -94,8 +95,6 @@ class _Door:
 
     def ask(self, operation: Asked, files: list[Path], fields: dict[str, Any]) -> dict[str, Any]:
         """The job, accepted. The files are read while they are sent, and never held whole."""
-        import json
-
         texts = {
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in fields.items()
@@ -115,14 +114,16 @@ class _Door:
         )
         return _object(answer)
 
+    def status_of(self, job_id: str) -> str:
+        """Where the job's status is."""
+        return f"{self.url}/api/ai-process/status/{job_id}"
+
     def wait(self, job_id: str) -> dict[str, Any]:
         """The job when it has ended."""
         pause, told = 0.2, ""
         while True:
-            address = f"{self.url}/api/ai-process/status/{job_id}"
-            job = _object(self._request("GET", address, headers=self._headers))
+            job = _object(self._request("GET", self.status_of(job_id), headers=self._headers))
             status = str(job["status"])
-            # Whoever makes a 360° view has words of his own for its stages.
             if status in ENDED:
                 return job
             if status != told:

@@ -1,5 +1,6 @@
 """`okla send` against a real door, whose jobs are ended by hand."""
 
+import hashlib
 import json
 import socket
 import threading
@@ -9,23 +10,21 @@ from pathlib import Path
 import pytest
 
 from okla_assets.cli import send
-from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.record import Job
 from okla_assets.doors.jobs.requests import Operation
 from okla_assets.doors.jobs.results import Problem
-from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
 from tests.cli.conftest import Command
-from tests.doors.conftest import answering
+from tests.doors.conftest import answering, door_on
 from tests.doors.ended import end, image_made, spin_made, with_keys
 
 
 @pytest.fixture
 def door(store: LocalMediaStore) -> Door:
-    return with_keys(Door(store, Jobs(store), Anybody(), Links(store, b"a secret of this test")))
+    return with_keys(door_on(store))
 
 
 @pytest.fixture
@@ -85,8 +84,6 @@ def test_a_photo_is_sent_and_what_was_made_is_fetched(
 def test_what_is_sent_is_the_file(
     door: Door, url: str, photo: Path, tmp_path: Path, command: Command
 ) -> None:
-    import hashlib
-
     assert command("send", photo, "--url", url, "--to", tmp_path / "r").code == 0
     ((job_id, *_),) = door.jobs.of_caller("dealer")
     (source,) = door.jobs.get(job_id).request.sources

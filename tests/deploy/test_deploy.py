@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import tomllib
@@ -21,18 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from okla_assets.cli.app import app
-from okla_assets.doors.callers.caller import Anybody
-from okla_assets.doors.door import Door
-from okla_assets.doors.jobs.record import Jobs
-from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from okla_assets.runtime import servers
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.conftest import REPOSITORY
-from tests.doors.conftest import answering
+from tests.doors.conftest import answering, door_on
 from tests.rabbitmq import free_ports
-from tests.running import wait_for
+from tests.running import listens, wait_for
 
 DEPLOY = REPOSITORY / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
@@ -209,13 +204,15 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def proxied(door: Door, certificate: tuple[Path, Path], tmp_path: Path) -> Iterator[int]:
+def proxied(
+    store: LocalMediaStore, certificate: tuple[Path, Path], tmp_path: Path
+) -> Iterator[int]:
     """nginx, as it is in deploy/, before a real door; the port of its TLS."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("needs nginx (Debian's package nginx-light)")
     plain, tls = free_ports(2)
-    with answering(make_app(door)) as url:
+    with answering(make_app(door_on(store))) as url:
         text = (DEPLOY / "proxy" / "nginx.conf").read_text()
         text = re.sub(r"/etc/okla/tls/[\w.]+\.pem", str(certificate[0]), text)
         text = re.sub(r"/etc/okla/tls/[\w.]+\.key", str(certificate[1]), text)
@@ -234,23 +231,10 @@ def proxied(door: Door, certificate: tuple[Path, Path], tmp_path: Path) -> Itera
         subprocess.run([*arguments, "-t"], check=True, capture_output=True)
         with subprocess.Popen(arguments) as server:
             try:
-                wait_for_port(tls)
+                wait_for(lambda: listens(tls), 20)
                 yield tls
             finally:
                 server.terminate()
-
-
-def wait_for_port(port: int) -> None:
-    def is_open() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_for(is_open, 20)
-
-
-@pytest.fixture
-def door(store: LocalMediaStore) -> Door:
-    return Door(store, Jobs(store), Anybody(), Links(store, b"a secret of this test"))
 
 
 def test_the_proxy_answers_for_both_names(

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import uvicorn
@@ -16,6 +16,7 @@ from okla_assets.doors.door import Door
 from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.links import Links
 from resources.storage.media_store import LocalMediaStore
+from tests.doors.web import Web, web
 
 
 @contextmanager
@@ -35,10 +36,22 @@ def answering(app: FastAPI) -> Iterator[str]:
             thread.join(10)
 
 
+def door_on(store: LocalMediaStore) -> Door:
+    """A door on these media that nobody but this machine can reach."""
+    return Door(store, Jobs(store), Anybody(), Links(store, b"a secret of this test"))
+
+
 @pytest.fixture
 def door(store: LocalMediaStore) -> Door:
-    """A door on an empty media folder that nobody but this machine can reach."""
-    return Door(store, Jobs(store), Anybody(), Links(store, b"a secret of this test"))
+    """A door on an empty media folder."""
+    return door_on(store)
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    """A web server of a stranger."""
+    with web() as one:
+        yield one
 
 
 Serve = Callable[[FastAPI], str]
@@ -47,7 +60,5 @@ Serve = Callable[[FastAPI], str]
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts an application and returns its address; it stops with the test."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(answering(app))

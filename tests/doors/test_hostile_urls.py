@@ -8,14 +8,10 @@ import pytest
 import requests
 
 from okla_assets import keys
-from okla_assets.doors.callers.caller import Anybody
-from okla_assets.doors.door import Door
 from okla_assets.doors.fetching.addresses import AddressRules
-from okla_assets.doors.jobs.record import Jobs
-from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from resources.storage.media_store import LocalMediaStore
-from tests.doors.conftest import answering
+from tests.doors.conftest import answering, door_on
 
 HOSTILE = (
     "file:///etc/passwd",
@@ -81,8 +77,7 @@ SENDERS: dict[str, Send] = {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, LocalMediaStore]]:
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
-    door = Door(store, Jobs(store), Anybody(), Links(store, b"a secret of this test"))
-    with answering(make_app(replace(door, check_url=AddressRules().check))) as url:
+    with answering(make_app(replace(door_on(store), check_url=AddressRules().check))) as url:
         yield url, store
 
 

@@ -3,7 +3,6 @@
 import math
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MOST_BUCKETS = 10_000
@@ -38,14 +37,14 @@ class Taken:
 class Limits:
     """Token buckets by name: each holds a minute's requests and fills in a minute."""
 
-    now: Callable[[], float] = time.monotonic
-    _buckets: dict[str, tuple[float, float, int]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _buckets: dict[str, tuple[float, float, int]] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def take(self, name: str, a_minute: int) -> Taken:
         """Counts one request of `name`, if one is left."""
         with self._lock:
-            left, now = self._left(name, a_minute), self.now()
+            now = time.monotonic()
+            left = self._left(name, a_minute, now)
             allowed = left >= 1
             if allowed:
                 left -= 1
@@ -64,15 +63,15 @@ class Limits:
     def is_empty(self, name: str, a_minute: int) -> bool:
         """Whether no request of `name` is left; counts none."""
         with self._lock:
-            return self._left(name, a_minute) < 1
+            return self._left(name, a_minute, time.monotonic()) < 1
 
-    def _left(self, name: str, a_minute: int) -> float:
-        left, at, _ = self._buckets.get(name, (float(a_minute), self.now(), a_minute))
-        return min(float(a_minute), left + (self.now() - at) * a_minute / 60)
+    def _left(self, name: str, a_minute: int, now: float) -> float:
+        left, at, _ = self._buckets.get(name, (float(a_minute), now, a_minute))
+        return min(float(a_minute), left + (now - at) * a_minute / 60)
 
     def _forget_full(self, now: float) -> None:
         self._buckets = {
-            name: (left, at, a_minute)
-            for name, (left, at, a_minute) in self._buckets.items()
-            if left + (now - at) * a_minute / 60 < a_minute
+            name: bucket
+            for name, bucket in self._buckets.items()
+            if self._left(name, bucket[2], now) < bucket[2]
         }

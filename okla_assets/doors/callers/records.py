@@ -19,13 +19,13 @@ from okla_assets.tables import Row
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
 
-KEY = re.compile(r"okla_([a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)_([0-9a-f]{64})")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+BEGINNING = "okla_"
+KEY = re.compile(rf"{BEGINNING}({_NAME.pattern})_([0-9a-f]{{64}})")
 TOKENS = "jwt-"
 """How names of callers begin that come with a JWT instead of a key."""
 REQUESTS_A_MINUTE = 500
 """As remove.bg allows them."""
-
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
 class CallerRecord(Row):
@@ -48,7 +48,7 @@ class CallerRecord(Row):
 
     def opens(self, secret: str, now: datetime) -> bool:
         """Whether the secret is his. Says nothing of `expires_at` and `revoked_at`."""
-        given = digest_of_secret(secret)
+        given = _digest_of(secret)
         right = hmac.compare_digest(given, self.digest)
         if self.previous_digest is None or self.previous_until is None:
             return right
@@ -60,11 +60,6 @@ class CallerRecord(Row):
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and now >= self.expires_at else "good"
-
-
-def digest_of_secret(secret: str) -> str:
-    """What is stored of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def check_name(name: str) -> str:
@@ -99,10 +94,11 @@ def create(
         raise BadInput(f"a caller without a scope may do nothing; give one of {', '.join(SCOPES)}")
     if find(store, name) is not None:
         raise BadInput(f"there is a caller {name}; `okla keys renew {name}` gives him a new key")
-    now, secret = datetime.now(UTC), secrets.token_hex(32)
+    now = datetime.now(UTC)
+    key, digest = _new_key(name)
     record = CallerRecord(
         name=name,
-        digest=digest_of_secret(secret),
+        digest=digest,
         scopes=tuple(scope for scope in SCOPES if scope in scopes),
         created_at=now,
         expires_at=None if days is None else now + timedelta(days=days),
@@ -110,7 +106,7 @@ def create(
         pictures_a_month=pictures_a_month,
     )
     _keep(store, record)
-    return f"okla_{name}_{secret}"
+    return key
 
 
 def renew(
@@ -122,17 +118,18 @@ def renew(
     and his old key stays dead. Raises BadInput where there is no such caller.
     """
     record = _known(store, name)
-    now, secret = datetime.now(UTC), secrets.token_hex(32)
+    now = datetime.now(UTC)
+    key, digest = _new_key(name)
     was_good = record.state(now) == "good" and overlap_hours > 0
     changed = {
-        "digest": digest_of_secret(secret),
+        "digest": digest,
         "previous_digest": record.digest if was_good else None,
         "previous_until": now + timedelta(hours=overlap_hours) if was_good else None,
         "expires_at": None if days is None else now + timedelta(days=days),
         "revoked_at": None,
     }
     _keep(store, record.model_copy(update=changed))
-    return f"okla_{name}_{secret}"
+    return key
 
 
 def revoke(store: MediaStore, name: str) -> None:
@@ -166,6 +163,17 @@ def every(store: MediaStore) -> Iterator[CallerRecord]:
             and (record := find(store, name)) is not None
         ):
             yield record
+
+
+def _new_key(name: str) -> tuple[str, str]:
+    """A key that nobody has yet, and the digest of its secret."""
+    secret = secrets.token_hex(32)
+    return f"{BEGINNING}{name}_{secret}", _digest_of(secret)
+
+
+def _digest_of(secret: str) -> str:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _known(store: MediaStore, name: str) -> CallerRecord:

@@ -85,7 +85,7 @@ class StoredCallers:
         text = _credentials(request)
         if text is None:
             raise _unknown("send your key as X-Api-Key, or as Authorization: Bearer")
-        if not text.startswith("okla_") and self._tokens.configured:
+        if not text.startswith(caller_records.BEGINNING) and self._tokens.configured:
             return self._tokens.caller(text), REQUESTS_A_MINUTE
         found = caller_records.KEY.fullmatch(text)
         if found is None:

@@ -55,7 +55,7 @@ class Publication:
 def answers(job: Job, places: Places) -> Iterator[Publication]:
     """All that is to be published about a job that has ended."""
     reply = job.request.reply or Reply()
-    message = completed(job, places)
+    message = _completed(job, places)
     exchange = COMPLETED[reply.kind]
     yield _enveloped(job.id, Address(exchange=exchange), (exchange,), message, reply, is_ours=True)
     failed = error_message(job)
@@ -104,7 +104,7 @@ def _faults(
     yield _enveloped(seed, address, names, message, reply)
 
 
-def completed(job: Job, places: Places) -> dict[str, Any]:
+def _completed(job: Job, places: Places) -> dict[str, Any]:
     """OKLA's ProcessingCompletedMessage or Spin360CompletedMessage, in the words that the job's
     status has over HTTP."""
     reply = job.request.reply or Reply()

@@ -17,18 +17,15 @@ from pika.exceptions import (
     UnroutableError,
 )
 
-from okla_assets.doors.queue.answers import Publication
+from okla_assets.doors.queue.answers import LONGEST_REASON, Publication
 from okla_assets.doors.queue.messages import DEAD_QUEUE, OWN_QUEUE, PUBLISHED, QUEUES
 from resources.errors import BrokenSetup
 from resources.settings import Settings
-
-Declare = Callable[[BlockingChannel], object]
 
 log = logging.getLogger("okla.doors")
 
 PREFETCH = 16
 BLOCKED_SECONDS = 300
-LONGEST_REASON = 1000
 MOST_HEADERS = 40
 LONGEST_HEADER = 120
 REFUSED, MISSING, DIFFERENT = 403, 404, 406
@@ -182,7 +179,7 @@ class Broker:
         with self.connection.channel() as channel:
             channel.queue_bind(queue, exchange)
 
-    def _try(self, declare: Declare) -> None:
+    def _try(self, declare: Callable[[BlockingChannel], object]) -> None:
         """Declares, unless there is one of that name with other arguments, which serves as well."""
         try:
             with self.connection.channel() as channel:

@@ -198,7 +198,7 @@ class Consumer:
         if job.has_ended:
             began = datetime.now(UTC)
             unheard = self._publish(broker, answers(job, self.places))
-            if job.request.callback is None:  # else the record is whose who sends that
+            if job.request.callback is None:  # else the record is that sender's to write
                 self._note(job, began, unheard)
             self.store.delete(key)
 

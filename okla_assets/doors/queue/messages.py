@@ -45,8 +45,9 @@ QUEUES: Mapping[str, Operation | None] = {
 }
 """What a message of a queue asks for that names no type; None: it has to."""
 LARGEST = 2 * 2**20
-FEWEST_FRAMES = 6
+FEWEST_PHOTOS = 6
 _NO_ID = str(uuid.UUID(int=0))
+"""As .NET writes an id that nobody has set."""
 
 
 class Poison(BadInput):
@@ -112,9 +113,8 @@ def _asked(letter: Letter, envelope: _Envelope, caller: str) -> Asked:
         )
     )
     reply = envelope.reply.model_copy(update={"kind": "spin" if is_spin else "image"})
-    vehicle = _text(message, "vehicleid")
     fields: dict[str, Any] = {
-        "vehicle": None if vehicle in (None, "", _NO_ID) else vehicle,
+        "vehicle": _named(message, "vehicleid"),
         "callback": _text(message, "callbackurl") or None,
         "caller": caller,
         "door": "amqp",
@@ -156,11 +156,11 @@ def _spin(message: dict[str, Any]) -> dict[str, Any]:
     if not video and not pictures:
         raise Poison(
             "videoUrl: it is missing, and so are imageUrls; give the address of a video, or of "
-            f"{FEWEST_FRAMES} photos or more"
+            f"{FEWEST_PHOTOS} photos or more"
         )
-    if not video and len(pictures) < FEWEST_FRAMES:
+    if not video and len(pictures) < FEWEST_PHOTOS:
         raise Poison(
-            f"imageUrls: a 360° view needs {FEWEST_FRAMES} photos or more, not {len(pictures)}"
+            f"imageUrls: a 360° view needs {FEWEST_PHOTOS} photos or more, not {len(pictures)}"
         )
     sources: list[dict[str, Any]] = [{"url": url} for url in pictures]
     if video:
@@ -183,9 +183,7 @@ def _options(message: dict[str, Any]) -> dict[str, Any]:
 
 def _job_id(message: dict[str, Any], envelope: _Envelope) -> keys.JobId:
     """The message's own id for the job, or the message's. Raises `Poison`."""
-    named = _text(message, "jobid")
-    if named in (None, "", _NO_ID):
-        named = envelope.message_id
+    named = _named(message, "jobid") or envelope.message_id
     if not named:
         raise Poison(
             "job_id: it is missing, and so is a message id; give one, so that a message that is "
@@ -288,6 +286,12 @@ def _text(fields: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise Poison(f"{name}: it has to be a text")
     return value
+
+
+def _named(fields: dict[str, Any], name: str) -> str | None:
+    """An id that the message gives."""
+    given = _text(fields, name)
+    return None if given in ("", _NO_ID) else given
 
 
 def _texts(fields: dict[str, Any], name: str) -> list[str]:

@@ -1,13 +1,11 @@
 """Who may use the doors: keys and tokens over real HTTP, their limits and their ends."""
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import jwt
@@ -28,6 +26,7 @@ from resources.errors import BadInput, BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
+from tests.doors.web import Web, gives
 
 SECRET = "a secret of thirty-two bytes or more"
 Who = Callable[..., requests.Response]
@@ -262,36 +261,6 @@ def test_a_token_that_lacks_a_claim_is_refused_with_the_reason(
     assert sentence in answer.json()["detail"]
 
 
-class _Jwks(BaseHTTPRequestHandler):
-    keys: tuple[dict[str, Any], ...] = ()
-    asked = 0
-
-    def do_GET(self) -> None:
-        type(self).asked += 1
-        body = json.dumps({"keys": self.keys}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return None
-
-
-@pytest.fixture
-def jwks() -> Iterator[tuple[str, type[_Jwks]]]:
-    """A server of public keys."""
-
-    class Server(_Jwks):
-        pass
-
-    server = HTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks.json", Server
-    server.shutdown()
-    server.server_close()
-
-
 def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dict[str, Any]:
     """A key as such a server tells it."""
     kind: Any = jwt.algorithms.RSAAlgorithm
@@ -302,20 +271,20 @@ def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dic
 
 
 def test_tokens_of_public_keys_are_pinned_to_their_algorithms(
-    who: Callable[..., Who], jwks: tuple[str, type[_Jwks]]
+    who: Callable[..., Who], server: Web
 ) -> None:
-    url, server = jwks
     first = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     second = ec.generate_private_key(ec.SECP256R1())
-    server.keys = (public(first, "one"), public(second, "two"))
-    ask = who(jwt_jwks_url=url)
+    told = {"keys": [public(first, "one"), public(second, "two")]}
+    server.answers["/jwks.json"] = gives(json.dumps(told).encode())
+    ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
 
     def code(made: str) -> int:
         return ask(Authorization=f"Bearer {made}").status_code
 
     assert code(token(first, "RS256", "one")) == 200
     assert code(token(second, "ES256", "two")) == 200
-    assert server.asked == 1
+    assert len(server.received) == 1
     assert code(token(second, "ES256", "one")) == 401
     assert code(token(first, "RS512", "one")) == 401
     assert code(token(first, "RS256", "three")) == 401
@@ -330,7 +299,7 @@ def test_tokens_of_public_keys_are_pinned_to_their_algorithms(
     signed = jwt.api_jws.PyJWS()
     signed.get_algorithm_by_name("HS256").prepare_key = lambda key: key  # type: ignore[method-assign]
     assert code(signed.encode(b'{"sub":"x","exp":9999999999}', pem, "HS256", {"kid": "one"})) == 401
-    assert server.asked <= 2  # a kid that nobody knows does not ask for the keys each time
+    assert len(server.received) <= 2  # a kid that nobody knows does not ask for the keys each time
 
 
 def test_public_keys_that_cannot_be_had_are_not_the_callers_fault(who: Callable[..., Who]) -> None:

@@ -39,12 +39,6 @@ def refused_by(fetcher: Fetcher, url: str) -> CannotFetch:
     return refused.value
 
 
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as one:
-        yield one
-
-
 @contextmanager
 def raw(speak: Callable[[socket.socket], None]) -> Iterator[int]:
     """The port of a server that says what it likes; each connection has a thread."""

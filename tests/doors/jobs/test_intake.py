@@ -1,6 +1,5 @@
 """Sources of every kind become uploads, and what cannot be used is refused by name."""
 
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +15,7 @@ from okla_assets.imaging.photo.signatures import media_kind
 from okla_assets.options import StudioOptions, read_options, save_options
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
-from tests.doors.web import Web, gives, status, web
+from tests.doors.web import Web, gives, status
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(5000)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -26,13 +25,13 @@ ID = keys.JobId("11111111-2222-3333-4444-555555555555")
 
 
 @pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as one:
-        one.answers["/car.png"] = gives(JPEG)
-        one.answers["/page"] = gives(b"<html>not a photo</html>", Content_Type="image/jpeg")
-        one.answers["/clip"] = gives(VIDEO)
-        one.answers["/gone"] = status(404)
-        yield one
+def server(server: Web) -> Web:
+    """One that has photos, and what is none."""
+    server.answers["/car.png"] = gives(JPEG)
+    server.answers["/page"] = gives(b"<html>not a photo</html>", Content_Type="image/jpeg")
+    server.answers["/clip"] = gives(VIDEO)
+    server.answers["/gone"] = status(404)
+    return server
 
 
 @pytest.fixture

@@ -7,19 +7,17 @@ import pytest
 import requests
 
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs.record import Jobs
-from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from resources.storage.media_store import LocalMediaStore
-from tests.doors.conftest import answering
-from tests.doors.ended import CAR, IMAGE, NOBODY, ByName, Client
+from tests.doors.conftest import answering, door_on
+from tests.doors.ended import CAR, IMAGE, NOBODY, Client, with_keys
 
 
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, Client]]:
     """One door for all tests that leave no job behind."""
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
-    door = Door(store, Jobs(store), ByName(), Links(store, b"a secret"))
+    door = with_keys(door_on(store))
     with answering(make_app(door)) as url:
         yield door, Client(url)
 

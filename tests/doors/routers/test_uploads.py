@@ -28,6 +28,7 @@ from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
 from tests.doors.places import CAR, PHOTO, VIDEO
+from tests.rabbitmq import free_ports
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PART = TUS | {"Content-Type": "application/offset+octet-stream"}
@@ -289,7 +290,7 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
 
 @pytest.mark.slow
 def test_a_killed_server_loses_one_part_at_most(tmp_path: Path, store: LocalMediaStore) -> None:
-    port = _free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api/uploads"
     server = _server(store, port)
     place = begin(url, len(BIG))
@@ -316,14 +317,6 @@ def test_a_killed_server_loses_one_part_at_most(tmp_path: Path, store: LocalMedi
     finally:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def _server(store: LocalMediaStore, port: int) -> "subprocess.Popen[bytes]":

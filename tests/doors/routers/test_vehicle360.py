@@ -10,15 +10,13 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from okla_assets import keys
-from okla_assets.doors.callers.caller import Anybody
 from okla_assets.doors.door import Door
-from okla_assets.doors.jobs.record import Job, Jobs
+from okla_assets.doors.jobs.record import Job
 from okla_assets.doors.jobs.requests import Operation
 from okla_assets.doors.jobs.results import JobResult, Problem
-from okla_assets.doors.links import Links
 from okla_assets.doors.server import make_app
 from resources.storage.media_store import LocalMediaStore
-from tests.doors.conftest import Serve
+from tests.doors.conftest import Serve, door_on
 from tests.doors.ended import end, spin_made, with_keys
 from tests.fakes import VEHICLE
 from tests.viewer import made
@@ -335,7 +333,7 @@ def test_files_with_public_addresses_are_named_by_them(
 ) -> None:
     made.write(made.listing(), store.folder)
     public = PublicStore(root=store.root)
-    url = serve(make_app(Door(public, Jobs(public), Anybody(), Links(public, b"a secret"))))
+    url = serve(make_app(door_on(public)))
     told = _get(f"{url}{VIEWERS[0]}{VEHICLE}")
     assert told["spinViewerUrl"] == f"https://cdn.example.org/{keys.spin_page(VEHICLE)}"
     assert told["frameUrls"][0] == f"https://cdn.example.org/{keys.spin_frame(VEHICLE, 1)}"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,15 +27,16 @@ from resources.errors import BadInput
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.web import Handler, Web, status, web
+from tests.running import wait_for
 
 PHOTO = {"url": "https://photos.example.com/a.jpg"}
 
 
 @pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as one:
-        one.answers["/hook"] = status(200)
-        yield one
+def server(server: Web) -> Web:
+    """One that takes callbacks."""
+    server.answers["/hook"] = status(200)
+    return server
 
 
 def sender_for(store: LocalMediaStore, *hosts: str, **more: Any) -> CallbackSender:
@@ -92,13 +93,6 @@ def ended(store: LocalMediaStore, url: str | None, **changes: Any) -> Job:
     outbox.post(store, job)
     jobs.end(job)
     return job
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_the_end_of_a_job_is_told_signed_and_once(store: LocalMediaStore, server: Web) -> None:
@@ -327,9 +321,9 @@ def test_the_thread_sends_what_is_there_and_what_comes(store: LocalMediaStore, s
     first = ended(store, f"{server.url}/hook", number=1)
     sender = sender_for(store, server.host)
     with running(sender):
-        until(lambda: Jobs(store).get(first.id).delivery == "delivered")
+        wait_for(lambda: Jobs(store).get(first.id).delivery == "delivered", 10)
         second = ended(store, f"{server.url}/hook", number=2)
-        until(lambda: Jobs(store).get(second.id).delivery == "delivered")
+        wait_for(lambda: Jobs(store).get(second.id).delivery == "delivered", 10)
     assert len(server.received) == 2
 
 
@@ -347,12 +341,12 @@ def test_one_that_hangs_holds_up_no_other(store: LocalMediaStore, server: Web) -
             ended(store, f"http://localhost:{slow.port}/hook", number=number)
         quick = ended(store, f"{server.url}/hook", number=99)
         with running(sender_for(store, server.host, f"localhost:{slow.port}")):
-            until(lambda: Jobs(store).get(quick.id).delivery == "delivered", 5)
-            until(lambda: len(slow.received) >= callbacks.MOST_A_HOST)
+            wait_for(lambda: Jobs(store).get(quick.id).delivery == "delivered", 5)
+            wait_for(lambda: len(slow.received) >= callbacks.MOST_A_HOST, 10)
             time.sleep(0.2)
             assert len(slow.received) == callbacks.MOST_A_HOST
             release.set()
-            until(lambda: not list(outbox.entries(store, "http")))
+            wait_for(lambda: not list(outbox.entries(store, "http")), 10)
         assert len({one.headers["X-OKLA-Delivery"] for one in slow.received}) == 12
 
 
@@ -371,7 +365,7 @@ def test_a_store_that_does_not_answer_is_asked_again(
     monkeypatch.setattr(outbox, "listed", flaky)
     sender = sender_for(store, server.host)
     with running(sender):
-        until(lambda: Jobs(store).get(job.id).delivery == "delivered")
+        wait_for(lambda: Jobs(store).get(job.id).delivery == "delivered", 10)
 
 
 def test_entries_of_jobs_that_are_gone_leave(store: LocalMediaStore, server: Web) -> None:
@@ -439,7 +433,7 @@ def test_callbacks_survive_a_kill_in_the_middle_of_them(
             process.kill()
     sender = sender_for(store, server.host)
     with running(sender):
-        until(lambda: not list(outbox.entries(store, "http")), 20)
+        wait_for(lambda: not list(outbox.entries(store, "http")), 20)
     assert {Jobs(store).get(job.id).delivery for job in jobs} == {"delivered"}
     told = [one.headers["X-OKLA-Delivery"] for one in server.received]
     assert set(told) == {job.id for job in jobs}
