@@ -74,7 +74,7 @@ class Up:
 
 
 def wait_for(ready: Callable[[], bool], seconds: float) -> None:
-    """Returns when it is so; looks often at first, then five times a second, as a look may be dear."""
+    """Returns when it is so; looks often at first, then five times a second: a look may be dear."""
     until, pause = time.monotonic() + seconds, 0.02
     while not ready():
         assert time.monotonic() < until, "it did not come"

@@ -129,9 +129,7 @@ class Worker:
 
         raw = read_table(self.store, keys.table(unit.vehicle, "raw_photos"), RawPhotos)
         masks = read_table(self.store, keys.table(unit.vehicle, "masks"), Masks)
-        return {
-            job.id: cut_outs(job, self.store, raw, masks, self.segmenter) for job in unit.jobs
-        }
+        return {job.id: cut_outs(job, self.store, raw, masks, self.segmenter) for job in unit.jobs}
 
 
 def fits(unit: Sequence[Job], job: Job) -> bool:
