@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
@@ -45,6 +45,17 @@ class Settings(BaseSettings):
     """a TOML file that names other models, one section a role"""
     models_dir: str = ""
     """the folder of the weights; default: `okla/models` in the user's cache folder"""
+    onnx_runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
+        default="auto", examples=["auto"]
+    )
+    """what runs networks on the CPU: `openvino`, `onnxruntime`, or `auto` for the one that was
+    measured to be quicker with each network on such a CPU; one value for all machines that share a
+    store, since a result names what made it"""
+    onnx_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", examples=["float32"]
+    )
+    """the precision of SAM 2's encoder on OpenVINO: `float32`, `bfloat16`, or `auto` for bfloat16
+    where the CPU has it"""
     definitions: str = ""
     """the module that Dagster loads instead of `okla_assets.definitions`"""
     s3_endpoint_url: Address = Field(

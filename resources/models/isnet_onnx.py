@@ -38,7 +38,7 @@ class IsNetOnnx(U2NetOnnx):
         return np.asarray(full.clip(0, 1), np.float32)
 
     def fingerprint(self) -> str:
-        return f"isnet:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
+        return f"isnet:{weight_digest(self.weights)}{engine_mark(self.weights, self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights, "saliency matte"),)

@@ -1,8 +1,8 @@
-"""Warm ONNX Runtime sessions, shared by everything in the process.
+"""Warm sessions of ONNX files, shared by everything in the process, on whichever runtime suits.
 
 A Dagster resource is set up once a run, but loading SAM 2 takes longer than using it, so sessions
 live in a module-level cache keyed by weights digest, threads and engine. `InferenceSession.run` may
-be called from several threads at once; only loading is locked.
+be called from several threads at once, and those of other runtimes too; only loading is locked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Literal
 from resources import weights
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
+from resources.models.cpu_engines import CpuEngine, engine_on_cpu
 from resources.weights import WeightsMissing
 
 if TYPE_CHECKING:
     import onnxruntime
 
 RunsOn = Literal["cpu", "gpu", "auto"]
-Engine = Literal["cpu", "onnxruntime-cuda", "torch-cuda"]
+Engine = CpuEngine | Literal["onnxruntime-cuda", "torch-cuda"]
 
 _sessions: dict[tuple[str, int, Engine], onnxruntime.InferenceSession] = {}
 _loading = threading.Lock()
@@ -57,13 +58,13 @@ def _is_file(weight: str) -> bool:
     return weight.lower().endswith((".onnx", ".ort"))
 
 
-def engine_for(runs_on: RunsOn) -> Engine:
+def engine_for(weight: str, runs_on: RunsOn) -> Engine:
     """What runs a network: ONNX Runtime's CUDA build where it is installed, else torch's CUDA.
 
     `auto` falls back to the CPU; for `gpu` that is a `BrokenSetup`.
     """
     if runs_on == "cpu":
-        return "cpu"
+        return engine_on_cpu(weight)
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -71,7 +72,7 @@ def engine_for(runs_on: RunsOn) -> Engine:
     if _torch_sees_a_gpu():
         return "torch-cuda"
     if runs_on == "auto":
-        return "cpu"
+        return engine_on_cpu(weight)
     raise BrokenSetup(
         'runs_on = "gpu": neither onnxruntime nor torch sees a GPU here. Install a CUDA build of '
         'torch and NVIDIA\'s driver, or write runs_on = "auto"'
@@ -87,10 +88,11 @@ def _torch_sees_a_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def engine_mark(runs_on: RunsOn) -> str:
-    """What an engine adds to a fingerprint: nothing on the CPU, its name elsewhere."""
-    engine = engine_for(runs_on)
-    return "" if engine == "cpu" else f":{engine}"
+def engine_mark(weight: str, runs_on: RunsOn) -> str:
+    """What an engine adds to a fingerprint: its runtime and precision, or nothing for ONNX Runtime
+    in float32 on the CPU."""
+    engine = engine_for(weight, runs_on)
+    return "" if engine == "onnxruntime" else f":{engine}"
 
 
 def usable_cores() -> int:
@@ -117,7 +119,7 @@ def load_session(
     the file is not there.
     """
     count = threads or min(usable_cores(), MOST_THREADS)
-    engine = engine_for(runs_on)
+    engine = engine_for(weight, runs_on)
     key = (weight_digest(weight), count, engine)
     if session := _sessions.get(key):
         return session
@@ -127,7 +129,7 @@ def load_session(
         return _sessions[key]
 
 
-def _new_session(weight: str, threads: int, engine: Engine = "cpu") -> onnxruntime.InferenceSession:
+def _new_session(weight: str, threads: int, engine: Engine) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     path = Path(weight).expanduser() if _is_file(weight) else weights.weight_path(weight)
@@ -135,6 +137,13 @@ def _new_session(weight: str, threads: int, engine: Engine = "cpu") -> onnxrunti
         from resources.models.onnx_torch import TorchSession
 
         return TorchSession(path, "cuda")
+    if engine in ("openvino-float32", "openvino-bfloat16"):
+        from resources.models.onnx_openvino import OpenVinoSession
+
+        bfloat16 = engine == "openvino-bfloat16"
+        return OpenVinoSession(
+            path, weight_digest(weight), threads, "bfloat16" if bfloat16 else "float32"
+        )
     _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

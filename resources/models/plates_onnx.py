@@ -79,7 +79,7 @@ class PlatedetOnnx(PlateNetwork):
 
     def fingerprint(self) -> str:
         own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
-        return own + engine_mark(self.runs_on)
+        return own + engine_mark(self.weights, self.runs_on)
 
 
 class PlateFastOnnx(PlateNetwork):
@@ -103,7 +103,7 @@ class PlateFastOnnx(PlateNetwork):
 
     def fingerprint(self) -> str:
         own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
-        return own + engine_mark(self.runs_on)
+        return own + engine_mark(self.weights, self.runs_on)
 
 
 class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -34,7 +34,7 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         return read
 
     def fingerprint(self) -> str:
-        return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
+        return f"ppocr:{weight_digest(self.weights)}{engine_mark(self.weights, self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights),)

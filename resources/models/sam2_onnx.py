@@ -11,7 +11,7 @@ import numpy as np
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import Matte, ModelInfo, Subject
-from resources.models.onnx import catalogue_model, load_session
+from resources.models.onnx import catalogue_model, engine_mark, load_session
 
 SIDE = 1024
 BOX_CORNERS = (2, 3)  # labels of a box's two points
@@ -45,7 +45,8 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def fingerprint(self) -> str:
-        return f"sam2:{weights.digest(self.encoder)}:{weights.digest(self.decoder)}"
+        parts = (self.encoder, self.decoder)
+        return "sam2:" + ":".join(weights.digest(part) + engine_mark(part, "cpu") for part in parts)
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.encoder), catalogue_model(self.decoder))

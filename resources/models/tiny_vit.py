@@ -71,7 +71,7 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     def fingerprint(self) -> str:
         heads = load_heads(self._heads_path())
         own = f"tiny-vit-views:{weight_digest(self.weights)}:{heads.digest}"
-        return own + engine_mark(self.runs_on)
+        return own + engine_mark(self.weights, self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         path = self._heads_path()

@@ -58,7 +58,7 @@ class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         return mattes
 
     def fingerprint(self) -> str:
-        return f"u2net:{weight_digest(self.weights)}{engine_mark(self.runs_on)}"
+        return f"u2net:{weight_digest(self.weights)}{engine_mark(self.weights, self.runs_on)}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights, "saliency matte"),)

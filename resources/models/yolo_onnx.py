@@ -57,7 +57,7 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     def fingerprint(self) -> str:
         own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
         own += f":{self.min_object_score}"
-        return own + engine_mark(self.runs_on)
+        return own + engine_mark(self.weights, self.runs_on)
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights),)

@@ -73,7 +73,8 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             return (
                 f"yolo-pt:{self._pickle_digest()}:{own}:{resolve_device(self.device, self.dtype)}"
             )
-        return f"yolo-onnx:{weight_digest(self.weights)}:{own}{engine_mark(self.runs_on)}"
+        own += engine_mark(self.weights, self.runs_on)
+        return f"yolo-onnx:{weight_digest(self.weights)}:{own}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         role = "vehicle detector"

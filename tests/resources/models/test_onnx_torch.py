@@ -140,13 +140,13 @@ def test_a_gpu_is_taken_where_there_is_one_and_missed_where_it_was_asked_for(
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(engines, "_torch_sees_a_gpu", lambda: False)
-    assert engines.engine_for("auto") == engines.engine_for("cpu") == "cpu"
-    assert engines.engine_mark("auto") == ""
+    assert engines.engine_for("mine.onnx", "auto") == "onnxruntime"
+    assert engines.engine_mark("mine.onnx", "auto") == ""
     with pytest.raises(BrokenSetup, match="neither onnxruntime nor torch sees a GPU"):
-        engines.engine_for("gpu")
+        engines.engine_for("u2net", "gpu")
     monkeypatch.setattr(engines, "_torch_sees_a_gpu", lambda: True)
-    assert engines.engine_for("auto") == "torch-cuda"
-    assert engines.engine_mark("gpu") == ":torch-cuda"
+    assert engines.engine_for("u2net", "auto") == "torch-cuda"
+    assert engines.engine_mark("u2net", "gpu") == ":torch-cuda"
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    assert engines.engine_for("auto") == "onnxruntime-cuda"
-    assert engines.engine_for("cpu") == "cpu"
+    assert engines.engine_for("u2net", "auto") == "onnxruntime-cuda"
+    assert engines.engine_for("mine.onnx", "cpu") == "onnxruntime"

@@ -1,0 +1,93 @@
+"""Which runtime runs a network on a CPU, and that a cache says by which it was made."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from resources.errors import BrokenSetup
+from resources.models import cpu_engines
+from resources.models.cpu_engines import Cpu, engine_on_cpu
+from resources.models.fused_matte import FusedMatte
+from resources.models.onnx import engine_mark
+from resources.models.yolo_onnx import YoloOnnxDetector
+
+ENCODER = "sam2_hiera_tiny_encoder"
+BARE = Cpu(openvino=False, avx512=False, bfloat16=False)
+AVX2 = Cpu(openvino=True, avx512=False, bfloat16=False)
+AVX512 = Cpu(openvino=True, avx512=True, bfloat16=False)
+BFLOAT16 = Cpu(openvino=True, avx512=True, bfloat16=True)
+
+
+@pytest.fixture(autouse=True)
+def _settings_read_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("OKLA_ONNX_RUNTIME", raising=False)
+    monkeypatch.delenv("OKLA_ONNX_PRECISION", raising=False)
+    cpu_engines._settings.cache_clear()
+    yield
+    cpu_engines._settings.cache_clear()
+
+
+def on(monkeypatch: pytest.MonkeyPatch, cpu: Cpu, runtime: str = "", precision: str = "") -> None:
+    monkeypatch.setattr(cpu_engines, "cpu", lambda: cpu)
+    monkeypatch.setenv("OKLA_ONNX_RUNTIME", runtime)
+    monkeypatch.setenv("OKLA_ONNX_PRECISION", precision)
+    cpu_engines._settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("cpu", "runtime", "precision", "encoder", "detector"),
+    [
+        (BARE, "", "", "onnxruntime", "onnxruntime"),
+        (AVX2, "", "", "openvino-float32", "onnxruntime"),
+        (AVX512, "", "", "openvino-float32", "openvino-float32"),
+        (BFLOAT16, "", "", "openvino-bfloat16", "openvino-float32"),
+        (BFLOAT16, "", "float32", "openvino-float32", "openvino-float32"),
+        (BFLOAT16, "onnxruntime", "", "onnxruntime", "onnxruntime"),
+        (AVX2, "openvino", "", "openvino-float32", "openvino-float32"),
+        (BFLOAT16, "openvino", "bfloat16", "openvino-bfloat16", "openvino-float32"),
+    ],
+)
+def test_what_was_measured_to_be_quicker_or_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    cpu: Cpu,
+    runtime: str,
+    precision: str,
+    encoder: str,
+    detector: str,
+) -> None:
+    on(monkeypatch, cpu, runtime, precision)
+    assert (engine_on_cpu(ENCODER), engine_on_cpu("yolov8s")) == (encoder, detector)
+
+
+def test_an_unknown_file_runs_on_onnx_runtime_unless_openvino_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on(monkeypatch, BFLOAT16)
+    assert engine_on_cpu("mine.onnx") == "onnxruntime"
+    on(monkeypatch, BFLOAT16, "openvino")
+    assert engine_on_cpu("mine.onnx") == "openvino-float32"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "says"),
+    [("", "this CPU has no bfloat16"), ("onnxruntime", "OKLA_ONNX_RUNTIME is onnxruntime")],
+)
+def test_bfloat16_is_refused_where_it_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, runtime: str, says: str
+) -> None:
+    on(monkeypatch, AVX512, runtime, "bfloat16")
+    with pytest.raises(BrokenSetup, match=says):
+        engine_on_cpu(ENCODER)
+
+
+def test_a_cache_of_another_runtime_or_precision_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mattes, boxes = set(), set()
+    for cpu in (BARE, AVX2, AVX512, BFLOAT16):
+        on(monkeypatch, cpu)
+        mattes.add(FusedMatte().fingerprint())
+        boxes.add(YoloOnnxDetector().fingerprint())
+    assert len(mattes) == 4
+    assert len(boxes) == 2  # AVX-512 brings the detector to OpenVINO
+    assert engine_mark(ENCODER, "cpu") == ":openvino-bfloat16"

@@ -1,0 +1,109 @@
+"""ONNX networks on OpenVINO give what they give on ONNX Runtime, each time the same."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resources import weights as catalogue
+from resources.errors import BrokenSetup
+
+openvino = pytest.importorskip("openvino", reason="openvino has no wheel for this machine")
+
+from resources.models.onnx_openvino import OpenVinoSession, plain_onnx  # noqa: E402
+
+PICTURE = np.random.default_rng(0).random((1, 3, 640, 640), np.float32)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of compiled networks, empty."""
+    monkeypatch.setattr(catalogue, "models_dir", lambda: tmp_path)
+    return tmp_path / "compiled"
+
+
+def plates() -> OpenVinoSession:
+    path = catalogue.weight_path("plate_fast")
+    return OpenVinoSession(path, catalogue.digest("plate_fast"), 1, "float32")
+
+
+def answer(session: Any) -> Any:
+    (boxes,) = session.run(None, {"images": PICTURE})
+    return boxes
+
+
+def on_onnx_runtime(path: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.weights
+def test_it_agrees_and_answers_the_same_bytes_each_time(kept: Path, weights: object) -> None:
+    compiled = plates()
+    theirs = answer(on_onnx_runtime(catalogue.weight_path("plate_fast")))
+    first = answer(compiled)
+    assert np.abs(first - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+    (file,) = kept.iterdir()
+    written = file.stat().st_mtime_ns
+    with ThreadPoolExecutor(3) as threads:  # the network as it was kept
+        again = list(threads.map(answer, [plates()] * 3))
+    assert file.stat().st_mtime_ns == written
+    assert all(np.array_equal(first, each) for each in again)
+    assert [port.name for port in compiled.get_outputs()] == ["output0"]
+
+
+@pytest.mark.weights
+def test_a_kept_network_that_was_damaged_is_compiled_again(kept: Path, weights: object) -> None:
+    sound = answer(plates())
+    (file,) = kept.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 64  # in the midst of the numbers
+    file.write_bytes(content)
+    assert np.array_equal(answer(plates()), sound)
+    assert file.read_bytes() != bytes(content)
+    file.write_bytes(content[: len(content) // 2])
+    assert np.array_equal(answer(plates()), sound)
+
+
+@pytest.mark.weights
+def test_a_folder_that_cannot_be_written_is_as_good(kept: Path, weights: object) -> None:
+    kept.write_text("a file, where the folder would be")
+    assert answer(plates()).shape == (1, 5, 8400)
+    assert kept.is_file()
+
+
+@pytest.mark.weights
+def test_the_metadata_of_the_file_is_there(kept: Path, weights: object) -> None:
+    path, digest = catalogue.weight_path("ppocr_rec"), catalogue.digest("ppocr_rec")
+    theirs = on_onnx_runtime(path).get_modelmeta().custom_metadata_map
+    for _ in ("compiled", "kept"):
+        session = OpenVinoSession(path, digest, 1, "float32")
+        assert session.get_modelmeta().custom_metadata_map["character"] == theirs["character"]
+
+
+@pytest.mark.weights
+def test_an_ort_file_becomes_an_onnx_file_of_the_same_network(
+    tmp_path: Path, kept: Path, weights: object
+) -> None:
+    import onnxruntime
+
+    path = catalogue.weight_path("plate_fast")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.optimized_model_filepath = str(tmp_path / "plates.ort")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    plain = plain_onnx(tmp_path / "plates.ort", tmp_path)
+    assert np.array_equal(answer(on_onnx_runtime(plain)), answer(on_onnx_runtime(path)))
+    read = OpenVinoSession(tmp_path / "plates.ort", "0" * 64, 1, "float32")
+    assert np.array_equal(answer(read), answer(plates()))
+
+
+def test_a_file_that_openvino_refuses_is_named(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.onnx").write_bytes(b"not a network")
+    with pytest.raises(BrokenSetup, match=r"odd\.onnx: OpenVINO cannot run it .*onnxruntime"):
+        OpenVinoSession(tmp_path / "odd.onnx", "0" * 64, 1, "float32")
