@@ -127,7 +127,7 @@ def _compiled(path: Path, digest: str, precision: Precision) -> tuple[Array, dic
     blob = np.frombuffer(exported.getbuffer(), np.uint8)
     record = {
         "openvino": _version(),
-        "sha256": hashlib.sha256(blob).hexdigest(),
+        "sha256": hashlib.sha256(blob.data).hexdigest(),
         "metadata": metadata,
     }
     with contextlib.suppress(OSError):  # a folder that cannot be written: compiled at each start
@@ -155,7 +155,7 @@ def _kept(digest: str, precision: Precision) -> tuple[Array, dict[str, str]] | N
     except (OSError, ValueError):
         return None
     blob = content[:begin]
-    sound = (_version(), hashlib.sha256(blob).hexdigest())
+    sound = (_version(), hashlib.sha256(blob.data).hexdigest())
     return (blob, record["metadata"]) if (record["openvino"], record["sha256"]) == sound else None
 
 
