@@ -3,6 +3,7 @@
 Each round is a run of its own in a store of its own, so that nothing is reused but the warm models.
 """
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,8 @@ class Measured:
     """Seconds per vehicle, by round and by step (medians over the rounds), and figures from them.
 
     `first` is a round before these, in which the models were loaded; no other figure includes it.
+    `cpu_seconds` are those of all cores, with the processes that decode and encode. `networks` are
+    the ONNX files by the runtime and precision that they ran in, on `threads` threads each.
     """
 
     profile: str
@@ -95,6 +98,9 @@ class Measured:
     devices: Mapping[str, float]
     peak_mb: int
     gpu: Gpu | None
+    cpu_seconds: float
+    threads: int
+    networks: Mapping[str, Sequence[str]]
 
     @property
     def seconds(self) -> float:
@@ -150,11 +156,12 @@ def measure(folder: Path, profile: str, rounds: int, progress: "Progress") -> Me
     """Processes the folder `rounds` times. Raises BadInput where it holds no usable photo."""
     from okla_assets.operations.folder_import import import_folder
     from okla_assets.options import merge_options, save_options
+    from resources.models import onnx
     from resources.storage.media_store import LocalMediaStore
 
     with tempfile.TemporaryDirectory(prefix="okla-bench-") as root:
 
-        def run_round(number: int) -> "tuple[float, Listing]":
+        def run_round(number: int) -> "tuple[float, float, Listing]":
             store = LocalMediaStore(root=f"{root}/{number}")
             import_folder(folder, VEHICLE, store)
             save_options(VEHICLE, store, merge_options(folder, VEHICLE, store, {}))
@@ -163,10 +170,10 @@ def measure(folder: Path, profile: str, rounds: int, progress: "Progress") -> Me
             finally:
                 shutil.rmtree(store.folder)
 
-        first, _ = run_round(0)
+        first, *_ = run_round(0)
         with _GpuWatch() as gpu:
             done = [run_round(number) for number in range(1, rounds + 1)]
-    listings = [listing for _, listing in done]
+    listings = [listing for *_, listing in done]
     photos = len(listings[0].photos) + sum(f.number is not None for f in listings[0].refused)
     if not photos:
         raise BadInput(f"{folder} holds no photo that can be used, so there is nothing to measure")
@@ -174,11 +181,14 @@ def measure(folder: Path, profile: str, rounds: int, progress: "Progress") -> Me
         profile=profile,
         photos=photos,
         first=round(first, 2),
-        rounds=tuple(round(seconds, 2) for seconds, _ in done),
+        rounds=tuple(round(seconds, 2) for seconds, *_ in done),
         steps=_medians([listing.cost.seconds for listing in listings]),
         devices=_medians([listing.cost.device_seconds for listing in listings]),
         peak_mb=_peak_mb(),
         gpu=gpu.seen,
+        cpu_seconds=round(median(cpu for _, cpu, _ in done), 2),
+        threads=onnx.thread_count(),
+        networks={_precisely(engine): weights for engine, weights in onnx.loaded().items()},
     )
 
 
@@ -189,6 +199,9 @@ def summary(measured: Measured, price_hour: float | None, vendor: Sequence[float
         f"profile {measured.profile}: {measured.photos} photos in {measured.seconds:.1f} s, "
         f"{measured.photos_a_second:.2f} photos/s (rounds: {rounds} s)",
         f"warm-up, not part of any round: {measured.warm_up:.1f} s (loading the models)",
+        f"CPU seconds of all cores: {measured.cpu_seconds:.1f} a vehicle; "
+        f"{measured.threads} threads a network",
+        *(f"{runtime}: {', '.join(names)}" for runtime, names in measured.networks.items()),
         f"peak memory of this process: {measured.peak_mb} MB",
     ]
     if measured.gpu is not None:
@@ -206,22 +219,41 @@ def summary(measured: Measured, price_hour: float | None, vendor: Sequence[float
 
 def _timed_run(
     store: "LocalMediaStore", profile: str, progress: "Progress"
-) -> "tuple[float, Listing]":
-    """One vehicle in this process: wall seconds and listing."""
+) -> "tuple[float, float, Listing]":
+    """One vehicle in this process: wall seconds, CPU seconds and listing."""
     import dagster as dg
 
     from okla_assets.definitions import build_definitions, runner_of
 
     runner = runner_of(build_definitions(profile, store=store, progress=progress))
     with dg.DagsterInstance.ephemeral() as instance:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), _cpu_seconds()
         ran = runner.run(VEHICLE, store, instance, "process")
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, _cpu_seconds() - cpu
     if ran.interrupted:
         raise KeyboardInterrupt
     if ran.listing is None:
         raise BrokenSetup("; ".join(ran.problem.splitlines()))
-    return seconds, ran.listing
+    return seconds, cpu, ran.listing
+
+
+def _cpu_seconds() -> float:
+    """CPU seconds so far of this process and those that it started, ended or not."""
+    import psutil
+
+    own = psutil.Process()
+    total = 0.0
+    for process in (own, *own.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now: its parent has them
+            times = process.cpu_times()
+            total += times.user + times.system
+            # Of those that ended, which Windows does not count.
+            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return total
+
+
+def _precisely(engine: str) -> str:
+    return f"{engine}-float32" if engine == "onnxruntime" else engine
 
 
 def _medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:

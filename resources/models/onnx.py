@@ -26,6 +26,7 @@ RunsOn = Literal["cpu", "gpu", "auto"]
 Engine = CpuEngine | Literal["onnxruntime-cuda", "torch-cuda"]
 
 _sessions: dict[tuple[str, int, Engine], onnxruntime.InferenceSession] = {}
+_loaded: set[tuple[str, Engine]] = set()
 _loading = threading.Lock()
 
 # Past this the small networks here spend their time waiting for each other.
@@ -110,6 +111,19 @@ def usable_cores() -> int:
     return max(1, min(cores, round(int(quota) / int(period))))
 
 
+def thread_count() -> int:
+    """The threads of a network that is told no number."""
+    return min(usable_cores(), MOST_THREADS)
+
+
+def loaded() -> dict[Engine, list[str]]:
+    """The weights that are warm in this process, by what runs them; files by their names."""
+    by_engine: dict[Engine, list[str]] = {}
+    for weight, engine in sorted(_loaded):
+        by_engine.setdefault(engine, []).append(weight)
+    return by_engine
+
+
 def load_session(
     weight: str, threads: int = 0, runs_on: RunsOn = "cpu"
 ) -> onnxruntime.InferenceSession:
@@ -118,7 +132,7 @@ def load_session(
     `weight` is a name of the catalogue or the path of an .onnx file. Raises `WeightsMissing` where
     the file is not there.
     """
-    count = threads or min(usable_cores(), MOST_THREADS)
+    count = threads or thread_count()
     engine = engine_for(weight, runs_on)
     key = (weight_digest(weight), count, engine)
     if session := _sessions.get(key):
@@ -126,6 +140,7 @@ def load_session(
     with _loading:
         if key not in _sessions:
             _sessions[key] = _new_session(weight, count, engine)
+            _loaded.add((Path(weight).name if _is_file(weight) else weight, engine))
         return _sessions[key]
 
 

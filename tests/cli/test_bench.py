@@ -16,6 +16,7 @@ from tests.fakes import FakeDetector, Quiet
 MEASURED = Measured(
     profile="gpu", photos=36, first=31.0, rounds=(11.0, 9.0, 10.0), steps={"masks": 4.0},
     devices={"cpu": 6.0, "gpu": 4.0}, peak_mb=2100, gpu=Gpu("NVIDIA H100", 0.43),
+    cpu_seconds=17.5, threads=2, networks={"onnxruntime-float32": ["u2net", "yolov8s"]},
 )  # fmt: skip
 
 
@@ -42,6 +43,8 @@ def test_every_round_makes_everything_anew(folder: Path, models: dict[str, objec
     assert sum(found.steps.values()) <= max(found.rounds)
     assert found.devices["gpu"] == 0
     assert found.peak_mb > 50
+    assert found.cpu_seconds > 0
+    assert found.threads >= 1
     assert found.warm_up == max(0, found.first - sum(found.rounds) / 2)
 
 
@@ -57,7 +60,13 @@ def test_the_command_prints_for_a_person_and_a_program(
     monkeypatch.setattr(work, "measure", measured)
     result = command("bench", folder, "--price-hour", "3.6")
     assert result.code == 0
-    for part in ("36 photos in", "masks", "at $3.6 an hour"):
+    for part in (
+        "36 photos in",
+        "17.5 a vehicle; 2 threads",
+        "-float32: u2net, yolov8s",
+        "masks",
+        "at $3.6 an hour",
+    ):
         assert part in result.out
     prices = "--price-hour", "3.6", "--vendor-price", "0.1"
     found = json.loads(command("bench", folder, "--rounds", "2", "--json", *prices).out)
@@ -93,8 +102,8 @@ def test_money_is_that_of_the_median_round() -> None:
     lines = summary(MEASURED, 3.6, (0.05, 0.20))
     assert "36 photos in 10.0 s, 3.60 photos/s" in lines[0]
     assert "21.0 s" in lines[1]
-    assert lines[3] == "NVIDIA H100: busy 43% of the time"
-    assert lines[4] == (
+    assert lines[5] == "NVIDIA H100: busy 43% of the time"
+    assert lines[6] == (
         "at $3.6 an hour: $0.00028 a photo; a vendor's $0.05 to $0.2 is 180 to 720 times as much"
     )
     assert MEASURED.as_dict(None, (0.1,)).keys().isdisjoint({"usd_a_photo", "price_hour"})
