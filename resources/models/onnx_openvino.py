@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -38,14 +40,20 @@ _LENGTH_BYTES = 8  # at the end of a kept file: the length of the record before 
 @cache
 def core() -> Any:
     """OpenVINO itself, once a process. Raises `BrokenSetup` where it cannot be loaded."""
+    return _openvino().Core()
+
+
+def _openvino() -> Any:
+    """The package, kept from telling Google Analytics that it was imported, which it does without
+    being asked unless its package for that is missing."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        import openvino
+        return importlib.import_module("openvino")
     except ImportError as error:
         raise BrokenSetup(
             f"openvino cannot be loaded ({error}): pip install openvino, or set "
             "OKLA_ONNX_RUNTIME=onnxruntime"
         ) from error
-    return openvino.Core()
 
 
 class OpenVinoSession:
@@ -57,9 +65,7 @@ class OpenVinoSession:
     def __init__(self, path: Path, digest: str, threads: int, precision: Precision) -> None:
         # What was compiled just now is read back too, so that a second run computes the same.
         self._blob, self._metadata = _kept(digest, precision) or _compiled(path, digest, precision)
-        from openvino import Tensor
-
-        tensor = Tensor(self._blob, shared_memory=True)
+        tensor = _openvino().Tensor(self._blob, shared_memory=True)
         self._network = core().import_model(tensor, "CPU", _config(precision) | _running(threads))
         self._idle: list[Any] = []
 
@@ -182,9 +188,7 @@ def _kept_at(digest: str, precision: Precision) -> Path:
 
 
 def _version() -> str:
-    import openvino
-
-    return str(openvino.__version__)
+    return str(_openvino().__version__)
 
 
 def _port(node: Any) -> Port:
