@@ -16,6 +16,7 @@ HEAVY = (
     "cv2",
     "av",
     "onnxruntime",
+    "openvino",
     "torch",
     "PIL",
     "scipy",

@@ -420,7 +420,7 @@ try:
     app.main()
 except SystemExit as end:
     assert end.code == 0
-heavy = ("dagster", "numpy", "cv2", "PIL", "onnxruntime", "torch", "pydantic")
+heavy = ("dagster", "numpy", "cv2", "PIL", "onnxruntime", "openvino", "torch", "pydantic")
 print("imported:", [name for name in heavy if name in sys.modules])
 """
     )

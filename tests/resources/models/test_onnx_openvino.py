@@ -116,7 +116,8 @@ def test_a_file_that_openvino_refuses_is_named(kept: Path, tmp_path: Path) -> No
 def test_nobody_is_told_that_it_runs_here(tmp_path: Path) -> None:
     """openvino_telemetry leaves a client's id in the home folder, and sends it."""
     code = (
-        "import sys\nfrom resources.models.onnx_openvino import core\nprint(core().available_devices)\n"
+        "import sys\nfrom resources.models.onnx_openvino import core\n"
+        "print(core().available_devices)\n"
         "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]"
     )
     home = os.environ | {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
