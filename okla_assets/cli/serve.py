@@ -1,11 +1,10 @@
 """`okla serve`: the HTTP door."""
 
-import logging
 from typing import Annotated
 
 import typer
 
-from okla_assets.cli.terminal import Out, Profile, say
+from okla_assets.cli.terminal import Out, Profile, log_doors, say
 from okla_assets.cli.up import ensure_weights
 from resources.storage.stores import check_writable, location_of, store_for
 
@@ -50,11 +49,7 @@ def serve(
     from resources.settings import settings
 
     check_profile(profile)
-    logging.basicConfig(
-        format="%(asctime)s - %(levelname)s - %(message)s",
-        level=logging.WARNING,
-    )
-    logging.getLogger("okla").setLevel(logging.INFO if verbose else logging.WARNING)
+    log_doors(verbose)
     store = store_for(out)
     check_writable(store)
     ensure_weights(profile)
@@ -69,5 +64,6 @@ def serve(
     if lanes is None:
         lanes = 0 if settings().broker_url else 1
     service.run(
-        service.Plan(place, profile, host, port, lanes, long_by_dagster, worker, say), store
+        service.Plan(place, profile, host, port, lanes, long_by_dagster, verbose, worker, say),
+        store,
     )

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it, here and in all of `cli`.
 """
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,15 @@ def cell(text: object) -> Text:
 def say(line: object, style: str | None = None) -> None:
     """Prints a line as it is: neither wrapped nor coloured by its words."""
     out_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)
+
+
+def log_doors(verbose: bool) -> None:
+    """Has the log of the HTTP door written to stderr, with a line for each request if `verbose`."""
+    logging.basicConfig(
+        format="%(asctime)s - %(levelname)s - %(message)s",
+        level=logging.WARNING,
+    )
+    logging.getLogger("okla").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def print_table(table: Table) -> None:

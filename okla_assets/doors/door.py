@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,7 @@ class Door:
 
     `url` is where callers reach us; empty: where the request came to. `wait_seconds` is how long a
     synchronous call waits for its result. `instance` has the records of runs.
-    `unfinished` knows the jobs that have not ended, but perhaps some of the last second; without it
-    they are read.
+    `counts` says how many jobs have not ended, by state.
     `check_url` raises `CannotFetch` for a URL that is never called, whatever its name leads to.
     """
 
@@ -57,8 +56,8 @@ class Door:
     wait_seconds: float = 60.0
     upload_bytes: int = 500 * 2**20
     photo_bytes: int = 50 * 2**20
-    woken: Callable[[Job], None] = field(default=lambda job: None)
-    unfinished: Callable[[], list[Job]] | None = None
+    woken: Callable[[keys.JobId], object] = field(default=lambda job: None)
+    counts: Callable[[], Mapping[str, int]] = field(default=dict)
     instance: Callable[[], dg.DagsterInstance] | None = None
     check_url: Callable[[str], object] = field(default=lambda url: None)
 
@@ -126,7 +125,7 @@ class Door:
                 self.store.delete(key)
             raise DoorError(409, str(error)) from None
         if new:
-            self.woken(job)
+            self.woken(job.job_id)
         return job
 
     def _check_urls(self, request: JobRequest) -> None:
@@ -154,10 +153,6 @@ class Door:
             self.jobs.own(vehicle, caller.name)
         elif caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
-
-    def waiting(self) -> list[Job]:
-        """The jobs that have not ended, whoever asked for them."""
-        return [*self.jobs.unfinished()] if self.unfinished is None else self.unfinished()
 
     def is_new(self, vehicle: keys.VehicleId) -> bool:
         """Whether nothing of it is here."""

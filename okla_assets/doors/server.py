@@ -4,8 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -120,25 +119,12 @@ class Metrics:
         )
 
 
-Life = Callable[[], AbstractAsyncContextManager[None]]
-
-
-def make_app(door: Door, life: Life | None = None, origins: Sequence[str] = ()) -> FastAPI:
-    """The application. `life` is what runs beside it, `origins` are pages that may call it."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        if life is None:
-            yield
-        else:
-            async with life():
-                yield
-
+def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
+    """The application; `origins` are pages that may call it."""
     app = FastAPI(
         title="OKLA media",
         version=version("okla-media"),
         description="Finished studio media of used cars, under the contracts that callers know.",
-        lifespan=lifespan,
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,

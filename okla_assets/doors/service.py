@@ -1,28 +1,25 @@
-"""`okla serve`: the HTTP door, the dispatcher, its lanes, and who tells callers, in one process."""
+"""`okla serve`: the dispatcher, its lanes, who tells callers, and the process that answers HTTP."""
 
 import logging
-import os
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import uvicorn
 from filelock import FileLock, Timeout
 
 from okla_assets import keys
 from okla_assets.doors.callers.stored import callers_for, check_host
-from okla_assets.doors.connections import STOPPING_SECONDS, server_config
-from okla_assets.doors.door import Door
+from okla_assets.doors.connections import STOPPING_SECONDS
 from okla_assets.doors.fetching.fetch import Fetcher
+from okla_assets.doors.http_process import HttpProcess
 from okla_assets.doors.jobs import intake
 from okla_assets.doors.jobs.dagster_runs import DagsterRuns
 from okla_assets.doors.jobs.dispatcher import Dispatcher
@@ -30,7 +27,6 @@ from okla_assets.doors.jobs.lanes import Lane, Lanes
 from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.jobs.work import Ended, Unit, Worker
 from okla_assets.doors.links import Links, secret_of
-from okla_assets.doors.server import make_app
 from okla_assets.doors.telling import outbox
 from okla_assets.doors.telling.callbacks import CallbackSender, shown_in_dagster
 from okla_assets.operations.archive import archive
@@ -44,9 +40,6 @@ from resources.storage.media_store import MediaStore
 log = logging.getLogger("okla.doors")
 
 SWEEP_SECONDS = 3600.0
-SWITCH_SECONDS = 0.0005
-"""For which a thread may go on while another waits: the one that answers waits at each write, and
-Python's own 5 ms would add up where others work."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,7 @@ class Plan:
     port: int
     lanes: int
     long_by_dagster: bool
+    verbose: bool
     worker: Callable[[dg.DagsterInstance], Worker]
     """Reads what Dagster's runs have made, with models that it loads where it needs them."""
     say: Callable[[str], None]
@@ -91,23 +85,21 @@ class Split:
 def run(plan: Plan, store: MediaStore) -> None:
     """Serves until INT or TERM.
 
-    Raises BrokenSetup where keys are missing for a host that others reach, BadInput where the port
-    is taken or another `okla serve` leads the same jobs.
+    Raises BrokenSetup where keys are missing for a host that others reach, or where a part of it
+    cannot go on; BadInput where the port is taken or another `okla serve` leads the same jobs.
     """
-    sys.setswitchinterval(SWITCH_SECONDS)
     chosen = settings()
-    callers = callers_for(store, chosen)
-    check_host(plan.host, callers)
+    check_host(plan.host, callers_for(store, chosen))
     home = dagster_home(plan.out)
     with ExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn raises them again when it has stopped.
             stack.callback(signal.signal, number, signal.signal(number, _end))
         _alone(home, stack)
         listening = stack.enter_context(_listening(plan.host, plan.port))
         instance = stack.enter_context(open_instance(plan.out))
         jobs = Jobs(store)
-        workers, tasks = _workers(plan, instance, stack)
+        environment = dagster_environment(plan.out, plan.profile)
+        workers, tasks = _workers(plan, environment, instance, stack)
         fetcher = Fetcher.of(chosen)
         dispatcher = Dispatcher(
             jobs,
@@ -116,28 +108,20 @@ def run(plan: Plan, store: MediaStore) -> None:
             lambda job: outbox.post(store, job),
             lambda wanted: busy(instance, sorted(wanted)),
         )
-        links = Links(store, secret_of(chosen.api_secret, home))
         host, port = listening.getsockname()[:2]
         base = chosen.api_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+        links = Links(store, secret_of(chosen.api_secret, home))
         sender = CallbackSender(
             store, jobs, links, base, fetcher, chosen, shown_in_dagster(instance)
         )
-        door = Door(
-            store,
-            jobs,
-            callers,
-            links,
-            chosen.api_url,
-            chosen.api_wait_seconds,
-            woken=dispatcher.wake,
-            unfinished=dispatcher.unfinished,
-            check_url=fetcher.rules.check,
-            instance=lambda: instance,
-        )
+        http = HttpProcess(environment, listening, plan.verbose, dispatcher.wake, dispatcher.counts)
+        http.start()
         tasks += [dispatcher.run, sender.run, lambda stop: sweep(jobs, instance, chosen, stop)]
-        app = make_app(door, lambda: _beside(tasks), _origins(chosen))
+        failed = stack.enter_context(_beside([*tasks, http.watch, http.tell]))
+        stack.callback(http.close)  # first, while jobs are made for which callers wait
         plan.say(f"HTTP door: {base}  (its API: {base}/docs)")
-        uvicorn.Server(server_config(app)).run([listening])
+        failed.wait()
+        raise BrokenSetup("the service cannot go on; the log above says why")
 
 
 def _end(*_: object) -> None:
@@ -146,7 +130,7 @@ def _end(*_: object) -> None:
 
 
 def _workers(
-    plan: Plan, instance: dg.DagsterInstance, stack: ExitStack
+    plan: Plan, environment: Mapping[str, str], instance: dg.DagsterInstance, stack: ExitStack
 ) -> tuple[Split, "list[Task]"]:
     """Who makes the jobs, and what has to run beside."""
     runs = None
@@ -154,7 +138,6 @@ def _workers(
         runs = DagsterRuns(plan.worker(instance))
     if plan.lanes == 0 and runs is not None:
         return Split(runs, runs), [runs.watch]
-    environment = dagster_environment(plan.out, plan.profile)
     lanes = Lanes([Lane(environment) for _ in range(plan.lanes)])
     stack.callback(lanes.close)
     lanes.warm_up()
@@ -166,25 +149,24 @@ def _workers(
 Task = Callable[[threading.Event], object]
 
 
-@asynccontextmanager
-async def _beside(tasks: Sequence[Task]) -> AsyncIterator[None]:
-    """Runs each task in a thread while the server answers. One that fails ends the process: a door
-    that takes jobs which nobody makes is worse than one that is restarted."""
-    stop = threading.Event()
+@contextmanager
+def _beside(tasks: Sequence[Task]) -> Iterator[threading.Event]:
+    """Runs each task in a thread while the context lasts. The event is set when one fails: a door
+    that takes jobs which nobody makes is worse than one that is started again."""
+    stop, failed = threading.Event(), threading.Event()
 
     def guarded(task: Task) -> None:
         try:
             task(stop)
         except BaseException:
             log.critical("the service cannot go on", exc_info=True)
-            stop.set()
-            os.kill(os.getpid(), signal.SIGTERM)  # as a supervisor would
+            failed.set()
 
     threads = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in tasks]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield failed
     finally:
         stop.set()
         for thread in threads:
@@ -212,10 +194,6 @@ def _listening(host: str, port: int) -> socket.socket:
         raise BadInput(
             f"{host}:{port} cannot be listened on ({error.strerror}); choose another by --port"
         ) from None
-
-
-def _origins(chosen: Settings) -> tuple[str, ...]:
-    return tuple(filter(None, (one.strip() for one in chosen.api_origins.split(","))))
 
 
 def sweep(

@@ -65,13 +65,16 @@ def accept(folder: Path, sender: Web, rate: float, seconds: float) -> None:
     with door(folder, sender) as served:
         warm_up(served, sender, key)
         asks = [classify(sender, key, number) for number in range(int(rate * seconds))]
-        used = served.processor_seconds
+        before = served.processor_seconds
         times = in_another_process(served.address, asks, rate)
-        used = served.processor_seconds - used
+        led, answered = (
+            (after - used) / len(asks) * 1e3
+            for after, used in zip(served.processor_seconds, before, strict=True)
+        )
         tell(f"accept at {rate:g}/s while jobs run", times)
         print(
-            f"  {count_of_ended(folder)} jobs had ended meanwhile; the door used "
-            f"{used / len(asks) * 1e3:.1f} ms of a core for each that it accepted and took over"
+            f"  {count_of_ended(folder)} jobs had ended meanwhile; of a core each job took "
+            f"{answered:.1f} ms to accept and {led:.1f} ms to lead"
         )
         ids = [json.loads(body)["jobId"] for body in times.bodies[:500]]
         told = [Ask("GET", f"/api/ai-process/status/{one}", key=key) for one in ids]
@@ -124,7 +127,7 @@ def memory(folder: Path, sender: Web, count: int) -> None:
     key = new_key(LocalMediaStore(root=str(folder / "media")))
     with door(folder, sender, OKLA_TEST_LANE_ANSWERS="1") as served:
         warm_up(served, sender, key)
-        print(f"memory with 0 jobs ended: {served.memory >> 20} MB")
+        print(f"memory with 0 jobs ended: {megabytes(served)}")
         step = 1000
         for first in range(0, count, step):
             began = time.perf_counter()
@@ -135,10 +138,16 @@ def memory(folder: Path, sender: Web, count: int) -> None:
                 time.sleep(0.2)
             took = time.perf_counter() - began
             print(
-                f"memory with {first + step} jobs ended: {served.memory / 2**20:.1f} MB "
+                f"memory with {first + step} jobs ended: {megabytes(served)} "
                 f"({step / took:.0f} jobs/s)",
                 flush=True,
             )
+
+
+def megabytes(served: Served) -> str:
+    """Of the two processes."""
+    leads, answers = served.memory
+    return f"{leads / 2**20:.1f} MB that leads, {answers / 2**20:.1f} MB that answers"
 
 
 def warm_up(served: Served, sender: Web, key: str) -> None:

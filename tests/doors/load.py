@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from okla_assets import keys
+from okla_assets.doors import http_process
 from okla_assets.doors.callers import records as caller_records
 from okla_assets.doors.jobs.record import Job, Jobs, names_in_lists, new_id, new_job
 from okla_assets.doors.jobs.requests import JobRequest, Operation, Source
@@ -46,15 +47,21 @@ class Served:
         return asked(self.address, Ask("GET", path, key=key))
 
     @property
-    def processor_seconds(self) -> float:
-        """That the process alone has used."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return float(times.user + times.system)
+    def processor_seconds(self) -> tuple[float, float]:
+        """That the process which leads jobs has used, and the one that answers."""
+        leads, answers = (one.cpu_times() for one in self._processes())
+        return float(leads.user + leads.system), float(answers.user + answers.system)
 
     @property
-    def memory(self) -> int:
-        """Of the process alone, resident, in bytes."""
-        return int(psutil.Process(self.process.pid).memory_info().rss)
+    def memory(self) -> tuple[int, int]:
+        """Of the process which leads jobs and the one that answers, resident, in bytes."""
+        leads, answers = (int(one.memory_info().rss) for one in self._processes())
+        return leads, answers
+
+    def _processes(self) -> tuple[psutil.Process, psutil.Process]:
+        leads = psutil.Process(self.process.pid)
+        (answers,) = (one for one in leads.children() if http_process.MODULE in one.cmdline())
+        return leads, answers
 
 
 @dataclass(frozen=True)

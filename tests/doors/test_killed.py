@@ -23,6 +23,7 @@ import pytest
 import requests
 from pika.exceptions import AMQPError
 
+from okla_assets.doors import http_process
 from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.queue.broker import parameters_of
 from okla_assets.doors.telling.signatures import verify
@@ -39,6 +40,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 COUNT = int(os.environ.get("OKLA_TEST_JOBS", "9"))
 QUEUE = "ai-processing-segmentation"
 SECRET = "a secret of this test"
+MODULES = {"lane": "tests.fake_lane", "http": http_process.MODULE}
 SHORTEST, LONGEST = (3.0, 9.0) if COUNT < 50 else (15.0, 45.0)
 """Seconds between two kills: many jobs need some time in which they are made."""
 
@@ -63,11 +65,12 @@ class Program:
                     stderr=out,
                 )
 
-    def kill_children(self) -> None:
+    def kill_children(self, module: str) -> None:
         with suppress(psutil.NoSuchProcess):
             if self.process is not None:
                 for child in psutil.Process(self.process.pid).children():
-                    child.kill()
+                    if module in child.cmdline():
+                        child.kill()
 
     def kill(self) -> None:
         if self.process is not None:
@@ -198,10 +201,10 @@ def killing(house: House, stop: threading.Event) -> None:
             program.keep_running()
         if stop.wait(chance.uniform(SHORTEST, LONGEST)):
             return
-        victim = chance.choice(["serve", "lane", "consume", "rabbitmq", "postgres"])
+        victim = chance.choice(["serve", "http", "lane", "consume", "rabbitmq", "postgres"])
         house.kills[victim] += 1
-        if victim == "lane":
-            house.programs[0].kill_children()
+        if victim in MODULES:
+            house.programs[0].kill_children(MODULES[victim])
         elif victim == "rabbitmq":
             house.rabbit.crash()
             time.sleep(1)

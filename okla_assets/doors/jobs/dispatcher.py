@@ -8,7 +8,8 @@ there, and a job that was being made is made again, mostly from the step caches.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,13 +77,13 @@ class Dispatcher:
     """By vehicle."""
     _cancelled: set[str] = field(default_factory=set, init=False)
     _event: threading.Event = field(default_factory=threading.Event, init=False)
-    _new: list[Job] = field(default_factory=list, init=False)
+    _new: list[keys.JobId] = field(default_factory=list, init=False)
     _paused_until: float = field(default=0.0, init=False)
 
-    def wake(self, job: Job | None = None) -> None:
+    def wake(self, accepted: keys.JobId | None = None) -> None:
         """Something may be done: a job was accepted, or one has ended."""
-        if job is not None:
-            self._new.append(job)
+        if accepted is not None:
+            self._new.append(accepted)
         self._event.set()
 
     def run(self, stop: threading.Event) -> None:
@@ -93,7 +94,7 @@ class Dispatcher:
                 self._event.clear()
                 try:
                     while self._new:
-                        self._learn(self._new.pop())
+                        self._hear(self._new.pop())
                     if time.monotonic() - looked >= LOOK_SECONDS:
                         self._look()
                         looked = time.monotonic()
@@ -107,9 +108,17 @@ class Dispatcher:
                 self._event.wait(LOOK_SECONDS)
             fetchers.shutdown(wait=False, cancel_futures=True)
 
-    def unfinished(self) -> list[Job]:
-        """The jobs that have not ended, as far as it knows; for any thread."""
-        return [*self._known.values()]
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs have not ended, by state, as far as it knows; for any thread."""
+        return Counter(job.state for job in [*self._known.values()])
+
+    def _hear(self, accepted: keys.JobId) -> None:
+        """Looks at a job that was accepted, unless it was found before, or has ended since."""
+        if accepted in self._known:
+            return
+        job = self.jobs.find(accepted)
+        if job is not None and not job.has_ended:
+            self._learn(job)
 
     def _learn(self, job: Job) -> None:
         """Takes note of a job; of one that is known, what is known is newer."""

@@ -340,7 +340,7 @@ async def queue_stats(request: Request, _caller: Annotated[Caller, Depends(_admi
 
 
 def _stats(door: Door) -> QueueStats:
-    waiting = door.waiting()
+    waiting = [*door.jobs.unfinished()]
     now = datetime.now(UTC)
     done = [
         job

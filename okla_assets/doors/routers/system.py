@@ -38,11 +38,9 @@ async def ready(request: Request) -> JSONResponse:
 async def metrics(request: Request) -> Response:
     """Requests, and jobs that have not ended by state."""
     door, told = door_of(request), request.app.state.metrics
-    counts: dict[str, int] = dict.fromkeys(("accepted", "queued", "running"), 0)
-    for job in await run_in_threadpool(door.waiting):
-        counts[job.state] = counts.get(job.state, 0) + 1
-    for state, count in counts.items():
-        told.jobs.labels(state).set(count)
+    counts = door.counts()
+    for state in ("accepted", "queued", "running"):
+        told.jobs.labels(state).set(counts.get(state, 0))
     return Response(generate_latest(told.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -102,7 +102,7 @@ def test_a_job_goes_from_accepted_to_completed(door: Door, start: Start) -> None
     bench = Bench()
     dispatcher = start(bench, told=told.append)
     job = ask(door.jobs, callback="https://example.org/done")
-    dispatcher.wake(job)
+    dispatcher.wake(job.job_id)
     unit, future = bench.next(1)
     assert door.jobs.get(job.id).state == "running" == unit.jobs[0].state
     assert door.jobs.get(job.id).progress == 50
@@ -133,12 +133,12 @@ def test_nothing_is_kept_of_jobs_that_have_ended(door: Door, start: Start) -> No
     bench = Bench(most=50)
     dispatcher = start(bench)
     for number in range(20):
-        dispatcher.wake(ask(door.jobs, vehicle=f"CAR-{number}"))
+        dispatcher.wake(ask(door.jobs, vehicle=f"CAR-{number}").job_id)
     until(lambda: len(bench.begun) == 20)
-    assert len(dispatcher.unfinished()) == 20
+    assert sum(dispatcher.counts().values()) == 20
     for unit, future in bench.begun:
         future.set_result(all_done(unit))
-    until(lambda: not dispatcher.unfinished())
+    until(lambda: not dispatcher.counts())
     kept = [value for value in vars(dispatcher).values() if isinstance(value, dict | list | set)]
     assert len(kept) >= 6
     until(lambda: not any(kept))
