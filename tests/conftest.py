@@ -1,6 +1,7 @@
 """What tests share: the private photos, the weights, a media folder, an instance, a pipeline."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.fakes import Pipeline
 pytest_plugins = ["tests.s3_servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +48,14 @@ def _named(config: pytest.Config) -> bool:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return "all tests" if config.option.all else "the quick tests; --all runs the slow ones too"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without --all no file is read of which every test is slow: of test_schema.py alone it takes
+    ten seconds of CPU to think of its requests."""
+    if config.option.all or not collection_path.name.startswith("test_"):
+        return None
+    return True if ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
