@@ -1,6 +1,8 @@
 """What tests share: the private photos, the weights, a media folder, an instance, a pipeline."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,21 +18,44 @@ from tests.fakes import Pipeline
 pytest_plugins = ["tests.s3_servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the slow tests too, as .ci/run does")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Of `-n auto`, which is the default: a worker a core, four at most, for each may take 3 GB;
+    one more for the slow tests, which wait for other processes for a third of their time; none
+    where tests are named."""
+    return 0 if _named(config) else min(4, os.cpu_count() or 1) + config.option.all
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Whoever names tests gets them: only a bare `pytest` leaves the slow ones out."""
-    named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if named or config.option.markexpr or config.option.keyword:
+    if _named(config):
         config.option.all = True
+    # The tests start hundreds of processes, each of which would compile all modules anew.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def _named(config: pytest.Config) -> bool:
+    given = config.args_source is pytest.Config.ArgsSource.ARGS
+    return bool(given or config.option.markexpr or config.option.keyword)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     return "all tests" if config.option.all else "the quick tests; --all runs the slow ones too"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without --all no file is read of which every test is slow: of test_schema.py alone it takes
+    ten seconds of CPU to think of its requests."""
+    if config.option.all or not collection_path.name.startswith("test_"):
+        return None
+    return True if ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

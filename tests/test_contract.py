@@ -30,6 +30,7 @@ def published(pipeline: Pipeline) -> dict[str, Any]:
     return listing
 
 
+@pytest.mark.slow
 def test_the_schema_fits_what_is_published_and_nothing_else(published: dict[str, Any]) -> None:
     schema = listing_schema()
     jsonschema.Draft202012Validator.check_schema(schema)

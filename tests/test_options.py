@@ -78,6 +78,7 @@ COMPOSED = "Räder.jpg"
 FROM_A_MAC = unicodedata.normalize("NFD", COMPOSED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stored", "named"), [(FROM_A_MAC, COMPOSED), (COMPOSED, FROM_A_MAC)], ids=["file", "options"]
 )

@@ -75,6 +75,7 @@ def test_a_folder_of_any_name_keeps_names(tmp_path: Path, folder: str, name: str
         assert page.read() == b"here"
 
 
+@pytest.mark.slow
 @FEW
 @given(prefix=IN_A_ROUTE, name=st.builds("{}.jpg".format, IN_A_ROUTE))
 @example(prefix="p", name=f"a.{'b' * 300}")
@@ -248,6 +249,7 @@ def test_a_video_of_any_name_is_read(
 # --- all together ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_vehicle_of_hard_names_is_finished(pipeline: Pipeline) -> None:
     names = [f"{''.join(HARD[n::10]).lstrip('.')}.jpg" for n in range(10)]
     pipeline.upload({name: pictures.jpeg(pictures.car(n)) for n, name in enumerate(names)})

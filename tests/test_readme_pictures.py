@@ -50,6 +50,7 @@ def test_twelve_frames_go_all_round(folder: LocalMediaStore) -> None:
     assert frames == list(range(0, 36, 3))
 
 
+@pytest.mark.slow
 def test_another_scene_is_made_in_a_copy(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

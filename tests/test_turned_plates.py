@@ -27,7 +27,7 @@ from tests.conftest import REPOSITORY
 from tests.fakes import Quiet
 from tests.plates import labelled, plates_on, stood, views_of
 
-pytestmark = [pytest.mark.weights, pytest.mark.slow]
+pytestmark = pytest.mark.weights
 
 SAMPLE = REPOSITORY / "okla_assets" / "sample"
 
@@ -77,6 +77,7 @@ def left_readable(photo: Rgb, corners: Corners, degrees: int) -> bool:
     return not cleared.leaks and reads(cleared.picture, place, reader)
 
 
+@pytest.mark.slow
 def test_the_test_would_read_a_plate(weights: object) -> None:
     file, corners = sample_plates()[0]
     for degrees in (0, 45, 90, 200):
@@ -84,6 +85,7 @@ def test_the_test_would_read_a_plate(weights: object) -> None:
         assert reads(turned, moved(corners, matrix), PpOcrReader())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [20, 65, 90, 135, 225, 270])
 def test_the_samples_plate_cannot_be_read(weights: object, degrees: int) -> None:
     file, corners = sample_plates()[degrees % len(sample_plates())]
@@ -100,12 +102,14 @@ def close_up(photo: Rgb, corners: Corners, degrees: int) -> tuple[Rgb, Corners]:
     return np.ascontiguousarray(cut), there - np.array([left, top], np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [40, 90, 150, 310])
 def test_a_close_up_cannot_be_read(weights: object, degrees: int) -> None:
     file, corners = sample_plates()[0]
     assert not left_readable(*close_up(sample_photo(file), corners, degrees), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 def test_twenty_plates_cannot_be_read_at_any_angle(testdata: Path, weights: object) -> None:
     """Every 15 degrees on another plate, every second time as a close-up.
@@ -151,7 +155,10 @@ def listed(photo: bytes, folder: Path) -> tuple[Any, LocalMediaStore]:
     return entry, store
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
+# One of them is the quick tests' photo that goes the whole way on real models.
+@pytest.mark.parametrize(
+    "quarters", [1, *(pytest.param(quarters, marks=pytest.mark.slow) for quarters in (2, 3))]
+)
 def test_a_photo_on_its_side_is_published_upright(
     weights: object, tmp_path: Path, quarters: int
 ) -> None:
@@ -170,6 +177,7 @@ def test_a_photo_on_its_side_is_published_upright(
 REPORTS = ["plate_turned_090.jpg", "plate_tilted_045.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_reported_photos_show_no_plate(

@@ -181,7 +181,10 @@ def serving(store: MediaStore, port: int | None, usual: int) -> Iterator[str]:
             ) from None
         server = _Server((HOST, 0), handler)
     with server:
-        threading.Thread(target=server.serve_forever, name="files", daemon=True).start()
+        # It looks 20 times a second whether it is to end: who stops it waits for that.
+        threading.Thread(
+            target=server.serve_forever, args=(0.05,), name="files", daemon=True
+        ).start()
         try:
             yield f"http://{HOST}:{server.server_port}"
         finally:

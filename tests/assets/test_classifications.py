@@ -42,6 +42,7 @@ def test_the_angle_of_another_vehicle_must_be_sure(
     assert found == (("rear-quarter", confidence, "left", 130.0) if told else (None,) * 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [False, True])
 def test_a_listing_says_that_it_is_another_vehicle(pipeline: Pipeline, other: bool) -> None:
     pipeline.models["detector"] = FakeDetector(other_vehicle=other)

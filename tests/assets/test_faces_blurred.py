@@ -56,7 +56,13 @@ def outputs(pipeline: Pipeline) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("options", ['"mask_license_plate": true', '"mask_license_plate": false'])
+@pytest.mark.parametrize(
+    "options",
+    [
+        '"mask_license_plate": true',
+        pytest.param('"mask_license_plate": false', marks=pytest.mark.slow),
+    ],
+)
 def test_no_output_shows_a_face(pipeline: Pipeline, options: str) -> None:
     upload(pipeline)
     shown = [features(pipeline.store.get(o.key)) for o in pipeline.store.list(PRIVATE[0])]
@@ -70,6 +76,7 @@ def test_no_output_shows_a_face(pipeline: Pipeline, options: str) -> None:
     assert outcome.metadata["license_plates"]["faces"] == 4
 
 
+@pytest.mark.slow
 def test_blurring_can_be_switched_off_and_on(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.store.put(keys.options(VEHICLE), b'{"auto_enhance": false, "blur_faces": false}')

@@ -168,6 +168,7 @@ def run(
     return table, metadata
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing(
     store: LocalMediaStore, instance: dg.DagsterInstance
 ) -> None:

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
@@ -30,6 +31,7 @@ def dark(picture: Rgb) -> int:
     return int((picture[470:530, 600:650].max(axis=2) < 60).sum())
 
 
+@pytest.mark.slow
 def test_a_panorama_is_listed_as_one_and_shows_no_plate_and_no_face(pipeline: Pipeline) -> None:
     uploaded = cabin()
     assert yellow(uploaded).sum() > 4000

@@ -58,7 +58,7 @@ def test_the_test_would_see_a_plate(pipeline: Pipeline) -> None:
     assert sum(count > 20 for count in shown) == 2
 
 
-@pytest.mark.parametrize("style", ["fill", "blur"])
+@pytest.mark.parametrize("style", ["fill", pytest.param("blur", marks=pytest.mark.slow)])
 def test_no_output_shows_a_plate(pipeline: Pipeline, style: str) -> None:
     upload(pipeline)
     options = f'{{"license_plate_mask_type": "{style}"}}'.encode()
@@ -83,6 +83,7 @@ def kept_back(outcome: Outcome) -> list[int]:
     return [photo.number for photo in outcome.listing.photos if photo.withheld]
 
 
+@pytest.mark.slow
 def test_a_plate_that_was_missed_is_covered_on_the_finished_picture(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.models["plate_detector"] = FakePlates(blind_for=1)  # misses that of photo 1
@@ -103,6 +104,7 @@ class ReadsOn(FakeReader):
         return [("AB 1234", 0.9) for _ in strips]
 
 
+@pytest.mark.slow
 def test_a_plate_that_reads_all_the_same_keeps_its_picture_back(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.models["plate_reader"] = ReadsOn()
@@ -120,6 +122,7 @@ def test_a_plate_that_reads_all_the_same_keeps_its_picture_back(pipeline: Pipeli
     assert "1234" not in outcome.listing.model_dump_json()
 
 
+@pytest.mark.slow
 def test_a_picture_that_must_be_kept_back_stops_publication_where_it_is_shown(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_picture_that_must_be_kept_back_stops_publication_where_it_is_shown(
     assert outcome.listing == published
 
 
+@pytest.mark.slow
 def test_masking_can_be_switched_off(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.store.put(keys.options(VEHICLE), b'{"mask_license_plate": false}')

@@ -145,9 +145,9 @@ def assert_only_the_poisoned_one_is_missing(pipeline: Pipeline, outcome: Outcome
 @pytest.mark.parametrize(
     ("role", "model", "step"),
     [
-        ("detector", PoisonedDetector(), "masks"),
+        pytest.param("detector", PoisonedDetector(), "masks", marks=pytest.mark.slow),
         ("segmenter", BatchSegmenter(error=RuntimeError), "masks"),
-        ("views", PoisonedViews(), "classifications"),
+        pytest.param("views", PoisonedViews(), "classifications", marks=pytest.mark.slow),
         # Nobody has looked for its plate: it must not be shown.
         ("plate_detector", PoisonedPlates(), "license_plates"),
     ],
@@ -204,6 +204,7 @@ class FramelessPlates(FakePlates):
         return super().detect(photos, vehicles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "model", "said"),
     [
@@ -225,7 +226,7 @@ def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
     clips.turn(tmp_path / "walk.mp4", [float(a) for a in range(0, 360, 10)])
     video = keys.raw_videos(VEHICLE) + "walk.mp4"
     pipeline.store.put(video, (tmp_path / "walk.mp4").read_bytes())
-    upload(pipeline)
+    upload(pipeline, b'{"promo": false, "spin_frames": 18}')
     pipeline.models |= {"views": clips.TurningViews(), role: model}
     listing = pipeline.run().listing
     assert [photo.number for photo in listing.photos] == [1, 2, 3, 4]
@@ -245,6 +246,7 @@ def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
     assert missing_outputs(VEHICLE, pipeline.store) == ""
 
 
+@pytest.mark.slow
 def test_it_keeps_its_number_and_comes_back_once_it_can_be_done(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.models["segmenter"] = BatchSegmenter(error=ValueError)
@@ -269,6 +271,7 @@ def test_a_broken_setup_is_not_taken_for_a_photo(pipeline: Pipeline) -> None:
     assert pipeline.snapshot() == {}
 
 
+@pytest.mark.slow
 def test_a_photo_that_was_published_and_now_fails_is_shown_no_more(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.run()
@@ -278,6 +281,7 @@ def test_a_photo_that_was_published_and_now_fails_is_shown_no_more(pipeline: Pip
     assert_only_the_poisoned_one_is_missing(pipeline, pipeline.run())
 
 
+@pytest.mark.slow
 def test_batches_make_the_same_files(pipeline: Pipeline) -> None:
     upload(pipeline)
     pipeline.run()
@@ -296,6 +300,7 @@ def test_batches_make_the_same_files(pipeline: Pipeline) -> None:
     assert made(pipeline) == one_by_one
 
 
+@pytest.mark.slow
 def test_a_decoder_that_hangs_costs_one_photo(
     store: LocalMediaStore, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +322,7 @@ def test_a_decoder_that_hangs_costs_one_photo(
     stop_workers()
 
 
+@pytest.mark.slow
 def test_what_a_photo_cost_stays_with_it_and_is_priced(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,6 +250,7 @@ def test_a_picture_on_which_a_plate_was_covered_late_is_not_composed_again(run: 
     assert not films.photos
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", ["lively", "calm"])
 def test_templates_and_beds_are_chosen_by_option(run: Run, template: str) -> None:
     run(FRONT_QUARTER, options=WORDS)
@@ -283,6 +284,7 @@ def test_a_picture_that_cannot_be_shown_costs_the_clip_only_that_picture(
     assert [(f.number, f.detail) for f in row.failed] == [(2, "ValueError: a bad picture")]
 
 
+@pytest.mark.slow
 def test_a_changed_price_or_picture_makes_a_new_clip_and_others_the_same_bytes(run: Run) -> None:
     run(FRONT_QUARTER, options=WORDS)
     first = run.store.get(keys.promo(VEHICLE))
@@ -336,6 +338,7 @@ def test_a_turn_becomes_a_shot(run: Run) -> None:
     assert row.duration >= without.duration
 
 
+@pytest.mark.slow
 def test_music_is_the_vehicles_own_before_the_brands(run: Run, store: LocalMediaStore) -> None:
     data = wav(store.folder.parent / "song.wav", song(5)).read_bytes()
     store.put(keys.brand_music("waltz.wav"), b"broken")

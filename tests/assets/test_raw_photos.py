@@ -94,6 +94,7 @@ def test_photos_are_numbered_in_the_order_of_their_names(store: LocalMediaStore)
     assert taken_in(store) == (table, 0)
 
 
+@pytest.mark.slow
 def test_a_photo_keeps_its_number_whatever_comes_and_goes(pipeline: Pipeline) -> None:
     def published() -> dict[str, int]:
         listing = pipeline.run().listing
@@ -271,6 +272,7 @@ def test_a_file_that_cannot_be_used_is_refused_by_name_and_the_rest_goes_on(
     assert "8 text again.jpg" in [r.source_key.rsplit("/", 1)[-1] for r in again.listing.refused]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
@@ -291,6 +293,7 @@ def test_without_a_usable_photo_the_listing_says_so(
     assert list(pipeline.snapshot()) == [keys.gallery(VEHICLE), keys.listing(VEHICLE)]
 
 
+@pytest.mark.slow
 def test_where_all_uploads_were_withdrawn_the_listing_says_so(pipeline: Pipeline) -> None:
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.car())})
     assert pipeline.run().listing.status == "ready"
@@ -314,6 +317,7 @@ def test_a_refusal_that_may_pass_is_tried_again(store: LocalMediaStore) -> None:
     assert (numbers(table), computed) == ({"a.jpg": 1}, 1)
 
 
+@pytest.mark.slow
 def test_a_photo_that_may_not_be_read_is_refused_by_name(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +338,7 @@ def test_a_photo_that_may_not_be_read_is_refused_by_name(
     assert {f.reason for f in again.listing.refused} == {"not_an_image"}
 
 
+@pytest.mark.slow
 def test_where_no_photo_can_be_read_the_listing_stays(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,7 +381,10 @@ def test_a_bucket_with_objects_of_every_kind(s3_place: str) -> None:
     }
 
 
-@pytest.mark.parametrize("output_format", ["jpg", "png", "webp"])
+@pytest.mark.parametrize(
+    "output_format",
+    ["jpg", *(pytest.param(one, marks=pytest.mark.slow) for one in ("png", "webp"))],
+)
 def test_nothing_published_says_where_or_by_whom_a_photo_was_taken(
     pipeline: Pipeline, output_format: str
 ) -> None:
@@ -397,6 +405,7 @@ def test_nothing_published_says_where_or_by_whom_a_photo_was_taken(
                 assert not image.getexif()
 
 
+@pytest.mark.slow
 def test_colours_that_cannot_be_read_and_lost_restarts_want_a_persons_eye(
     pipeline: Pipeline,
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
@@ -31,6 +32,7 @@ def asked(pipeline: Pipeline) -> dict[str, int]:
     return {name: m.asked for name, m in pipeline.models.items() if hasattr(m, "asked")}
 
 
+@pytest.mark.slow
 def test_a_change_of_scene_asks_no_network(pipeline: Pipeline) -> None:
     """Nor does one of the shadow or of the file format."""
     upload(pipeline)
@@ -65,6 +67,7 @@ def test_a_change_of_scene_asks_no_network(pipeline: Pipeline) -> None:
     assert asked(pipeline)["plate_detector"] > before["plate_detector"]
 
 
+@pytest.mark.slow
 def test_a_plate_in_the_owners_room_is_covered_and_searched_for_once(pipeline: Pipeline) -> None:
     """The vehicle is searched without its scene, so the room is searched by itself."""
     upload(pipeline)

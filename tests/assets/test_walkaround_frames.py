@@ -44,6 +44,7 @@ def table(pipeline: Pipeline) -> WalkaroundFrames:
     )
 
 
+@pytest.mark.slow
 def test_a_walk_gives_frames_with_their_azimuths(turning: Pipeline) -> None:
     film(turning, AROUND)
     turning.run()
@@ -117,6 +118,7 @@ def test_a_video_that_is_no_walk_costs_the_vehicle_nothing_else(
     assert refused.detail in (outcome.listing.spin_reason or "")
 
 
+@pytest.mark.slow
 def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -> None:
     turning.store.put(keys.raw_videos(VEHICLE) + "1_broken.mp4", b"\0" * 5000)
     turning.store.put(keys.raw_videos(VEHICLE) + "2_empty.mov", b"")
@@ -129,6 +131,7 @@ def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -
     assert len(table(turning).frames) == 36
 
 
+@pytest.mark.slow
 def test_videos_after_the_walk_are_in_the_record(turning: Pipeline) -> None:
     ask_for_twelve(turning)
     film(turning, AROUND, "2 again.mp4")
@@ -191,6 +194,7 @@ def test_a_video_without_a_car_is_refused(turning: Pipeline) -> None:
     assert refused.reason == "no_vehicle"
 
 
+@pytest.mark.slow
 def test_frames_go_when_the_video_goes(turning: Pipeline) -> None:
     ask_for_twelve(turning)
     film(turning, AROUND)

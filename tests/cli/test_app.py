@@ -96,6 +96,7 @@ def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path)
     assert "Traceback" not in result.err
 
 
+@pytest.mark.slow
 def test_options_of_the_command_are_kept_for_the_vehicle(
     okla: Command, folder: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_options_of_the_command_are_kept_for_the_vehicle(
     assert options == {"max_width": 640, "output_format": "png"}
 
 
+@pytest.mark.slow
 def test_where_no_photo_can_be_used_nothing_is_made(
     okla: Command, folder: Path, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(
 # --- two cars, and whatever lies in a folder ------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_cars_folder_is_not_mixed_in_unless_it_is_meant(
     okla: Command, folder: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_another_cars_folder_is_not_mixed_in_unless_it_is_meant(
     assert len(listing["photos"]) == 3
 
 
+@pytest.mark.slow
 def test_a_folder_in_the_media_folder_is_its_vehicles(okla: Command, tmp_path: Path) -> None:
     photos = tmp_path / "media" / "raw" / "v1" / "photos"
     photos.mkdir(parents=True)
@@ -211,6 +215,7 @@ def test_a_folder_in_the_media_folder_is_its_vehicles(okla: Command, tmp_path: P
     assert [p.name for p in photos.iterdir()] == ["1.jpg"]
 
 
+@pytest.mark.slow
 def test_every_file_of_a_folder_is_in_listing_gallery_and_terminal(
     okla: Command, folder: Path, tmp_path: Path
 ) -> None:
@@ -242,6 +247,7 @@ def test_every_file_of_a_folder_is_in_listing_gallery_and_terminal(
 # --- into a bucket --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_listing_in_a_bucket(okla: Command, folder: Path, s3_place: str) -> None:
     result = okla("process", folder, "--vehicle-id", "v1", "--out", s3_place)
     assert result.code == 0
@@ -281,6 +287,7 @@ def test_a_bucket_that_cannot_be_used_is_reported_before_anything_is_started(
 # --- okla demo ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_demo_makes_the_listing_of_the_sample(
     okla: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_round_makes_everything_anew(folder: Path, models: dict[str, object]) -> None:
     found = work.measure(folder, "local", 2, Quiet())
     detector = models["detector"]

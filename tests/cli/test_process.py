@@ -282,6 +282,7 @@ def test_an_added_photo_computes_one(processed: Pipeline) -> None:
     assert all(after[key] == before[key] for key in before.keys() - told)
 
 
+@pytest.mark.slow
 def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.store.delete(keys.raw_photos(VEHICLE) + "2 doubtful.jpg")
@@ -301,6 +302,7 @@ def test_a_withdrawn_photo_disappears_and_computes_nothing(processed: Pipeline) 
         assert len(list(processed.store.list(f"{folder}/{VEHICLE}/photos/"))) == 4
 
 
+@pytest.mark.slow
 def test_a_changed_option_finishes_the_photos_again_and_no_more(processed: Pipeline) -> None:
     before = processed.snapshot()
     processed.store.put(keys.options(VEHICLE), b'{"max_width": 640, "output_format": "webp"}')
@@ -326,6 +328,7 @@ def test_a_damaged_file_is_repaired(processed: Pipeline) -> None:
     assert bytes_of(processed.snapshot()) == bytes_of(before)
 
 
+@pytest.mark.slow
 def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None:
     processed.models["detector"] = FakeDetector(version="2")
     outcome = processed.run()
@@ -335,6 +338,7 @@ def test_other_weights_compute_what_depends_on_them(processed: Pipeline) -> None
     assert outcome.computed == dict.fromkeys(ASSETS, 5) | NO_TURN | CLOSE_UPS | unchanged
 
 
+@pytest.mark.slow
 def test_without_work_the_same_files_are_made_again(processed: Pipeline) -> None:
     before = processed.snapshot()
     shutil.rmtree(processed.store.folder / "work")
@@ -345,6 +349,7 @@ def test_without_work_the_same_files_are_made_again(processed: Pipeline) -> None
     assert bytes_of(processed.snapshot()) == bytes_of(before)
 
 
+@pytest.mark.slow
 def test_what_is_made_elsewhere_is_the_same(vehicle: Vehicle, pipeline: Pipeline) -> None:
     # In another folder, uploaded in another order.
     pipeline.upload(dict(reversed(PHOTOS.items())))
@@ -672,6 +677,7 @@ def faked(models: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> dict[st
     return models
 
 
+@pytest.mark.slow
 def test_a_run_is_recorded_and_not_repeated_by_the_sensor(
     faked: dict[str, object], store: LocalMediaStore
 ) -> None:
@@ -690,6 +696,7 @@ def test_a_run_is_recorded_and_not_repeated_by_the_sensor(
         assert isinstance(uploads(context), dg.SkipReason)
 
 
+@pytest.mark.slow
 def test_fresh_computes_everything_anew_and_gives_the_same_files(
     faked: dict[str, object], store: LocalMediaStore
 ) -> None:

@@ -210,6 +210,7 @@ def test_a_point_is_mapped_to_the_frame_made_of_the_photo() -> None:
     assert hotspots.map_to_frame(0.4, 0.5, photo, other) is None
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 def test_real_close_ups_of_other_cars_stay_off(testdata: Path) -> None:
     """Hand-traced views against every close-up of the other dealer cars."""

@@ -245,6 +245,7 @@ def test_a_batch_goes_on_after_a_bad_vehicle(pipeline: Pipeline) -> None:
     assert pipeline.store.stat(keys.listing(empty))  # a run would have taken it away
 
 
+@pytest.mark.slow
 def test_an_entry_that_cannot_be_read_stops_no_other(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_path_may_hold_any_character(
         assert instance.get_run_by_id(run_id) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(name=FOLDER_NAMES)
 def test_records_lie_in_the_folder_of_any_name(

@@ -98,6 +98,7 @@ def test_a_vehicle_that_never_had_a_listing_gets_a_failed_one(pipeline: Pipeline
     assert len(published(pipeline).reasons) == 1
 
 
+@pytest.mark.slow
 def test_a_vehicle_of_which_nothing_can_be_used_is_told_once(pipeline: Pipeline) -> None:
     pipeline.models["alerts"] = Heard()
     sent.clear()
@@ -119,6 +120,7 @@ def test_a_vehicle_of_which_nothing_can_be_used_is_told_once(pipeline: Pipeline)
     assert len(sent) == 1
 
 
+@pytest.mark.slow
 def test_a_good_listing_stays_and_asks_for_a_look_until_a_run_succeeds(pipeline: Pipeline) -> None:
     pipeline.store.put(keys.options(VEHICLE), b'{"promo": false}')
     pipeline.upload({"a.jpg": pictures.jpeg(pictures.car())})

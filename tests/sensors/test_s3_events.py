@@ -190,6 +190,7 @@ def test_an_event_during_a_look_is_not_lost(daemon: Daemon, bucket: S3MediaStore
     assert daemon.tick() == [VEHICLE]
 
 
+@pytest.mark.slow
 def test_a_large_upload_stays_in_the_queue_until_there_is_room(
     daemon: Daemon, bucket: S3MediaStore, server: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,7 +294,9 @@ class ShuffledQueue:
     def delete(self, messages: Sequence[Message]) -> None: ...
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
+)
 def test_order_and_repetition_of_events_do_not_matter(
     seed: int,
     store: LocalMediaStore,

@@ -135,6 +135,7 @@ def faults(took: dict[str, list[float]]) -> dict[str, list[float]]:
     }
 
 
+@pytest.mark.slow
 def test_a_buyer_on_slow_3g_sees_the_car_at_once_and_turns_it_soon(
     browser: Browser, lines: list[SlowLine]
 ) -> None:

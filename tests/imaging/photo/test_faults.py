@@ -88,6 +88,7 @@ def test_no_tilt_is_told_without_two_feet() -> None:
     assert faults.wheel_line_tilt(whole) is None
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 def test_no_dealer_photo_has_a_finger_or_a_seam(testdata: Path) -> None:
     photos = [path for paths in dealer_photos(testdata).values() for path in paths]

@@ -104,6 +104,7 @@ def dealer_photos(testdata: Path) -> dict[str, list[Path]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 def test_ordinary_dealer_photos_are_not_flagged(testdata: Path) -> None:
     counts: Counter[str] = Counter()
@@ -131,6 +132,7 @@ def test_bad_photos_are_flagged(testdata: Path, name: str, issue: str) -> None:
     assert issue in quality(photo.rgb, photo.width, photo.height).issues
 
 
+@pytest.mark.slow
 @pytest.mark.testdata
 def test_different_photos_of_one_car_are_no_duplicates_but_a_copy_is(testdata: Path) -> None:
     bad = testdata / "bad"

@@ -231,6 +231,7 @@ def test_no_child_outlives_the_interpreter(tmp_path: Path, as_file: bool) -> Non
     assert gone_within(children, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_child_outlives_a_stopped_interpreter(tmp_path: Path, sent: signal.Signals) -> None:
@@ -310,6 +311,7 @@ def suits(handling: str, outcome: str) -> bool:
     return accepted
 
 
+@pytest.mark.slow
 def test_an_hdr_photo_of_a_phone_fits_the_limits() -> None:
     # 12 megapixels at ten bits: more memory and time than any ordinary photo.
     small = colours.coded(scenes.picture(756, 1008), "bt2020", "pq")

@@ -49,6 +49,7 @@ def only(pipeline: Pipeline, asset: str) -> dg.ExecuteInProcessResult:
     )
 
 
+@pytest.mark.slow
 def test_the_assets_of_a_run_do_not_read_back_what_it_wrote(
     made: Pipeline, asked: list[str]
 ) -> None:
