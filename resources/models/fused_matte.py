@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 8  # of `imaging.matte`, for the fingerprint
+METHOD = 9  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -111,7 +111,9 @@ def fused(
         others = [crop.of_box(box) for box in subject.others]
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
         found = parts.parts_found(alpha, looked, theirs, ask)
-        if twins.facing(alpha > 0.5) is not None:
+        straight = twins.facing(alpha > 0.5)
+        if straight is not None:
+            found = twins.without_strays(found, straight)
             below = parts.underside(alpha, looked, ask)
             found |= below
             # Asked for it, SAM 2 takes it: it is no hole that something stands in.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from okla_assets.imaging.matte import prompts
-from okla_assets.imaging.matte.cutout import dilated, thin_edge
+from okla_assets.imaging.matte.cutout import dilated
 from okla_assets.imaging.matte.parts import Bools, pieces
 from okla_assets.imaging.types import Alpha
 
@@ -27,8 +27,11 @@ MIRROR_ROWS = (0.1, 0.34)  # of the height: where door mirrors are
 MIRROR_REACH = 0.3  # of the width, least distance from the axis
 LEAST_MIRROR, STUMP = 0.002, 0.0008  # of the vehicle's area: a mirror, what is left of one
 ALONE = 0.25  # of the larger one's area: less is no second mirror
+FIN = 0.2  # of the width: how far from the axis a fin or an antenna stands
 AROUND = 0.06  # of the width: how far from its place a twin may lie, and reach
 LEAST_MATCH = 0.5  # IoU of a twin with the first's mirror image, both on one centre
+GRAIN = 0.006  # of the width: a little more than a cell of the network's answer
+CLINGS = 0.012  # of the width: how far from the twin's shape its own edge may run
 CONTACT = 0.012  # of the width: between a mirror and the body
 LEAST_SCORE = 0.25
 """Low: the shape decides. Of three answers the network likes those that take the car behind."""
@@ -102,7 +105,7 @@ def completed(alpha: Alpha, view: Facing, ask: prompts.Ask) -> tuple[Alpha, Faci
         return alpha, view
     on_right = np.argwhere(twin)[:, 1].mean() > view.axis
     after = replace(view, right=twin) if on_right else replace(view, left=twin)
-    return np.maximum(alpha, thin_edge(twin)), after
+    return np.maximum(alpha, _soft(twin, GRAIN * view.width)), after
 
 
 def _twin(matte: Bools, view: Facing, ask: prompts.Ask) -> Bools:
@@ -126,10 +129,29 @@ def _twin(matte: Bools, view: Facing, ask: prompts.Ask) -> Bools:
             if answer.score < LEAST_SCORE:
                 continue
             part = _largest(answer.inside & around)
-            match = _match(part, twin)
+            if not part.any():
+                continue
+            shape = _moved_onto(twin, part)
+            match = _match(part, shape)
             if match > best_match and (part & touching).any():
+                # What clings to it in the answer is of the car behind.
+                part = _largest(part & dilated(shape, CLINGS * view.width))
                 best, best_match = part, match
     return best
+
+
+def without_strays(parts: Bools, view: Facing) -> Bools:
+    """Parts that stick out, without those beside the axis that are smaller than a door mirror.
+
+    A vehicle is its own mirror image: fins and antennas stand on its axis, mirrors are larger. A
+    leaf under a mirror and a barrier's arm behind a pillar are neither.
+    """
+    kept = parts.copy()
+    for where, piece in pieces(parts):
+        column = where[1].start + np.nonzero(piece)[1].mean()
+        if piece.sum() < LEAST_MIRROR * view.area and abs(column - view.axis) > FIN * view.width:
+            kept[where] &= ~piece
+    return kept
 
 
 def missing(view: Facing) -> str | None:
@@ -158,12 +180,22 @@ def _largest(mask: Bools) -> Bools:
     return whole
 
 
-def _match(part: Bools, twin: Bools) -> float:
-    """IoU of two shapes, the first moved onto the second's centre."""
-    if not part.any():
-        return 0.0
-    (y0, x0), (y1, x1) = (np.argwhere(one).mean(axis=0) for one in (part, twin))
+def _moved_onto(twin: Bools, part: Bools) -> Bools:
+    """The twin's shape moved onto the centre of a part, which is not empty."""
+    (y0, x0), (y1, x1) = (np.argwhere(one).mean(axis=0) for one in (twin, part))
     move = np.array([[1, 0, x1 - x0], [0, 1, y1 - y0]], np.float32)
     size = (part.shape[1], part.shape[0])
-    moved = cv2.warpAffine(part.astype(np.uint8), move, size, flags=cv2.INTER_NEAREST) > 0
-    return float((moved & twin).sum() / (moved | twin).sum())
+    return np.asarray(
+        cv2.warpAffine(twin.astype(np.uint8), move, size, flags=cv2.INTER_NEAREST) > 0
+    )
+
+
+def _match(part: Bools, shape: Bools) -> float:
+    """IoU of two shapes."""
+    return float((part & shape).sum() / (part | shape).sum())
+
+
+def _soft(part: Bools, grain: float) -> Alpha:
+    """The alpha of a part whose edge has steps of `grain` pixels, as a network's answer has."""
+    blurred = cv2.GaussianBlur(part.astype(np.float32), (0, 0), max(1.0, grain))
+    return np.asarray(np.clip((blurred - 0.3) / 0.4, 0, 1), np.float32)

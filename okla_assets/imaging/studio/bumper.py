@@ -1,8 +1,9 @@
-"""The floor right under a bumper that hides the tyres behind it.
+"""The floor right under an end of a vehicle that is seen straight.
 
-Seen straight from an end and from near, no tyre shows: a vehicle then stands by the dark floor that
+Seen from near, no tyre shows or only a sliver of it: a vehicle then stands by the dark floor that
 one sees under its bumper. On twelve photos of such views, in garages and outdoors, the floor has
-.1 of its light right below the edge, a third at .08 and half at .12 of the vehicle's height.
+.1 of its light right below the edge, a third at .08 and half at .12 of the vehicle's height, over
+the whole width: a corner that rises has a tyre behind it.
 """
 
 import cv2
@@ -11,11 +12,13 @@ import numpy as np
 from okla_assets.imaging.types import Alpha, Floats
 
 EXHAUST = 0.3  # of the vehicle's height: what hangs below the bumper and is narrower
-RISES = 0.25  # of the vehicle's height: under a corner that rises by this there is more light
-TAKEN, FADES = 0.6, 0.05  # light taken at the edge; how far below it, in vehicle heights
+RISES = 0.085  # of the vehicle's height: under a corner that rises by this there is more light
+STANDS = 0.7  # of a corner's rise: so far below it does the tyre behind it stand
+TAKEN, FADES = 0.94, 0.06  # light taken at the edge; how far below it, in vehicle heights
 ABOVE = 0.02  # vehicle heights: above the edge is the vehicle, and beside it no shadow
 STEP = 0.02  # of the vehicle's height: over which the edge is evened out
-ENDS = 0.03  # of the vehicle's height: how softly the shadow ends at its left and right
+INSET, ENDS = 0.04, 0.03
+"""Of the vehicle's height: how far from the vehicle's sides the shadow ends, and how softly."""
 
 
 def edge_of(alpha: Alpha, tall: float, lowest_body: float) -> Floats:
@@ -48,10 +51,12 @@ def taken_below(bumper: Floats, tall: float, height: int) -> Floats:
     if not body.size:
         return np.zeros((height, bumper.size), np.float32)
     edge = np.interp(np.arange(bumper.size), body, bumper[body]).astype(np.float32)
-    share = np.exp(-np.square((edge.max() - edge) / (RISES * tall)))
-    share[: body[0]], share[body[-1] + 1 :] = 0, 0
+    rise = edge.max() - edge
+    share = np.exp(-np.square(rise / (RISES * tall))).astype(np.float32)
+    inset = round(INSET * tall)
+    share[: body[0] + inset], share[body[-1] + 1 - inset :] = 0, 0
     share = cv2.GaussianBlur(share[None], (0, 0), max(0.5, ENDS * tall))
-    below = (np.arange(height, dtype=np.float32)[:, None] - edge) / tall
-    # Towards its ends it reaches less far: a lens, no box.
-    fades = np.where(below > 0, below / (FADES * np.maximum(share, 0.1)), -below / ABOVE)
-    return np.asarray(TAKEN * share * np.exp(-fades), np.float32)
+    stands = edge + STANDS * np.minimum(rise, RISES * tall)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    below, above = (rows - stands).clip(0), (edge - rows).clip(0)
+    return np.asarray(TAKEN * share * np.exp(-(below / FADES + above / ABOVE) / tall), np.float32)

@@ -54,6 +54,16 @@ MOST_ERROR = 1.5
 DOUBTED, DOUBTS = 0.4, (-25.0, 25.0)
 """Above this error azimuths that are so many degrees away are tried too."""
 
+UNDER = 0.3
+"""A car stands on what reaches lowest: where that is so many vehicle heights from any tyre, the
+camera is taken for higher than it was."""
+LOW_CAMERA, TURN_LOW = (0.45, 0.1), 4.0
+"""Height and its deviation of a camera near the floor, as photographers hold it; the azimuth is
+trusted more there, for a view turned to the side fits such a silhouette too."""
+NEAR_FLOOR = 0.46  # of the vehicle's height: who takes a set standing holds the phone higher
+FLAT = 0.01  # of the vehicle's height: so much higher is as low
+
+LOWEST_LOW = (-np.inf, -np.inf, 0.2, -np.inf, 1.8, 0.9, -0.6, -0.5)
 LOWEST = (-np.inf, -np.inf, 0.35, -np.inf, 1.8, 0.9, -0.6, -0.5)
 HIGHEST = (np.inf, np.inf, 1.5, np.inf, 4.0, 1.7, 0.6, 0.5)
 """Where a fit may end; the parameters are those of `_Problem`."""
@@ -130,7 +140,7 @@ def view_of(
         return None
     known = camera_height is not None
 
-    def seen_from(tried: float) -> View:
+    def problem(tried: float) -> _Problem:
         return _Problem(
             outline,
             np.radians(tried),
@@ -143,12 +153,23 @@ def view_of(
             KNOWN_HEIGHT_SPREAD if known else HEIGHT_SPREAD,
             HORIZON[0] * small.shape[0],
             HORIZON[1] * small.shape[0],
-        ).solved()
+            np.radians(TURN_END_ON if _end_on(tried) else TURN),
+        )
+
+    def seen_from(tried: float) -> View:
+        return problem(tried).solved()
 
     views = [seen_from(tried) for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))]
     if azimuth is not None and views[0].error > DOUBTED and not _end_on(azimuth):
         # The view head is wrong by that much now and then; a silhouette tells.
         views += [seen_from(azimuth + off) for off in DOUBTS]
+    if azimuth is not None and not _end_on(azimuth) and _lowest_off(outline, views[0]) > UNDER:
+        low, spread = LOW_CAMERA
+        lower = replace(
+            problem(azimuth), camera_height=low, height_spread=spread, turn=np.radians(TURN_LOW)
+        ).solved()
+        if _lowest_off(outline, lower) < UNDER and lower.error < DOUBTED:
+            return lower.placed(1 / scale, 0, 0)
     return min(views, key=lambda view: view.error).placed(1 / scale, 0, 0)
 
 
@@ -156,13 +177,24 @@ def _end_on(azimuth: float) -> bool:
     return abs((azimuth + 90) % 180 - 90) < END_ON
 
 
+def _lowest_off(outline: _Outline, view: View) -> float:
+    """How far the nearest tyre is from where the silhouette is lowest, in vehicle heights."""
+    bottom = outline.bottom
+    lowest = outline.first + np.flatnonzero(bottom >= bottom.max() - FLAT * outline.height)
+    tyres = view.seen(view.tyres)[:, 0]
+    return float(np.abs(tyres[:, None] - lowest).min()) / outline.height
+
+
 def set_height(views: Sequence[View]) -> float | None:
     """The camera's height over a set (vehicle heights): the median of the views that tell it.
 
-    Quarter views do, in which two tyres stand at different distances. None without any.
+    Quarter views do, in which two tyres stand at different distances. A camera near the floor was
+    put there for one picture and tells nothing of the others. None without any.
     """
     telling = [
-        view.camera_height for view in views if view.error < MOST_ERROR and tells_height(view)
+        view.camera_height
+        for view in views
+        if view.error < MOST_ERROR and tells_height(view) and view.camera_height > NEAR_FLOOR
     ]
     return float(np.median(telling)) if telling else None
 
@@ -206,6 +238,7 @@ class _Problem:
     height_spread: float
     horizon: float
     horizon_spread: float
+    turn: float
 
     def solved(self) -> View:
         from scipy.optimize import least_squares  # 0.2 s to import, for vehicles on a scene
@@ -220,7 +253,7 @@ class _Problem:
         found = least_squares(
             self._residuals,
             start,
-            bounds=(LOWEST, HIGHEST),
+            bounds=(LOWEST if self.camera_height > LOW_CAMERA[0] else LOWEST_LOW, HIGHEST),
             x_scale=SCALES,
             diff_step=1e-4,
             max_nfev=MOST_TRIES,
@@ -299,7 +332,7 @@ class _Problem:
             (p[3] - self.horizon) / self.horizon_spread,
             (length - LENGTH[0]) / LENGTH[1],
             (p[5] - WIDTH[0]) / WIDTH[1],
-            p[6] / np.radians(TURN_END_ON if _end_on(np.degrees(self.azimuth)) else TURN),
+            p[6] / self.turn,
             p[7] / self.focal_spread,
         ]
         return np.array(residuals)

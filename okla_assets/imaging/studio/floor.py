@@ -16,6 +16,7 @@ from okla_assets.imaging.types import Alpha, Doubles, Floats
 
 INSET_ENDS = 0.12  # how far bumpers draw in towards the floor, in vehicle heights
 NEARER = 1.3  # how much larger the near end is seen than the vehicle as a whole, at most
+BEFORE_TYRES = 0.1  # of the vehicle's height: how far below the tyres of an end its shadow begins
 MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
 TYRE_REACH, TREAD_REACH = 0.2, 0.11  # to the left and right of a tyre seen from its side, its front
 TYRE_HALF, AS_FITTED = 0.06, 0.04
@@ -54,8 +55,8 @@ class Floor:
     `foot` (n, 2) the same drawn in to where it stands, `tyres` (4, 2) those of its tyres. `line`
     (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is
     how far each column is moved down. `legs` are where the matte shows tyres standing, `found` the
-    indices of the tyres that they are. `bumper` (W,) is the edge of one that hides the tyres
-    of the end that faces the camera, as of `edge_of`; None where some tyre is found.
+    indices of the tyres that they are. `bumper` (W,) is the edge of the bumper of an end that faces
+    the camera straight, as of `edge_of`; None where a side is seen too.
     """
 
     view: View
@@ -79,7 +80,7 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     # Seen straight from an end, what hangs down beside its tyres is an exhaust or a splitter.
     legs = tuple({*(legs if sides else ()), *found.values()})
     shift = _shift(alpha, view, found)
-    hull = _no_nearer(alpha, view, hull, float(np.median(shift)))
+    hull = _no_nearer(alpha, view, hull, float(np.median(shift)), stands=bool(found))
     foot = _drawn_in(view, hull)
     seen = view.seen(foot)
     columns = np.arange(width, dtype=np.float64) + 0.5
@@ -98,24 +99,25 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     row = (line + shift).astype(np.float32)
     rows = np.flatnonzero((alpha > 0.5).any(axis=1))
     bumper = None
-    if rows.size and not found and not sides:
+    if rows.size and not sides:
         tall = view.vehicle_height
         bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
     return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper)
 
 
-def _no_nearer(alpha: Alpha, view: View, hull: Doubles, shift: float) -> Doubles:
+def _no_nearer(alpha: Alpha, view: View, hull: Doubles, shift: float, *, stands: bool) -> Doubles:
     """The outline of a vehicle seen straight from an end, cut off where its shadow would hang.
 
     A bumper's foot is seen as far below its lip as it hangs over the floor; a fit that takes the
-    camera for nearer than it stood puts it lower.
+    camera for nearer than it stood puts it lower. Where tyres are seen to stand (`stands`), the
+    lowest of the vehicle is no lip but a tyre, and the light comes in over the floor before it.
     """
     ahead = _facing(view, view.footprint[0] - view.footprint[3])
     low = np.flatnonzero((alpha > 0.5).any(axis=1))
     if abs(ahead) < STRAIGHT or not low.size:
         return hull
-    lip = NEARER * (FRONT_LIP if ahead > 0 else REAR_LIP) * view.vehicle_height
-    below = float(low[-1] + 1) + lip - shift - view.horizon
+    over = BEFORE_TYRES if stands else NEARER * (FRONT_LIP if ahead > 0 else REAR_LIP)
+    below = float(low[-1] + 1) + over * view.vehicle_height - shift - view.horizon
     if below <= 0:
         return hull
     nearest = view.focal * view.camera_height / below

@@ -61,3 +61,28 @@ def test_whole_and_mirrorless_views_ask_nothing_and_miss_nothing() -> None:
 def test_a_side_view_has_no_twins() -> None:
     assert twins.facing(car_alpha() > 0.5) is None
     assert twins.facing(np.zeros((60, 80), bool)) is None
+
+
+def test_the_second_mirror_comes_without_what_clings_to_it_in_the_answer() -> None:
+    matte, lacks = front() | mirror(False), mirror(True)
+    scrap = np.zeros_like(matte)
+    scrap[180:206, 545:552] = True  # of a car behind, between the mirror and the pillar
+    teeth = np.zeros_like(matte)
+    teeth[235:242, 555:590:6] = True  # the network's coarse answer
+    view = twins.facing(matte)
+    assert view is not None
+    alpha, _ = twins.completed(matte.astype(np.float32), view, Truth(lacks | scrap | teeth))
+    assert (alpha[lacks] > 0.5).mean() > 0.9
+    assert alpha[180:200, 545:552].max() < 0.1
+    assert np.abs(np.diff(alpha[239, 552:592] > 0.5)).sum() <= 2  # no teeth
+
+
+def test_small_parts_beside_the_axis_of_a_front_view_are_strays() -> None:
+    view = twins.facing(front() | mirror(True) | mirror(False))
+    assert view is not None
+    fin, leaf, wing = (np.zeros((600, 800), bool) for _ in range(3))
+    fin[110:130, 394:406] = True
+    leaf[240:252, 580:596] = True  # under the mirror on the right
+    wing[200:225, 190:240] = True  # as large as a mirror
+    kept = twins.without_strays(fin | leaf | wing, view)
+    assert (kept == (fin | wing)).all()

@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,8 @@ from okla_assets.imaging.types import Alpha
 from okla_assets.sample import FOLDER
 from okla_assets.sample.render import EXTERIORS, Shot
 from tests.imaging.scenes import car_alpha
+
+Point = tuple[float, float]
 
 CAR_HEIGHT = 1.5  # metres; see sample/body.py
 
@@ -116,3 +119,44 @@ def test_the_lens_that_a_photo_tells_is_the_views() -> None:
     assert usual is not None and long is not None
     assert long.focal == pytest.approx(2 * usual.focal, rel=0.15)
     assert long.distance > 1.5 * usual.distance
+
+
+def drawn(azimuth: float, camera_height: float) -> tuple[Alpha, float]:
+    """A sports car drawn as a camera at that height sees it, 640x480, and its near front tyre's x.
+
+    Lengths are in vehicle heights: body with its lip near the floor, cabin, and the wheels.
+    """
+    focal, distance, horizon = 486.0, 3.6, 250.0
+    turned = np.radians(azimuth)
+
+    def seen(ahead: float, left: float, up: float) -> tuple[float, float]:
+        x = -ahead * np.sin(turned) + left * np.cos(turned)
+        z = distance - ahead * np.cos(turned) - left * np.sin(turned)
+        return 320 + focal * x / z, horizon + focal * (camera_height - up) / z
+
+    def box(front: float, rear: float, half: float, low: float, high: float) -> list[Point]:
+        ends = [(front, s * half) for s in (1, -1)] + [(rear, s * half) for s in (1, -1)]
+        return [seen(*end, up) for end in ends for up in (low, high)]
+
+    parts = [box(1.42, -1.42, 0.6, 0.09, 0.62), box(0.2, -0.9, 0.45, 0.6, 1.0)]
+    for ahead in (0.88, -0.82):
+        for left in (0.56, -0.56):
+            around = np.linspace(0, 2 * np.pi, 40)
+            parts.append(
+                [seen(ahead + 0.22 * np.cos(t), left, 0.22 + 0.22 * np.sin(t)) for t in around]
+            )
+    mask = np.zeros((480, 640), np.uint8)
+    for part in parts:
+        hull = cv2.convexHull(np.array(part, np.float32)).astype(np.int32)
+        cv2.fillConvexPoly(mask, hull, 1)
+    return mask.astype(np.float32), seen(0.88, 0.56, 0)[0]
+
+
+@pytest.mark.parametrize("height", [0.35, 0.95])
+def test_a_camera_near_the_floor_is_found_as_one_at_eye_height_is(height: float) -> None:
+    alpha, tyre = drawn(40.0, height)
+    view = view_of(alpha, 40.0)
+    assert view is not None
+    assert view.camera_height == pytest.approx(height, abs=0.15)
+    assert view.seen(view.tyres)[0, 0] == pytest.approx(tyre, abs=0.16 * view.vehicle_height)
+    assert set_height([view]) == (None if height < 0.4 else view.camera_height)

@@ -150,8 +150,26 @@ def test_a_bumper_that_hides_its_tyres_stands_on_dark_floor() -> None:
     assert abs(np.diff(taken[440])).max() < 0.05  # no upright edge at its ends
 
 
-def test_tyres_that_show_need_no_dark_bumper() -> None:
-    assert end_shadow(end_view(tyres=True))[0].bumper is None
+def test_tyres_that_show_keep_the_shadow_at_their_feet() -> None:
+    """Light comes in over the floor before tyres that stand free; between them it is dark."""
+    floor, taken = end_shadow(end_view(tyres=True))
+    assert len(floor.found) == 2
+    assert taken[434, 350:450].min() > 0.7
+    hiding, deeper = end_shadow(end_view(tyres=False))
+    assert not hiding.found
+    assert taken[520:, 230:570].mean() < 0.7 * deeper[500:580, 230:570].mean()
+
+
+def test_a_bumper_whose_corners_rise_stands_on_all_of_its_width() -> None:
+    alpha = end_view(tyres=False)
+    for column in range(40):
+        rises = round(20 * (1 - column / 40))
+        alpha[430 - rises : 430, [230 + column, 569 - column]] = 0
+    floor, taken = end_shadow(alpha)
+    assert floor.bumper is not None
+    corners, middle = taken[428, [262, 537]], taken[434, 400]
+    assert corners.min() > 0.85 * middle
+    assert taken[428, [215, 584]].max() < 0.4 * middle  # nothing stands beside the body
 
 
 def test_an_exhaust_below_a_bumper_is_not_its_edge() -> None:
