@@ -14,7 +14,7 @@ from typing import Literal
 
 from resources.errors import BrokenSetup
 from resources.models.onnx_openvino import core
-from resources.settings import Settings, settings
+from resources.settings import settings
 
 CpuEngine = Literal["onnxruntime", "openvino-float32", "openvino-bfloat16"]
 
@@ -46,7 +46,7 @@ def engine_on_cpu(weight: str) -> CpuEngine:
 
     Raises `BrokenSetup` where the settings ask for what is not there.
     """
-    chosen = _settings()
+    chosen = settings()
     if chosen.onnx_runtime == "onnxruntime":
         if chosen.onnx_precision == "bfloat16":
             raise BrokenSetup(
@@ -78,9 +78,3 @@ def cpu() -> Cpu:
 
     capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return Cpu(True, bool(cv2.checkHardwareSupport(_CV_AVX512)), "BF16" in capabilities)
-
-
-@cache
-def _settings() -> Settings:
-    # Once a process, as networks are loaded: a photo asks some forty times, at 1 to 2 ms each.
-    return settings()

@@ -1,7 +1,5 @@
 """Which runtime runs a network on a CPU, and that a cache says by which it was made."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from resources.errors import BrokenSetup
@@ -18,20 +16,10 @@ AVX512 = Cpu(openvino=True, avx512=True, bfloat16=False)
 BFLOAT16 = Cpu(openvino=True, avx512=True, bfloat16=True)
 
 
-@pytest.fixture(autouse=True)
-def _settings_read_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("OKLA_ONNX_RUNTIME", raising=False)
-    monkeypatch.delenv("OKLA_ONNX_PRECISION", raising=False)
-    cpu_engines._settings.cache_clear()
-    yield
-    cpu_engines._settings.cache_clear()
-
-
 def on(monkeypatch: pytest.MonkeyPatch, cpu: Cpu, runtime: str = "", precision: str = "") -> None:
     monkeypatch.setattr(cpu_engines, "cpu", lambda: cpu)
     monkeypatch.setenv("OKLA_ONNX_RUNTIME", runtime)
     monkeypatch.setenv("OKLA_ONNX_PRECISION", precision)
-    cpu_engines._settings.cache_clear()
 
 
 @pytest.mark.parametrize(
