@@ -13,11 +13,12 @@ import argparse
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -96,12 +97,9 @@ def networks(calls: int) -> None:
             print(f"{weight:24} {engine:18} {cpu:.3f} / {wall:.3f}  {apart:.1e}", flush=True)
 
 
-@contextmanager
-def as_set(runtime: str, precision: str) -> Iterator[None]:
-    """The settings of the runtime, as another process would read them."""
-    os.environ["OKLA_ONNX_RUNTIME"], os.environ["OKLA_ONNX_PRECISION"] = runtime, precision
-    cpu_engines._settings.cache_clear()
-    yield
+def as_set(runtime: str, precision: str) -> AbstractContextManager[object]:
+    """A context with these settings of the runtime."""
+    return mock.patch.dict(os.environ, OKLA_ONNX_RUNTIME=runtime, OKLA_ONNX_PRECISION=precision)
 
 
 VARIANTS = {
