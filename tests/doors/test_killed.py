@@ -35,14 +35,14 @@ from tests.doors.web import Handler, Web, gives, web
 from tests.postgres import Postgres, running_postgres
 from tests.rabbitmq import Rabbit, free_ports, running_rabbitmq
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
-
 COUNT = int(os.environ.get("OKLA_TEST_JOBS", "9"))
 QUEUE = "ai-processing-segmentation"
 SECRET = "a secret of this test"
 MODULES = {"lane": "tests.fake_lane", "http": http_process.MODULE}
 SHORTEST, LONGEST = (3.0, 9.0) if COUNT < 50 else (15.0, 45.0)
 """Seconds between two kills: many jobs need some time in which they are made."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + 20 * COUNT)]
 
 
 @dataclass
