@@ -226,7 +226,7 @@ def test_a_turn_that_cannot_be_done_costs_the_vehicle_only_its_spin(
     clips.turn(tmp_path / "walk.mp4", [float(a) for a in range(0, 360, 10)])
     video = keys.raw_videos(VEHICLE) + "walk.mp4"
     pipeline.store.put(video, (tmp_path / "walk.mp4").read_bytes())
-    upload(pipeline, b'{"promo": false, "spin_frames": 18}')
+    upload(pipeline)
     pipeline.models |= {"views": clips.TurningViews(), role: model}
     listing = pipeline.run().listing
     assert [photo.number for photo in listing.photos] == [1, 2, 3, 4]

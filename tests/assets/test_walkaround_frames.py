@@ -23,13 +23,9 @@ def turning(pipeline: Pipeline) -> Pipeline:
     """A pipeline whose view classifier reads the azimuths of `clips.turning_car`."""
     pipeline.models["views"] = clips.TurningViews()
     pipeline.upload(PHOTOS)
-    # The clip of a turn costs more than the turn, and test_promo_video makes it.
-    pipeline.store.put(keys.options(VEHICLE), b'{"promo": false}')
-    return pipeline
-
-
-def ask_for_twelve(pipeline: Pipeline) -> None:
+    # The clip of a turn costs more than the turn, and test_promo_video makes it; so do 36 frames.
     pipeline.store.put(keys.options(VEHICLE), b'{"promo": false, "spin_frames": 12}')
+    return pipeline
 
 
 def film(pipeline: Pipeline, azimuths: Sequence[float], name: str = "walk.mp4") -> None:
@@ -46,6 +42,7 @@ def table(pipeline: Pipeline) -> WalkaroundFrames:
 
 @pytest.mark.slow
 def test_a_walk_gives_frames_with_their_azimuths(turning: Pipeline) -> None:
+    turning.store.put(keys.options(VEHICLE), b'{"promo": false}')
     film(turning, AROUND)
     turning.run()
     frames = table(turning)
@@ -62,13 +59,6 @@ def test_a_walk_gives_frames_with_their_azimuths(turning: Pipeline) -> None:
     assert shown <= {"private", "work"}
 
 
-def test_options_say_how_many(turning: Pipeline) -> None:
-    ask_for_twelve(turning)
-    film(turning, AROUND)
-    turning.run()
-    assert len(table(turning).frames) == 12
-
-
 def test_a_second_run_reads_no_video(turning: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, as_file = [], LocalMediaStore.as_file
 
@@ -79,12 +69,12 @@ def test_a_second_run_reads_no_video(turning: Pipeline, monkeypatch: pytest.Monk
             yield path
 
     monkeypatch.setattr(LocalMediaStore, "as_file", noted)
-    ask_for_twelve(turning)
     film(turning, AROUND)
     first = turning.run()
     assert opened.count(keys.raw_videos(VEHICLE) + "walk.mp4") == 1
     again = turning.run()
     assert opened.count(keys.raw_videos(VEHICLE) + "walk.mp4") == 1
+    assert len(table(turning).frames) == 12  # as the options say
     assert first.computed["walkaround_frames"] == 1
     assert again.computed["walkaround_frames"] == 0
     assert again.metadata["walkaround_frames"]["frames"] == 12
@@ -128,12 +118,11 @@ def test_broken_videos_are_refused_and_the_good_one_is_used(turning: Pipeline) -
         "1_broken.mp4": "not_a_video",
         "2_empty.mov": "empty_file",
     }
-    assert len(table(turning).frames) == 36
+    assert len(table(turning).frames) == 12
 
 
 @pytest.mark.slow
 def test_videos_after_the_walk_are_in_the_record(turning: Pipeline) -> None:
-    ask_for_twelve(turning)
     film(turning, AROUND, "2 again.mp4")
     walk = turning.store.get(keys.raw_videos(VEHICLE) + "2 again.mp4")
     turning.store.put(keys.raw_photos(VEHICLE) + "1 walk", walk)  # no ending, among the photos
@@ -158,6 +147,7 @@ def test_live_photos_are_recognised_and_no_model_looks_at_them(turning: Pipeline
     assert outcome.listing.status == "ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frames", "reason"),
     [
@@ -196,7 +186,6 @@ def test_a_video_without_a_car_is_refused(turning: Pipeline) -> None:
 
 @pytest.mark.slow
 def test_frames_go_when_the_video_goes(turning: Pipeline) -> None:
-    ask_for_twelve(turning)
     film(turning, AROUND)
     turning.run()
     folder = keys.private_folder(VEHICLE, "frames")
