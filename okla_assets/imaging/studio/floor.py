@@ -16,6 +16,9 @@ from okla_assets.imaging.types import Alpha, Doubles, Floats
 
 INSET_ENDS = 0.12  # how far bumpers draw in towards the floor, in vehicle heights
 NEARER = 1.3  # how much larger the near end is seen than the vehicle as a whole, at most
+UNDER_LIP, CORNER_RISES = 0.06, 0.1
+"""Of the vehicle's height: how far below a bumper its floor line runs at most, and how high the
+line follows its corners."""
 BEFORE_TYRES = 0.1  # of the vehicle's height: how far below the tyres of an end its shadow begins
 MOST_OFF = 0.14  # of the vehicle's height: a leg further below or above is not this tyre
 TYRE_REACH, TREAD_REACH = 0.2, 0.11  # to the left and right of a tyre seen from its side, its front
@@ -102,7 +105,18 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     if rows.size and not sides:
         tall = view.vehicle_height
         bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
+        row = np.fmin(row, _below(bumper, tall))
     return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper)
+
+
+def _below(bumper: Floats, tall: float) -> Floats:
+    """The lowest row (W,) of a floor's line under an end seen straight; NaN beside it.
+
+    How near an end hangs is what a fit knows least of, and what a floor mirrors of it moves by
+    twice as much.
+    """
+    edge = np.nanmax(bumper) if np.isfinite(bumper).any() else np.nan
+    return np.asarray(np.maximum(bumper, edge - CORNER_RISES * tall) + UNDER_LIP * tall, np.float32)
 
 
 def _no_nearer(alpha: Alpha, view: View, hull: Doubles, shift: float, *, stands: bool) -> Doubles:

@@ -172,6 +172,13 @@ def test_a_bumper_whose_corners_rise_stands_on_all_of_its_width() -> None:
     assert taken[428, [215, 584]].max() < 0.4 * middle  # nothing stands beside the body
 
 
+def test_what_a_floor_mirrors_of_an_end_begins_near_its_bumper() -> None:
+    floor, _ = end_shadow(end_view(tyres=False))
+    middle = floor.line[300:500]
+    assert (middle > 430).all()
+    assert middle.max() <= 430 + 0.07 * floor.view.vehicle_height
+
+
 def test_an_exhaust_below_a_bumper_is_not_its_edge() -> None:
     alpha = end_view(tyres=False)
     alpha[430:442, 320:350] = 1
