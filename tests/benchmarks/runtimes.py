@@ -13,8 +13,7 @@ import argparse
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -96,12 +95,10 @@ def networks(calls: int) -> None:
             print(f"{weight:24} {engine:18} {cpu:.3f} / {wall:.3f}  {apart:.1e}", flush=True)
 
 
-@contextmanager
-def as_set(runtime: str, precision: str) -> Iterator[None]:
+def set_to(runtime: str, precision: str) -> None:
     """The settings of the runtime, as another process would read them."""
     os.environ["OKLA_ONNX_RUNTIME"], os.environ["OKLA_ONNX_PRECISION"] = runtime, precision
     cpu_engines._settings.cache_clear()
-    yield
 
 
 VARIANTS = {
@@ -113,33 +110,43 @@ VARIANTS = {
 
 def mattes(photos: Sequence[Path], truths: dict[Path, Path]) -> None:
     decoder, detector, matte = PhotoDecoder(), YoloOnnxDetector(), FusedMatte()
-    made: dict[str, list[tuple[Alpha, float, float]]] = {engine: [] for engine in engines()}
-    true: list[Alpha | None] = []
+    names = engines()
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    alike: dict[str, list[float]] = {name: [] for name in names}
+    right: dict[str, list[float]] = {name: [] for name in names}
     for number, path in enumerate(photos):
         photo = decoder.decode(path.read_bytes(), WORKING_SIDE).rgb
-        with as_set(*VARIANTS["onnxruntime"]):
-            subject = subject_of(photo, detector)
-        order = list(made)
-        for engine in order[number % len(order) :] + order[: number % len(order)]:
-            with as_set(*VARIANTS[engine]):
-                for weight in (matte.sam2.encoder, matte.sam2.decoder, matte.saliency.weights):
-                    onnx.load_session(weight)
-                (cut,), cpu, wall = timed(matte.segment, [photo], [subject])
-            made[engine].append((cut.alpha, cpu, wall))
-            print(f"{path.name} {engine}: CPU {cpu:.2f} s, wall {wall:.2f} s", flush=True)
+        set_to(*VARIANTS["onnxruntime"])
+        subject = subject_of(photo, detector)
+        alphas: dict[str, Alpha] = {}
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            set_to(*VARIANTS[name])
+            for weight in (matte.sam2.encoder, matte.sam2.decoder, matte.saliency.weights):
+                onnx.load_session(weight)
+            (cut,), cpu, wall = timed(matte.segment, [photo], [subject])
+            alphas[name] = cut.alpha
+            seconds[name].append((cpu, wall))
         mask = truths.get(path.resolve())
-        true.append(None if mask is None else studio.as_alpha(codec.decode_gray(mask.read_bytes())))
-    print(f"mattes of {len(photos)} photos, medians")
-    for engine, found in made.items():
-        with_first = [
-            iou(a, b) for (a, *_), (b, *_) in zip(found, made["onnxruntime"], strict=True)
-        ]
-        with_true = [iou(a, t) for (a, *_), t in zip(found, true, strict=True) if t is not None]
+        for name, alpha in alphas.items():
+            alike[name].append(iou(alpha, alphas["onnxruntime"]))
+            if mask is not None:
+                true = studio.as_alpha(codec.decode_gray(mask.read_bytes()))
+                right[name].append(iou(alpha, true))
+            cpu, wall = seconds[name][-1]
+            print(
+                f"{path.name} {name}: CPU {cpu:.2f} s, wall {wall:.2f} s, IoU {alike[name][-1]:.4f}"
+            )
+    print(f"mattes of {len(photos)} photos: medians, and IoU with ONNX Runtime's (lowest)")
+    for engine in names:
+        cpu, wall = (median(each) for each in zip(*seconds[engine], strict=True))
         print(
-            f"{engine:18} CPU {median(f[1] for f in found):.2f} s, "
-            f"wall {median(f[2] for f in found):.2f} s; IoU with ONNX Runtime's "
-            f"{mean(with_first):.4f} (lowest {min(with_first):.4f})"
-            + (f"; with {len(with_true)} true masks {mean(with_true):.4f}" if with_true else "")
+            f"{engine:18} CPU {cpu:.2f} s, wall {wall:.2f} s; "
+            f"{mean(alike[engine]):.4f} ({min(alike[engine]):.4f})"
+            + (
+                f"; with {len(right[engine])} true masks {mean(right[engine]):.4f}"
+                * bool(right[engine])
+            )
         )
 
 
