@@ -111,14 +111,14 @@ VARIANTS = {
 def mattes(photos: Sequence[Path], truths: dict[Path, Path]) -> None:
     decoder, detector, matte = PhotoDecoder(), YoloOnnxDetector(), FusedMatte()
     names = engines()
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    alike: dict[str, list[float]] = {name: [] for name in names}
-    right: dict[str, list[float]] = {name: [] for name in names}
+    seconds: dict[CpuEngine, list[tuple[float, float]]] = {name: [] for name in names}
+    alike: dict[CpuEngine, list[float]] = {name: [] for name in names}
+    right: dict[CpuEngine, list[float]] = {name: [] for name in names}
     for number, path in enumerate(photos):
         photo = decoder.decode(path.read_bytes(), WORKING_SIDE).rgb
         set_to(*VARIANTS["onnxruntime"])
         subject = subject_of(photo, detector)
-        alphas: dict[str, Alpha] = {}
+        alphas: dict[CpuEngine, Alpha] = {}
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             set_to(*VARIANTS[name])
