@@ -22,10 +22,12 @@ from pydantic import BaseModel, ValidationError
 from resources import weights
 from resources.errors import BadInput, BrokenSetup
 from resources.models.centerface_opencv import CenterFace
+from resources.models.classifier_views import ClassifierViews
 from resources.models.clip_views import ClipViews, MeanViews
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
+from resources.models.matting_onnx import MattingOnnx
 from resources.models.plates_onnx import FusedPlates, PlatedetOnnx, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
 from resources.models.propagated_matte import PropagatedMatte
@@ -36,7 +38,6 @@ from resources.models.sam2_video import Sam2VideoTorch
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.torch_models import INSTALL
 from resources.models.u2net_onnx import U2NetOnnx
-from resources.models.vit_views import VitViews
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import YoloUltralytics
 from resources.settings import merge, settings
@@ -56,6 +57,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "sam2_meta": Sam2Meta,
         "u2net_onnx": U2NetOnnx,
         "isnet_onnx": IsNetOnnx,
+        "matting_onnx": MattingOnnx,
     },
     "turn_segmenter": {
         "propagated_matte": PropagatedMatte,
@@ -66,7 +68,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "tiny_vit": TinyVitViewClassifier,
         "clip_views": ClipViews,
         "mean_views": MeanViews,
-        "vit_views": VitViews,
+        "classifier_views": ClassifierViews,
     },
     "plate_detector": {
         "fused_plates": FusedPlates,

@@ -128,10 +128,11 @@ class Checkpoint:
         return ModelInfo(role, self.name, self.sha256, known.get(self.name, "see its model card"))
 
 
-def checkpoint(name: str, kinds: Sequence[str]) -> Checkpoint:
+def checkpoint(name: str, kinds: Sequence[str], called: str = "") -> Checkpoint:
     """Finds weights: a name of the catalogue, the path of a folder, or a hub id fetched before.
 
-    `kinds` are the values that `model_type` in its config.json may have. Raises `WeightsMissing`
+    `kinds` are the values that `model_type` in its config.json may have, `called` what they are
+    together, where they are too many to be listed. Raises `WeightsMissing`
     where there is none, `PickleRefused` for a folder with pickles only, and `BrokenSetup` for one
     of another kind of model.
     """
@@ -155,9 +156,8 @@ def checkpoint(name: str, kinds: Sequence[str]) -> Checkpoint:
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenSetup(f"{path}: is no configuration of a transformers model") from error
     if kind not in kinds:
-        raise BrokenSetup(
-            f"{folder}: holds weights of a model {kind!r}; looked for {' or '.join(kinds)}"
-        )
+        wanted = called or " or ".join(kinds)
+        raise BrokenSetup(f"{folder}: holds weights of a model {kind!r}; looked for {wanted}")
     parts = [*tensors, *sorted(folder.glob("*.json")), *sorted(folder.glob("*.txt"))]
     digests = [(part.name, file_digest(part)) for part in parts]
     whole = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
@@ -224,6 +224,13 @@ def of_transformers(name: str) -> Any:
             f"transformers {transformers.__version__} cannot give {name}: {error} "
             f"Install torch and torchvision of one release: {INSTALL}"
         ) from error
+
+
+def kinds_of(task: str) -> tuple[str, ...]:
+    """Every `model_type` that transformers has a network for, for a task such as
+    `IMAGE_CLASSIFICATION`."""
+    names = need("transformers.models.auto.modeling_auto")
+    return tuple(getattr(names, f"MODEL_FOR_{task}_MAPPING_NAMES"))
 
 
 def from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:

@@ -97,7 +97,10 @@ def test_a_section_changes_one_role(config: Path) -> None:
             "[segmenter]\nsam2 = { enkoder = 'x' }",
             r"\[segmenter\]: fused_matte\.sam2: has no field 'enkoder'",
         ),
-        ('[views]\nmodel = "vit_views"', r"\[views\]: weights: Input should be a valid string"),
+        (
+            '[views]\nmodel = "classifier_views"',
+            r"\[views\]: weights: Input should be a valid string",
+        ),
         ("detector = 3", r"\[detector\]: must be a section"),
         ("[detector", "is not TOML"),
         ("a = " + "[" * 5000, "is not TOML"),
@@ -124,7 +127,11 @@ def test_a_file_that_is_not_there_is_named(config: Path) -> None:
 def test_dagster_takes_every_sibling() -> None:
     import dagster as dg
 
-    given = {"vit_views": {"weights": "folder"}, "sam2_meta": {"weights": "sam2.pt"}}
+    given = {
+        "classifier_views": {"weights": "folder"},
+        "sam2_meta": {"weights": "sam2.pt"},
+        "matting_onnx": {"weights": "birefnet.onnx"},
+    }
     models = {
         f"{role}_{name}": kind(**given.get(name, {}))
         for role, siblings in MODELS_BY_ROLE.items()
