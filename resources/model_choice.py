@@ -24,6 +24,8 @@ from resources.errors import BadInput, BrokenSetup
 from resources.models.centerface_opencv import CenterFace
 from resources.models.classifier_views import ClassifierViews
 from resources.models.clip_views import ClipViews, MeanViews
+from resources.models.detr import Detr
+from resources.models.efficientdet_opencv import EfficientDetLite
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
@@ -35,6 +37,7 @@ from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import Sam2Torch
 from resources.models.sam2_video import Sam2VideoTorch
+from resources.models.text_plates import TextPlates
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.torch_models import INSTALL
 from resources.models.u2net_onnx import U2NetOnnx
@@ -48,6 +51,8 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "detector": {
         "yolo_onnx": YoloOnnxDetector,
         "yolo_ultralytics": YoloUltralytics,
+        "efficientdet_opencv": EfficientDetLite,
+        "detr": Detr,
         "grounding_dino": GroundingDino,
     },
     "segmenter": {
@@ -74,8 +79,13 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "fused_plates": FusedPlates,
         "platedet_onnx": PlatedetOnnx,
         "plate_fast_onnx": PlateFastOnnx,
+        "text_plates": TextPlates,
     },
-    "quick_plate_detector": {"plate_fast_onnx": PlateFastOnnx, "platedet_onnx": PlatedetOnnx},
+    "quick_plate_detector": {
+        "plate_fast_onnx": PlateFastOnnx,
+        "platedet_onnx": PlatedetOnnx,
+        "text_plates": TextPlates,
+    },
     "plate_reader": {"ppocr_onnx": PpOcrReader},
     "face_detector": {"centerface_opencv": CenterFace},
 }
@@ -92,6 +102,17 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "views": ("tiny_vit", {}),
         "plate_detector": ("fused_plates", {}),
         "quick_plate_detector": ("plate_fast_onnx", {}),
+        "plate_reader": ("ppocr_onnx", {}),
+        "face_detector": ("centerface_opencv", {}),
+    },
+    # No weights under a copyleft licence.
+    "permissive": {
+        "detector": ("efficientdet_opencv", {}),
+        "segmenter": ("fused_matte", {}),
+        "turn_segmenter": ("propagated_matte", {}),
+        "views": ("tiny_vit", {}),
+        "plate_detector": ("text_plates", {}),
+        "quick_plate_detector": ("text_plates", {"side": 640, "crop_side": 0}),
         "plate_reader": ("ppocr_onnx", {}),
         "face_detector": ("centerface_opencv", {}),
     },
