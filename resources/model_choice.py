@@ -20,6 +20,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from resources import weights
+from resources.decoding.moviepy_encoder import MoviePyEncoder
+from resources.decoding.promo_encoder import PromoEncoder
 from resources.errors import BadInput, BrokenSetup
 from resources.models.centerface_opencv import CenterFace
 from resources.models.classifier_views import ClassifierViews
@@ -88,6 +90,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     },
     "plate_reader": {"ppocr_onnx": PpOcrReader},
     "face_detector": {"centerface_opencv": CenterFace},
+    "promo_encoder": {"ffmpeg": PromoEncoder, "moviepy": MoviePyEncoder},
 }
 """The models of each role by the name that a config file calls them."""
 
@@ -104,6 +107,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "quick_plate_detector": ("plate_fast_onnx", {}),
         "plate_reader": ("ppocr_onnx", {}),
         "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
     },
     # No weights under a copyleft licence.
     "permissive": {
@@ -115,6 +119,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "quick_plate_detector": ("text_plates", {"side": 640, "crop_side": 0}),
         "plate_reader": ("ppocr_onnx", {}),
         "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
     },
     "gpu": {
         "detector": ("yolo_ultralytics", {}),
@@ -126,6 +131,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
         "plate_reader": ("ppocr_onnx", _ON_GPU | {"batch": 8}),
         "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
     },
 }
 """Each profile's model of each role, with the fields that differ from its own defaults."""

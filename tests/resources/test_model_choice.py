@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from resources import model_choice
+from resources.decoding.promo_encoder import PromoEncoder
 from resources.errors import BadInput, BrokenSetup
 from resources.model_choice import CONFIG, MODELS_BY_ROLE, PROFILES, models_for, weights_for
 from resources.models.base import (
@@ -30,6 +31,7 @@ ROLES: dict[str, type] = {
     "quick_plate_detector": PlateDetector,
     "plate_reader": TextReader,
     "face_detector": FaceDetector,
+    "promo_encoder": PromoEncoder,
 }
 
 

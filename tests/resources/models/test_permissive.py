@@ -15,7 +15,7 @@ from okla_assets.sample.truth import truth
 from resources import weights as catalogue
 from resources.errors import BrokenSetup
 from resources.model_choice import PROFILES, models_for
-from resources.models.base import PlateDetector, VehicleDetector, vehicles_of
+from resources.models.base import Model, PlateDetector, VehicleDetector, vehicles_of
 from resources.models.efficientdet_opencv import EfficientDetLite
 from resources.models.text_plates import TextPlates, plate_likeness, text_lines, upright
 from resources.weights import WeightsMissing
@@ -43,6 +43,7 @@ def licences(profile: str) -> dict[str, str]:
     return {
         info.name: info.licence
         for model in models_for(profile).values()
+        if isinstance(model, Model)
         for info in model.models()
         if info.role != OURS
     }
