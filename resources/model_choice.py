@@ -27,10 +27,12 @@ from resources.models.centerface_opencv import CenterFace
 from resources.models.classifier_views import ClassifierViews
 from resources.models.clip_views import ClipViews, MeanViews
 from resources.models.detr import Detr
+from resources.models.easyocr_reader import EasyOcrReader
 from resources.models.efficientdet_opencv import EfficientDetLite
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
+from resources.models.mask_rcnn import MaskRcnn
 from resources.models.matting_onnx import MattingOnnx
 from resources.models.plates_onnx import FusedPlates, PlatedetOnnx, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
@@ -55,6 +57,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "yolo_ultralytics": YoloUltralytics,
         "efficientdet_opencv": EfficientDetLite,
         "detr": Detr,
+        "mask_rcnn": MaskRcnn,
         "grounding_dino": GroundingDino,
     },
     "segmenter": {
@@ -65,6 +68,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "u2net_onnx": U2NetOnnx,
         "isnet_onnx": IsNetOnnx,
         "matting_onnx": MattingOnnx,
+        "mask_rcnn": MaskRcnn,
     },
     "turn_segmenter": {
         "propagated_matte": PropagatedMatte,
@@ -88,7 +92,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "platedet_onnx": PlatedetOnnx,
         "text_plates": TextPlates,
     },
-    "plate_reader": {"ppocr_onnx": PpOcrReader},
+    "plate_reader": {"ppocr_onnx": PpOcrReader, "easyocr": EasyOcrReader},
     "face_detector": {"centerface_opencv": CenterFace},
     "promo_encoder": {"ffmpeg": PromoEncoder, "moviepy": MoviePyEncoder},
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import pickle
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -201,6 +202,41 @@ def file_digest(path: Path) -> str:
 def _file_digest(path: Path, _size: int, _modified_ns: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tensors_file(weights: str) -> Path:
+    """The .safetensors or .pth file at a path. Raises `WeightsMissing` where there is none."""
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: there is no such file of weights")
+    if path.suffix not in (".safetensors", ".pth"):
+        raise BrokenSetup(f"{path}: is neither a .safetensors nor a .pth file")
+    return path
+
+
+def filled(network: Any, path: Path, prefix: str = "") -> Any:
+    """A network with the tensors of a file whose names begin with `prefix`, ready to be asked.
+
+    A .pth is opened by torch's restricted reader, which runs no code of it. Raises `BrokenSetup`
+    where the file holds other tensors than the network's.
+    """
+    torch = need("torch")
+    try:
+        if path.suffix == ".safetensors":
+            tensors = need("safetensors.torch").load_file(path)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items()})
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        AttributeError,
+        EOFError,
+        need("safetensors").SafetensorError,
+    ) as error:
+        raise BrokenSetup(f"{path}: does not hold this network's weights: {error}") from error
+    return network.eval()
 
 
 def load(kind: str, digest: str, where: Device, make: Callable[[], Any]) -> Any:

@@ -133,6 +133,8 @@ def test_dagster_takes_every_sibling() -> None:
         "classifier_views": {"weights": "folder"},
         "sam2_meta": {"weights": "sam2.pt"},
         "matting_onnx": {"weights": "birefnet.onnx"},
+        "mask_rcnn": {"weights": "mask.pth"},
+        "easyocr": {"weights": "english_g2.pth"},
     }
     models = {
         f"{role}_{name}": kind(**given.get(name, {}))

@@ -11,6 +11,7 @@ from resources.errors import BrokenSetup
 from resources.models.base import Segmenter, Subject
 from resources.models.matting_onnx import MattingOnnx
 from resources.weights import WeightsMissing
+from tests.torch_here import torch_or_skip
 
 SIDE = 32
 PLAIN: dict[str, Any] = {"side": SIDE, "mean": [0.0] * 3, "std": [1.0] * 3, "answer": "matte"}
@@ -18,8 +19,10 @@ PLAIN: dict[str, Any] = {"side": SIDE, "mean": [0.0] * 3, "std": [1.0] * 3, "ans
 
 def write(path: Path, weights: list[float], bias: float, *, channels: int = 1) -> str:
     """`weights` times red, green and blue, plus `bias`; a coarser output comes before it."""
-    onnx = pytest.importorskip("onnx", reason="needs the gpu extra: pip install 'okla-media[gpu]'")
-    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    torch_or_skip("onnx")
+    import onnx
+    from onnx import helper, numpy_helper
+
     kernel = np.tile(np.array(weights, np.float32).reshape(1, 3, 1, 1), (channels, 1, 1, 1))
     graph = helper.make_graph(
         [
