@@ -20,12 +20,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from resources import weights
+from resources.decoding.moviepy_encoder import MoviePyEncoder
+from resources.decoding.promo_encoder import PromoEncoder
 from resources.errors import BadInput, BrokenSetup
 from resources.models.centerface_opencv import CenterFace
+from resources.models.classifier_views import ClassifierViews
 from resources.models.clip_views import ClipViews, MeanViews
+from resources.models.detr import Detr
+from resources.models.easyocr_reader import EasyOcrReader
+from resources.models.efficientdet_opencv import EfficientDetLite
 from resources.models.fused_matte import FusedMatte
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
+from resources.models.mask_rcnn import MaskRcnn
+from resources.models.matting_onnx import MattingOnnx
 from resources.models.plates_onnx import FusedPlates, PlatedetOnnx, PlateFastOnnx
 from resources.models.ppocr_onnx import PpOcrReader
 from resources.models.propagated_matte import PropagatedMatte
@@ -33,10 +41,10 @@ from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import Sam2Torch
 from resources.models.sam2_video import Sam2VideoTorch
+from resources.models.text_plates import TextPlates
 from resources.models.tiny_vit import TinyVitViewClassifier
 from resources.models.torch_models import INSTALL
 from resources.models.u2net_onnx import U2NetOnnx
-from resources.models.vit_views import VitViews
 from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import YoloUltralytics
 from resources.settings import merge, settings
@@ -47,6 +55,9 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "detector": {
         "yolo_onnx": YoloOnnxDetector,
         "yolo_ultralytics": YoloUltralytics,
+        "efficientdet_opencv": EfficientDetLite,
+        "detr": Detr,
+        "mask_rcnn": MaskRcnn,
         "grounding_dino": GroundingDino,
     },
     "segmenter": {
@@ -56,6 +67,8 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "sam2_meta": Sam2Meta,
         "u2net_onnx": U2NetOnnx,
         "isnet_onnx": IsNetOnnx,
+        "matting_onnx": MattingOnnx,
+        "mask_rcnn": MaskRcnn,
     },
     "turn_segmenter": {
         "propagated_matte": PropagatedMatte,
@@ -66,16 +79,22 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "tiny_vit": TinyVitViewClassifier,
         "clip_views": ClipViews,
         "mean_views": MeanViews,
-        "vit_views": VitViews,
+        "classifier_views": ClassifierViews,
     },
     "plate_detector": {
         "fused_plates": FusedPlates,
         "platedet_onnx": PlatedetOnnx,
         "plate_fast_onnx": PlateFastOnnx,
+        "text_plates": TextPlates,
     },
-    "quick_plate_detector": {"plate_fast_onnx": PlateFastOnnx, "platedet_onnx": PlatedetOnnx},
-    "plate_reader": {"ppocr_onnx": PpOcrReader},
+    "quick_plate_detector": {
+        "plate_fast_onnx": PlateFastOnnx,
+        "platedet_onnx": PlatedetOnnx,
+        "text_plates": TextPlates,
+    },
+    "plate_reader": {"ppocr_onnx": PpOcrReader, "easyocr": EasyOcrReader},
     "face_detector": {"centerface_opencv": CenterFace},
+    "promo_encoder": {"ffmpeg": PromoEncoder, "moviepy": MoviePyEncoder},
 }
 """The models of each role by the name that a config file calls them."""
 
@@ -92,6 +111,19 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "quick_plate_detector": ("plate_fast_onnx", {}),
         "plate_reader": ("ppocr_onnx", {}),
         "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
+    },
+    # No weights under a copyleft licence.
+    "permissive": {
+        "detector": ("efficientdet_opencv", {}),
+        "segmenter": ("fused_matte", {}),
+        "turn_segmenter": ("propagated_matte", {}),
+        "views": ("tiny_vit", {}),
+        "plate_detector": ("text_plates", {}),
+        "quick_plate_detector": ("text_plates", {"side": 640, "crop_side": 0}),
+        "plate_reader": ("ppocr_onnx", {}),
+        "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
     },
     "gpu": {
         "detector": ("yolo_ultralytics", {}),
@@ -103,6 +135,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
         "plate_reader": ("ppocr_onnx", _ON_GPU | {"batch": 8}),
         "face_detector": ("centerface_opencv", {}),
+        "promo_encoder": ("ffmpeg", {}),
     },
 }
 """Each profile's model of each role, with the fields that differ from its own defaults."""

@@ -1,7 +1,6 @@
 """A profile is a set of model resources; asset code is the same under each."""
 
 from resources.decoding.photo_decoder import PhotoDecoder
-from resources.decoding.promo_encoder import PromoEncoder
 from resources.decoding.video_reader import VideoReader
 from resources.errors import BadInput
 from resources.model_choice import MODELS_BY_ROLE, PROFILES, check_extras, models_for, weights_for
@@ -10,7 +9,7 @@ from resources.storage.event_queue import SqsEventQueue
 from resources.storage.stores import store_for
 from resources.storage.table_io import table_io_manager
 
-ROLES = (*MODELS_BY_ROLE, "promo_encoder")
+ROLES = tuple(MODELS_BY_ROLE)
 """Keys of the resources that decide what comes out."""
 
 
@@ -46,6 +45,5 @@ def resources_for(profile: str) -> dict[str, object]:
         "progress": LogProgress(),
         "decoder": PhotoDecoder(),
         "video_reader": VideoReader(),
-        "promo_encoder": PromoEncoder(),
         **models_for(profile),
     }

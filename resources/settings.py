@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     media_dir: str = "okla-media"
     """the folder of the media, or `s3://BUCKET/PREFIX`"""
     profile: str = "local"
-    """the set of models that runs: `local` (CPU) or `gpu`"""
+    """the set of models that runs: `local` (CPU), `gpu` or `permissive` (CPU, free of copyleft)"""
     config: str = ""
     """a TOML file that names other models, one section a role"""
     models_dir: str = ""

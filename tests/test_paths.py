@@ -219,7 +219,7 @@ def test_ffmpeg_takes_a_name_as_a_file(
     assert len(encoder.read_music(music))
     size, _ = encoder.sizes()
     frame = np.zeros((size[1] * 3 // 2, size[0]), np.uint8)
-    encoder.encode(iter([frame]), size, clip)
+    encoder.encode(iter([frame]), 1, size, clip)
     assert clip.stat().st_size > 0
     assert {path.name for path in tmp_path.iterdir()} == {music.name, clip.name}
     for path in (music, clip):

@@ -37,6 +37,9 @@ def let_torchvision_import() -> None:
     _kept.append(library)
     extension: Any = importlib.import_module("torchvision.extension")
     extension._has_ops = lambda: True
+    # Its own stand-in for this operator is compiled when it is first called, which takes a minute.
+    roi_align: Any = importlib.import_module("torchvision.ops.roi_align")
+    roi_align._roi_align = roi_align._roi_align.__wrapped__
 
 
 def _nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:

@@ -292,7 +292,8 @@ def make(
             outputs[poster_key] = Path(folder, poster_key.rpartition("/")[2])
             outputs[poster_key].write_bytes(codec.encode_jpeg(poster, 90))
             outputs[key] = Path(folder, f"{size[0]}x{size[1]}.mp4")
-            encoder.encode(frames.frames(timeline, stage), size, outputs[key], music)
+            drawn = frames.frames(timeline, stage)
+            encoder.encode(drawn, timeline.frames, size, outputs[key], music)
         row = PromoVideo(
             key=keys.promo(vehicle),
             vertical_key=keys.promo_vertical(vehicle),

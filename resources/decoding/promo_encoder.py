@@ -71,11 +71,13 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     def encode(
         self,
         frames: "Iterator[npt.NDArray[np.uint8]]",
+        count: int,
         size: tuple[int, int],
         path: Path,
         music: Music | None = None,
     ) -> None:
-        """Writes the clip. Frames are planar YUV 4:2:0 (H * 3 / 2, W) in video range."""
+        """Writes the clip. Frames are planar YUV 4:2:0 (H * 3 / 2, W) in video range; `count` says
+        how many there are, for engines that have to know it before the first."""
         with _samples_file(music) as sound:
             command = [_ffmpeg(), *self._arguments(size, music, sound), _file(path)]
             with tempfile.TemporaryFile() as errors:

@@ -55,8 +55,13 @@ def _digest_of_file(weight: str) -> str:
     return file_digest(path)
 
 
+def weight_file(weight: str) -> Path:
+    """The file of a weight of the catalogue, or the one at a path."""
+    return Path(weight).expanduser() if _is_file(weight) else weights.weight_path(weight)
+
+
 def _is_file(weight: str) -> bool:
-    return weight.lower().endswith((".onnx", ".ort"))
+    return weight.lower().endswith((".onnx", ".ort", ".tflite"))
 
 
 def engine_for(weight: str, runs_on: RunsOn) -> Engine:
@@ -147,7 +152,7 @@ def load_session(
 def _new_session(weight: str, threads: int, engine: Engine) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    path = Path(weight).expanduser() if _is_file(weight) else weights.weight_path(weight)
+    path = weight_file(weight)
     if engine == "torch-cuda":
         from resources.models.onnx_torch import TorchSession
 

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from resources import weights
 from resources.errors import BrokenSetup
-from resources.models.onnx_torch import Port
+from resources.models.onnx_torch import FULL, HALF, Port
 
 Precision = Literal["float32", "bfloat16"]
 Array = npt.NDArray[Any]
@@ -198,4 +198,5 @@ def _version() -> str:
 
 def _port(node: Any) -> Port:
     shape = (dim.get_length() if dim.is_static else "?" for dim in node.partial_shape)
-    return Port(node.any_name, tuple(shape))
+    half = node.element_type.get_type_name() == "f16"
+    return Port(node.any_name, tuple(shape), HALF if half else FULL)

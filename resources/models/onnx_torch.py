@@ -32,12 +32,16 @@ MOST_SHAPES = 16
 """Input shapes that stay prepared; a network with more of them runs unprepared."""
 
 
+FULL, HALF = "tensor(float)", "tensor(float16)"
+
+
 @dataclass(frozen=True)
 class Port:
     """An input or output of a network, as in `onnxruntime`."""
 
     name: str
     shape: tuple[int | str, ...]
+    type: str
 
 
 class TorchSession:
@@ -167,8 +171,10 @@ def _freed(steps: Sequence[_Step], outputs: Sequence[str]) -> list[_Step]:
 
 
 def _port(value: Any) -> Port:
-    dims = value.type.tensor_type.shape.dim
-    return Port(value.name, tuple(d.dim_param or d.dim_value for d in dims))
+    tensor = value.type.tensor_type
+    dims = tensor.shape.dim
+    half = tensor.elem_type == need("onnx").TensorProto.FLOAT16
+    return Port(value.name, tuple(d.dim_param or d.dim_value for d in dims), HALF if half else FULL)
 
 
 class _Network:

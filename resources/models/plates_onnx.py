@@ -46,7 +46,7 @@ class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> list[list[PlateFound]]:
         from okla_assets.imaging.plates import cluster
 
-        return [_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
+        return [plates_found(photo, cluster(self.raw_detections(photo, 0), 1)) for photo in photos]
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights),)
@@ -143,7 +143,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
             if max(on_main, default=0.0) < SURE_ENOUGH:
                 seen += self._look_again(photo, vehicles[0])
-        return _found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
+        return plates_found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
 
     def _look_again(self, photo: Rgb, vehicle: Box) -> list[RawDetection]:
         from okla_assets.imaging import plates
@@ -192,7 +192,10 @@ LEAST_SCORE = 0.10
 """Candidates that all networks together give less are not handed on."""
 
 
-def _found(photo: Rgb, candidates: Sequence[Candidate]) -> list[PlateFound]:
+def plates_found(
+    photo: Rgb, candidates: Sequence[Candidate], agreed: float = 1.0
+) -> list[PlateFound]:
+    """Candidates as plates with outlines; `agreed` is the share of their agreement that counts."""
     from okla_assets.imaging import plates
 
     found = []
@@ -200,7 +203,8 @@ def _found(photo: Rgb, candidates: Sequence[Candidate]) -> list[PlateFound]:
         if candidate.score < LEAST_SCORE:
             continue
         quad = plates.plate_quad(photo, candidate)
-        found.append(PlateFound(as_quad(quad), candidate.box, candidate.score, candidate.agreement))
+        agreement = candidate.agreement * agreed
+        found.append(PlateFound(as_quad(quad), candidate.box, candidate.score, agreement))
     return found
 
 

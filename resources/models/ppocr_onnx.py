@@ -30,7 +30,7 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         read = []
         for strip in strips:
             (probabilities,) = session.run(None, {"x": _line_pixels(strip)})
-            read.append(_greedy(np.asarray(probabilities)[0], alphabet))
+            read.append(greedy(np.asarray(probabilities)[0], alphabet))
         return read
 
     def fingerprint(self) -> str:
@@ -55,7 +55,7 @@ def _line_pixels(strip: Rgb) -> Floats:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _greedy(probabilities: Floats, alphabet: Sequence[str]) -> tuple[str, float]:
+def greedy(probabilities: Floats, alphabet: Sequence[str]) -> tuple[str, float]:
     """CTC decoding (T, classes): best class a step, repeats and blanks (class 0) dropped."""
     best = probabilities.argmax(axis=1)
     kept = (best != 0) & (best != np.concatenate([[-1], best[:-1]]))

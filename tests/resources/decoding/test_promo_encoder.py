@@ -15,9 +15,10 @@ from resources.errors import BadInput, BrokenSetup
 
 ENCODER = PromoEncoder(short_side=180)
 SIZE = (320, 180)
+COUNT = 45
 
 
-def frames(count: int = 45) -> Iterator[npt.NDArray[np.uint8]]:
+def frames(count: int = COUNT) -> Iterator[npt.NDArray[np.uint8]]:
     """A grey ramp that moves."""
     ramp = np.linspace(16, 235, 320).astype(np.uint8)
     for i in range(count):
@@ -69,7 +70,7 @@ def boxes(data: bytes) -> list[str]:
 
 def test_the_file_is_what_browsers_play(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    ENCODER.encode(frames(), SIZE, path)
+    ENCODER.encode(frames(), COUNT, SIZE, path)
     said = said_of(path)
     video = next(line for line in said.splitlines() if "Video: h264" in line)
     assert "h264 (High)" in video
@@ -84,7 +85,7 @@ def test_the_file_is_what_browsers_play(tmp_path: Path) -> None:
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
     music = Music(arrange(song(), 1.5), 3.0)
     for name in ("a", "b"):
-        ENCODER.encode(frames(), SIZE, tmp_path / name, music)
+        ENCODER.encode(frames(), COUNT, SIZE, tmp_path / name, music)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -94,7 +95,7 @@ def test_music_is_brought_to_its_loudness(tmp_path: Path, level: float) -> None:
     samples = arrange(read, 6.0)  # looped
     gain = LOUDNESS - ENCODER.loudness(samples)
     path = tmp_path / "clip.mp4"
-    ENCODER.encode(frames(180), SIZE, path, Music(samples, gain))
+    ENCODER.encode(frames(180), 180, SIZE, path, Music(samples, gain))
     said = said_of(path, "-af", "ebur128=peak=true:framelog=quiet")
     loudness = float(re.findall(r"I:\s+(-?[\d.]+) LUFS", said)[-1])
     peak = float(re.findall(r"Peak:\s+(-?[\d.]+) dBFS", said)[-1])
@@ -127,4 +128,4 @@ def test_silence_has_no_loudness() -> None:
 
 def test_a_clip_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     with pytest.raises(BrokenSetup, match="No such file or directory"):
-        ENCODER.encode(frames(), SIZE, tmp_path / "missing" / "clip.mp4")
+        ENCODER.encode(frames(), COUNT, SIZE, tmp_path / "missing" / "clip.mp4")

@@ -47,8 +47,8 @@ def on_onnx_runtime(path: Path) -> Any:
 @pytest.mark.weights
 def test_it_agrees_and_answers_the_same_bytes_each_time(kept: Path, weights: object) -> None:
     compiled = plates()
-    theirs = answer(on_onnx_runtime(catalogue.weight_path("plate_fast")))
-    first = answer(compiled)
+    other = on_onnx_runtime(catalogue.weight_path("plate_fast"))
+    theirs, first = answer(other), answer(compiled)
     assert np.abs(first - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
     (file,) = kept.iterdir()
@@ -57,7 +57,11 @@ def test_it_agrees_and_answers_the_same_bytes_each_time(kept: Path, weights: obj
         again = list(threads.map(answer, [plates()] * 3))
     assert file.stat().st_mtime_ns == written
     assert all(np.array_equal(first, each) for each in again)
-    assert [port.name for port in compiled.get_outputs()] == ["output0"]
+    for mine, its in (
+        (compiled.get_inputs(), other.get_inputs()),
+        (compiled.get_outputs(), other.get_outputs()),
+    ):
+        assert [(port.name, port.type) for port in mine] == [(port.name, port.type) for port in its]
 
 
 @pytest.mark.weights

@@ -24,7 +24,7 @@ from resources.models.plates_onnx import (
     PlateFastOnnx,
     as_quad,
 )
-from resources.models.ppocr_onnx import PpOcrReader, _greedy
+from resources.models.ppocr_onnx import PpOcrReader, greedy
 from tests.plates import as_given, covered_share, labelled, plates_on, stood
 
 PICTURE = np.full((300, 400, 3), 128, np.uint8)
@@ -206,10 +206,10 @@ def test_greedy_drops_blanks_and_repeats() -> None:
     steps = [1, 1, 0, 1, 2, 2, 0, 3]
     probabilities = np.full((len(steps), 4), 0.05, np.float32)
     probabilities[np.arange(len(steps)), steps] = 0.85
-    text, sure = _greedy(probabilities, ["", "A", "B", " "])
+    text, sure = greedy(probabilities, ["", "A", "B", " "])
     assert text == "AAB "
     assert sure == pytest.approx(0.85)
-    assert _greedy(probabilities[2:3], ["", "A", "B", " "]) == ("", 0.0)
+    assert greedy(probabilities[2:3], ["", "A", "B", " "]) == ("", 0.0)
 
 
 @pytest.mark.weights

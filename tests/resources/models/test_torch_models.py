@@ -16,6 +16,7 @@ from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
 from resources.models import torch_models
 from resources.models.base import Subject, View
+from resources.models.classifier_views import ClassifierViews
 from resources.models.clip_views import ClipLogits, ClipViews
 from resources.models.grounding_dino import GroundingDino
 from resources.models.isnet_onnx import IsNetOnnx
@@ -23,7 +24,6 @@ from resources.models.sam2_meta import Sam2Meta
 from resources.models.sam2_torch import Sam2Torch
 from resources.models.sam2_video import Sam2VideoTorch
 from resources.models.torch_models import checkpoint, in_batches, need, resolve_device
-from resources.models.vit_views import VitViews
 from resources.models.yolo_ultralytics import YoloUltralytics
 from resources.storage.media_store import LocalMediaStore
 from resources.weights import PickleRefused, WeightsMissing
@@ -244,7 +244,7 @@ def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(tmp_pa
         lambda where: Sam2Torch(weights=where).fingerprint(),
         lambda where: Sam2VideoTorch(weights=where).segment_turn([PICTURE], [BOX]),
         lambda where: ClipViews(weights=where).classify([PICTURE], [BOX]),
-        lambda where: VitViews(weights=where).classify([PICTURE], [BOX]),
+        lambda where: ClassifierViews(weights=where).classify([PICTURE], [BOX]),
         lambda where: GroundingDino(weights=where).detect([PICTURE]),
         lambda where: YoloUltralytics(weights=f"{where}.pt").detect([PICTURE]),
         lambda where: YoloUltralytics(weights=f"{where}.onnx").detect([PICTURE]),

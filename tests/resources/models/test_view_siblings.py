@@ -4,6 +4,7 @@ The networks are random: nothing here claims that they know a car from a cabin."
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from okla_assets.training.calibrate import calibrate_clip
 from okla_assets.training.labels import LabelError
 from resources.errors import BadInput, BrokenSetup
 from resources.models.base import ViewClassifier
+from resources.models.classifier_views import ClassifierViews, _category, _pose, meanings_of
 from resources.models.clip_views import (
     ClipViews,
     MeanViews,
@@ -27,8 +29,7 @@ from resources.models.view_probabilities import (
     ViewProbabilities,
     pose_probabilities,
 )
-from resources.models.vit_views import VitViews, _category, _pose, meanings_of
-from tests.networks import write_clip
+from tests.networks import SAM2_SMALLEST, write_clip, write_sam2
 from tests.torch_here import torch_or_skip
 
 
@@ -43,7 +44,7 @@ def one_hot(names: tuple[str, ...], name: str, sure: float = 0.9) -> np.ndarray:
 
 
 def test_they_fill_their_role() -> None:
-    for model in (ClipViews(), MeanViews(), VitViews(weights="folder")):
+    for model in (ClipViews(), MeanViews(), ClassifierViews(weights="folder")):
         assert isinstance(model, ViewClassifier)
 
 
@@ -237,21 +238,77 @@ def test_labels_of_a_fine_tuned_network_are_understood() -> None:
         meanings_of(None, "here")
 
 
-def test_a_fine_tuned_vit_is_read_from_its_folder(tmp_path: Path) -> None:
-    torch = torch_or_skip("transformers")
-    from transformers import ViTConfig, ViTForImageClassification
+SMALL: dict[str, dict[str, Any]] = {
+    "ViT": {
+        "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 32, "image_size": 32, "patch_size": 8,
+    },
+    "EfficientNet": {
+        "width_coefficient": 0.25, "depth_coefficient": 0.25, "image_size": 32, "hidden_dim": 320,
+    },
+    "ResNet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
+    "ConvNext": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+}  # fmt: skip
+"""Networks of transformers at their smallest."""
+
+
+def write_classifier(folder: Path, kind: str, labels: tuple[str, ...]) -> Path:
+    """A classifier with random weights, and the processor of its own kind."""
+    torch = torch_or_skip("transformers", "torchvision")
+    import transformers
 
     torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        image_size=32, patch_size=8,
-        id2label=dict(enumerate(["interior", "misc", "front", "side left", "side right"])),
-    )  # fmt: skip
-    ViTForImageClassification(config).save_pretrained(tmp_path)
-    vit = VitViews(weights=str(tmp_path), device="cpu")
-    first, second = vit.probabilities([noise(), noise(1)], [(20.0, 10.0, 150.0, 90.0), None])
+    config = getattr(transformers, f"{kind}Config")(**SMALL[kind], id2label=dict(enumerate(labels)))
+    getattr(transformers, f"{kind}ForImageClassification")(config).save_pretrained(folder)
+    size = {"shortest_edge": 32} if kind in ("ResNet", "ConvNext") else {"height": 32, "width": 32}
+    processor = {"ResNet": "ConvNext"}.get(kind, kind)
+    getattr(transformers, f"{processor}ImageProcessor")(size=size).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_classifier_sees_what_its_own_processor_would_show_it(kind: str, tmp_path: Path) -> None:
+    labels = ("interior", "misc", "front", "side left", "side right")
+    folder = write_classifier(tmp_path, kind, labels)
+    import torch
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    views = ClassifierViews(weights=str(folder), device="cpu")
+    square = np.random.default_rng(2).integers(0, 256, (32, 32, 3), np.uint8)
+    # Cut at the edges, it would no longer be the picture that is compared.
+    processor = AutoImageProcessor.from_pretrained(folder, crop_pct=1.0, do_center_crop=False)
+    shown = processor(images=square, return_tensors="pt", do_resize=False)
+    network = AutoModelForImageClassification.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        theirs = network(**shown).logits.softmax(-1)[0].numpy()
+    ours = views.probabilities([square], [None])[0].category
+    np.testing.assert_allclose(ours, [theirs[2:].sum(), theirs[0], theirs[1]], atol=1e-5)
+
+    first, second = views.probabilities([noise(), noise(1)], [(20.0, 10.0, 150.0, 90.0), None])
     assert first.pose is not None
     assert second.pose is None
     assert first.pose.angle.sum() == pytest.approx(1.0, abs=1e-5)
-    assert first.category.sum() == pytest.approx(1.0, abs=1e-5)
-    assert vit.classify([noise()], [None])[0].category in CATEGORIES
+    assert views.classify([noise()], [None])[0].category in CATEGORIES
+
+
+def test_a_folder_that_is_no_classifier_or_lacks_its_processor_is_refused(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path / "vit", "ViT", ("interior", "front"))
+    from safetensors.torch import load_file, save_file
+
+    views = ClassifierViews(weights=str(folder), device="cpu")
+    settings = folder / "preprocessor_config.json"
+    settings.write_text('{"size": {"height": 32, "width": 32}}')
+    with pytest.raises(BrokenSetup, match="does not say size, image_mean and image_std"):
+        views.classify([noise()], [None])
+    settings.unlink()
+    with pytest.raises(BrokenSetup, match=r"holds no preprocessor_config\.json.*copy it"):
+        views.classify([noise()], [None])
+    write_classifier(folder, "ViT", ("interior", "front"))
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["classifier.weight"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BrokenSetup, match=r"are not in it, classifier\.weight"):
+        views.classify([noise()], [None])
+    write_sam2(tmp_path / "sam2", SAM2_SMALLEST)
+    with pytest.raises(BrokenSetup, match="of a model 'sam2'; looked for an image classifier"):
+        ClassifierViews(weights=str(tmp_path / "sam2")).fingerprint()

@@ -709,7 +709,7 @@ def test_every_entry_is_complete() -> None:
     entries = weights.catalogue()
     assert len({entry.filename for entry in entries}) == len(entries)
     for entry in entries:
-        assert entry.filename.endswith((".onnx", ".ort", ".safetensors"))
+        assert entry.filename.endswith((".onnx", ".ort", ".tflite", ".safetensors"))
         assert entry.sources
         assert entry.licence
         assert entry.upstream_licence

@@ -1,4 +1,5 @@
-"""Category, angle and side by a ViT that the owner fine-tuned, read from its folder.
+"""Category, angle and side by an image classifier of transformers that the owner fine-tuned: ViT,
+EfficientNet, ResNet, ConvNeXt, Swin or any other, read from its folder.
 
 The labels of its config.json (`id2label`) define its classes: `interior`, `misc`, `exterior`, an
 angle (`front`, `side`, ...) or an angle and a side (`front-quarter left`); an angle implies
@@ -13,18 +14,19 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-from pydantic import Field
 
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo, View
 from resources.models.clip_views import boxed_square
+from resources.models.preprocessing import Preprocessing, preprocessing
 from resources.models.torch_models import (
     Checkpoint,
     as_numbers,
     checkpoint,
     from_folder,
     in_batches,
+    kinds_of,
     load,
     need,
     normalised,
@@ -41,16 +43,18 @@ from resources.models.view_heads import (
 )
 from resources.models.view_probabilities import ViewProbabilities, pose_probabilities
 
-KINDS = ("vit", "deit", "dinov2", "swin", "convnext", "convnextv2")
+CLASSIFIER = "AutoModelForImageClassification"
 Meaning = tuple[str, str | None, str | None]
 
 
-class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """A fine-tuned image classifier of transformers. `weights` is its folder or hub id."""
+class ClassifierViews(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A fine-tuned image classifier of transformers.
+
+    `weights` is its folder or hub id. Size and normalisation of its pictures are those of its
+    `preprocessor_config.json`.
+    """
 
     weights: str
-    mean: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
-    std: list[float] = Field(default_factory=lambda: [0.5, 0.5, 0.5])
     device: str = "auto"
     dtype: str = "auto"
     compiled: bool = False
@@ -74,21 +78,22 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         where = resolve_device(self.device, self.dtype)
-        return f"vit-views:{self._checkpoint().digest}:{self.mean}:{self.std}:{where}"
+        return f"classifier-views:{self._checkpoint().digest}:{where}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._checkpoint().info("views"),)
 
     def _checkpoint(self) -> Checkpoint:
-        return checkpoint(self.weights, KINDS)
+        return checkpoint(self.weights, kinds_of("IMAGE_CLASSIFICATION"), "an image classifier")
 
     def _probabilities(self, pairs: Sequence[tuple[Rgb, Box | None]]) -> list[ViewProbabilities]:
         source = self._checkpoint()
         meanings = meanings_of(source.config.get("id2label"), str(source.folder))
-        side = int(source.config.get("image_size", 224))
+        wanted = preprocessing(source)
+        side = max(wanted.size)
         pictures = [boxed_square(photo, None, side) for photo, _ in pairs]
         crops = [boxed_square(photo, box, side) for photo, box in pairs if box is not None]
-        labels = self._labels(source, pictures + crops)
+        labels = self._labels(source, wanted, pictures + crops)
         poses = iter(labels[len(pairs) :])
         return [
             ViewProbabilities(
@@ -98,15 +103,14 @@ class VitViews(dg.ConfigurableResource):  # type: ignore[type-arg]
             for i, (_, box) in enumerate(pairs)
         ]
 
-    def _labels(self, source: Checkpoint, pictures: Sequence[Rgb]) -> Floats:
+    def _labels(self, source: Checkpoint, wanted: Preprocessing, pictures: Sequence[Rgb]) -> Floats:
         """Probabilities (N, labels)."""
         torch = need("torch")
         where = resolve_device(self.device, self.dtype, self.compiled)
-        kind = "AutoModelForImageClassification"
-        model = from_folder(kind, source, where)
-        ready = load(f"{kind}.ready", source.digest, where, lambda: as_numbers(model, where))
+        model = from_folder(CLASSIFIER, source, where)
+        ready = load(f"{CLASSIFIER}.ready", source.digest, where, lambda: as_numbers(model, where))
         with torch.inference_mode():
-            pixels = normalised(to_device(np.stack(pictures), where), self.mean, self.std)
+            pixels = normalised(to_device(np.stack(pictures), where), wanted.mean, wanted.std)
             logits = ready(pixel_values=pixels.to(getattr(torch, where.dtype))).logits
             return softmax(np.asarray(logits.float().cpu().numpy()))
 
