@@ -17,6 +17,7 @@ from okla_assets.assets.spin_frames import spin_frames
 from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
+from okla_assets.operations.fleet.fleet_report import fleet_report, report_job
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.column_schema import output_table, schema_of
 from okla_assets.steps.pipeline import Pipeline
@@ -27,7 +28,7 @@ from resources.settings import settings
 from sensors.jobs import jobs
 from sensors.outcomes import outcomes
 from sensors.s3_events import s3_events
-from sensors.schedules import nightly_backfill
+from sensors.schedules import nightly_backfill, nightly_report
 from sensors.uploads import uploads
 
 ASSETS = (
@@ -46,7 +47,7 @@ ASSETS = (
 
 
 def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
-    """Assets, checks, jobs, schedule and sensors on the profile's resources.
+    """Assets, checks, jobs, schedules and sensors on the profile's resources.
 
     Some of these are replaced by key.
     """
@@ -60,10 +61,10 @@ def build_definitions(profile: str, **overrides: object) -> dg.Definitions:
     # Jobs that run vehicles in their own process need what they are a part of.
     runner = VehicleRunner(lambda: definitions, pipeline.fingerprint)
     definitions = dg.Definitions(
-        assets=_described(),
+        assets=[*_described(), *dg.with_source_code_references([fleet_report])],
         asset_checks=checks.ALL,
-        jobs=[vehicle_media, refresh_vehicles, archive_vehicles],
-        schedules=[nightly_backfill()],
+        jobs=[vehicle_media, refresh_vehicles, archive_vehicles, report_job],
+        schedules=[nightly_backfill(), nightly_report()],
         sensors=[uploads, s3_events, jobs, outcomes],
         resources=resources | {"pipeline": pipeline, "runner": runner},
         executor=dg.in_process_executor,

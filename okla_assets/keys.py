@@ -534,6 +534,15 @@ def listing(vehicle: VehicleId) -> str:
     return f"processed/{vehicle}/listing.json"
 
 
+def fleet_folder(processed_is_public: bool) -> str:
+    """Of the report over all vehicles, a name that no vehicle's id can have: "_" begins none.
+
+    It names all vehicles and what they cost, which is not for buyers: where everybody may read
+    processed/, it lies in work/.
+    """
+    return "work/_fleet/" if processed_is_public else f"{PROCESSED}_fleet/"
+
+
 def table(vehicle: VehicleId, asset: str) -> str:
     """What one asset hands to the next, as JSON."""
     return f"work/{vehicle}/tables/{asset}.json"

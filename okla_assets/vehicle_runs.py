@@ -23,8 +23,14 @@ vehicles = dg.DynamicPartitionsDefinition(name="vehicles")
 GPU_POOL = "gpu"
 """The steps that run the large models; `okla up --gpu-slots` sets how many at a time."""
 
-Source = Literal["job", "upload", "process", "backfill"]
-PRIORITIES: Mapping[Source, int] = {"job": 20, "upload": 10, "process": 0, "backfill": -10}
+Source = Literal["job", "upload", "process", "backfill", "report"]
+PRIORITIES: Mapping[Source, int] = {
+    "job": 20,
+    "upload": 10,
+    "process": 0,
+    "backfill": -10,
+    "report": -10,
+}
 """By what asks for a run: a seller who waits goes before the nightly backfill."""
 
 SOURCE_TAG = "okla/source"
@@ -33,6 +39,9 @@ RUN_KEY_TAG = f"{dagster_tags.HIDDEN}okla_run_key"
 
 JOB_TAG = "okla/job"
 """The job of the doors that a run is for."""
+
+FLEET_GROUP = "fleet"
+"""Assets over all vehicles: no part of a vehicle's run."""
 
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""
@@ -58,7 +67,7 @@ def vehicle_asset(
 
 vehicle_media = dg.define_asset_job(
     "vehicle_media",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(FLEET_GROUP),
     description="Everything for one vehicle, in one process so that models are loaded once.",
     metadata=code_link(__file__),
     # A run has about 200 events, which are in the UI; the terminal shows what is wrong.

@@ -87,9 +87,11 @@ class Settings(BaseSettings):
     backfill_cron: str = "0 2 * * *"
     """the five cron fields of the schedule `nightly_backfill`"""
     backfill_timezone: str = "UTC"
-    """the time zone of that schedule, such as `America/Santo_Domingo`"""
+    """the time zone of the two schedules, such as `America/Santo_Domingo`"""
     backfill_limit: int = Field(default=200, ge=0, examples=[200])
     """the number of vehicles that a night makes again"""
+    report_cron: str = "0 6 * * *"
+    """the five cron fields of the schedule `nightly_report`"""
     price_cpu_hour: Amount | None = Field(default=None, examples=[0.45])
     """the price of an hour of the machine while its CPU works, in dollars"""
     price_gpu_hour: Amount | None = Field(default=None, examples=[2.5])

@@ -7,6 +7,7 @@ from okla_assets.code_links import code_link
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
 from okla_assets.operations.failures import mark_failed, problem_of
+from okla_assets.operations.fleet.fleet_report import report_job
 from okla_assets.operations.run_index import last_run, vehicle_of_run
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.alerts import Alerts
@@ -14,7 +15,9 @@ from resources.storage.media_store import MediaStore
 
 ASSET_JOB = "__ASSET_JOB"
 """Dagster's name for assets that a person or a backfill picked in its UI."""
-OURS = frozenset({vehicle_media.name, refresh_vehicles.name, archive_vehicles.name, ASSET_JOB})
+OURS = frozenset(
+    {vehicle_media.name, refresh_vehicles.name, archive_vehicles.name, report_job.name, ASSET_JOB}
+)
 
 
 @dg.run_failure_sensor(

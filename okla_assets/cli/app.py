@@ -21,6 +21,7 @@ from okla_assets.cli import (
     models,
     operate,
     process,
+    report,
     scenes,
     send,
     serve,
@@ -92,6 +93,7 @@ for command in (
     operate.backfill,
     operate.status,
     operate.trace,
+    report.report,
     export.export,
     operate.archive,
 ):

@@ -302,7 +302,12 @@ def _with_reasons(
 
 
 def _plain(reasons: Iterable[str]) -> set[str]:
-    return {re.sub(r"^(exterior|interior|misc)_\d+: ", "", reason) for reason in reasons}
+    return {without_photo(reason) for reason in reasons}
+
+
+def without_photo(reason: str) -> str:
+    """A reason of a listing without the name of the photo that it is about."""
+    return re.sub(r"^(exterior|interior|misc)_\d+: ", "", reason)
 
 
 def _listing(vehicle: keys.VehicleId, store: MediaStore) -> Listing | None:

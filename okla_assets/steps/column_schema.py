@@ -1,5 +1,6 @@
 """The columns of an asset's rows, as Dagster shows them: read from the pydantic model of a row."""
 
+from datetime import datetime
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,7 +13,13 @@ from okla_assets.tables import Table
 ROWS = ("rows", "photos", "frames")
 """Names of the field that holds a table's rows; a table without one is a row itself."""
 
-_PLAIN = {int: "integer", float: "float", str: "string", bool: "boolean"}
+_PLAIN = {
+    int: "integer",
+    float: "float",
+    str: "string",
+    bool: "boolean",
+    datetime: "datetime",
+}
 
 
 def row_model(table: type[BaseModel]) -> type[BaseModel]:

@@ -95,7 +95,7 @@ def spin_json(listing: Listing) -> bytes:
 def spin_page(listing: Listing, where: Addresses = BESIDE) -> bytes:
     """The spin alone on a page. Raises ValueError where the listing has no spin."""
     data = _spin_data(listing)
-    return _page(
+    return whole_page(
         "spin.html",
         f"360° view of {gallery.title(listing)}",
         asset("spin.css") + _shape(data),
@@ -121,7 +121,7 @@ def gallery_page(listing: Listing, where: Addresses = BESIDE) -> bytes:
     if gallery.panoramas(listing):
         own = address(keys.panorama_script(vehicle), page)
         scripts.append(f"{where.scripts}/{PANORAMA_SCRIPT}" if where.scripts else own)
-    return _page(
+    return whole_page(
         "gallery.html",
         title,
         style,
@@ -203,7 +203,7 @@ def _shape(data: dict[str, Any]) -> str:
     return f":root{{--spin:{data['width']}/{data['height']}}}\n"
 
 
-def _page(
+def whole_page(
     template: str,
     title: str,
     style: str,
