@@ -50,8 +50,7 @@ class Settings(BaseSettings):
         default="auto", examples=["auto"]
     )
     """what runs networks on the CPU: `openvino`, `onnxruntime`, or `auto` for the one that was
-    measured to be quicker with each network on such a CPU; one value for all machines that share a
-    store, since a result names what made it"""
+    measured to be quicker with each network on such a CPU"""
     onnx_precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", examples=["float32"]
     )

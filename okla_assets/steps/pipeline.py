@@ -1,8 +1,8 @@
 """What a vehicle's media are made by: the versions of all steps and the models, in one digest.
 
-Two equal fingerprints make the same of the same uploads. The listing carries its own, in
-listing.json for readers and in its data version for Dagster, so that the nightly backfill finds
-those made by older code or weights with one query and without opening them.
+Two equal fingerprints make the same of the same uploads, on one kind of machine. The listing
+carries its own, in listing.json for readers and in its data version for Dagster, so that the
+nightly backfill finds those made by older code or weights with one query and without opening them.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import Protocol, get_args
 from okla_assets.contract import Listing, Status
 from okla_assets.digests import digest_of
 from resources.models.base import Model, ModelInfo
+from resources.models.onnx import without_engines
 
 
 class Fingerprinted(Protocol):
@@ -39,8 +40,11 @@ class Pipeline:
         return tuple(in_use)
 
     def fingerprint(self) -> str:
-        """Raises what a model raises whose weights are missing."""
-        roles = {name: role.fingerprint() for name, role in self.roles.items()}
+        """That of all roles, whichever runtime this machine's CPU is given.
+
+        Raises what a model raises whose weights are missing.
+        """
+        roles = {name: without_engines(role.fingerprint()) for name, role in self.roles.items()}
         return digest_of("pipeline", dict(self.versions), roles)[:16]
 
 

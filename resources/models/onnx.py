@@ -8,10 +8,11 @@ be called from several threads at once, and those of other runtimes too; only lo
 from __future__ import annotations
 
 import os
+import re
 import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from resources import weights
 from resources.errors import BrokenSetup
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 RunsOn = Literal["cpu", "gpu", "auto"]
-Engine = CpuEngine | Literal["onnxruntime-cuda", "torch-cuda"]
+GpuEngine = Literal["onnxruntime-cuda", "torch-cuda"]
+Engine = CpuEngine | GpuEngine
+_MARKS = {*get_args(CpuEngine), *get_args(GpuEngine)} - {"onnxruntime"}  # see engine_mark
 
 _sessions: dict[tuple[str, int, Engine], onnxruntime.InferenceSession] = {}
 _loaded: set[tuple[str, Engine]] = set()
@@ -99,6 +102,15 @@ def engine_mark(weight: str, runs_on: RunsOn) -> str:
     in float32 on the CPU."""
     engine = engine_for(weight, runs_on)
     return "" if engine == "onnxruntime" else f":{engine}"
+
+
+def without_engines(fingerprint: str) -> str:
+    """A fingerprint without what ran the networks.
+
+    Caches keep the two apart; but a listing is not outdated because the next machine has another
+    CPU, for then two that share a store would make each other's listings anew each night.
+    """
+    return re.sub("|".join(f":{engine}" for engine in sorted(_MARKS)), "", fingerprint)
 
 
 def usable_cores() -> int:

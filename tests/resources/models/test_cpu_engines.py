@@ -2,6 +2,7 @@
 
 import pytest
 
+from okla_assets.steps.pipeline import Fingerprinted, Pipeline
 from resources.errors import BrokenSetup
 from resources.models import cpu_engines
 from resources.models.cpu_engines import Cpu, engine_on_cpu
@@ -79,3 +80,18 @@ def test_a_cache_of_another_runtime_or_precision_is_not_taken(
     assert len(mattes) == 4
     assert len(boxes) == 2  # AVX-512 brings the detector to OpenVINO
     assert engine_mark(ENCODER, "cpu") == ":openvino-bfloat16"
+
+
+def test_a_listing_is_not_outdated_by_another_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprints = set()
+    for cpu in (BARE, AVX2, AVX512, BFLOAT16):
+        on(monkeypatch, cpu)
+        roles: dict[str, Fingerprinted] = {
+            "detector": YoloOnnxDetector(),
+            "segmenter": FusedMatte(),
+            "other": YoloOnnxDetector(weights="yolov8n"),
+        }
+        fingerprints.add(Pipeline("local", roles, {"masks": "1"}).fingerprint())
+    assert len(fingerprints) == 1
+    del roles["other"]
+    assert Pipeline("local", roles, {"masks": "1"}).fingerprint() not in fingerprints
