@@ -29,9 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Of `-n auto`, which is the default: a worker a core, four at most, for each may take 3 GB;
-    one more for the slow tests, which wait for other processes for a third of their time; none
-    where tests are named."""
-    return 0 if _named(config) else min(4, os.cpu_count() or 1) + config.option.all
+    none where tests are named."""
+    return 0 if _named(config) else min(4, os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:

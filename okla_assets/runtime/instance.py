@@ -217,12 +217,14 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     """Reports runs failed whose process is gone, and frees their pool slots; returns how many.
 
     A killed process cannot report that itself. `only_processes` looks at runs that name their
-    process; without it, at every unfinished run, which is right only while no daemon runs.
+    process; without it, at every run that has begun, which is right only while no daemon runs.
     """
     import dagster as dg
 
+    not_begun = dg.DagsterRunStatus.NOT_STARTED
     unfinished = dg.RunsFilter(
         statuses=[
+            not_begun,
             dg.DagsterRunStatus.STARTING,
             dg.DagsterRunStatus.STARTED,
             dg.DagsterRunStatus.CANCELING,
@@ -231,7 +233,8 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     closed = 0
     for run in instance.get_runs(unfinished):
         owner = run.tags.get(PROCESS_TAG)
-        if (owner is None and only_processes) or (owner is not None and lives(owner)):
+        may_be_anybodys = owner is None and (only_processes or run.status is not_begun)
+        if may_be_anybodys or (owner is not None and lives(owner)):
             continue
         instance.report_run_failed(run, "the process of this run is gone; run it again to go on")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

@@ -40,11 +40,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "media"
 
 
-def started_run(instance: dg.DagsterInstance, owner: str | None) -> str:
+def a_run(
+    instance: dg.DagsterInstance,
+    owner: str | None,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+) -> str:
     run = instance.create_run_for_job(
-        _job,
-        tags={} if owner is None else {PROCESS_TAG: owner},
-        status=dg.DagsterRunStatus.STARTED,
+        _job, tags={} if owner is None else {PROCESS_TAG: owner}, status=status
     )
     return run.run_id
 
@@ -65,7 +67,7 @@ def test_only_runs_of_dead_processes_are_closed(home: Path) -> None:
     ).stdout
     elsewhere = "another-host:1:0"
     with open_instance(home) as instance:
-        runs = {o: started_run(instance, o) for o in (dead, this_process(), elsewhere, None)}
+        runs = {o: a_run(instance, o) for o in (dead, this_process(), elsewhere, None)}
 
         def status(owner: str | None) -> dg.DagsterRunStatus:
             run = instance.get_run_by_id(runs[owner])
@@ -80,6 +82,23 @@ def test_only_runs_of_dead_processes_are_closed(home: Path) -> None:
         assert status(None) is dg.DagsterRunStatus.FAILURE
         assert status(this_process()) is dg.DagsterRunStatus.STARTED
         assert status(elsewhere) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_whose_process_was_killed_before_it_began_is_closed(home: Path) -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", A_DEAD_PROCESS], capture_output=True, text=True, check=True
+    ).stdout
+    not_begun = dg.DagsterRunStatus.NOT_STARTED
+    with open_instance(home) as instance:
+        runs = [a_run(instance, owner, not_begun) for owner in (dead, this_process(), None)]
+        assert close_dead_runs(instance, only_processes=True) == 1
+        assert close_dead_runs(instance, only_processes=False) == 0  # the queue's are to begin yet
+        found = [instance.get_run_by_id(run) for run in runs]
+        assert [run.status for run in found if run is not None] == [
+            dg.DagsterRunStatus.FAILURE,
+            not_begun,
+            not_begun,
+        ]
 
 
 def test_the_instance_is_ours_and_says_nothing_home(home: Path) -> None:
@@ -137,7 +156,7 @@ def configured(home: Path) -> dict[str, Any]:
 
 def test_a_media_folder_that_was_moved_keeps_its_records(home: Path, tmp_path: Path) -> None:
     with open_instance(home) as instance:
-        run_id = started_run(instance, None)
+        run_id = a_run(instance, None)
     moved = home.rename(tmp_path / "moved")
     with open_instance(moved) as instance:
         assert instance.get_run_by_id(run_id) is not None
@@ -156,7 +175,7 @@ def test_a_path_may_hold_any_character(
         assert isinstance(instance.run_launcher, WatchedRunLauncher)
         assert not instance.telemetry_enabled
         assert Path(instance.root_directory).resolve() == (media / ".dagster").resolve()
-        run_id = started_run(instance, None)
+        run_id = a_run(instance, None)
     with open_instance(media) as instance:
         assert instance.get_run_by_id(run_id) is not None
     assert list((media / ".dagster" / "history").iterdir())
@@ -177,7 +196,7 @@ def test_records_lie_in_the_folder_of_any_name(
         with open_instance(base / name) as instance:
             assert isinstance(instance.run_launcher, WatchedRunLauncher)
             assert not instance.telemetry_enabled
-            started_run(instance, None)
+            a_run(instance, None)
     assert {path.name for path in base.iterdir()} <= {name, "cache"}
     assert (base / name / ".dagster" / "history" / "runs.db").is_file()
 

@@ -16,6 +16,8 @@ from okla_assets.runtime.processes import ends_with_parent
 log = logging.getLogger("okla.doors")
 
 READY = b"ready\n"
+PAUSE_SECONDS = 5.0
+"""Before another try to start a lane."""
 MODULE = "okla_assets.cli.lane"
 
 
@@ -87,7 +89,7 @@ class Lanes:
     _idle: list[Lane] = field(init=False)
     _busy: dict[str, Lane] = field(default_factory=dict, init=False)
     _pool: ThreadPoolExecutor = field(init=False)
-    _closed: bool = field(default=False, init=False)
+    _closed: threading.Event = field(default_factory=threading.Event, init=False)
 
     def __post_init__(self) -> None:
         self._idle = list(self.lanes)
@@ -99,20 +101,31 @@ class Lanes:
             self._pool.submit(self._warmed, lane)
 
     def _warmed(self, lane: Lane) -> None:
-        try:
-            lane.start()
-        except WorkerUnavailable as error:
-            if not self._closed:
-                log.error("%s", error)
+        while not self._closed.is_set():
+            try:
+                lane.start()
+            except WorkerUnavailable as error:
+                if not self._closed.is_set():
+                    log.error("%s", error)
+                self._closed.wait(PAUSE_SECONDS)
+            else:
+                return
 
     def _made(self, lane: Lane, unit: Unit) -> Ended:
         try:
-            return lane.make(unit)
+            ended = lane.make(unit)
         except WorkerLost:
-            if not self._closed:
-                # A new one closes the run of the one that has gone, for which the vehicle waits.
-                self._pool.submit(self._warmed, lane)
+            self._start_anew(lane)
             raise
+        if ended.unavailable:  # and its run may still count as under way, with nobody to close it
+            lane.kill()
+            self._start_anew(lane)
+        return ended
+
+    def _start_anew(self, lane: Lane) -> None:
+        """A new process closes the run of the one that has gone, for which the vehicle waits."""
+        if not self._closed.is_set():
+            self._pool.submit(self._warmed, lane)
 
     def takes(self, quick: bool) -> bool:
         """Whether a lane is free: of several, one is kept for what is quick."""
@@ -140,7 +153,7 @@ class Lanes:
 
     def close(self) -> None:
         """Kills all lanes; what they were making goes on at the next start."""
-        self._closed = True
+        self._closed.set()
         for lane in self.lanes:
             lane.kill()
         self._pool.shutdown(cancel_futures=True)

@@ -4,21 +4,24 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from okla_assets import keys
 from okla_assets.doors.door import Door
+from okla_assets.doors.jobs import lanes
 from okla_assets.doors.jobs.lanes import Lane, Lanes
-from okla_assets.doors.jobs.record import Job
+from okla_assets.doors.jobs.record import Job, new_id
 from okla_assets.doors.jobs.requests import JobRequest, Operation, Source
-from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost
+from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from okla_assets.runtime.instance import open_instance
 from okla_assets.runtime.processes import dagster_environment
 from okla_assets.vehicle_runs import JOB_TAG
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
+from tests.running import wait_for
 
 PHOTOS = {"a.jpg": pictures.car(1), "b.jpg": pictures.cabin(2)}
 
@@ -127,3 +130,44 @@ def test_a_killed_lane_is_told_and_starts_again(
     ended = lanes.start(unit, done.set).result(60)
     assert ended.results, ended
     lanes.close()
+
+
+class Away(Lane):
+    """One whose database goes away in a run, and is not back at once."""
+
+    starts = 0
+    kills = 0
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.starts < 3:
+            raise WorkerUnavailable("a lane does not start")
+
+    def make(self, unit: Unit) -> Ended:
+        return Ended(unavailable="no database")
+
+    def kill(self) -> None:
+        self.kills += 1
+
+
+def test_a_lane_whose_database_went_away_is_started_anew_until_it_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only a new process closes the run that the one before could not close."""
+    monkeypatch.setattr(lanes, "PAUSE_SECONDS", 0.01)
+    lane = Away({})
+    several, ended = Lanes([lane]), threading.Event()
+    unit = Unit(
+        jobs=(
+            Job(
+                id=new_id("", None),
+                vehicle="CAR",
+                request=JobRequest(operation=Operation.classify),
+                created_at=datetime.now(UTC),
+            ),
+        )
+    )
+    assert several.start(unit, ended.set).result(10).unavailable
+    wait_for(lambda: lane.starts == 3, 10)
+    assert lane.kills == 1
+    several.close()
