@@ -84,8 +84,7 @@ def decode(data: bytes, limits: DecodeLimits, working_side: int) -> DecodedPhoto
     photo_format = sniff(data)
     notes: set[DecodeNote] = set()
     page = main_page(data) if photo_format == "TIFF" else None
-    sized = page is not None and isinstance(page.width, int) and isinstance(page.height, int)
-    if page is not None and sized and page.bits in ODD_BITS:  # a changed type makes them bytes
+    if page is not None and page.bits in ODD_BITS:
         loaded = _load_odd_tiff(data, page, limits, notes)
     else:
         if page is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -44,13 +44,15 @@ def main_page(data: bytes) -> Page | None:
         ending = _raw_ending(directory)
         if ending is not None:
             raise camera_raw(ending)
-        width, height = directory.get(WIDTH, 0), directory.get(HEIGHT, 0)
-        bits = directory.get(BITS, (1,))
-        if directory.get(SUBFILE, 0) & MASK or not width or not height:
+        subfile, width, height = (directory.get(tag, 0) for tag in (SUBFILE, WIDTH, HEIGHT))
+        bits = _several(directory.get(BITS, 1))
+        if not all(isinstance(number, int) for number in (subfile, width, height, *bits)):
+            continue  # the tag's type is damaged
+        if subfile & MASK or not width or not height:
             continue
-        most_bits = max(bits) if isinstance(bits, tuple) else bits
         turned = directory.get(ORIENTATION, 1) in range(2, 9)
-        pages.append(Page(offset, width, height, most_bits, turned, directory.get(ICC_PROFILE)))
+        icc = directory.get(ICC_PROFILE)
+        pages.append(Page(offset, width, height, max(bits, default=1), turned, icc))
     return max(pages, key=lambda page: page.width * page.height, default=None)
 
 
@@ -88,8 +90,13 @@ def _directories(data: bytes) -> Iterator[tuple[int, ImageFileDirectory_v2]]:
         try:
             stream.seek(offset)
             directory.load(stream)
-            subs = directory.get(SUB_IFDS, ())
+            subs = _several(directory.get(SUB_IFDS, ()))
             yield offset, directory
         except Exception:  # noqa: BLE001  broken tags surface as any error at all
             return
-        waiting += [directory.next, *(subs if isinstance(subs, tuple) else (subs,))]
+        waiting += [directory.next, *(sub for sub in subs if isinstance(sub, int))]
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """A tag's values, of which a single one stands alone."""
+    return value if isinstance(value, tuple) else (value,)

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,17 @@ def chain(data: bytearray, directory: int, following: int) -> None:
     """Lets the directory at one place name another as the next."""
     (count,) = struct.unpack_from("<H", data, directory)
     struct.pack_into("<I", data, directory + 2 + 12 * count, following)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 5, 7, 12])
+@pytest.mark.parametrize("tag", [254, 256, 257, 258, 274, 330])
+def test_a_tag_whose_type_is_damaged_is_no_error_of_ours(tag: int, kind: int) -> None:
+    """Bytes, text, a fraction, undefined and a double where numbers belong."""
+    data = bytearray(packed(picture().astype(np.uint16) * 16, {254: 0, 274: 1, 330: 9}))
+    start = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[start : start + 2], "little")
+    entries = range(start + 2, start + 2 + 12 * count, 12)
+    (entry,) = [at for at in entries if int.from_bytes(data[at : at + 2], "little") == tag]
+    data[entry + 2 : entry + 4] = kind.to_bytes(2, "little")
+    with suppress(Refused):  # any other error fails the test
+        assert read(bytes(data)).rgb.shape[2] == 3
