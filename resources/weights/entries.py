@@ -122,35 +122,37 @@ def _sam2_tiny(part: str, member: str, sha256: str, size_bytes: int) -> Weight:
     )
 
 
-def _dfine(size: str) -> Weight:
-    repository = f"hub:ustc-community/dfine-{size}-coco@main"
+def _hub_folder(
+    name: str,
+    role: str,
+    licence: str,
+    repository: str,
+    used_by: tuple[str, ...] = (),
+    *more: str,
+) -> Weight:
+    """A checkpoint of transformers; `more` are files that it needs beside its *.json."""
     return Weight(
-        name=f"dfine_{size}",
-        role="vehicle detector",
-        licence="Apache-2.0",
-        upstream_licence="Apache-2.0",
+        name=name,
+        role=role,
+        licence=licence,
+        upstream_licence=licence,
         sha256=None,
         size_bytes=None,
-        sources=(Source(f"{repository}#model.safetensors"),),
-        filename=f"dfine_{size}/model.safetensors",
-        companions=("*.json",),
+        sources=(Source(f"hub:{repository}@main#model.safetensors"),),
+        filename=f"{name}/model.safetensors",
+        used_by=used_by,
+        companions=("*.json", *more),
     )
+
+
+def _dfine(size: str) -> Weight:
+    repository = f"ustc-community/dfine-{size}-coco"
+    return _hub_folder(f"dfine_{size}", "vehicle detector", "Apache-2.0", repository)
 
 
 def _sam21(size: str, used_by: tuple[str, ...] = ()) -> Weight:
-    repository = f"hub:facebook/sam2.1-hiera-{size.replace('_', '-')}@main"
-    return Weight(
-        name=f"sam2.1_hiera_{size}",
-        role="segmentation",
-        licence="Apache-2.0",
-        upstream_licence="Apache-2.0",
-        sha256=None,
-        size_bytes=None,
-        sources=(Source(f"{repository}#model.safetensors"),),
-        filename=f"sam2.1_hiera_{size}/model.safetensors",
-        used_by=used_by,
-        companions=("*.json",),
-    )
+    repository = f"facebook/sam2.1-hiera-{size.replace('_', '-')}"
+    return _hub_folder(f"sam2.1_hiera_{size}", "segmentation", "Apache-2.0", repository, used_by)
 
 
 _ALL = (
@@ -326,17 +328,13 @@ _ALL = (
     _sam21("small"),
     _sam21("base_plus"),
     _sam21("large", ("gpu",)),
-    Weight(
-        name="clip_vit_large_patch14",
-        role="view features",
-        licence="MIT",
-        upstream_licence="MIT",
-        sha256=None,
-        size_bytes=None,
-        sources=(Source("hub:openai/clip-vit-large-patch14@main#model.safetensors"),),
-        filename="clip_vit_large_patch14/model.safetensors",
-        used_by=("gpu",),
-        companions=("*.json", "merges.txt"),
+    _hub_folder(
+        "clip_vit_large_patch14",
+        "view features",
+        "MIT",
+        "openai/clip-vit-large-patch14",
+        ("gpu",),
+        "merges.txt",
     ),
 )
 
