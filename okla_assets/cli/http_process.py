@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from okla_assets.cli.terminal import log_doors
+from okla_assets.runtime.processes import READY
 from resources.settings import Settings, settings
 from resources.storage.stores import location_of, store_for
 
@@ -28,7 +29,7 @@ def main() -> None:
     from okla_assets.doors.connections import server_config
     from okla_assets.doors.door import Door
     from okla_assets.doors.fetching.fetch import Fetcher
-    from okla_assets.doors.http_process import READY, Served, tell_accepted
+    from okla_assets.doors.http_process import Served, tell_accepted
     from okla_assets.doors.jobs.record import Jobs
     from okla_assets.doors.links import Links, secret_of
     from okla_assets.doors.server import make_app

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from okla_assets.runtime.processes import definitions_module
+from okla_assets.runtime.processes import READY, definitions_module
 from resources.errors import BrokenSetup
 from resources.settings import settings
 from resources.storage.stores import location_of, store_for
@@ -23,7 +23,6 @@ def main() -> None:
     from sqlalchemy.exc import DatabaseError
 
     from okla_assets.definitions import runner_of
-    from okla_assets.doors.jobs.lanes import READY
     from okla_assets.doors.jobs.work import Ended, Unit, Worker, WorkerUnavailable
     from okla_assets.runtime.instance import close_dead_runs, open_instance
 

@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,11 +17,10 @@ from dataclasses import dataclass, field
 
 from okla_assets import keys
 from okla_assets.doors.connections import STOPPING_SECONDS
-from okla_assets.runtime.processes import ends_with_parent
+from okla_assets.runtime.processes import READY, speaking_process
 from okla_assets.tables import Row
 from resources.errors import BrokenSetup
 
-READY = b"ready\n"
 MODULE = "okla_assets.cli.http_process"
 COUNT_SECONDS = 1.0
 
@@ -53,18 +51,11 @@ class HttpProcess:
     def start(self) -> None:
         """Returns when requests are answered. Raises BrokenSetup where the process ends instead."""
         number = self.listening.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment,
-            pass_fds=(number,),
-            start_new_session=True,  # Ctrl-C is ours to pass on
-            preexec_fn=ends_with_parent(),
-        )
-        assert self.process.stdout is not None
-        self._write(Served(socket=number, verbose=self.verbose).model_dump_json())
-        if self.process.stdout.readline() != READY:
+        process = speaking_process(MODULE, self.environment, (number,))
+        assert process.stdout is not None
+        _write(process, Served(socket=number, verbose=self.verbose).model_dump_json())
+        self.process = process  # from here on `tell` writes to it, never before the first line
+        if process.stdout.readline() != READY:
             raise BrokenSetup("the HTTP door does not start; what it says is above")
 
     def watch(self, stop: threading.Event) -> None:
@@ -82,7 +73,8 @@ class HttpProcess:
     def tell(self, stop: threading.Event) -> None:
         """Keeps the process informed."""
         while not stop.wait(COUNT_SECONDS):
-            self._write(json.dumps(self.counts()))
+            assert self.process is not None
+            _write(self.process, json.dumps(self.counts()))
 
     def close(self) -> None:
         """Ends the process when it has answered what it has begun, or after some seconds."""
@@ -98,11 +90,12 @@ class HttpProcess:
             self.process.kill()
             return self.process.wait()
 
-    def _write(self, line: str) -> None:
-        assert self.process is not None and self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, which `watch` or `start` will see
-            self.process.stdin.write(line.encode() + b"\n")
-            self.process.stdin.flush()
+
+def _write(process: "subprocess.Popen[bytes]", line: str) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended, which `watch` or `start` will see
+        process.stdin.write(line.encode() + b"\n")
+        process.stdin.flush()
 
 
 def tell_accepted(told: int, job: keys.JobId) -> None:

@@ -2,8 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from okla_assets.runtime.instance import dagster_home
@@ -36,6 +37,29 @@ def ends_with_parent() -> Callable[[], object] | None:
 
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+READY = b"ready\n"
+"""What a process of `speaking_process` says first, when it has started."""
+
+
+def speaking_process(
+    module: str, environment: Mapping[str, str], descriptors: Sequence[int] = ()
+) -> "subprocess.Popen[bytes]":
+    """One of our modules in a process of its own that is spoken with by lines of stdin and stdout.
+
+    It has our environment with this one over it, and of our open files these. It ends with us, and
+    Ctrl-C is ours to pass on.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+        pass_fds=descriptors,
+        start_new_session=True,
+        preexec_fn=ends_with_parent(),
+    )
 
 
 def definitions_module() -> str:

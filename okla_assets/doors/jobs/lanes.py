@@ -1,9 +1,7 @@
 """Lanes: worker processes that keep their models loaded and make one unit of jobs at a time."""
 
 import logging
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,11 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable
-from okla_assets.runtime.processes import ends_with_parent
+from okla_assets.runtime.processes import READY, speaking_process
 
 log = logging.getLogger("okla.doors")
 
-READY = b"ready\n"
 PAUSE_SECONDS = 5.0
 """Before another try to start a lane."""
 MODULE = "okla_assets.cli.lane"
@@ -39,14 +36,7 @@ class Lane:
             if self.process is not None and self.process.poll() is None:
                 return
             self.kill()
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self.module or MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **self.environment},
-                start_new_session=True,  # Ctrl-C is ours to pass on
-                preexec_fn=ends_with_parent(),
-            )
+            self.process = speaking_process(self.module or MODULE, self.environment)
             assert self.process.stdout is not None
             if self.process.stdout.readline() != READY:
                 self.kill()
