@@ -209,11 +209,16 @@ class QuickVideoReader(VideoReader):
 
 
 class Quiet:
-    """Progress that nobody watches."""
+    """Progress that nobody watches; it fails where a bar would pass its end."""
 
-    def step(self, title: str, total: int) -> None: ...
+    title, left = "", 0
 
-    def advance(self, what: str) -> None: ...
+    def step(self, title: str, total: int) -> None:
+        self.title, self.left = title, total
+
+    def advance(self, what: str) -> None:
+        self.left -= 1
+        assert self.left >= 0, f"{self.title} has passed its end with {what}"
 
 
 def fake_models() -> dict[str, object]:

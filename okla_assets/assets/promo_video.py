@@ -75,10 +75,10 @@ def promo_video(
     """
     vehicle = vehicle_of(context)
     began = time.perf_counter()
-    progress.step(TITLE, 1)
     options = raw_photos.options
     tables = (raw_photos, masks, classifications, license_plates, composites, spin_frames)
     films = film_set_of(vehicle, *tables, store, progress)
+    progress.step(TITLE, 1)
 
     def attempt(left_out: Pictures) -> Made:
         pictures = gather(raw_photos, masks, classifications, composites, store, left_out)

@@ -109,12 +109,14 @@ def colour(text: str, code: str, name: str = "bg_color") -> tuple[int, int, int,
         return r, g, b, a
     from PIL import ImageColor
 
-    known = ImageColor.colormap.get(text.strip().lower())
-    if not isinstance(known, str):
+    name_of_colour = text.strip().lower()
+    if name_of_colour not in ImageColor.colormap:
         raise DoorError(
             400, f"{name} is {text[:40]!r}; give a colour as ff8800, ff8800cc or orange", code
         )
-    return colour(known, code, name)
+    # By `getrgb`: what the map holds changes from text to numbers as Pillow uses a name.
+    r, g, b = ImageColor.getrgb(name_of_colour)[:3]
+    return r, g, b, 255
 
 
 async def upload_of_base64(door: Door, text: str, limit: int) -> Upload:

@@ -19,7 +19,7 @@ from okla_assets.doors.errors import DoorError
 from okla_assets.doors.jobs.record import Jobs
 from okla_assets.doors.jobs.requests import CutOutOptions
 from okla_assets.doors.routers.removebg import FILE_BYTES, MEGAPIXELS, options_of
-from okla_assets.doors.routers.synchronous import Fields
+from okla_assets.doors.routers.synchronous import Fields, colour
 from okla_assets.doors.server import make_app
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
@@ -306,6 +306,19 @@ def test_oklas_client_finds_the_types_that_it_reads(url: str, cutting: Cutting) 
         timeout=30,
     )
     assert answer.status_code == 200 and answer.headers["X-Credits-Available"]
+
+
+@pytest.mark.parametrize("name", ["white", "DarkOrange", "rebeccapurple"])
+def test_a_colours_name_is_known_however_often_pillow_has_used_it(name: str) -> None:
+    first = colour(name, "invalid_bg_color")
+    picture = Image.new("RGB", (1, 1), name)  # Pillow now has its numbers in place of the text
+    assert colour(name, "invalid_bg_color") == first == (*picture.getpixel((0, 0)), 255)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["whitish", "rgb(1,2,3)", "", "hsl(0,100%,50%)"])
+def test_a_colour_that_css_does_not_name_is_refused(name: str) -> None:
+    with pytest.raises(DoorError, match="orange"):
+        colour(name, "invalid_bg_color")
 
 
 def test_the_python_client_works_unchanged(
