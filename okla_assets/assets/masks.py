@@ -42,6 +42,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 VERSION = "5"
+TURN_VERSION = "2"  # of the frames alone
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -217,7 +218,7 @@ def cut_out_turn(
     progress.step(title, 1)
     digest = digest_of(
         "turn",
-        VERSION,
+        (VERSION, TURN_VERSION),
         [frame.digest for frame in frames],
         (detector.fingerprint(), segmenter.fingerprint()),
     )

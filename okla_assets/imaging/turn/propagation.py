@@ -30,6 +30,7 @@ EDGE = 3.0  # pixels: width of the saliency net's own ramp outside its silhouett
 LEAST_AGREEMENT = 0.97
 """Of the propagated silhouette and the saliency; below, the exact network runs on the frame too."""
 MOST_JUMP = 0.06  # IoU below its turn's middle at which a silhouette contradicts its neighbours
+LOOSE = 0.08  # of its size: how far a side of a box lies off, more than its neighbours differ
 SAME_VEHICLE = 0.3  # IoU of a vehicle's boxes on neighbouring frames, 22 degrees apart at most
 
 
@@ -43,7 +44,8 @@ def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
     """The vehicle's box on each frame; where it is missing or elsewhere, from its neighbours.
 
     A box is elsewhere where it hardly meets those before and after it, which meet each other:
-    another car was taken for the vehicle. Where the neighbours do not agree it stays as it is.
+    another car was taken for the vehicle. Where the neighbours do not agree it stays as it is. A
+    single side that lies off theirs goes between them: a roof and the wall behind it are one box.
     """
     tracked = list(boxes)
     for i in range(1, len(boxes) - 1):
@@ -53,7 +55,25 @@ def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:
         if box is None or box_iou(box, [before, after]).max() < SAME_VEHICLE:
             x, y, w, h = (float(v) for v in np.mean([before, after], axis=0))
             tracked[i] = x, y, w, h
+        else:
+            tracked[i] = _in_line(before, box, after)
     return tracked
+
+
+def _in_line(before: Box, box: Box, after: Box) -> Box:
+    """The box, of each two sides facing each other at most one moved between its neighbours'.
+
+    A camera that shakes or comes nearer moves both.
+    """
+    sides = np.array([(x, y, x + w, y + h) for x, y, w, h in (before, box, after)])
+    usual, own = sides[[0, 2]].mean(axis=0), sides[1].copy()
+    slack = LOOSE * np.tile(box[2:], 2) + np.abs(sides[0] - sides[2])
+    off = np.abs(own - usual) / slack
+    alone = (off > 1) & (np.roll(off, 2) < 0.5)
+    if not alone.any():
+        return box
+    x0, y0, x1, y1 = (float(v) for v in np.where(alone, usual, own))
+    return x0, y0, x1 - x0, y1 - y0
 
 
 def grey_grid(crop: Rgb) -> Pixels:

@@ -108,6 +108,28 @@ def test_a_box_that_jumps_or_is_missing_comes_from_its_neighbours(wrong: Box | N
     assert [b for i, b in enumerate(tracked) if i != 4] == [*boxes[:4], *boxes[5:]]
 
 
+def test_a_side_that_takes_in_the_wall_behind_goes_between_its_neighbours() -> None:
+    """Three frames of our sample's walk-around; the second's box reached over its roof."""
+    before, after = (424.6, 213.5, 430.3, 345.2), (306.1, 209.1, 540.2, 359.5)
+    loose = (350.5, 161.8, 483.4, 399.2)
+    tracked = tracked_boxes([before, loose, after])[1]
+    assert tracked == pytest.approx((350.5, 211.3, 483.4, 349.7))
+    assert tracked_boxes([before, tracked, after])[1] == tracked
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (350.0, 161.0, 483.0, 356.0),  # the camera was held lower: both sides
+        (330.0, 171.0, 523.0, 430.0),  # it came nearer
+        (350.0, 190.0, 483.0, 371.0),  # a side a little off
+    ],
+)
+def test_a_box_that_moves_as_a_camera_does_is_its_own(box: Box) -> None:
+    before, after = (424.6, 213.5, 430.3, 345.2), (306.1, 209.1, 540.2, 359.5)
+    assert tracked_boxes([before, box, after])[1] == box
+
+
 def test_no_box_anywhere_is_no_box() -> None:
     assert tracked_boxes([None] * 5) == [None] * 5
 
