@@ -19,7 +19,7 @@ from okla_assets import keys
 from okla_assets.contract import Listing, ListingPhoto
 from okla_assets.definitions import build_definitions
 from okla_assets.imaging.photo.refusals import Refused
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.vehicle_runs import vehicle_media, vehicles
 from resources.decoding.photo_decoder import PhotoDecoder
 from resources.decoding.promo_encoder import PromoEncoder
@@ -115,7 +115,10 @@ class FakePlates:
     blind_for: int = 0
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         found = []
         for photo in photos:

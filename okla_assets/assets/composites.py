@@ -48,7 +48,7 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
-VERSION = "8"
+VERSION = "9"
 THUMBNAIL_SIDE = 400
 
 

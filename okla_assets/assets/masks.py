@@ -41,8 +41,9 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "5"
-TURN_VERSION = "2"  # of the frames alone
+VERSION = "6"
+PHOTOS_VERSION = "5"
+"""Of the photos' mattes, which stay where only those of a turn have changed since."""
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -69,7 +70,7 @@ def masks(
         PhotoWork(
             photo.number,
             photo.name,
-            digest := digest_of("mask", VERSION, photo.digest, fingerprint),
+            digest := digest_of("mask", PHOTOS_VERSION, photo.digest, fingerprint),
             partial(read_picture, store, photo.work_key),
             partial(keep_matte, vehicle, photo, digest),
         )
@@ -218,7 +219,7 @@ def cut_out_turn(
     progress.step(title, 1)
     digest = digest_of(
         "turn",
-        (VERSION, TURN_VERSION),
+        VERSION,
         [frame.digest for frame in frames],
         (detector.fingerprint(), segmenter.fingerprint()),
     )

@@ -60,7 +60,14 @@ def find_leaks(
     """
     from okla_assets.imaging import plates
 
-    found = search(finders, pictures, [s.vehicles for s in shown], [s.views for s in shown])
+    # What is covered is read whatever the detector thinks of it.
+    found = search(
+        finders,
+        pictures,
+        [s.vehicles for s in shown],
+        [s.views for s in shown],
+        [s.plates for s in shown],
+    )
     places = [_places(*here) for here in zip(shown, found, strict=True)]
     strips = [
         plates.readings_of(picture, np.array(place.quad, np.float32))
@@ -91,13 +98,11 @@ def _places(shown: SearchRegion, suspects: Sequence[Sighting]) -> list[_Place]:
     from okla_assets.imaging import plates
 
     places = [_Place(quad, 0.0, True, False, False) for quad in shown.plates]
-    covered = [np.array(quad, np.float32) for quad in shown.plates]
     for suspect in suspects:
         judged = suspect.judged(shown.is_certainly_interior)
         if not plates.suspicious(*judged):
             continue
-        centre = np.array(suspect.quad, np.float32).mean(axis=0)
-        new = not any(plates.contains(plates.padded(c), centre[None])[0] for c in covered)
+        new = not plates.lies_on(np.array(suspect.quad, np.float32), shown.plates)
         away = plates.owner(suspect.found.box, suspect.vehicles) is None
         sure = new and plates.is_certain(*judged)
         places.append(_Place(suspect.quad, suspect.found.score, False, sure, away))

@@ -110,13 +110,17 @@ def search(
     pictures: Sequence[Rgb],
     vehicles: Sequence[Sequence[Box]],
     views: Sequence[Sequence[TurnedView]],
+    known: Sequence[Sequence[Quad]] = (),
 ) -> list[list[Sighting]]:
-    """All candidates on each picture, as it is and in its other views."""
+    """All candidates on each picture, as it is and in its other views; `known` plates need no
+    closer look."""
     from okla_assets.imaging.photo.rotation import rotated
 
     sightings = [
         [Sighting(found.quad, found.box, found, boxes) for found in here]
-        for here, boxes in zip(finders.full.detect(pictures, vehicles), vehicles, strict=True)
+        for here, boxes in zip(
+            finders.full.detect(pictures, vehicles, known), vehicles, strict=True
+        )
     ]
     looks = [
         (i, view)

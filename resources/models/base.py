@@ -172,12 +172,16 @@ class PlateDetector(Model, Protocol):
     """Detects licence plates with high recall; `imaging.plates.accept_plate` decides."""
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         """All candidates on each photo, best first.
 
         `vehicles` holds each photo's vehicle boxes, the main one first, whose crop a detector may
-        search again.
+        search again. `known` holds, where it is given, each photo's plates that are known already:
+        a detector need not look closer at what it finds there.
         """
         ...
 

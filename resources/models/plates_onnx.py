@@ -42,7 +42,10 @@ class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
         raise NotImplementedError
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         from okla_assets.imaging.plates import cluster
 
@@ -119,13 +122,16 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     batch: int = 1
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
-        pairs = list(zip(photos, vehicles, strict=True))
-        if self.batch == 1 or len(pairs) < 2:
-            return [self._detect(photo, boxes) for photo, boxes in pairs]
-        with ThreadPoolExecutor(min(len(pairs), self.batch)) as pool:
-            return list(pool.map(self._detect, *zip(*pairs, strict=True)))
+        each = list(zip(photos, vehicles, known or [()] * len(photos), strict=True))
+        if self.batch == 1 or len(each) < 2:
+            return [self._detect(*one) for one in each]
+        with ThreadPoolExecutor(min(len(each), self.batch)) as pool:
+            return list(pool.map(self._detect, *zip(*each, strict=True)))
 
     def fingerprint(self) -> str:
         return f"fused-plates:{self.outlines.fingerprint()}:{self.boxes.fingerprint()}"
@@ -133,7 +139,9 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     def models(self) -> tuple[ModelInfo, ...]:
         return self.outlines.models() + self.boxes.models()
 
-    def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
+    def _detect(
+        self, photo: Rgb, vehicles: Sequence[Box], known: Sequence[Quad]
+    ) -> list[PlateFound]:
         from okla_assets.imaging import plates
 
         seen = self.outlines.raw_detections(photo, 0) + self.boxes.raw_detections(photo, 1)
@@ -143,7 +151,8 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
             if max(on_main, default=0.0) < SURE_ENOUGH:
                 seen += self._look_again(photo, vehicles[0])
-        return plates_found(photo, self._look_closer(photo, plates.cluster(seen, 2), vehicles))
+        candidates = plates.cluster(seen, 2)
+        return plates_found(photo, self._look_closer(photo, candidates, vehicles, known))
 
     def _look_again(self, photo: Rgb, vehicle: Box) -> list[RawDetection]:
         from okla_assets.imaging import plates
@@ -159,12 +168,21 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def _look_closer(
-        self, photo: Rgb, candidates: list[Candidate], vehicles: Sequence[Box]
+        self,
+        photo: Rgb,
+        candidates: list[Candidate],
+        vehicles: Sequence[Box],
+        known: Sequence[Quad],
     ) -> list[Candidate]:
-        """The better candidates seen again, enlarged, all in one run of platedet."""
+        """The better candidates not `known`, seen again, enlarged, in one run of platedet."""
         from okla_assets.imaging import plates
 
-        worth = [c for c in candidates if plates.worth_a_closer_look(c, vehicles)]
+        worth = [
+            c
+            for c in candidates
+            if plates.worth_a_closer_look(c, vehicles)
+            and not plates.lies_on(plates.box_quad(c.box), known)
+        ]
         worth = worth[: plates.MOST_TILES]
         if not worth:
             return candidates

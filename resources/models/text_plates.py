@@ -13,7 +13,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from okla_assets.imaging.types import Box, Corners, Floats, Rgb
+from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.plates_onnx import plates_found
@@ -44,7 +44,10 @@ class TextPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     runs_on: RunsOn = "cpu"
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         return [self._detect(*each) for each in zip(photos, vehicles, strict=True)]
 

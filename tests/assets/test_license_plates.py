@@ -16,7 +16,7 @@ from okla_assets.assets.raw_photos import raw_photos
 from okla_assets.assets.walkaround_frames import walkaround_frames
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.plates import quads
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import Masking, choose_masking
 from okla_assets.steps.plate_search import Finders
@@ -41,7 +41,10 @@ class Told:
     shown: list[list[Box]] = field(default_factory=list)
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         self.shown += [list(boxes) for boxes in vehicles]
         return [list(self.found) if photo.shape == AS_TAKEN else [] for photo in photos]

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.operations.backfill import missing_outputs
 from resources.decoding import photo_decoder
 from resources.decoding.photo_decoder import PhotoDecoder, stop_workers
@@ -88,10 +88,13 @@ class PoisonedPlates(FakePlates):
     batch: int = 3
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         swallow(photos)
-        return super().detect(photos, vehicles)
+        return super().detect(photos, vehicles, known)
 
 
 @dataclass
@@ -197,11 +200,14 @@ class FramelessPlates(FakePlates):
     broken: bool = True
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         if self.broken and is_frame(photos):
             raise RuntimeError("CUDA error: device-side assert\nmore of it")
-        return super().detect(photos, vehicles)
+        return super().detect(photos, vehicles, known)
 
 
 @pytest.mark.slow

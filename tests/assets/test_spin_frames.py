@@ -111,8 +111,8 @@ def test_a_plate_that_is_missed_on_some_frames_is_on_none(
     class Forgetful(FakePlates):
         """Misses every seventh picture it is shown."""
 
-        def detect(self, photos, vehicles):  # type: ignore[no-untyped-def]
-            found = super().detect(photos, vehicles)
+        def detect(self, photos, vehicles, known=()):  # type: ignore[no-untyped-def]
+            found = super().detect(photos, vehicles, known)
             return [[] if self.asked % 7 == 0 else spots for spots in found]
 
     turning.models["plate_detector"] = Forgetful()
@@ -134,8 +134,8 @@ def test_a_plate_that_is_missed_on_some_frames_is_on_none(
 class BlindOnFrames(FakePlates):
     """Misses every plate on the video's own frames."""
 
-    def detect(self, photos, vehicles):  # type: ignore[no-untyped-def]
-        found = super().detect(photos, vehicles)
+    def detect(self, photos, vehicles, known=()):  # type: ignore[no-untyped-def]
+        found = super().detect(photos, vehicles, known)
         size = clips.HEIGHT, clips.WIDTH
         return [[] if p.shape[:2] == size else f for p, f in zip(photos, found, strict=True)]
 

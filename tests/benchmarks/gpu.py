@@ -376,7 +376,9 @@ def true_matte(crop: Any, alpha: npt.NDArray[np.float32]) -> Any:
 class _NoPlates:
     """The networks have been asked already."""
 
-    def detect(self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]) -> list[list[Any]]:
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]], known: Any = ()
+    ) -> list[list[Any]]:
         return [[] for _ in photos]
 
     def fingerprint(self) -> str:
@@ -484,7 +486,9 @@ class _AssetPlates:
         self._assets, self.batch = assets, assets.batch
         self.fingerprint, self.models = assets.fingerprint, assets.models
 
-    def detect(self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]) -> list[list[Any]]:
+    def detect(
+        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]], known: Any = ()
+    ) -> list[list[Any]]:
         with ThreadPoolExecutor(min(len(photos), self.batch)) as pool:  # as FusedPlates
             return list(pool.map(self._assets.plates, photos, vehicles))
 

@@ -8,7 +8,7 @@ import pytest
 
 from okla_assets.imaging.photo.rotation import rotated
 from okla_assets.imaging.plates import quads
-from okla_assets.imaging.types import Box, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_search import (
     Finders,
     Sighting,
@@ -34,7 +34,10 @@ class RedPlates:
     vehicles: list[list[Box]] = field(default_factory=list)
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         self.vehicles += [list(boxes) for boxes in vehicles]
         return [self._on(photo) for photo in photos]
@@ -109,7 +112,10 @@ class Promises(RedPlates):
     scores: tuple[float, ...] = ()
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         assert len(photos) == 7
         box = (0.0, 0.0, 9.0, 3.0)

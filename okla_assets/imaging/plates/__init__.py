@@ -37,6 +37,7 @@ from okla_assets.imaging.plates.masking import mask_plates as mask_plates
 from okla_assets.imaging.plates.quads import (
     box_quad as box_quad,
     contains as contains,
+    lies_on as lies_on,
     mask_quad as mask_quad,
     padded as padded,
     quad_box as quad_box,

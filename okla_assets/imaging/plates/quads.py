@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from okla_assets.imaging.types import Box, Corners, Floats, Rgb
+from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
 
 PADDING = 0.10  # of the plate's width and height a side
 LEAST_PADDING = 1.5  # pixels
@@ -145,6 +145,12 @@ def contains(quad: Corners, points: Floats) -> npt.NDArray[np.bool_]:
     offset = points[:, None] - quad[None]
     cross = vectors[None, :, 0] * offset[..., 1] - vectors[None, :, 1] * offset[..., 0]
     return np.asarray((cross >= -1e-4).all(axis=1))
+
+
+def lies_on(quad: Corners, known: Sequence[Quad]) -> bool:
+    """Whether the middle of a quad lies on one of the known plates, or at its rim."""
+    centre = quad.mean(axis=0)[None]
+    return any(contains(padded(np.array(one, np.float32)), centre)[0] for one in known)
 
 
 def to_quad(quad: Corners, width: int, height: int) -> npt.NDArray[np.float64]:

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pydantic import PrivateAttr
 
 from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.plates import quads
+from okla_assets.imaging.plates import RawDetection, quads
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_leaks import Leak, SearchRegion, cover_leaks, find_leaks
 from okla_assets.steps.plate_masking import Masking
@@ -39,7 +40,10 @@ class FakePlates:
     found: tuple[PlateFound, ...] = ()
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         return [list(self.found) for _ in photos]
 
@@ -110,6 +114,34 @@ def test_a_covered_place_must_not_be_readable(text: str, sure: float, kinds: lis
     assert [leak.kind for leak in leaks] == kinds
 
 
+class Outlines(PlatedetOnnx):
+    """Finds one plate wherever it looks, and counts how often it does."""
+
+    _asked: list[Rgb] = PrivateAttr(default_factory=list)
+
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+        self._asked.append(picture)
+        return [RawDetection((150, 180, 80, 25), 0.8, network)]
+
+
+class NoBoxes(PlateFastOnnx):
+    """Finds nothing."""
+
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("known", "looks"), [([], 2), ([PLACE], 1), ([as_quad(quads.box_quad((0, 0, 20, 9)))], 2)]
+)
+def test_what_is_known_is_not_looked_at_closer(known: list[Quad], looks: int) -> None:
+    outlines = Outlines()
+    detector = FusedPlates(outlines=outlines, boxes=NoBoxes())
+    (found,) = detector.detect([PICTURE], [[CAR]], [known])
+    assert [plate.box for plate in found] == [(150, 180, 80, 25)]
+    assert len(detector.outlines._asked) == looks  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("found", "text", "kinds"),
     [
@@ -140,7 +172,10 @@ class Remaining:
     score: float = 0.7
 
     def detect(
-        self, photos: Sequence[Rgb], vehicles: Sequence[Sequence[Box]]
+        self,
+        photos: Sequence[Rgb],
+        vehicles: Sequence[Sequence[Box]],
+        known: Sequence[Sequence[Quad]] = (),
     ) -> list[list[PlateFound]]:
         plate = at((80, 80, 60, 20), self.score)
         return [[plate] if (photo.max(axis=2) < 20).any() else [] for photo in photos]
@@ -267,7 +302,9 @@ def test_nothing_is_covered_in_a_cabin(testdata: Path, weights: dict[str, Path])
 
 def test_photos_worked_on_at_once_keep_their_order() -> None:
     class Counting(FusedPlates):
-        def _detect(self, photo: Rgb, vehicles: Sequence[Box]) -> list[PlateFound]:
+        def _detect(
+            self, photo: Rgb, vehicles: Sequence[Box], known: Sequence[Quad]
+        ) -> list[PlateFound]:
             time.sleep(0.02 if photo[0, 0, 0] % 2 else 0)
             x = float(photo[0, 0, 0])
             box = (x, float(len(vehicles)), 1.0, 1.0)
