@@ -43,6 +43,16 @@ JOB_TAG = "okla/job"
 FLEET_GROUP = "fleet"
 """Assets over all vehicles: no part of a vehicle's run."""
 
+FINISHED_PHOTOS = (
+    "raw_photos",
+    "walkaround_frames",
+    "masks",
+    "classifications",
+    "license_plates",
+    "composites",
+)
+"""The assets that finished photos need, in the order of the graph."""
+
 LISTING = dg.AssetKey("listing")
 """The last asset of the graph: a run that made it has made the vehicle."""
 

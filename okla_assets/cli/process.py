@@ -1,7 +1,7 @@
 """`okla process` and `okla demo`: one folder of photos through the pipeline, in this process."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,7 +129,15 @@ def demo(
 
     vehicle = keys.parse_vehicle_id("sample")
     listing = _process(
-        sample.MEDIA, vehicle, out, profile, {}, add=True, origin="the sample", as_json=as_json
+        sample.MEDIA,
+        vehicle,
+        out,
+        profile,
+        {},
+        add=True,
+        origin="the sample",
+        as_json=as_json,
+        first=min(sample.MEDIA.rglob("*.jpg")),
     )
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
@@ -206,18 +214,25 @@ def _process(
     add: bool = False,
     origin: str | None = None,
     as_json: bool = False,
+    first: Path | None = None,
 ) -> "Listing":
-    """A folder of media through the pipeline, with bars and a table of what became of each file."""
+    """A folder of media through the pipeline, with bars and a table of what became of each file.
+
+    Of a new vehicle the photo `first` is finished before all others, so that there is something to
+    look at.
+    """
     from okla_assets.operations.folder_import import import_folder
     from okla_assets.options import merge_options, save_options
     from resources.profiles import weights_of
-    from resources.storage.media_store import LocalMediaStore
 
     store = store_for(out)
     # Mistakes in the command are reported before anything is copied or fetched.
     wanted = weights_of(profile)
     check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
+    if first is not None and next(iter(store.list(keys.raw_folder(vehicle))), None) is None:
+        fetch_weights(wanted)
+        _show_first(first, vehicle, store, profile)
     imported = import_folder(folder, vehicle, store, add=add, origin=origin)
     save_options(vehicle, store, options)
     fetch_weights(wanted)
@@ -236,8 +251,37 @@ def _process(
         return listing
     _print_summary(listing)
     for key in (keys.gallery(vehicle), keys.listing(vehicle)):
-        say(store.folder / key if isinstance(store, LocalMediaStore) else store.url(key))
+        say(_place(key, store))
     return listing
+
+
+def _show_first(photo: Path, vehicle: keys.VehicleId, store: "MediaStore", profile: str) -> None:
+    """Finishes one photo, as the only one of the vehicle, and says where it is.
+
+    What goes wrong is left to the run of all photos, which says so.
+    """
+    from okla_assets.tables import Composites
+    from okla_assets.vehicle_runs import FINISHED_PHOTOS
+    from resources.storage.table_io import read_table
+
+    store.put_file(f"{keys.raw_photos(vehicle)}{photo.name}", photo)
+    try:
+        with step_bars() as progress:
+            run_vehicle(vehicle, store, profile, progress, assets=FINISHED_PHOTOS)
+        (row,) = read_table(store, keys.table(vehicle, "composites"), Composites).rows
+    except KeyboardInterrupt:
+        stop(interrupted(False), INTERRUPTED)
+    except (FileNotFoundError, ValueError):
+        return
+    if row.processed_key is not None:
+        warn(f"the first picture: {_place(row.processed_key, store)}")
+
+
+def _place(key: str, store: "MediaStore") -> str:
+    """Where a person finds the object: its file, or its address."""
+    from resources.storage.media_store import LocalMediaStore
+
+    return str(store.folder / key) if isinstance(store, LocalMediaStore) else store.url(key)
 
 
 def _bytes_of(folder: Path, vehicle: keys.VehicleId, store: "MediaStore") -> int:
@@ -260,10 +304,12 @@ def run_vehicle(
     profile: str,
     progress: "Progress",
     fresh: bool = False,
+    assets: Sequence[str] | None = None,
 ) -> "tuple[Listing | None, str]":
     """Runs the vehicle's assets here and now; returns its listing, or None and what went wrong.
 
     The run is recorded in the instance that `okla up` shows. `fresh` empties the step caches first.
+    `assets` are the only ones to be made, and then there is no listing.
     """
     from okla_assets.definitions import build_definitions, runner_of
     from okla_assets.operations.archive import remove_work
@@ -277,7 +323,7 @@ def run_vehicle(
             if busy(instance, [vehicle]):
                 raise BadInput(f"a run of {vehicle} waits or is in progress; cancel it first")
             remove_work(vehicle, store)
-        ran = runner_of(definitions).run(vehicle, store, instance, "process")
+        ran = runner_of(definitions).run(vehicle, store, instance, "process", assets)
     if ran.interrupted:
         raise KeyboardInterrupt
     return ran.listing, ran.problem

@@ -140,21 +140,21 @@ def fetch_weights(names: Sequence[str]) -> None:
 
 @contextmanager
 def step_bars() -> "Iterator[Progress]":
-    """A bar a step, with the photo it is at."""
+    """A bar a step, with the time left (taken, when it has ended) and the photo it is at."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
         TaskID,
         TextColumn,
-        TimeElapsedColumn,
+        TimeRemainingColumn,
     )
 
     columns = (
         TextColumn("{task.description:<16}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[what]}", style="dim", markup=False),
     )
     with Progress(*columns, console=err_console) as bars:
@@ -163,7 +163,8 @@ def step_bars() -> "Iterator[Progress]":
             task: TaskID
 
             def step(self, title: str, total: int) -> None:
-                self.task = bars.add_task(title, total=total, what="")
+                if total:  # else there is nothing to wait for
+                    self.task = bars.add_task(title, total=total, what="")
 
             def advance(self, what: str) -> None:
                 bars.update(self.task, advance=1, what=shown(what))

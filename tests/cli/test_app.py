@@ -297,12 +297,14 @@ def test_the_demo_makes_the_listing_of_the_sample(
     result = okla("demo")
     assert result.code == 0
     assert "sample: ready" in result.out
+    first = tmp_path / "media" / "processed" / "sample" / "exterior_001_processed.jpg"
+    assert f"the first picture: {first}" in result.err
     assert {"sample/listing.json", "sample/index.html"} <= set(published(tmp_path))
     assert (tmp_path / "media" / "raw" / "sample" / "photos" / "1.jpg").is_file()
     gallery = tmp_path / "media" / "processed" / "sample" / "index.html"
     assert opened == [gallery.as_uri()]
     assert str(gallery) in result.out
-    okla("demo", "--no-open")
+    assert "the first picture" not in okla("demo", "--no-open").err  # all are there
     assert len(opened) == 1
 
 

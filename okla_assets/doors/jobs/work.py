@@ -13,7 +13,7 @@ from okla_assets.doors.jobs.requests import Operation
 from okla_assets.doors.jobs.results import DrawnFile, JobResult, Problem
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.tables import Masks, RawPhotos
-from okla_assets.vehicle_runs import JOB_TAG
+from okla_assets.vehicle_runs import FINISHED_PHOTOS, JOB_TAG
 from resources.models.base import Segmenter
 from resources.storage.media_store import MediaStore
 from resources.storage.table_io import read_table
@@ -25,8 +25,8 @@ ASSETS: Mapping[Operation, tuple[str, ...] | None] = {
     Operation.segment: VISION,
     Operation.classify: VISION,
     Operation.mask_plate: (*VISION, "license_plates"),
-    Operation.correct_colours: (*VISION, "license_plates", "composites"),
-    Operation.background: (*VISION, "license_plates", "composites"),
+    Operation.correct_colours: FINISHED_PHOTOS,
+    Operation.background: FINISHED_PHOTOS,
     Operation.full: None,
     Operation.spin: None,
 }
