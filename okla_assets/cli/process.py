@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from okla_assets.cli.terminal import (
     Out,
     Profile,
     cell,
+    err_console,
     fetch_weights,
     interrupted,
     print_json,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from resources.progress import Progress
     from resources.storage.media_store import MediaStore
 
+FEW = 3
+"""Photos that are made so soon that the first need not be shown before the others."""
 MOST_REFUSALS = 20
 """Reasons that the terminal names; listing.json has all."""
 LONGEST_VALUE = 80
@@ -111,7 +115,21 @@ def process(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     given |= dict(map(parse_option, option or ()))
-    _finish(_process(folder, vehicle, out, profile, given, fresh, add=add, as_json=as_json))
+    # A script has nobody who would look at it meanwhile.
+    shows_first = err_console.is_terminal and sum(1 for _ in folder.rglob("*")) > FEW
+    _finish(
+        _process(
+            folder,
+            vehicle,
+            out,
+            profile,
+            given,
+            fresh,
+            add=add,
+            as_json=as_json,
+            shows_first=shows_first,
+        )
+    )
 
 
 def demo(
@@ -137,7 +155,7 @@ def demo(
         add=True,
         origin="the sample",
         as_json=as_json,
-        first=min(sample.MEDIA.rglob("*.jpg")),
+        shows_first=True,
     )
     if show:
         webbrowser.open(store_for(out).url(keys.gallery(vehicle)))
@@ -214,12 +232,12 @@ def _process(
     add: bool = False,
     origin: str | None = None,
     as_json: bool = False,
-    first: Path | None = None,
+    shows_first: bool = False,
 ) -> "Listing":
     """A folder of media through the pipeline, with bars and a table of what became of each file.
 
-    Of a new vehicle the photo `first` is finished before all others, so that there is something to
-    look at.
+    With `shows_first` a new vehicle's first photo is finished before the others, so that there is
+    something to look at.
     """
     from okla_assets.operations.folder_import import import_folder
     from okla_assets.options import merge_options, save_options
@@ -230,10 +248,13 @@ def _process(
     wanted = weights_of(profile)
     check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
-    if first is not None and next(iter(store.list(keys.raw_folder(vehicle))), None) is None:
+    uploads = partial(import_folder, folder, vehicle, store, add=add, origin=origin)
+    if shows_first and next(iter(store.list(keys.raw_folder(vehicle))), None) is None:
+        uploads(first_only=True)
+        save_options(vehicle, store, options)
         fetch_weights(wanted)
-        _show_first(first, vehicle, store, profile)
-    imported = import_folder(folder, vehicle, store, add=add, origin=origin)
+        _show_first(vehicle, store, profile)
+    imported = uploads()
     save_options(vehicle, store, options)
     fetch_weights(wanted)
     if imported.earlier:
@@ -255,8 +276,8 @@ def _process(
     return listing
 
 
-def _show_first(photo: Path, vehicle: keys.VehicleId, store: "MediaStore", profile: str) -> None:
-    """Finishes one photo, as the only one of the vehicle, and says where it is.
+def _show_first(vehicle: keys.VehicleId, store: "MediaStore", profile: str) -> None:
+    """Finishes the only photo that the vehicle has by now, and says where it is.
 
     What goes wrong is left to the run of all photos, which says so.
     """
@@ -264,17 +285,17 @@ def _show_first(photo: Path, vehicle: keys.VehicleId, store: "MediaStore", profi
     from okla_assets.vehicle_runs import FINISHED_PHOTOS
     from resources.storage.table_io import read_table
 
-    store.put_file(f"{keys.raw_photos(vehicle)}{photo.name}", photo)
     try:
         with step_bars() as progress:
             run_vehicle(vehicle, store, profile, progress, assets=FINISHED_PHOTOS)
-        (row,) = read_table(store, keys.table(vehicle, "composites"), Composites).rows
+        finished = read_table(store, keys.table(vehicle, "composites"), Composites).rows
     except KeyboardInterrupt:
         stop(interrupted(False), INTERRUPTED)
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return
-    if row.processed_key is not None:
-        warn(f"the first picture: {_place(row.processed_key, store)}")
+    for row in finished:
+        if row.processed_key is not None:
+            warn(f"the first picture: {_place(row.processed_key, store)}")
 
 
 def _place(key: str, store: "MediaStore") -> str:

@@ -46,8 +46,11 @@ def import_folder(
     *,
     add: bool = False,
     origin: str | None = None,
+    first_only: bool = False,
 ) -> Imported:
     """Copies photos and videos of a folder, and of those in it, to raw/; what is there is skipped.
+
+    `first_only` copies the first photo alone, to be looked at before the others.
 
     Raises BadInput where the folder holds neither, and, unless `add`, where it may be of another
     car than the files that the vehicle has, or of several cars. Nothing is copied then. `origin` is
@@ -76,6 +79,9 @@ def import_folder(
     ]
     source, others = _place(folder, origin, vehicle, store, survey, sources, existing, add)
     uploaded = _keys(folder, vehicle, survey, source.place, existing)
+    if first_only:
+        photos = [key for key in uploaded if key.startswith(keys.raw_photos(vehicle))]
+        uploaded = {key: uploaded[key] for key in photos[:1]}
     for key, path in uploaded.items():
         if not _same(path, store, key):
             store.put_file(key, path)

@@ -8,18 +8,21 @@ import socket
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 from PIL import Image
 
 from okla_assets import definitions, sample
-from okla_assets.cli import terminal
+from okla_assets.cli import process, terminal
 from okla_assets.contract import listing_schema
 from okla_assets.options import StudioOptions
 from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
+from okla_assets.vehicle_runs import FINISHED_PHOTOS
 from resources import weights
 from resources.profiles import resources_for
 from resources.storage.media_store import TEMP_FOLDER
@@ -94,6 +97,35 @@ def test_a_folder_becomes_a_listing(okla: Command, folder: Path, tmp_path: Path)
     assert listing.endswith(f"processed/{vehicle}/listing.json")
     assert "ignored 1 file, neither a photo nor a video: notes.txt" in result.out
     assert "Traceback" not in result.err
+
+
+@pytest.mark.slow
+def test_who_waits_at_a_terminal_sees_the_first_picture_before_the_others(
+    okla: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("0 first.jpg", "3.jpg"):
+        (folder / name).write_bytes(pictures.jpeg(pictures.car(int(name[0]) + 7)))
+    asked: list[Sequence[str] | None] = []
+    runs = process.run_vehicle
+
+    def run(*arguments: Any, **named: Any) -> Any:
+        asked.append(named.get("assets"))
+        if asked == [FINISHED_PHOTOS]:
+            raw = tmp_path / "media" / "raw" / "v1" / "photos"
+            assert [path.name for path in raw.iterdir()] == ["0 first.jpg"]
+        return runs(*arguments, **named)
+
+    monkeypatch.setattr(process, "run_vehicle", run)
+    command = ("process", folder, "--vehicle-id", "v1", "--max-width", "640")
+    monkeypatch.setattr(terminal.err_console, "_force_terminal", True)
+    result = okla(*command)
+    made = tmp_path / "media" / "processed" / "v1" / "exterior_001_processed.jpg"
+    assert f"the first picture: {made}" in result.err
+    assert "v1: ready" in result.out
+    with Image.open(made) as picture:
+        assert picture.width <= 640
+    assert "the first picture" not in okla(*command).err  # the vehicle is no new one
+    assert asked == [FINISHED_PHOTOS, None, None]
 
 
 @pytest.mark.slow

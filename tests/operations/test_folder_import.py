@@ -48,6 +48,20 @@ def test_another_folder_is_not_mixed_in(tmp_path: Path, store: LocalMediaStore) 
     assert contents(store, "") == before
 
 
+def test_the_first_photo_may_come_before_the_others(tmp_path: Path, store: LocalMediaStore) -> None:
+    folder = fill(tmp_path / "123", "10.jpg", "2.jpg")
+    fill(folder, "1.mp4", data=MP4)
+    (folder / "notes.txt").write_text("no photo")
+    first = import_folder(folder, VEHICLE, store, first_only=True)
+    assert uploaded(store) == [f"{keys.raw_photos(VEHICLE)}2.jpg"] == list(first.uploaded)
+    assert import_folder(folder, VEHICLE, store).earlier == ()
+    assert uploaded(store) == [
+        f"{keys.raw_photos(VEHICLE)}10.jpg",
+        f"{keys.raw_photos(VEHICLE)}2.jpg",
+        f"{keys.raw_videos(VEHICLE)}1.mp4",
+    ]
+
+
 def test_another_folder_is_added_where_that_is_meant(
     tmp_path: Path, store: LocalMediaStore
 ) -> None:
