@@ -156,6 +156,8 @@ class Jobs:
             is_new = self.store.put_new(keys.inbox_job(job_id), _json(job), "application/json")
             if is_new and (random or (known := self.ended(job_id)) is None):
                 return job, True
+            if is_new and known is not None and known.created_at == job.created_at:
+                return known, True  # it has ended in this moment
             # Another process has accepted it since, and may have seen it to its end.
             for name in (*names, *([keys.inbox_job(job_id)] if is_new else [])):
                 self.store.delete(name)

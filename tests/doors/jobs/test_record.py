@@ -87,6 +87,21 @@ def test_a_job_that_ended_meanwhile_is_not_begun_again(
     assert [one.id for one in first.of_caller("shop")] == [ID]
 
 
+@pytest.mark.parametrize("random", [True, False])
+def test_a_job_may_end_before_its_caller_is_answered(store: LocalMediaStore, random: bool) -> None:
+    class Quick(LocalMediaStore):
+        def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
+            written = super().put_new(key, data, content_type)
+            (job,) = Jobs(store).unfinished()
+            Jobs(store).end(ended(job))
+            return written
+
+    job, new = Jobs(Quick(root=store.root)).accept(request(), ID, random=random)
+    assert (job.id, new) == (ID, True)
+    assert Jobs(store).get(ID).state == "completed"
+    assert [one.id for one in Jobs(store).of_caller("shop")] == [ID]
+
+
 def test_another_request_of_the_same_id_at_the_same_moment_is_refused(
     store: LocalMediaStore, late: Callable[[Callable[[], object]], Jobs]
 ) -> None:
