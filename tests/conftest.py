@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import alembic.util
 import dagster as dg
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from resources import weights as catalogue
 from resources.storage.media_store import LocalMediaStore
@@ -20,6 +22,7 @@ from tests.fakes import Pipeline
 pytest_plugins = ["tests.s3_servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = "tests/viewer/"
 ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b", re.MULTILINE)
 
 
@@ -29,8 +32,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Of `-n auto`, which is the default: a worker a core, four at most, for each may take 3 GB;
-    none where tests are named."""
-    return 0 if _named(config) else min(4, os.cpu_count() or 1)
+    one more for the quick tests, half of whose time is waiting; none where tests are named."""
+    workers = min(4, os.cpu_count() or 1)
+    return 0 if _named(config) else workers + (not config.option.all)
+
+
+class Files(LoadFileScheduling):  # type: ignore[misc]
+    """A file is one worker's, and so are all tests of pages: two browsers that draw by CPU at the
+    same time take four times as long as one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return PAGES if nodeid.startswith(PAGES) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files | None:
+    return Files(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,12 +77,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --all no slow test; for xdist the files of slow tests alone first, then those with
-    some, so that all workers end together."""
+    some, so that all workers end together, and of quick ones the pages, which are one worker's."""
     slow = {item for item in items if item.get_closest_marker("slow")}
     quick = [item for item in items if item not in slow]
     if not config.option.all:
         config.hook.pytest_deselected(items=list(slow))
-        items[:] = quick
+        items[:] = sorted(quick, key=lambda item: not item.nodeid.startswith(PAGES))
     elif hasattr(config, "workerinput"):
         some_slow, some_quick = {item.path for item in slow}, {item.path for item in quick}
         items.sort(key=lambda item: (item.path in some_quick) + (item.path not in some_slow))

@@ -117,8 +117,6 @@ def cars(testdata: Path) -> Iterator[Rgb]:
         "alv_bmw2017/exterior2.jpg",
         "alv_hondacrv2023/exterior4.jpg",
         "prestige_volkswagen-golf/03.webp",
-        "prestige_bmw-m3/01.jpg",
-        "prestige_chevrolet-onix/02.jpg",
     ):
         decoded = PhotoDecoder().decode((testdata / "dealer" / name).read_bytes(), 1280)
         yield decoded.rgb

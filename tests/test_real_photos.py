@@ -67,9 +67,9 @@ def test_hand_traced_dealer_cars_are_cut_well(testdata: Path, weights: object) -
 
 
 def test_carvana_cars_are_cut_well_from_all_around(testdata: Path, weights: object) -> None:
-    rows = [r for r in manifest(testdata, "carvana/7fbc761387f3") if r["mask"]][::4]
+    rows = [r for r in manifest(testdata, "carvana/7fbc761387f3") if r["mask"]][::8]
     scores = [iou(cut(read(testdata / r["file"]))[0], testdata / r["mask"]) for r in rows]
-    assert len(scores) == 4
+    assert len(scores) == 2
     assert np.mean(scores) >= 0.975
     assert min(scores) >= 0.93
 

@@ -98,7 +98,7 @@ def test_once_around_and_it_rests(embedded: Embedding) -> None:
 
 def test_what_a_person_does_is_told_from_autoplay(embedded: Embedding) -> None:
     page = embedded("autoplay")
-    until(page, f"{SPIN}.playing")
+    until(page, "told.some(([name, detail]) => name === 'frame' && detail.by === 'autoplay')")
     page.mouse.move(100, 100)
     page.mouse.down()
     page.mouse.move(200, 100, steps=4)
