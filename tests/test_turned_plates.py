@@ -155,10 +155,8 @@ def listed(photo: bytes, folder: Path) -> tuple[Any, LocalMediaStore]:
     return entry, store
 
 
-# One of them is the quick tests' photo that goes the whole way on real models.
-@pytest.mark.parametrize(
-    "quarters", [1, *(pytest.param(quarters, marks=pytest.mark.slow) for quarters in (2, 3))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_photo_on_its_side_is_published_upright(
     weights: object, tmp_path: Path, quarters: int
 ) -> None:

@@ -56,13 +56,8 @@ def outputs(pipeline: Pipeline) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        '"mask_license_plate": true',
-        pytest.param('"mask_license_plate": false', marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ['"mask_license_plate": true', '"mask_license_plate": false'])
 def test_no_output_shows_a_face(pipeline: Pipeline, options: str) -> None:
     upload(pipeline)
     shown = [features(pipeline.store.get(o.key)) for o in pipeline.store.list(PRIVATE[0])]

@@ -58,7 +58,8 @@ def test_the_test_would_see_a_plate(pipeline: Pipeline) -> None:
     assert sum(count > 20 for count in shown) == 2
 
 
-@pytest.mark.parametrize("style", ["fill", pytest.param("blur", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["fill", "blur"])
 def test_no_output_shows_a_plate(pipeline: Pipeline, style: str) -> None:
     upload(pipeline)
     options = f'{{"license_plate_mask_type": "{style}"}}'.encode()

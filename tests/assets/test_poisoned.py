@@ -152,7 +152,7 @@ def assert_only_the_poisoned_one_is_missing(pipeline: Pipeline, outcome: Outcome
         ("segmenter", BatchSegmenter(error=RuntimeError), "masks"),
         pytest.param("views", PoisonedViews(), "classifications", marks=pytest.mark.slow),
         # Nobody has looked for its plate: it must not be shown.
-        ("plate_detector", PoisonedPlates(), "license_plates"),
+        pytest.param("plate_detector", PoisonedPlates(), "license_plates", marks=pytest.mark.slow),
     ],
     ids=["detector", "segmenter", "views", "plates"],
 )

@@ -235,6 +235,7 @@ def test_the_spin_goes_when_its_video_goes(turning: Pipeline, tmp_path: Path) ->
     assert list(turning.store.list(keys.spin_folder(VEHICLE))) == []
 
 
+@pytest.mark.slow
 def test_options_reach_every_frame(turning: Pipeline, tmp_path: Path) -> None:
     turning.store.put(
         keys.options(VEHICLE),

@@ -59,6 +59,7 @@ def test_a_walk_gives_frames_with_their_azimuths(turning: Pipeline) -> None:
     assert shown <= {"private", "work"}
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_no_video(turning: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, as_file = [], LocalMediaStore.as_file
 

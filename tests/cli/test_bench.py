@@ -88,6 +88,7 @@ def test_what_goes_wrong_is_reported_by_step(
         work.measure(folder, "local", 1, Quiet())
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_usable_photo_is_refused(
     tmp_path: Path, models: dict[str, object]
 ) -> None:

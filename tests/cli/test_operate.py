@@ -38,6 +38,7 @@ def okla(command: Command, monkeypatch: pytest.MonkeyPatch, place: Path) -> Comm
     return command
 
 
+@pytest.mark.slow
 def test_a_working_day(okla: Command, place: Path) -> None:
     """Backfill, status, trace and archive, one after the other on the same vehicles."""
     with open_instance(place) as instance:

@@ -29,6 +29,7 @@ def okla(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> C
     return command
 
 
+@pytest.mark.slow
 def test_figures_and_rows(okla: Command, tmp_path: Path) -> None:
     """As tables, as JSON of one dealer, as CSV of photos; each is recorded in Dagster."""
     shown = okla("report")

@@ -17,6 +17,8 @@ from resources.storage.media_store import LocalMediaStore
 from tests import clips, pictures
 from tests.fakes import VEHICLE, Pipeline
 
+pytestmark = pytest.mark.slow
+
 WALK = f"{keys.raw_videos(VEHICLE)}walk.mp4"
 FRONT, CABIN = f"{keys.raw_photos(VEHICLE)}1 front.jpg", f"{keys.raw_photos(VEHICLE)}2 cabin.jpg"
 

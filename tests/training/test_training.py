@@ -114,6 +114,7 @@ def made_grids(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return grids.astype(np.float16), classes
 
 
+@pytest.mark.slow
 def test_angle_head_learns_where_features_are() -> None:
     grids, classes = made_grids(0, 500)
     targets = AngleTargets(

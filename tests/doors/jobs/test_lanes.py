@@ -101,6 +101,7 @@ def test_a_photo_that_is_none_is_refused_by_its_source(door: Door, lane: Lane) -
     assert bad.refusal is not None and bad.detail
 
 
+@pytest.mark.slow
 def test_a_killed_lane_is_told_and_starts_again(
     door: Door, lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,8 @@ from tests.denied import deny
 from tests.fakes import Pipeline
 from tests.operations.fleet import made
 
+pytestmark = pytest.mark.slow
+
 MANY = 500
 PRICES = Prices(cpu_hour=0.2, gpu_hour=2.5)
 VENDOR = (VENDOR_CENTS, VENDOR_SECONDS)
