@@ -17,7 +17,7 @@ from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
-METHOD = 5  # of `imaging.turn.propagation`, for the fingerprint
+METHOD = 6  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -42,13 +42,13 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
             work.propagate(i, exact)
             if work.agreement[i] < propagation.LEAST_AGREEMENT:
                 work.segment(i)
-        for i in propagation.jumps(work.grids()):
+        for i in propagation.jumps(work.grids(), boxes):
             work.segment(i)
-        odd = propagation.jumps(work.grids())
+        odd = propagation.jumps(work.grids(), boxes)
         sound = sorted(set(range(len(frames))) - set(odd))
         for i in odd:
             work.propagate(i, sound)
-        for i in propagation.jumps(work.grids()):
+        for i in propagation.jumps(work.grids(), boxes):
             work.agreement[i] = 0.0
         return work.mattes()
 

@@ -72,7 +72,7 @@ class Sam2Torch(dg.ConfigurableResource):  # type: ignore[type-arg]
         crops = [crop_of(frame, box) for frame, box in zip(frames, boxes, strict=True)]
         pairs = zip(crops, mattes, strict=True)
         grids = [propagation.as_grid(crop.of_photo(cut.alpha)) for crop, cut in pairs]
-        doubted = set(propagation.jumps(grids))
+        doubted = set(propagation.jumps(grids, boxes))
         return [
             Matte(cut.alpha, 0.0 if i in doubted else cut.agreement) for i, cut in enumerate(mattes)
         ]

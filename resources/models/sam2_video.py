@@ -57,7 +57,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
             cut = fused(crop, here, self.saliency.saliency(crop.pixels), Subject(box), None)
             mattes.append(cut)
             grids.append(propagation.as_grid(crop.of_photo(cut.alpha)))
-        doubted = set(propagation.jumps(grids))
+        doubted = set(propagation.jumps(grids, boxes))
         return [Matte(m.alpha, 0.0 if i in doubted else m.agreement) for i, m in enumerate(mattes)]
 
     def tracked(self, frames: Sequence[Rgb], boxes: Sequence[Box]) -> list[Logits]:

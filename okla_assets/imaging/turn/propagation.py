@@ -153,11 +153,13 @@ def fuse_propagated(distance: Grid, saliency: Alpha, box: Box) -> tuple[Alpha, f
     return alpha, agreement
 
 
-def jumps(grids: Sequence[Alpha]) -> list[int]:
+def jumps(grids: Sequence[Alpha], boxes: Sequence[Box]) -> list[int]:
     """Frames whose silhouette contradicts those before and after it, by their mattes as grids.
 
     A silhouette is held against the mean of its neighbours', and the IoU against the middle one of
     the whole turn: it may be lower by MOST_JUMP, or by as much as the turn's coarse steps explain.
+    From the front and from behind, where a vehicle is narrow, the same step changes a larger share
+    of it: what is usual grows with the middle width over the frame's own.
     """
     if len(grids) < 5:
         return []
@@ -169,5 +171,8 @@ def jumps(grids: Sequence[Alpha]) -> list[int]:
         agreed.append(float((between & solid[i]).sum()) / union if union else 0.0)
     middle = float(np.median(agreed))
     usual = float(np.median(np.abs(np.array(agreed) - middle)))
-    least = middle - max(MOST_JUMP, 4 * usual)
-    return [i for i, value in enumerate(agreed, 1) if value < least]
+    slack = max(MOST_JUMP, 4 * usual)
+    widths = np.array([w for _, _, w, _ in boxes])
+    narrow = np.maximum(np.median(widths) / np.maximum(widths, 1.0), 1.0)[1:-1]
+    least = 1 - (1 - middle) * narrow - slack
+    return [i for i, value in enumerate(agreed, 1) if value < least[i - 1]]

@@ -85,9 +85,22 @@ def test_a_carried_silhouette_lies_between_its_key_frames() -> None:
 
 def test_a_frame_that_contradicts_its_neighbours_is_named() -> None:
     turn = [body(np.sin(i / 4) ** 2).astype(np.float32) for i in range(16)]
-    assert propagation.jumps(turn) == []
+    boxes: list[Box] = [(0, 0, 400, 240)] * 16
+    assert propagation.jumps(turn, boxes) == []
     turn[7] = np.roll(turn[7], 60, axis=1)
-    assert 7 in propagation.jumps(turn)
+    assert 7 in propagation.jumps(turn, boxes)
+
+
+def test_from_the_front_a_silhouette_may_change_by_more() -> None:
+    """As that of our sample's walk-around, half as wide as from the side."""
+    turn = [body(0.5, wheel=i % 3 == 0).astype(np.float32) for i in range(16)]
+    wide: list[Box] = [(0, 0, 800, 240)] * 16
+    turn[7] = np.roll(turn[7], 14, axis=1)
+    narrow: list[Box] = [*wide[:7], (0, 0, 400, 240), *wide[8:]]
+    assert 7 in propagation.jumps(turn, wide)
+    assert 7 not in propagation.jumps(turn, narrow)
+    turn[7] = np.roll(turn[7], 60, axis=1)
+    assert 7 in propagation.jumps(turn, narrow)
 
 
 def test_key_frames_hold_both_ends() -> None:
