@@ -320,6 +320,7 @@ def test_it_is_on_the_spin_frame_made_of_that_photo(car: Vehicle) -> None:
     assert (on_frame.x, on_frame.y) == pytest.approx((on_photo.x, on_photo.y), abs=0.01)
 
 
+@pytest.mark.slow
 def test_it_is_carried_along_a_turn_that_was_filmed(car: Vehicle) -> None:
     """Found on a frame from the side, shown on its neighbours, not on the far side."""
     car.filmed([90, 98, 106, 270])

@@ -195,6 +195,7 @@ def run(store: LocalMediaStore, instance: dg.DagsterInstance) -> Run:
     return Run(store, instance)
 
 
+@pytest.mark.slow
 def test_a_vehicle_gets_both_clips_and_a_poster_and_only_once(run: Run) -> None:
     photos = (FRONT_QUARTER, Shown(angle="rear"), SEAT)
     row, computed = run(*photos, options=WORDS)
@@ -264,6 +265,7 @@ def test_templates_and_beds_are_chosen_by_option(run: Run, template: str) -> Non
         assert "Audio: aac" in said_of(path)
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_shown_costs_the_clip_only_that_picture(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

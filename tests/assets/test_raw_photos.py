@@ -113,6 +113,7 @@ def test_a_photo_keeps_its_number_whatever_comes_and_goes(pipeline: Pipeline) ->
     assert published() == {"d.jpg": 2, "a.jpg": 3, "c.jpg": 4, "e.jpg": 5}
 
 
+@pytest.mark.slow
 def test_numbers_outlive_a_change_of_the_listings_format(pipeline: Pipeline) -> None:
     pipeline.upload({"b.jpg": pictures.jpeg(pictures.cabin(1))})
     pipeline.run()
@@ -232,6 +233,7 @@ def test_no_options_are_no_problem(store: LocalMediaStore) -> None:
 # --- mixed folders --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_used_is_refused_by_name_and_the_rest_goes_on(
     pipeline: Pipeline,
 ) -> None:

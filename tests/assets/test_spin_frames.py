@@ -215,6 +215,7 @@ def test_photos_all_around_make_a_spin_where_there_is_no_video(turning: Pipeline
     assert outcome.listing.spin_reason is None
 
 
+@pytest.mark.slow
 def test_a_few_photos_make_none_and_the_reason_is_given(turning: Pipeline) -> None:
     turning.upload({f"{i}.jpg": jpeg(clips.turning_car(90.0 * i)) for i in range(4)})
     listing = turning.run().listing

@@ -88,6 +88,7 @@ def test_a_vehicle_without_a_video_says_so(turning: Pipeline) -> None:
     assert outcome.listing.status == "ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("azimuths", "reason"),
     [
@@ -168,6 +169,7 @@ def test_a_clip_without_marks_is_known_by_the_photo_of_its_name(
     assert [file.reason for file in refused] == ([] if reason is None else [reason])
 
 
+@pytest.mark.slow
 def test_half_a_walk_says_that_the_recording_was_cut_off(turning: Pipeline) -> None:
     path = Path(str(turning.store.folder)) / "../walk.mp4"
     clips.turn(path, AROUND, options={"movflags": "faststart"})

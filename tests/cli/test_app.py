@@ -155,6 +155,7 @@ def test_where_no_photo_can_be_used_nothing_is_made(
     assert published(tmp_path) == ["v1/index.html", "v1/listing.json"]
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_reported_in_a_line(
     okla: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ def okla(*arguments: str, **how: object) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_told() -> None:
     with Path("/dev/full").open("w") as full:
@@ -188,6 +189,7 @@ def test_output_that_cannot_be_written_is_told() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -64,6 +64,7 @@ def test_it_agrees_and_answers_the_same_bytes_each_time(kept: Path, weights: obj
         assert [(port.name, port.type) for port in mine] == [(port.name, port.type) for port in its]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_kept_network_that_was_damaged_is_compiled_again(kept: Path, weights: object) -> None:
     sound = answer(plates())

@@ -378,6 +378,7 @@ def test_a_client_that_stands_still_is_given_up(
     assert not unfinished(models)
 
 
+@pytest.mark.slow
 @needs_npm
 def test_offline_says_what_where_and_how(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
