@@ -130,12 +130,13 @@ def test_a_key_ends_when_it_expires_or_is_revoked(
     who: Callable[..., Who], store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored_callers, "KNOWN_SECONDS", 0.0)
-    short = caller_records.create(store, "short", ["jobs"], days=1 / 86400)
     long = caller_records.create(store, "long", ["jobs"], days=1)
     ask = who()
-    assert ask(X_Api_Key=short).status_code == ask(X_Api_Key=long).status_code == 200
+    assert ask(X_Api_Key=long).status_code == 200
+    short = caller_records.create(store, "short", ["jobs"], days=3 / 86400)
+    assert ask(X_Api_Key=short).status_code == 200
     caller_records.revoke(store, "long")
-    time.sleep(1)
+    time.sleep(3)
     assert "expired" in ask(X_Api_Key=short).json()["detail"]
     assert "revoked" in ask(X_Api_Key=long).json()["detail"]
     assert [record.state(datetime.now(UTC)) for record in caller_records.every(store)] == [
