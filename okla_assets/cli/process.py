@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from resources.storage.media_store import MediaStore
 
 FEW = 3
-"""Photos that are made so soon that the first need not be shown before the others."""
+"""Files of a folder that are made so soon that the first need not be shown before the others."""
 MOST_REFUSALS = 20
 """Reasons that the terminal names; listing.json has all."""
 LONGEST_VALUE = 80
@@ -248,15 +248,14 @@ def _process(
     wanted = weights_of(profile)
     check_writable(store, _bytes_of(folder, vehicle, store))
     options = merge_options(folder, vehicle, store, given)
+    first_only = shows_first and not _has_uploads(vehicle, store)
     uploads = partial(import_folder, folder, vehicle, store, add=add, origin=origin)
-    if shows_first and next(iter(store.list(keys.raw_folder(vehicle))), None) is None:
-        uploads(first_only=True)
-        save_options(vehicle, store, options)
-        fetch_weights(wanted)
-        _show_first(vehicle, store, profile)
-    imported = uploads()
+    imported = uploads(first_only=first_only)
     save_options(vehicle, store, options)
     fetch_weights(wanted)
+    if first_only:
+        _show_first(vehicle, store, profile)
+        imported = uploads()
     if imported.earlier:
         names = keys.in_short([keys.upload_name(key) for key in imported.earlier])
         warn(f"kept from an earlier upload: {names}", "dim")
@@ -310,13 +309,17 @@ def _bytes_of(folder: Path, vehicle: keys.VehicleId, store: "MediaStore") -> int
 
     Also 0 where that cannot be seen: the import names what it cannot read.
     """
-    if next(iter(store.list(keys.raw_folder(vehicle))), None) is not None:
+    if _has_uploads(vehicle, store):
         return 0
     try:
         found = [*folder.glob("*"), *folder.glob("*/*")]
         return sum(path.stat().st_size for path in found if path.is_file())
     except OSError:
         return 0
+
+
+def _has_uploads(vehicle: keys.VehicleId, store: "MediaStore") -> bool:
+    return next(iter(store.list(keys.raw_folder(vehicle))), None) is not None
 
 
 def run_vehicle(

@@ -174,12 +174,11 @@ def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
 
     kept: list[Sighting] = []
     for sighting in sorted(sightings, key=lambda s: -s.found.score):
-        centre = np.array(sighting.quad, np.float32).mean(axis=0)[None]
-        if not any(
-            better.degrees != sighting.degrees
-            and better.found.score >= SURE_OUTLINE
-            and plates.contains(plates.padded(np.array(better.quad, np.float32)), centre)[0]
+        sure_elsewhere = [
+            better.quad
             for better in kept
-        ):
+            if better.degrees != sighting.degrees and better.found.score >= SURE_OUTLINE
+        ]
+        if not plates.lies_on(np.array(sighting.quad, np.float32), sure_elsewhere):
             kept.append(sighting)
     return kept

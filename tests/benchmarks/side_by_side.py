@@ -10,9 +10,11 @@ finished for them, which the others do not.
 """
 
 import argparse
+import atexit
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,8 +65,9 @@ def ours() -> tuple[Finish, Callable[[], float]]:
 
     plain = onnx._new_session
     onnx._new_session = lambda *a: Timed(plain(*a))
-    home = tempfile.TemporaryDirectory(prefix="okla-side-by-side-")
-    store = LocalMediaStore(root=home.name)
+    home = tempfile.mkdtemp(prefix="okla-side-by-side-")
+    atexit.register(shutil.rmtree, home)
+    store = LocalMediaStore(root=home)
     models: dict[str, Any] = {
         **resources_for("local"),
         "store": store,

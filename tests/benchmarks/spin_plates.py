@@ -130,11 +130,7 @@ def main() -> None:
             [FinishedFrame(picture, frame.azimuth, frame.vehicle, known)], search
         )
         seconds += time.process_time() - began
-        middle = place.mean(axis=0)[None]
-        found += any(
-            plates.contains(plates.padded(np.array(quad, np.float32)), middle)[0]
-            for quad in done.covered
-        )
+        found += plates.lies_on(place, done.covered)
         left += not done.readable and reads(done.picture, place, reader)
     print(f"{found} of {count} planted plates found ({tried} tried), {left} read afterwards")
     print(f"{seconds / max(count, 1):.2f} CPU seconds a frame")

@@ -154,10 +154,12 @@ class Jobs:
             for name in names:
                 self.store.put(name, b"")
             is_new = self.store.put_new(keys.inbox_job(job_id), _json(job), "application/json")
-            if is_new and (random or (known := self.ended(job_id)) is None):
-                return job, True
-            if is_new and known is not None and known.created_at == job.created_at:
-                return known, True  # it has ended in this moment
+            if is_new:
+                known = None if random else self.ended(job_id)
+                if known is None:
+                    return job, True
+                if known.created_at == job.created_at:  # it has ended in this moment
+                    return known, True
             # Another process has accepted it since, and may have seen it to its end.
             for name in (*names, *([keys.inbox_job(job_id)] if is_new else [])):
                 self.store.delete(name)

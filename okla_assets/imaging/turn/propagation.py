@@ -66,7 +66,7 @@ def _in_line(before: Box, box: Box, after: Box) -> Box:
     A camera that shakes or comes nearer moves both.
     """
     sides = np.array([(x, y, x + w, y + h) for x, y, w, h in (before, box, after)])
-    usual, own = sides[[0, 2]].mean(axis=0), sides[1].copy()
+    usual, own = sides[[0, 2]].mean(axis=0), sides[1]
     slack = LOOSE * np.tile(box[2:], 2) + np.abs(sides[0] - sides[2])
     off = np.abs(own - usual) / slack
     alone = (off > 1) & (np.roll(off, 2) < 0.5)
@@ -175,4 +175,4 @@ def jumps(grids: Sequence[Alpha], boxes: Sequence[Box]) -> list[int]:
     widths = np.array([w for _, _, w, _ in boxes])
     narrow = np.maximum(np.median(widths) / np.maximum(widths, 1.0), 1.0)[1:-1]
     least = 1 - (1 - middle) * narrow - slack
-    return [i for i, value in enumerate(agreed, 1) if value < least[i - 1]]
+    return [i for i, low in enumerate(np.array(agreed) < least, 1) if low]
