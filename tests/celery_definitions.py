@@ -3,7 +3,7 @@
 Each photo takes OKLA_TEST_GPU_SECONDS of a GPU there is not. In the folder OKLA_TEST_FOLDER the
 file `loads` gets a line, the process, whenever the segmenter's weights are loaded. Vehicles in one
 of the paints of HELD wait, once: the file of that name says in which process, and NAME.go lets
-them go on.
+them go on. So does a run that loads these definitions while there is a file `loading.hold`.
 """
 
 import functools
@@ -20,7 +20,12 @@ from okla_assets.imaging.types import Box, Rgb
 from resources.models.base import Matte, Subject
 from tests.fakes import FakeSegmenter, fake_models
 
-HELD = {"killed": (235, 20, 150), "cut": (150, 60, 235), "terminated": (235, 160, 20)}
+HELD = {
+    "early": (20, 200, 160),
+    "killed": (235, 20, 150),
+    "cut": (150, 60, 235),
+    "terminated": (235, 160, 20),
+}
 
 
 @functools.cache
@@ -45,6 +50,8 @@ class HeldSegmenter(FakeSegmenter):
 @dg.definitions
 def defs() -> dg.Definitions:
     """As `okla_assets.definitions` has them, but for the models."""
+    if (_folder() / "loading.hold").exists():
+        _wait("loading")
     return build_definitions("local", **fake_models() | {"segmenter": HeldSegmenter()})
 
 

@@ -29,4 +29,13 @@ from dagster._core.storage.local_compute_log_manager import (
     LocalComputeLogManager as LocalComputeLogManager,
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS as SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData as ConfigurableClassData
+
+# What dagster-celery's task does with its message; celery_worker.py says why ours is another.
+from dagster._grpc.impl import core_execute_run as core_execute_run
+from dagster._grpc.types import ExecuteRunArgs as ExecuteRunArgs
+from dagster._serdes import (
+    ConfigurableClassData as ConfigurableClassData,
+    pack_value as pack_value,
+    unpack_value as unpack_value,
+)
+from dagster._utils.hosted_user_process import recon_job_from_origin as recon_job_from_origin

@@ -6,12 +6,19 @@
 import json
 import os
 import signal
+import time
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from dagster_celery.config import TASK_EXECUTE_JOB_NAME
+from dagster_celery.make_app import make_app
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from okla_assets import keys
+from okla_assets.runtime.celery_app import QUEUE
+from okla_assets.runtime.dagster_private import ExecuteRunArgs, pack_value
+from okla_assets.runtime.instance import open_instance
 from tests import pictures
 from tests.celery_definitions import HELD
 from tests.running import Up, wait_for
@@ -21,6 +28,8 @@ pytestmark = pytest.mark.slow
 
 VEHICLES = int(os.environ.get("OKLA_TEST_VEHICLES", "12"))
 PHOTO = pictures.jpeg(pictures.car())
+SETTLED = 15
+"""Seconds in which a run that counts as lost is marked so."""
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +42,34 @@ def test_a_worker_loads_its_models_once(house: House) -> None:
     vehicles = [keys.parse_vehicle_id(f"vin-calm-{n}") for n in range(6)]
     for vehicle in vehicles:
         house.up.upload(vehicle, {"1.jpg": PHOTO})
-    wait_for(lambda: all(house.listed(vehicle) for vehicle in vehicles), 240)
+    for vehicle in vehicles:
+        house.up.wait_until_listed(vehicle)
     loads = house.loads()
     assert len(loads) == len(set(loads)) == len(house.workers)
 
 
+def test_a_run_that_is_cut_before_it_began_is_made_once(house: House) -> None:
+    """Its task ends while the same task goes on in another worker, which a message sent twice does
+    as well."""
+    vehicle = keys.parse_vehicle_id("held-early")
+    (house.folder / "loading.hold").touch()
+    for child in house.loads():
+        os.kill(int(child), signal.SIGKILL)  # the next ones load the definitions anew
+    house.up.upload(vehicle, {"1.jpg": pictures.jpeg(pictures.car(paint=HELD["early"]))})
+    house.wait_until_held("loading")
+    house.rabbit.cut_connections()
+    house.wait_until_held("early")
+    send_again(house, vehicle)
+    time.sleep(SETTLED)
+    assert statuses(house.up, vehicle) == ["STARTED"]
+    house.let_go("early")
+    house.up.wait_until_listed(vehicle)
+    assert statuses(house.up, vehicle) == ["SUCCESS"]
+
+
 def test_whatever_is_killed_every_vehicle_is_made_once(house: House) -> None:
-    held = {name: keys.parse_vehicle_id(f"held-{name}") for name in HELD}
+    names = ("killed", "cut", "terminated")
+    held = {name: keys.parse_vehicle_id(f"held-{name}") for name in names}
     others = [keys.parse_vehicle_id(f"vin-{n}") for n in range(VEHICLES - len(held))]
 
     def upload_held(name: str) -> None:
@@ -78,6 +108,20 @@ def test_whatever_is_killed_every_vehicle_is_made_once(house: House) -> None:
 def statuses(up: Up, vehicle: keys.VehicleId) -> list[str]:
     """How the vehicle's runs stand, the latest first."""
     return [run.status.value for run in up.runs(vehicle)]
+
+
+def send_again(house: House, vehicle: keys.VehicleId) -> None:
+    """The message of the vehicle's run, as a sender does whose connection was cut meanwhile."""
+    (run,) = house.up.runs(vehicle)
+    app = make_app({"broker": house.rabbit.url, "task_default_queue": QUEUE})  # type: ignore[no-untyped-call]
+    with open_instance(house.up.media) as instance:
+        assert run.job_code_origin is not None
+        args = ExecuteRunArgs(run.job_code_origin, run.run_id, instance.get_ref(), True)
+    app.send_task(
+        TASK_EXECUTE_JOB_NAME,
+        kwargs={"execute_job_args_packed": pack_value(args)},
+        task_id=run.tags[DAGSTER_CELERY_TASK_ID_TAG],
+    )
 
 
 def terminate(port: int, run_id: str) -> None:

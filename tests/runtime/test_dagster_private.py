@@ -18,6 +18,8 @@ from okla_assets.runtime.dagster_private import (
     LocalComputeLogManager,
     SqlEventLogStorage,
     SqliteEventLogStorage,
+    core_execute_run,
+    recon_job_from_origin,
 )
 from tests.conftest import REPOSITORY
 
@@ -55,6 +57,15 @@ SIGNATURES: dict[Callable[..., Any], list[str]] = {
     LocalComputeLogManager.__init__: ["base_dir", "polling_timeout", "inst_data"],
     LocalComputeLogManager.capture_logs: ["log_key"],
     LocalComputeLogManager.get_captured_local_path: ["log_key", "extension", "partial"],
+    # celery_worker.py
+    core_execute_run: [
+        "recon_job",
+        "dagster_run",
+        "instance",
+        "inject_env_vars",
+        "resume_from_failure",
+    ],
+    recon_job_from_origin: ["origin"],
     # celery_launcher.py
     CeleryRunLauncher.__init__: [
         "default_queue",

@@ -92,7 +92,6 @@ def test_another_process_sees_a_run_at_once(instance: dg.DagsterInstance, media:
 from pathlib import Path
 from okla_assets.runtime.instance import POSTGRES_URL, open_instance
 
-pytestmark = pytest.mark.slow
 with open_instance(Path({str(media)!r})) as instance:
     print(len(instance.all_logs({run_id!r})))
 """
