@@ -7,6 +7,7 @@ then left out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,8 @@ MOST_MISSED = 2  # observations in a row without a vehicle that do not end a par
 STRAY = 60.0  # degrees: an observation this far off both its neighbours, which agree, is wrong
 STILL = 3.0  # degrees: within this of an end nobody has begun to walk, or has stopped
 OFF_CENTRE = 0.2  # of a moment's spacing: how far sharpness may draw a frame from its moment
+WIDER = 0.1  # of the spacing: how much wider than it a step may be
+JUMP = 0.02  # of the spacing: so much wider still costs what a frame does that is OFF_CENTRE
 PACE_SIGMA = 18.0  # degrees: a walking person's pace changes no faster
 LOOK_ERROR = 8.0  # degrees that a look may well be off
 STANDS = 2  # looks within STILL of the first or last one: a person stands, and has not begun
@@ -94,27 +97,47 @@ def moments_of(
     turn: WalkAround, times: Sequence[float], sharpness: Sequence[float], count: int
 ) -> list[int]:
     """Indices of at most `count` frames: the sharpest near each of `count` moments that lie equally
-    far apart round the vehicle, whatever the pace.
+    far apart round the vehicle, whatever the pace, such that no step between two of them jumps.
 
     `times` are those of all frames there are, in order. Where the turn holds no more than
-    `count` of them, all are taken; a moment without a frame near it has none.
+    `count` of them, all are taken; a moment without a frame near it has none. The best choice is
+    found by dynamic programming (Viterbi 1967), for each frame that may be the first: the last
+    step of a turn leads back to it.
     """
     inside = [i for i, time in enumerate(times) if turn.start <= time <= turn.end]
     if len(inside) <= count:
         return inside
     turned = np.interp([times[i] for i in inside], turn.times, turn.turned)
+    sharp = np.log(np.maximum([sharpness[i] for i in inside], 1e-6))
     # Where the walk does not close the circle, its ends are the nearest there is to the rest.
     spacing = min(360.0 / count, turn.turned[-1] / (count - 1))
     first = (turn.turned[-1] - spacing * (count - 1)) / 2
-    chosen = set()
+    near = []
     for middle in first + spacing * np.arange(count):
-        off = np.abs(turned - middle) / spacing
-        worth = np.array([sharpness[i] for i in inside]) * np.exp(-((off / OFF_CENTRE) ** 2))
-        worth[off > 0.5] = -1
-        best = int(worth.argmax())
-        if worth[best] >= 0:
-            chosen.add(inside[best])
-    return sorted(chosen)
+        off = (turned - middle) / spacing
+        frames = np.flatnonzero((off >= -0.5) & (off < 0.5))
+        if frames.size:
+            near.append((middle, frames, sharp[frames] - (off[frames] / OFF_CENTRE) ** 2))
+    middle, frames, worth = near[0]
+    best = np.where(np.eye(len(frames), dtype=bool), worth, -np.inf)  # first frame, latest one
+    came_from = []
+    for (before, earlier, _), (after, later, worth) in pairwise(near):
+        steps = (turned[later] - turned[earlier][:, None]) / (after - before)
+        ways = best[:, :, None] - _jump(steps)
+        came_from.append(ways.argmax(axis=1))
+        best = ways.max(axis=1) + worth
+    back = 360.0 - turned[near[-1][1]] + turned[frames][:, None]
+    best -= _jump(back / (360.0 - near[-1][0] + middle))
+    start, latest = np.unravel_index(best.argmax(), best.shape)
+    chosen = [int(latest)]
+    for sources in reversed(came_from):
+        chosen.append(int(sources[start, chosen[-1]]))
+    return [inside[near[k][1][which]] for k, which in enumerate(reversed(chosen))]
+
+
+def _jump(steps: Doubles) -> Doubles:
+    """What steps cost that are so many spacings wide."""
+    return (np.maximum(steps - 1 - WIDER, 0) / JUMP) ** 2
 
 
 def _parts(observations: Sequence[Observation]) -> list[list[Observation]]:

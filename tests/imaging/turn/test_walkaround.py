@@ -107,6 +107,22 @@ def test_a_walk_of_ten_seconds_leaves_no_wide_gap(seed: int) -> None:
     assert max(gaps_of([turn.azimuth_at(times[i]) for i in chosen])) <= 15
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_few_frames_are_chosen_so_that_no_step_jumps(seed: int) -> None:
+    """Three or four frames to a step, round an oval: four where the view goes slowly."""
+    rng = np.random.default_rng(seed)
+    at = 2 * np.pi * np.arange(120) / 120
+    truth = np.degrees(np.unwrap(np.arctan2(5.5 * np.sin(at), 6.0 * np.cos(at))))
+    times = [i / 12 for i in range(120)]
+    seen = np.interp(np.linspace(0, times[-1], 32), times, truth) + rng.normal(0, 3, 32)
+    turn = find_turn(looks(list(seen), times[-1] / 31))
+    chosen = moments_of(turn, times, list(np.exp(rng.normal(0, 0.3, 120))), 36)
+    assert len(chosen) == 36
+    assert (
+        max(gaps_of([turn.azimuth_at(times[i]) for i in chosen])) <= 12.2
+    )  # nearest: 12.4 to 13.3
+
+
 def test_a_short_clip_gives_every_frame_once() -> None:
     turn = find_turn(looks(ONE_WAY))
     assert moments_of(turn, [float(t) for t in range(40)], [1.0] * 40, 72) == list(range(40))
