@@ -188,6 +188,12 @@ class ListingPhoto(Row):
         description="how far the vehicle on the finished picture is from the corrected and placed"
         " photo, in Delta E",
     )
+    own_shadow: bool = Field(
+        default=False, description="the shadow on the studio floor is the photo's own"
+    )
+    no_own_shadow: str | None = Field(
+        default=None, description="why it is a drawn one, where the photo's own was asked for"
+    )
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class PictureOptions(_Options):
 
     background_id: Annotated[str, Field(pattern=SCENE_NAME)] = "white_studio"
     generate_shadow: bool = True
+    shadow: Literal["synthetic", "original", "none"] = "synthetic"
     shadow_opacity: float = Field(default=1.0, ge=0, le=1)
     shadow_direction: float | None = Field(default=None, ge=0, lt=360)
     shadow_softness: float | None = Field(default=None, ge=0, le=1)
@@ -73,6 +74,7 @@ class PictureOptions(_Options):
 OF_THE_SCENE = (
     "background_id",
     "generate_shadow",
+    "shadow",
     "shadow_opacity",
     "shadow_direction",
     "shadow_softness",
@@ -104,8 +106,8 @@ class StudioOptions(PictureOptions):
 
     @property
     def casts_shadow(self) -> bool:
-        """Whether a shadow is drawn on the floor."""
-        return self.generate_shadow and self.shadow_opacity > 0
+        """Whether there is a shadow on the floor."""
+        return self.generate_shadow and self.shadow != "none" and self.shadow_opacity > 0
 
     @property
     def of_pictures(self) -> PictureOptions:

@@ -322,6 +322,8 @@ class Composite(PhotoRow):
     of its pixels that the photo gave.
     `correction` is what was done to its colours (`imaging.photo.enhance.corrected`), `levelled` how
     a tilted photo was turned before it was placed; None: nothing.
+    `own_shadow` says that the shadow on its floor is the photo's own, `no_own_shadow` why it is not
+    though it was asked for.
     `sizes` are the finished picture as WebP for web pages, narrowest first.
     """
 
@@ -340,6 +342,8 @@ class Composite(PhotoRow):
     correction: Correction | None = None
     levelled: Levelled | None = None
     truth: Truth | None = None
+    own_shadow: bool = False
+    no_own_shadow: str | None = None
     sizes: tuple[SizedPicture, ...] = ()
 
 

@@ -223,6 +223,8 @@ def finish(
         correction=draft.correction,
         levelled=draft.levelled,
         truth=draft.truth,
+        own_shadow=draft.own_shadow,
+        no_own_shadow=draft.no_own_shadow,
         plates_checked=searched.checked,
         covered_late=searched.covered_late,
         withheld=withheld,

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from okla_assets.imaging.studio.camera import View
     from okla_assets.imaging.studio.studio import Look
-    from okla_assets.imaging.types import Rgb
+    from okla_assets.imaging.types import Alpha, Floats, Rgb
 
 BEFORE_SIDE = 1200
 UNCUT = {
@@ -106,7 +107,8 @@ class Draft:
     Searched is `alone`: all that the picture shows of the photo, on a plain ground in place of the
     scene. What a floor mirrors of it is fainter and softer, and a shadow shows nothing. `search` is
     the digest of all that this is made from, `found` what is known of it already. `before` is the
-    photo as taken but without plates, at gallery size; `grey` the matte.
+    photo as taken but without plates, at gallery size; `grey` the matte. `own_shadow` says that the
+    shadow is the photo's, `no_own_shadow` why it is not though it was asked for.
     """
 
     treatment: Treatment
@@ -123,6 +125,8 @@ class Draft:
     correction: Correction | None
     levelled: Levelled | None
     truth: Truth
+    own_shadow: bool = False
+    no_own_shadow: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ def compose(
         picture = level.levelled(picture, turn)
         alpha = studio.as_alpha(level.levelled(grey, turn))
     corrected = picture
+    own_shadow, no_own_shadow = None, None
     if treatment == "studio" and alpha is not None:
         placement = place(
             extent(alpha), options.max_width, options.aspect_ratio, view.angle, options.margin
@@ -182,7 +187,9 @@ def compose(
         source_box = placement.box_of(picture)
         camera = standpoint.view(alpha)
         cut = studio.cut_out(picture, alpha, placement)
-        picture = studio.on_scene(cut, placement, camera, look)
+        if options.casts_shadow and options.shadow == "original":
+            own_shadow, no_own_shadow = _own_shadow(picture, alpha, camera)
+        picture = studio.on_scene(cut, placement, camera, look, own_shadow)
         alone = studio.on_plain(cut)
         boxes, quads = _known(mask, plates, main_only=True)
         if turn is not None:
@@ -218,7 +225,23 @@ def compose(
         correction,
         turn,
         truth,
+        own_shadow is not None,
+        no_own_shadow,
     )
+
+
+def _own_shadow(
+    photo: "Rgb", alpha: "Alpha", camera: "View | None"
+) -> "tuple[Floats | None, str | None]":
+    """The photo's own shadow, or why it cannot be told."""
+    from okla_assets.imaging.studio.own_shadow import NotPlain, shadow_of
+
+    if camera is None:
+        return None, "the vehicle is too small on the photo to tell its ground"
+    try:
+        return shadow_of(photo, alpha, camera), None
+    except NotPlain as why:
+        return None, str(why)
 
 
 def look_for_plates(

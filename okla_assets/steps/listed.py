@@ -56,6 +56,8 @@ def listed(
         correction=finished.correction,
         levelled=finished.levelled,
         truth=finished.truth,
+        own_shadow=finished.own_shadow,
+        no_own_shadow=finished.no_own_shadow,
         processed_size=finished.processed_size if finished.processed_key else None,
         photographed=finished.photographed if finished.processed_key else None,
     )

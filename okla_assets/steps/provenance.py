@@ -101,7 +101,10 @@ def _set_into_scene(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edi
         return
     yield Edit(action="scene", c2pa="c2pa.edited", details={"scene": options.background_id})
     if options.casts_shadow:
-        details: dict[str, str | float | int | bool] = {"opacity": options.shadow_opacity}
+        details: dict[str, str | float | int | bool] = {
+            "opacity": options.shadow_opacity,
+            "source": "photo" if photo.own_shadow else "drawn",
+        }
         yield Edit(action="shadow", c2pa="c2pa.drawing", details=details)
 
 

@@ -2,10 +2,12 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from okla_assets import keys
+from okla_assets.contract import ListingPhoto
 from okla_assets.imaging.photo import codec
 from tests import pictures
 from tests.assets.test_plates_hidden import characters
@@ -65,6 +67,33 @@ def test_a_change_of_scene_asks_no_network(pipeline: Pipeline) -> None:
     choose(pipeline, max_width=800)  # other pixels of the vehicle: searched anew
     pipeline.run()
     assert asked(pipeline)["plate_detector"] > before["plate_detector"]
+
+
+def test_of_a_shadow_that_is_asked_for_it_is_told_whose_it_is(pipeline: Pipeline) -> None:
+    plain = np.full((270, 360, 3), 150, np.uint8)
+    on_street = pictures.car(2)
+    cv2.ellipse(plain, (180, 196), (95, 14), 0, 0, 360, (90, 90, 90), -1)
+    cv2.ellipse(plain, (180, 150), (90, 45), 0, 0, 360, pictures.CLEAR, -1)
+    pipeline.upload(
+        {
+            "1 plain.jpg": pictures.jpeg(plain),
+            "2 street.jpg": pictures.jpeg(on_street),
+            "3 cabin.jpg": pictures.jpeg(pictures.cabin(3)),
+        }
+    )
+    choose(pipeline, shadow="original")
+    kept, drawn, cabin = pipeline.run().listing.photos
+    assert (kept.treatment, kept.own_shadow, kept.no_own_shadow) == ("studio", True, None)
+    assert (drawn.treatment, drawn.own_shadow) == ("studio", False)
+    assert "ground" in (drawn.no_own_shadow or "") or "border" in (drawn.no_own_shadow or "")
+    assert (cabin.own_shadow, cabin.no_own_shadow) == (False, None)
+    assert [shadow_source(photo) for photo in (kept, drawn, cabin)] == ["photo", "drawn", None]
+
+
+def shadow_source(photo: ListingPhoto) -> object:
+    assert photo.provenance is not None
+    edits = {edit.action: edit.details for edit in photo.provenance.edits}
+    return edits.get("shadow", {}).get("source")
 
 
 @pytest.mark.slow

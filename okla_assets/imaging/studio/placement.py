@@ -5,9 +5,10 @@ Pictures are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1].
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from okla_assets.imaging.types import Alpha, Angle, Rgb
+from okla_assets.imaging.types import Alpha, Angle, Floats, Rgb
 
 # Photos smaller than the canvas are not enlarged beyond this: the canvas shrinks instead, down to
 # what a gallery can still show.
@@ -34,6 +35,13 @@ class Placement:
             round(width * self.scale / self.width, 5),
             round(height * self.scale / self.height, 5),
         )
+
+    def laid(self, layer: Floats) -> Floats:
+        """A layer (h, w) of the photo on the canvas (height, width), 0 beside the photo."""
+        move = np.array([[self.scale, 0, self.left], [0, self.scale, self.top]], np.float64)
+        move[:, 2] += (self.scale - 1) / 2  # of the middles of pixels
+        size = self.width, self.height
+        return np.asarray(cv2.warpAffine(layer, move, size, flags=cv2.INTER_LINEAR), np.float32)
 
 
 @dataclass(frozen=True)

@@ -78,13 +78,20 @@ def compose(photo: Rgb, alpha: Alpha, placement: Placement, view: View | None, l
     return on_scene(cut_out(photo, alpha, placement), placement, view, look)
 
 
-def on_scene(vehicle: CutOut, placement: Placement, view: View | None, look: Look) -> Rgb:
+def on_scene(
+    vehicle: CutOut,
+    placement: Placement,
+    view: View | None,
+    look: Look,
+    own_shadow: Floats | None = None,
+) -> Rgb:
     """The vehicle on the scene, standing on its shadow and its mirror image.
 
     `view` is the photo's camera; without one, in a picture too small to tell, the vehicle stands on
-    the empty scene.
+    the empty scene. `own_shadow`, of the photo's size, is that of the photo, as of
+    `own_shadow.shadow_of`; it takes the place of the drawn one.
     """
-    return vehicle.on(_ground(vehicle, placement, view, look))
+    return vehicle.on(_ground(vehicle, placement, view, look, own_shadow))
 
 
 def on_plain(vehicle: CutOut) -> Rgb:
@@ -92,7 +99,13 @@ def on_plain(vehicle: CutOut) -> Rgb:
     return vehicle.on(np.full((*vehicle.alpha.shape, 3), PLAIN, np.float32))
 
 
-def _ground(vehicle: CutOut, placement: Placement, view: View | None, look: Look) -> Floats:
+def _ground(
+    vehicle: CutOut,
+    placement: Placement,
+    view: View | None,
+    look: Look,
+    own_shadow: Floats | None,
+) -> Floats:
     """The scene for the view's camera, with all that the vehicle changes of its floor."""
     alpha, scene, height, width = vehicle.alpha, look.scene, placement.height, placement.width
     rows = np.flatnonzero((alpha > 0.5).any(axis=1))
@@ -109,7 +122,10 @@ def _ground(vehicle: CutOut, placement: Placement, view: View | None, look: Look
     ground = empty.copy()
     lit = np.ones((height, width), np.float32)
     if look.casting is not None and look.casting.intensity:
-        lit -= levels_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
+        if own_shadow is not None:
+            lit -= placement.laid(own_shadow) * np.float32(look.casting.intensity)
+        else:
+            lit -= levels_taken(floor, (height, width), scene.light, scene.shadow, look.casting)
         dark = np.flatnonzero((lit < 1).any(axis=1))
         if dark.size:
             part = slice(dark[0], dark[-1] + 1)
