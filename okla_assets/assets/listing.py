@@ -49,7 +49,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "5"
+VERSION = "6"
 NOT_COMPARED = {"generated_at", "cost"}
 
 

@@ -172,12 +172,13 @@ def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
         known = [tracks.matched(spot, tracked[i]) for spot in seen]
         if any(track is None for track in known):
             unknown.append(i)
-        else:
-            sightings[i] = [
-                tracks.fitted(track, spot)
-                for spot, track in zip(seen, known, strict=True)
-                if track is not None
-            ]
+            continue
+        photo = looker.picture(i) if seen else None
+        sightings[i] = [
+            tracks.fitted(photo, track, spot)
+            for spot, track in zip(seen, known, strict=True)
+            if track is not None and photo is not None
+        ]
     look_well(unknown)
     return sightings
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from okla_assets.imaging.plates.quads import quad_box, spanned
-from okla_assets.imaging.types import Corners
+from okla_assets.imaging.plates.rims import Reach, rim_near
+from okla_assets.imaging.types import Corners, Floats, Rgb
 
 MOST_MISSED = 4  # frames in a row that a plate may be missed on and still be the same
 MOST_TURNED = 65.0  # degrees, the same: from farther round another plate is seen, front or rear
@@ -28,15 +29,27 @@ GUESSED = 0.20  # of its size a side: how much larger the cover of a plate is th
 PART = 0.8  # of the expected width or height: a smaller detection is of a part
 COARSE = 0.03  # the same for one that was detected coarsely
 BETWEEN = 0.06  # the same between two detections, for each frame that lies between them
+RIM = Reach(inwards=0.2, outwards=0.2, turn=0.1, support=0.8)
+"""Where the edges of a known plate are looked for round the middle of a coarse detection."""
+LIKE_KNOWN = (0.85, 1.2)  # of a known plate's width and height: those of edges that are its own
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedPlate:
-    """A plate on one frame; `seen` is False where it is only known from its neighbours."""
+    """A plate on one frame; `seen` is False where it is only known from its neighbours.
+
+    `spare` is by how much of its size a side the quad is larger than the plate is taken to be.
+    """
 
     quad: Corners
     score: float
     seen: bool = True
+    spare: float = 0.0
+
+    @property
+    def bare(self) -> Corners:
+        """The quad without what it has to spare."""
+        return _scaled(self.quad, 1 / (1 + 2 * self.spare))
 
 
 @dataclass(eq=False)
@@ -60,9 +73,10 @@ def follow(
     """
     followed: list[list[TrackedPlate]] = [list(plates or ()) for plates in detections]
     for track in _tracks(detections, turned):
-        for frame, quad in _unseen(track, turned):
+        for frame, quad, spare in _unseen(track, turned):
             score = float(np.mean([plate.score for plate in track.plates]))
-            followed[frame].append(TrackedPlate(quad, score, seen=False))
+            cover = padded_by(quad, spare)
+            followed[frame].append(TrackedPlate(cover, score, seen=False, spare=spare))
     return followed
 
 
@@ -91,17 +105,31 @@ def matched(plate: TrackedPlate, known: Sequence[TrackedPlate]) -> TrackedPlate 
     return None
 
 
-def fitted(known: TrackedPlate, plate: TrackedPlate) -> TrackedPlate:
-    """A known plate, whose shape is trusted, where a coarse detection has it.
+def fitted(photo: Rgb, known: TrackedPlate, plate: TrackedPlate) -> TrackedPlate:
+    """A known plate, whose shape is trusted, where a coarse detection on the photo has it.
 
-    A detection much smaller than the plate shows only a part of it: then both are covered.
+    A detection much smaller than the plate shows only a part of it: then both are covered. Else it
+    ends where the photo shows its edges, if these are about as far apart as they are known to be.
     """
     box, expected = quad_box(plate.quad), quad_box(known.quad)
+    score = max(known.score, plate.score)
     if box[2] < PART * expected[2] or box[3] < PART * expected[3]:
         both = np.concatenate([plate.quad, known.quad])
         (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
         box = float(x0), float(y0), float(x1 - x0), float(y1 - y0)
-    return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), max(known.score, plate.score))
+    elif (edges := _edges(photo, known.bare, plate.quad.mean(axis=0))) is not None:
+        return TrackedPlate(padded_by(edges, COARSE), score, spare=COARSE)
+    return TrackedPlate(padded_by(spanned(known.quad, box), COARSE), score)
+
+
+def _edges(photo: Rgb, known: Corners, middle: Floats) -> Corners | None:
+    """A known plate's edges about a point of the photo; None where they are not surely its own."""
+    rim = rim_near(photo, np.asarray(known - known.mean(axis=0) + middle, np.float32), RIM)
+    if rim is None or min(rim.support) < RIM.support:
+        return None
+    least, most = LIKE_KNOWN
+    ratios = np.array(quad_box(rim.quad)[2:]) / np.maximum(quad_box(known)[2:], 1e-6)
+    return rim.quad if ((least <= ratios) & (ratios <= most)).all() else None
 
 
 def _tracks(
@@ -157,7 +185,8 @@ def _width(quad: Corners) -> float:
     return max(1.0, float(np.ptp(quad, axis=0).max()))
 
 
-def _unseen(track: _Track, turned: Sequence[float]) -> list[tuple[int, Corners]]:
+def _unseen(track: _Track, turned: Sequence[float]) -> list[tuple[int, Corners, float]]:
+    """Frames, where the plate is on them, and how much larger its cover has to be."""
     covers = []
     for (a, first), (b, second) in zip(
         zip(track.frames, track.plates, strict=True),
@@ -168,7 +197,7 @@ def _unseen(track: _Track, turned: Sequence[float]) -> list[tuple[int, Corners]]
             gone = (frame - a) / (b - a)
             between = (1 - gone) * first.quad + gone * second.quad
             share = min(GUESSED, BETWEEN * (b - a - 1))
-            covers.append((frame, padded_by(between.astype(np.float32), share)))
+            covers.append((frame, between.astype(np.float32), share))
     widest = max(float(np.ptp(plate.quad[:, 0])) for plate in track.plates)
     for end, at_end in ((0, False), (-1, True)):
         width, height = np.ptp(track.plates[end].quad, axis=0)
@@ -182,7 +211,7 @@ def _unseen(track: _Track, turned: Sequence[float]) -> list[tuple[int, Corners]]
                 continue
             if abs(turned[frame] - turned[last]) <= BEYOND_TURNED:
                 quad = _extrapolated(track.frames, track.plates, frame, at_end)
-                covers.append((frame, padded_by(quad, GUESSED)))
+                covers.append((frame, quad, GUESSED))
     return covers
 
 
@@ -211,5 +240,9 @@ def _extrapolated(
 
 def padded_by(quad: Corners, share: float) -> Corners:
     """The quad let out by `share` of its size on every side."""
+    return _scaled(quad, 1 + 2 * share)
+
+
+def _scaled(quad: Corners, factor: float) -> Corners:
     middle = quad.mean(axis=0)
-    return np.asarray(middle + (quad - middle) * (1 + 2 * share), np.float32)
+    return np.asarray(middle + (quad - middle) * factor, np.float32)

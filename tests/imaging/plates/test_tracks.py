@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
 from okla_assets.imaging.plates import tracks
-from okla_assets.imaging.plates.quads import box_quad, contains, padded
+from okla_assets.imaging.plates.quads import box_quad, contains, padded, to_quad
 from okla_assets.imaging.plates.tracks import TrackedPlate, fitted, matched
 from okla_assets.imaging.turn.walkaround import unwrapped
+from okla_assets.imaging.types import Corners, Rgb
 from okla_assets.sample.truth import truth
 
 PLATE_WIDTH, PLATE_HEIGHT = 60, 20
+PLAIN = np.full((400, 600, 3), 120, np.uint8)
 Seen = Sequence[Sequence[TrackedPlate] | None]
 
 
@@ -147,15 +150,49 @@ def test_a_coarse_sighting_says_where_and_the_track_which_shape() -> None:
         np.array([[100, 100], [160, 110], [160, 130], [100, 120]], np.float32), 0.9
     )
     box = TrackedPlate(box_quad((130, 103, 60, 30)), 0.4)
-    found = fitted(tilted, box)
+    found = fitted(PLAIN, tilted, box)
     assert found.seen
     assert contains(found.quad, tilted.quad + np.array([30, 3])).all()
     assert np.ptp(found.quad, axis=0) == pytest.approx([60 * 1.06, 30 * 1.06], abs=0.1)
 
 
+def photo_of(quad: Corners) -> Rgb:
+    """A white plate with characters on a car."""
+    photo = PLAIN.copy()
+    cv2.fillConvexPoly(photo, np.rint(quad).astype(np.int32), (230, 230, 228), cv2.LINE_AA)
+    matrix = to_quad(quad, 120, 40)
+    for left in range(12, 100, 16):
+        stroke = np.array([[[left, 10], [left + 7, 10], [left + 7, 30], [left, 30]]], np.float32)
+        there = cv2.perspectiveTransform(stroke, matrix)[0]
+        cv2.fillConvexPoly(photo, np.rint(there).astype(np.int32), (20, 20, 20), cv2.LINE_AA)
+    return photo
+
+
+@pytest.mark.parametrize("off", [(0, 0), (4, 3), (-5, -6)])
+def test_a_plate_ends_at_its_edges_where_a_coarse_sighting_is_too_large(
+    off: tuple[int, int],
+) -> None:
+    """As high as the sighting, its cover would jump up and down from frame to frame."""
+    quad = np.array([[200, 150], [320, 158], [320, 198], [200, 190]], np.float32)
+    known = TrackedPlate(tracks.padded_by(quad - np.float32([14, 9]), 0.06), 0.9, seen=False, spare=0.06)
+    box = TrackedPlate(box_quad((196 + off[0], 140 + off[1], 130, 75)), 0.4)
+    found = fitted(photo_of(quad), known, box)
+    assert contains(found.quad, quad).all()
+    assert np.ptp(found.quad, axis=0) == pytest.approx(np.ptp(quad, axis=0) * 1.06, rel=0.04)
+
+
+def test_edges_that_are_not_the_plates_do_not_count() -> None:
+    """A white bumper's, say: then all of the sighting is covered."""
+    quad = np.array([[200, 150], [320, 158], [320, 198], [200, 190]], np.float32)
+    known = TrackedPlate(quad, 0.9)
+    larger = tracks.padded_by(quad, 0.15)
+    found = fitted(photo_of(larger), known, TrackedPlate(larger, 0.4))
+    assert contains(found.quad, larger).all()
+
+
 def test_half_a_plate_seen_does_not_bare_the_other_half() -> None:
     half = TrackedPlate(box_quad((100, 200, PLATE_WIDTH / 2, PLATE_HEIGHT)), 0.4)
-    assert covered([fitted(plate(0), half)], plate(0))
+    assert covered([fitted(PLAIN, plate(0), half)], plate(0))
 
 
 def test_a_sighting_elsewhere_is_no_known_plate() -> None:
