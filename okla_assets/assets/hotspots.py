@@ -34,7 +34,7 @@ from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "3"
+VERSION = "4"
 TITLE = "Placing close-ups"
 
 

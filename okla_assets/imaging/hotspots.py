@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from okla_assets.imaging.studio.camera import MOST_ERROR, View
+from okla_assets.imaging.studio.floor import side_facing
 from okla_assets.imaging.types import Alpha, Floats, Rgb
 
 Indices = npt.NDArray[np.intp]
@@ -31,6 +33,7 @@ PLATE_MARGIN = 0.25  # of the plate: its rim and its filling are alike on all ve
 # shares of the vehicle's height; degrees that its ground line may slope.
 WHEEL_RADIUS, WHEEL_COVER = 0.22, 0.27
 MOST_SLOPE = 35
+TYRE_OFF = 0.35  # how far a wheel may be from where the camera's fit says that its tyre stands
 
 DISTINCT = 0.9  # of the distance to the second most similar feature, in either picture
 MOST_TURN = 35.0  # degrees: people hold the camera about upright
@@ -139,16 +142,25 @@ def close_up_features(picture: Rgb, plates: Sequence[Floats] = ()) -> Features:
 
 
 def view_features(
-    picture: Rgb, alpha: Alpha, plates: Sequence[Floats] = (), *, from_end: bool = False
+    picture: Rgb,
+    alpha: Alpha,
+    plates: Sequence[Floats] = (),
+    *,
+    from_end: bool = False,
+    camera: View | None = None,
 ) -> Features:
     """Features of a view on the vehicle's matte, plates left out.
 
-    `from_end` says that it shows front or rear: the wheels' faces are out of sight.
+    `from_end` says that it shows front or rear: the wheels' faces are out of sight. The `camera`
+    tells wheels from corners of a bumper.
     """
     found = _features(picture, VIEW_SIDE, VIEW_FEATURES, alpha, plates)
     if from_end or not found.vehicle.any():
         return found
-    return replace(found, wheels=_wheels(found.vehicle))
+    wheels = _wheels(found.vehicle)
+    if camera is not None and camera.error <= MOST_ERROR:
+        wheels = _on_tyres(wheels, camera.placed(found.width / picture.shape[1], 0, 0))
+    return replace(found, wheels=wheels)
 
 
 def frame_features(picture: Rgb) -> Features:
@@ -282,6 +294,18 @@ def _wheels(vehicle: Bools) -> Floats:
     discs = np.full((len(lowest), 3), WHEEL_COVER * height, np.float32)
     discs[:, :2] = lowest - (0, WHEEL_RADIUS * height)
     return discs
+
+
+def _on_tyres(wheels: Floats, camera: View) -> Floats:
+    """The discs above tyres of the side that faces the camera; all where the nearer has none."""
+    tyres = camera.seen(camera.tyres)[side_facing(camera)]
+    if not len(tyres):
+        return wheels
+    standing = wheels[:, :2] + [0, WHEEL_RADIUS / WHEEL_COVER] * wheels[:, 2:]
+    off = np.linalg.norm(standing[:, None] - tyres[None], axis=2)
+    near = off <= TYRE_OFF * camera.vehicle_height
+    told = near[:, tyres[:, 1].argmax()].any()
+    return np.asarray(wheels[near.any(axis=1)] if told else wheels, np.float32)
 
 
 @dataclass(frozen=True)

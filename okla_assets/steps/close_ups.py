@@ -111,7 +111,9 @@ class Pictured:
         with blame("photo", self.photo.number):
             picture, quads = self._seen()
             alpha = read_matte(self.store, self.mask.matte_key)
-            return hotspots.view_features(picture, alpha, quads, from_end=from_end)
+            return hotspots.view_features(
+                picture, alpha, quads, from_end=from_end, camera=self.camera
+            )
 
     def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
         """A point of the photo on its finished picture, in shares; None where it is outside."""

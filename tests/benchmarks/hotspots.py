@@ -45,7 +45,9 @@ class Seen:
     def features(self) -> Features:
         """Those on the vehicle."""
         from_end = abs((self.azimuth + 90) % 180 - 90) <= ENDS
-        return hotspots.view_features(self.picture, self.alpha, from_end=from_end)
+        return hotspots.view_features(
+            self.picture, self.alpha, from_end=from_end, camera=self.camera
+        )
 
     @cached_property
     def camera(self) -> View | None:

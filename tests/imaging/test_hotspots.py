@@ -14,9 +14,12 @@ from okla_assets.imaging import hotspots
 from okla_assets.imaging.hotspots import LocatedCloseUp
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import studio
+from okla_assets.imaging.studio.camera import view_of
 from okla_assets.imaging.studio.placement import extent, place
 from okla_assets.imaging.studio.studio import Look
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
+from okla_assets.sample import FOLDER
+from okla_assets.sample.truth import truth
 
 Rgb = npt.NDArray[np.uint8]
 Alpha = npt.NDArray[np.float32]
@@ -120,6 +123,52 @@ def test_wheels_alone_do_not_make_a_place_sure() -> None:
     place = found(close_up, picture, alpha, from_end=True)
     assert place is not None
     assert place.accepted
+
+
+@pytest.mark.parametrize(
+    ("name", "on"), [("IMG_0113", None), ("IMG_0114", "IMG_0101"), ("IMG_0115", "IMG_0111")]
+)
+def test_the_samples_close_ups_have_their_place(name: str, on: str | None) -> None:
+    """From the quarter a bumper's corner hangs where a wheel would be; the wheel itself is one of
+    two."""
+    photos = {Path(photo.file).stem: photo for photo in truth().photos}
+    pixels = {
+        stem: codec.decode_trusted((FOLDER / "media" / photo.file).read_bytes())
+        for stem, photo in photos.items()
+    }
+    plates = {
+        stem: [np.array(plate.quad, np.float32) for plate in photo.plates]
+        for stem, photo in photos.items()
+    }
+    close_up = hotspots.close_up_features(pixels[name], plates[name])
+    views, places = [], []
+    for stem, photo in photos.items():
+        if photo.matte is None or photo.azimuth_deg is None:
+            continue
+        alpha = studio.as_alpha(codec.decode_gray((FOLDER / photo.matte).read_bytes()))
+        view = hotspots.view_features(
+            pixels[stem],
+            alpha,
+            plates[stem],
+            from_end=photo.azimuth_deg in (8, 180),
+            camera=view_of(alpha, photo.azimuth_deg),
+        )
+        views.append(stem)
+        places.append(hotspots.locate(close_up, view))
+    chosen = hotspots.choose(places)
+    assert (None if chosen is None else views[chosen]) == on
+    if chosen is None or on is None:
+        return
+    # Both show the plate: what lies in the close-up's middle is seen about as far from it.
+    height, width = pixels[name].shape[:2]
+    matrix = cv2.getPerspectiveTransform(plates[name][0], plates[on][0])
+    middle = cv2.perspectiveTransform(np.array([[[width / 2, height / 2]]], np.float32), matrix)[
+        0, 0
+    ]
+    there, found = pixels[on], places[chosen]
+    assert found is not None
+    seen = found.x * there.shape[1], found.y * there.shape[0]
+    assert np.hypot(*(seen - middle)) < 0.06 * there.shape[1]
 
 
 def test_a_plate_places_nothing() -> None:

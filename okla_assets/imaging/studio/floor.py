@@ -79,7 +79,7 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     hull = _rounded(view.footprint)
     legs = _legs(alpha, view)
     found = _tyres_of(alpha, legs, view)
-    sides = _side_facing(view)
+    sides = side_facing(view)
     # Seen straight from an end, what hangs down beside its tyres is an exhaust or a splitter.
     legs = tuple({*(legs if sides else ()), *found.values()})
     shift = _shift(alpha, view, found)
@@ -206,7 +206,7 @@ def _tyres_of(alpha: Alpha, legs: tuple[Leg, ...], view: View) -> dict[int, Leg]
     A tyre beside a low bumper is no leg of the silhouette: it is where the fit says, if the matte
     ends there.
     """
-    seen, sides, tall = view.seen(view.tyres), _side_facing(view), view.vehicle_height
+    seen, sides, tall = view.seen(view.tyres), side_facing(view), view.vehicle_height
     found = {}
     for i in _tyres_facing(view):
         x, y = (float(value) for value in seen[i])
@@ -251,10 +251,10 @@ def _tyres_facing(view: View) -> list[int]:
     """Indices of the tyres on the side and the end that face the camera."""
     before = _facing(view, view.footprint[0] - view.footprint[3])
     end = [] if abs(before) < FACES_BEFORE else [0, 1] if before > 0 else [2, 3]
-    return sorted({*_side_facing(view), *end})
+    return sorted({*side_facing(view), *end})
 
 
-def _side_facing(view: View) -> list[int]:
+def side_facing(view: View) -> list[int]:
     """Indices of the tyres on the side that faces the camera; none where it hardly does."""
     beside = _facing(view, view.footprint[0] - view.footprint[1])
     if abs(beside) < FACES:
