@@ -175,7 +175,7 @@ def test_a_plate_ends_at_its_edges_where_a_coarse_sighting_is_too_large(
     """As high as the sighting, its cover would jump up and down from frame to frame."""
     quad = np.array([[200, 150], [320, 158], [320, 198], [200, 190]], np.float32)
     known = TrackedPlate(
-        tracks.padded_by(quad - np.float32([14, 9]), 0.06), 0.9, seen=False, spare=0.06
+        tracks.padded_by(quad - np.array([14, 9], np.float32), 0.06), 0.9, seen=False, spare=0.06
     )
     box = TrackedPlate(box_quad((196 + off[0], 140 + off[1], 130, 75)), 0.4)
     found = fitted(photo_of(quad), known, box)
