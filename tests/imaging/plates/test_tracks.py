@@ -180,7 +180,7 @@ def test_a_plate_ends_at_its_edges_where_a_coarse_sighting_is_too_large(
     box = TrackedPlate(box_quad((196 + off[0], 140 + off[1], 130, 75)), 0.4)
     found = fitted(photo_of(quad), known, box)
     assert contains(found.quad, quad).all()
-    assert np.ptp(found.quad, axis=0) == pytest.approx(np.ptp(quad, axis=0) * 1.06, rel=0.04)
+    assert np.ptp(found.quad, axis=0) == pytest.approx(np.ptp(quad, axis=0) * 1.06, rel=0.06)
 
 
 def test_edges_that_are_not_the_plates_do_not_count() -> None:
