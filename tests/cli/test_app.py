@@ -437,11 +437,11 @@ def test_help_tells_the_defaults_and_of_completion(okla: Command) -> None:
     out = " ".join(okla("process", "--help").out.replace("│", " ").split())
     for field, default in StudioOptions().model_dump().items():
         flag = f"--{field.replace('_', '-')}"
-        if flag in out:
+        if f"{flag} " in out:
             told = {True: "on", False: "off"}.get(
                 default, f"{default:g}" if isinstance(default, float) else default
             )
-            assert f"default: {told}." in out.split(flag, 1)[1][:250], field
+            assert f"default: {told}." in out.split(f"{flag} ", 1)[1][:250], field
     assert "--install-completion" in okla("--help").out
 
 

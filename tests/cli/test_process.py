@@ -548,6 +548,7 @@ def test_no_options_make_no_file(folder: Path, store: LocalMediaStore) -> None:
 EACH_OPTION = {
     "background_id": ("dark_studio", "dark_studio"),
     "generate_shadow": ("false", False),
+    "shadow": ("original", "original"),
     "shadow_opacity": ("0.5", 0.5),
     "shadow_direction": ("90", 90.0),
     "shadow_softness": ("0.2", 0.2),
