@@ -111,9 +111,8 @@ class Pictured:
         with blame("photo", self.photo.number):
             picture, quads = self._seen()
             alpha = read_matte(self.store, self.mask.matte_key)
-            return hotspots.view_features(
-                picture, alpha, quads, from_end=from_end, camera=self.camera
-            )
+            camera = None if from_end else self.camera  # its fit is needed for wheels alone
+            return hotspots.view_features(picture, alpha, quads, from_end=from_end, camera=camera)
 
     def on_finished(self, x: float, y: float) -> tuple[float, float] | None:
         """A point of the photo on its finished picture, in shares; None where it is outside."""

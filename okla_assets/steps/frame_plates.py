@@ -172,13 +172,15 @@ def _sightings(looker: _Looker) -> "list[list[TrackedPlate] | None]":
         known = [tracks.matched(spot, tracked[i]) for spot in seen]
         if any(track is None for track in known):
             unknown.append(i)
-            continue
-        photo = looker.picture(i) if seen else None
-        sightings[i] = [
-            tracks.fitted(photo, track, spot)
-            for spot, track in zip(seen, known, strict=True)
-            if track is not None and photo is not None
-        ]
+        elif seen:
+            photo = looker.picture(i)
+            sightings[i] = [
+                tracks.fitted(photo, track, spot)
+                for spot, track in zip(seen, known, strict=True)
+                if track is not None
+            ]
+        else:
+            sightings[i] = []
     look_well(unknown)
     return sightings
 

@@ -47,9 +47,8 @@ class WalkView:
             quads = _corners(self.plates)
             alpha = read_matte(self.store, self.matte_key)
             from_end = min(apart(self.frame.azimuth_deg, end) for end in (0.0, 180.0)) <= END_ON
-            return hotspots.view_features(
-                picture, alpha, quads, from_end=from_end, camera=self.camera
-            )
+            camera = None if from_end else self.camera  # its fit is needed for wheels alone
+            return hotspots.view_features(picture, alpha, quads, from_end=from_end, camera=camera)
 
     @property
     def azimuth(self) -> float:

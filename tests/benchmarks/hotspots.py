@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.hotspots TESTDATA [--views 8] [--workers 2]
 
-A walk are views of one vehicle with known mattes and azimuths: Carvana's, a spin, the sample's
-video. Close-ups are the dealers' photos of parts and cabins, and cuttings of their exteriors: of
-each its left and right third. A pair is a close-up and a walk, as `hotspots` sees them: placed on
-one view for sure, or likely on two that agree. Prints pairs and what was placed, with its views.
+A walk is views of one vehicle with known mattes and azimuths: Carvana's. Close-ups are the dealers'
+photos of parts and cabins, and cuttings of their exteriors: of each its left and right third. A
+pair is a close-up and a walk, as `hotspots` sees them: placed on one view for sure, or likely on
+two that agree. Prints pairs and what was placed, with its views.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def walks(testdata: Path, count: int) -> dict[str, list[Seen]]:
     """`count` views of each vehicle that has a matte for all of them, by vehicle."""
     rows = defaultdict(list)
     for row in csv.DictReader((testdata / "manifest.csv").open(encoding="utf-8")):
-        if row["set"] in ("carvana", "spin") and row["mask"] and row["azimuth_deg"]:
+        if row["set"] == "carvana" and row["mask"] and row["azimuth_deg"]:
             rows[row["vehicle_id"]].append(row)
     found = {}
     for vehicle, every in rows.items():
