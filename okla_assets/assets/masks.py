@@ -1,6 +1,6 @@
 """Vision: where the vehicle is, and its cut-out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,14 +36,17 @@ from resources.models.base import (
     Subject,
     TurnSegmenter,
     VehicleDetector,
+    ViewClassifier,
     vehicles_of,
 )
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "6"
-PHOTOS_VERSION = "5"
-"""Of the photos' mattes, which stay where only those of a turn have changed since."""
+VERSION = "7"
+PHOTOS_VERSION, TURN_VERSION = "6", "6"
+"""Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
+SURE = 0.9
+"""Confidence from which a photo of a cabin is not searched for a whole vehicle."""
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -55,17 +58,18 @@ def masks(
     detector: dg.ResourceParam[VehicleDetector],
     segmenter: dg.ResourceParam[Segmenter],
     turn_segmenter: dg.ResourceParam[TurnSegmenter],
+    views: dg.ResourceParam[ViewClassifier],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Masks]:
     """The main vehicle of each photo and frame: its box, and a soft matte where it is shown whole.
 
     `cut` is a matte to be trusted, `unsure` one on which the two networks disagree, `obstructed`
-    one of a vehicle before which something stands; `cropped` vehicles run out of the picture and
-    are not cut. Frames are cut together, as one turn. A photo on which vehicles surely lie on their
-    side is turned upright first.
+    one of a vehicle before which something stands; `cropped` vehicles run out of the picture, as
+    those do whose cabin the photo surely shows, and are not cut. Frames are cut together, as one
+    turn. A photo on which vehicles surely lie on their side is turned upright first.
     """
     vehicle = vehicle_of(context)
-    fingerprint = (detector.fingerprint(), segmenter.fingerprint())
+    fingerprint = (detector.fingerprint(), segmenter.fingerprint(), views.fingerprint())
     photos = [
         PhotoWork(
             photo.number,
@@ -79,8 +83,8 @@ def masks(
     done = run_batches(
         "Cutting out",
         photos,
-        partial(look, detector, segmenter),
-        (detector, segmenter),
+        partial(look, detector, segmenter, views),
+        (detector, segmenter, views),
         StepCache(store, vehicle, "masks", Mask),
         progress,
     )
@@ -128,7 +132,12 @@ class Seen:
     stands: Standing = AS_IT_IS
 
 
-def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb]) -> list[Seen]:
+def look(
+    detector: VehicleDetector,
+    segmenter: Segmenter,
+    views: ViewClassifier,
+    pictures: Sequence[Rgb],
+) -> list[Seen]:
     """The vehicles of each photo, and the main one's matte."""
     from okla_assets.imaging.matte import cutout
 
@@ -146,11 +155,23 @@ def look(detector: VehicleDetector, segmenter: Segmenter, pictures: Sequence[Rgb
         for i, s in enumerate(seen)
         if s.main is not None and not cutout.fills_frame(s.found[s.main].box, s.width, s.height)
     }
+    inside = in_cabin(views, {i: pictures[i] for i in whole})
+    whole = {i: subject for i, subject in whole.items() if i not in inside}
     if whole:
         cuts = segmenter.segment([pictures[i] for i in whole], list(whole.values()))
         for i, cut in zip(whole, cuts, strict=True):
             seen[i] = replace(seen[i], cut=cut)
     return seen
+
+
+def in_cabin(views: ViewClassifier, pictures: Mapping[int, Rgb]) -> set[int]:
+    """The keys of the photos that surely show a cabin: a matte costs forty times this question."""
+    shown = views.classify(list(pictures.values()), [None] * len(pictures))
+    return {
+        i
+        for i, view in zip(pictures, shown, strict=True)
+        if view.category == "interior" and view.category_confidence >= SURE
+    }
 
 
 def _main_of(picture: Rgb, found: Sequence[Detection]) -> Seen:
@@ -219,7 +240,7 @@ def cut_out_turn(
     progress.step(title, 1)
     digest = digest_of(
         "turn",
-        VERSION,
+        TURN_VERSION,
         [frame.digest for frame in frames],
         (detector.fingerprint(), segmenter.fingerprint()),
     )

@@ -16,9 +16,9 @@ from okla_assets.doors.jobs.requests import CutOutOptions, JobRequest, Operation
 from okla_assets.doors.jobs.results import DrawnFile, JobResult, PhotoResult, Problem
 from okla_assets.steps.pictures import read_picture
 from okla_assets.tables import Masks, RawPhotos
-from resources.models.base import Segmenter, VehicleDetector
+from resources.models.base import Segmenter, VehicleDetector, ViewClassifier
 from resources.storage.media_store import LocalMediaStore
-from tests.fakes import FakeDetector, FakeSegmenter, QuickDecoder, Quiet
+from tests.fakes import FakeDetector, FakeSegmenter, FakeViews, QuickDecoder, Quiet
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Cutting:
     urls: Mapping[str, bytes] = field(default_factory=dict)
     detector: VehicleDetector = field(default_factory=FakeDetector)
     segmenter: Segmenter = field(default_factory=FakeSegmenter)
+    views: ViewClassifier = field(default_factory=FakeViews)
     done: list[Job] = field(default_factory=list)
 
     def job(self, *files: bytes, options: CutOutOptions | None = None) -> Job:
@@ -67,7 +68,7 @@ class Cutting:
         pictures = [read_picture(self.store, photo.work_key) for photo in raw.photos]
         rows = []
         for photo, seen in zip(
-            raw.photos, look(self.detector, self.segmenter, pictures), strict=True
+            raw.photos, look(self.detector, self.segmenter, self.views, pictures), strict=True
         ):
             row, files = keep_matte(job.vehicle_id, photo, photo.digest, seen)
             for key, data in files.items():

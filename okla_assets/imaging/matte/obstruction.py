@@ -34,6 +34,7 @@ STEP_ENDS = 0.12  # of the vehicle's width, left out: a tyre's flank is a step
 LEAST_NOTCH = 0.006  # of the vehicle's area
 HOLE = 0.004  # of the vehicle's area
 HOLE_LOGIT = -2.0  # mean over a hole: panes that one sees through are less sure
+UNDERSIDE = 0.85  # of the silhouette's height: a hole below is a black diffuser between exhausts
 HALF = 0.025  # of the vehicle's area: a second part of it
 
 
@@ -159,8 +160,11 @@ def _holed(matte: Bools, logits: Floats) -> bool:
     body = matte & (rows > top + 0.45 * (bottom - top))
     holes = (logits < 0) & cv2.erode(body.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
     least = HOLE * matte.sum()
+    underside = top + UNDERSIDE * (bottom - top)
     return any(
-        hole.sum() > least and logits[where][hole].mean() < HOLE_LOGIT
+        hole.sum() > least
+        and logits[where][hole].mean() < HOLE_LOGIT
+        and where[0].start < underside
         for where, hole in pieces(holes)
     )
 

@@ -6,7 +6,8 @@ import numpy as np
 from okla_assets.imaging.studio.floor import Floor
 from okla_assets.imaging.types import Doubles, Floats
 
-RADIUS = 1.65  # vehicle heights: just under 2.5 m
+RADIUS = 1.65  # vehicle heights, at least: just under 2.5 m
+SPARE = 1.05  # of what the vehicle needs to stand on it whole: a low, long one would hang over
 EDGE = 0.035  # vehicle heights that the disc stands above the floor
 LIGHTER, RIM, GAP = 1.018, 0.90, 0.72
 """Light on the disc, on its upright edge and in the gap around it, of the floor's."""
@@ -20,13 +21,14 @@ def on_turntable(canvas: Floats, floor: Floor) -> Floats:
     middle = view.footprint.mean(axis=0)
     offset = float(np.median(floor.shift))
     # The vehicle stands on the disc, so the disc's edge hangs below the row of its top.
-    points = middle + RADIUS * circle
+    radius = max(RADIUS, SPARE * float(np.hypot(*(view.footprint - middle).T).max()))
+    points = middle + radius * circle
     points[:, 1] = np.maximum(points[:, 1], 0.4)
     top = view.seen(points)
     down = view.focal * EDGE / points[:, 1]
     foot = top + np.stack([np.zeros_like(down), down], axis=1)
     lit = canvas.copy()
-    gap = view.seen(middle + (RADIUS + 0.03) * circle)
+    gap = view.seen(middle + (radius + 0.03) * circle)
     gap[:, 1] += float(down.max())
     rows = np.concatenate([gap[:, 1], foot[:, 1], top[:, 1]]) + offset
     first = min(max(0, int(rows.min()) - 2), canvas.shape[0] - 1)

@@ -53,17 +53,13 @@ def _concrete(stage: Stage) -> Floats:
     below = np.maximum(rows - stage.horizon, 1.0)
     z = (stage.wheels - stage.horizon) / below * 4
     x = (columns - stage.width / 2) / (0.76 * stage.width) * z
-    random = np.random.default_rng(5)
-    texture = np.zeros((TEXTURE, TEXTURE), np.float32)
-    for size, weight in ((8, 5.0), (32, 3.0), (128, 2.5), (512, 2.0)):
-        layer = random.normal(0, 1, (size, size)).astype(np.float32)
-        texture += weight * cv2.resize(layer, (TEXTURE, TEXTURE), interpolation=cv2.INTER_CUBIC)
     scale = TEXTURE / 8
     mottled = cv2.remap(
-        texture,
-        np.asarray(x * scale % (TEXTURE - 1), np.float32),
-        np.asarray(z * scale % (TEXTURE - 1), np.float32),
+        _mottles(),
+        np.asarray(x * scale % TEXTURE, np.float32),
+        np.asarray(z * scale % TEXTURE, np.float32),
         cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
     )
     # Joints as wide as a pixel at least; further away they drown.
     thin = z / (0.76 * stage.width)
@@ -73,6 +69,22 @@ def _concrete(stage: Stage) -> Floats:
         joints = np.maximum(joints, np.exp(-((off / (JOINT + thin)) ** 2)) * JOINT / (JOINT + thin))
     light = 204 + mottled * np.exp(-z / 14) - 46 * joints * np.exp(-z / 10)
     return np.asarray(light[..., None] * np.array([1.0, 0.992, 0.978], np.float32), np.float32)
+
+
+def _mottles() -> Floats:
+    """Noise of four sizes, (TEXTURE, TEXTURE), whose right edge goes on at its left, its lower at
+    its upper."""
+    import cv2
+
+    random = np.random.default_rng(5)
+    texture = np.zeros((TEXTURE, TEXTURE), np.float32)
+    for size, weight in ((8, 5.0), (32, 3.0), (128, 2.5), (512, 2.0)):
+        layer = random.normal(0, 1, (size, size)).astype(np.float32)
+        around, cell = np.pad(layer, 2, mode="wrap"), TEXTURE // size
+        side = TEXTURE + 4 * cell
+        large = cv2.resize(around, (side, side), interpolation=cv2.INTER_CUBIC)
+        texture += weight * large[2 * cell :, 2 * cell :][:TEXTURE, :TEXTURE]
+    return texture
 
 
 OUTDOOR_DAY = Scene(

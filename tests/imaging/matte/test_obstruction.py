@@ -88,3 +88,12 @@ def empty() -> Floats:
 
 def test_an_empty_matte_says_nothing() -> None:
     assert before(empty() > 0) is None
+
+
+def test_a_black_diffuser_between_exhausts_is_no_hole() -> None:
+    """SAM 2 leaves it out and the saliency net takes it in: flat, and at the very bottom."""
+    back = rectangle(250, 200, 300, 250)
+    flat, board = rectangle(330, 422, 140, 20), rectangle(330, 320, 140, 122)
+    for hole, broken in ((flat, False), (board, True)):
+        logits = np.where(back & ~hole, 8, -8).astype(np.float32)
+        assert obstruction.outline_broken(back, logits, (250, 200, 300, 250)) is broken

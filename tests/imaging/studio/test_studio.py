@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import view_of
+from okla_assets.imaging.studio.disc import on_turntable
+from okla_assets.imaging.studio.floor import floor_of
 from okla_assets.imaging.studio.placement import extent, place, wheel_line, width_share
 from okla_assets.imaging.studio.scenes import SCENES, SceneId
 from okla_assets.imaging.studio.shadow import Casting
@@ -82,6 +86,23 @@ def test_the_turntable_lies_under_the_vehicle_alone() -> None:
     changed = np.abs(plain.astype(int) - turned).max(axis=2)
     assert changed[bottom:].max() > 20  # its rim
     assert changed[: bottom - 250].max() == 0
+
+
+def test_a_long_low_vehicle_does_not_hang_over_the_turntable() -> None:
+    alpha = car_alpha()
+    placement = place(extent(alpha), WIDTH, ASPECT)
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    seen = view.placed(placement.scale, placement.left, placement.top)
+    middle = seen.footprint.mean(axis=0)
+    seen = replace(seen, footprint=middle + 1.4 * (seen.footprint - middle))
+    floor = floor_of(studio.cut_out(photo_of(alpha), alpha, placement).alpha, seen)
+    bare = np.full((placement.height, placement.width, 3), 100, np.float32)
+    disc = on_turntable(bare, floor)
+    corners = seen.seen(seen.footprint) + (0, float(np.median(floor.shift)))
+    for x, y in np.rint(corners).astype(int):
+        if 0 <= x < placement.width and 0 <= y < placement.height:
+            assert disc[y, x, 0] > 100, (x, y)
 
 
 def test_without_a_view_the_vehicle_stands_on_the_empty_scene() -> None:
