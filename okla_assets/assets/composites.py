@@ -205,7 +205,7 @@ def finish(
         if view.projection is not None:
             small = still_of(draft.picture)
         outputs[thumbnail_key] = codec.encode_jpeg(small, 82)
-    if searched.shows_before:
+    if searched.shows_before and withheld is None:
         outputs[before_key] = codec.encode_jpeg(draft.before, 82)
     if draft.grey is not None and view.category == "exterior":
         outputs[mask_key] = codec.encode_png(codec.resize(draft.grey, photo.width, photo.height))

@@ -9,11 +9,11 @@ from tests import pictures
 from tests.fakes import FakeDetector, FakeSegmenter, FakeViews
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Showing(FakeViews):
     """Photos that all show the same."""
 
-    view: View = View("exterior", 1.0)
+    view: View
 
     def classify(self, photos, boxes):  # type: ignore[no-untyped-def]
         self.asked += len(photos)

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import dagster as dg
@@ -11,7 +12,9 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.studio import guard
+from okla_assets.imaging.studio.truth import Truth
+from okla_assets.imaging.types import Alpha, Floats, Rgb
 from tests import pictures
 from tests.fakes import VEHICLE, FakePlates, FakeReader, Outcome, Pipeline, yellow
 
@@ -121,6 +124,28 @@ def test_a_plate_that_reads_all_the_same_keeps_its_picture_back(pipeline: Pipeli
     shown = [o.key for o in pipeline.store.list(keys.processed_folder(VEHICLE))]
     assert not [key for key in shown if keys.photo_shown(key) in (1, 4)]
     assert "1234" not in outcome.listing.model_dump_json()
+
+
+@pytest.mark.slow
+def test_a_picture_that_is_not_true_to_its_photo_costs_the_vehicle_nothing_else(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is shown, its photo before neither, and the others go on."""
+    upload(pipeline)
+    measured = guard.compare
+
+    def once(finished: Rgb, photo: Rgb, move: Floats, solid: Alpha | None = None) -> Truth:
+        monkeypatch.setattr(guard, "compare", measured)
+        return replace(measured(finished, photo, move, solid), tile=50.0)
+
+    monkeypatch.setattr(guard, "compare", once)
+    outcome = pipeline.run()
+    assert outcome.success
+    assert len(kept_back(outcome)) == 1
+    assert outcome.listing.status == "needs_review"
+    shown = [keys.photo_shown(o.key) for o in pipeline.store.list(keys.processed_folder(VEHICLE))]
+    assert not set(kept_back(outcome)) & set(shown)
+    assert len(set(shown) - {None}) == 3
 
 
 @pytest.mark.slow

@@ -51,7 +51,9 @@ def compare(finished: Rgb, photo: Rgb, move: Floats, solid: Alpha | None = None)
     def moved(plane: Pixels) -> Pixels:
         return np.asarray(cv2.warpAffine(plane, rest, (width, height)), np.uint8)
 
-    reduced = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    # Enlarged as the vehicle is: INTER_AREA, which is for reducing, makes blocks of its pixels.
+    method = cv2.INTER_AREA if smaller < 1 else cv2.INTER_CUBIC
+    reduced = np.asarray(cv2.resize(photo, size, interpolation=method), np.uint8)
     inside = np.ones((size[1], size[0]), np.uint8)
     if solid is not None:
         opaque = cv2.resize(solid, size, interpolation=cv2.INTER_AREA) > 0.99

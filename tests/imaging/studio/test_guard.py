@@ -28,9 +28,9 @@ Mask = npt.NDArray[np.float32]
 class Finished:
     """One of the sample's photos in the studio, and what it was made of."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, side: int = 1600) -> None:
         view = truth().photos[number]
-        photo = codec.decode_trusted((MEDIA / view.file).read_bytes())
+        photo = codec.fit_within(codec.decode_trusted((MEDIA / view.file).read_bytes()), side)
         grey = codec.decode_gray((FOLDER / str(view.matte)).read_bytes())
         grey = codec.resize(grey, photo.shape[1], photo.shape[0])
         self.alpha: Alpha = studio.as_alpha(grey)
@@ -69,6 +69,14 @@ def test_what_the_studio_makes_is_true(number: int) -> None:
     for quality in (90, 60):
         again = codec.decode_trusted(codec.encode_jpeg(made.picture, quality))
         assert made.compared(again).broken is None, quality
+
+
+@pytest.mark.parametrize("number", [0, 3, 5, 7])
+@pytest.mark.parametrize("side", [640, 500, 360])
+def test_a_small_photo_that_the_studio_enlarges_is_true(number: int, side: int) -> None:
+    made = Finished(number, side)
+    found = made.compared(made.picture)
+    assert (found.typical < 1.5, found.tile < 4, found.patch < 1.6) == (True, True, True), found
 
 
 def test_a_photo_made_smaller_is_true(side: Finished) -> None:

@@ -99,7 +99,8 @@ def test_a_long_low_vehicle_does_not_hang_over_the_turntable() -> None:
     floor = floor_of(studio.cut_out(photo_of(alpha), alpha, placement).alpha, seen)
     bare = np.full((placement.height, placement.width, 3), 100, np.float32)
     disc = on_turntable(bare, floor)
-    corners = seen.seen(seen.footprint) + (0, float(np.median(floor.shift)))
+    corners = seen.seen(seen.footprint)
+    corners[:, 1] += np.median(floor.shift)
     for x, y in np.rint(corners).astype(int):
         if 0 <= x < placement.width and 0 <= y < placement.height:
             assert disc[y, x, 0] > 100, (x, y)
