@@ -92,7 +92,7 @@ class Standpoint:
         from okla_assets.imaging.studio.camera import view_of
 
         if self.height is not None:
-            return view_of(alpha, self.azimuth, self.height, self.focal)
+            return view_of(alpha, self.azimuth, self.height, self.focal, any_lens=True)
         return None if self.own is None else self.own.view
 
 
@@ -155,7 +155,7 @@ def _seen(
 
     assert mask.matte_key is not None
     matte = codec.decode_gray(store.get(mask.matte_key))
-    found = view_of(as_alpha(matte), view.azimuth_deg, focal=photo.focal)
+    found = view_of(as_alpha(matte), view.azimuth_deg, focal=photo.focal, any_lens=True)
     if found is None:
         return None, None
     picture = read_picture(store, plates.masked_key)
@@ -163,7 +163,7 @@ def _seen(
     turn = level.levelling(level.tilt_of(picture, matte, found), wheels, matte)
     if turn is not None:
         turned = as_alpha(level.levelled(matte, turn))
-        found = view_of(turned, view.azimuth_deg, focal=photo.focal)
+        found = view_of(turned, view.azimuth_deg, focal=photo.focal, any_lens=True)
     return found, turn
 
 

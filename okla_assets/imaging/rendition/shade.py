@@ -83,7 +83,7 @@ def shade_of(
     """
     if not (alpha > 0.5).any():
         return None
-    view = view_of(alpha, None, focal=focal) if kind == "car" else None
+    view = view_of(alpha, None, focal=focal, any_lens=True) if kind == "car" else None
     if kind == "car" and view is None:
         return None  # too small to tell how it stands
     scale = min(1.0, WORK_WIDTH / alpha.shape[1])

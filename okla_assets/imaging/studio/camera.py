@@ -10,7 +10,7 @@ ends, with its roof and with the tyres that can be seen, each weighed by how wel
 (least squares with priors, by scipy's trust region).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -62,6 +62,18 @@ LOW_CAMERA, TURN_LOW = (0.45, 0.1), 4.0
 trusted more there, for a view turned to the side fits such a silhouette too."""
 NEAR_FLOOR = 0.46  # of the vehicle's height: who takes a set standing holds the phone higher
 FLAT = 0.01  # of the vehicle's height: so much higher is as low
+
+LENSES, ASIDE = (1.0, 1.6, 2.6, 4.0), (-15.0, 0.0, 15.0)
+"""Focal lengths, in those of a phone's main camera, and degrees beside the azimuth that are tried
+where these two explain no silhouette: photos are zoomed and cropped, and what tells of it is lost.
+"""
+ANY_FOCAL_SPREAD, ANY_HORIZON_SPREAD, ANY_HEIGHT_SPREAD = 0.25, 0.3, 0.2
+EXPLAINED, STANDS = 0.2, 0.04
+"""Error, and how far the lowest tyre is from the silhouette's lowest row in vehicle heights, up to
+which a view explains a silhouette."""
+LEGS = 0.05  # of the vehicle's height: how far tyres that are seen reach below the bumper between
+OFF_COSTS, ODD_HEIGHT = 3.0, 0.5
+"""In errors: what being off by a vehicle height costs, and how odd a camera's height is at one."""
 
 LOWEST_LOW = (-np.inf, -np.inf, 0.2, -np.inf, 1.8, 0.9, -0.6, -0.5)
 LOWEST = (-np.inf, -np.inf, 0.35, -np.inf, 1.8, 0.9, -0.6, -0.5)
@@ -126,12 +138,15 @@ def view_of(
     azimuth: float | None,
     camera_height: float | None = None,
     focal: float | None = None,
+    *,
+    any_lens: bool = False,
 ) -> View | None:
     """The camera that took a photo whose matte is `alpha` (H, W), its vehicle seen from `azimuth`.
 
     Degrees, 0 the front and 90 the vehicle's left side; None tries eight and takes what fits best.
     `camera_height` is what the other photos of the set say (vehicle heights), `focal` what EXIF
-    says (diagonals of the photo), where they do. None where the matte is too small to tell.
+    says (diagonals of the photo), where they do. With `any_lens` a photo without `focal` may have
+    been zoomed or cropped. None where the matte is too small to tell.
     """
     scale = min(1.0, WORK_WIDTH / alpha.shape[1])
     small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -156,21 +171,73 @@ def view_of(
             np.radians(TURN_END_ON if _end_on(tried) else TURN),
         )
 
-    def seen_from(tried: float) -> View:
-        return problem(tried).solved()
+    best, tried = _usual(problem, outline, azimuth)
+    if any_lens and focal is None and not _explained(best, outline, tried):
+        others = [
+            replace(
+                usual,
+                focal=longer * usual.focal,
+                focal_spread=ANY_FOCAL_SPREAD,
+                horizon_spread=ANY_HORIZON_SPREAD * small.shape[0],
+                height_spread=KNOWN_HEIGHT_SPREAD if known else ANY_HEIGHT_SPREAD,
+            ).solved()
+            for aside in ((0.0,) if _end_on(tried) else ASIDE)
+            for usual in (problem(tried + aside),)
+            for longer in LENSES
+        ]
+        best = min((best, *others), key=lambda view: _oddity(view, outline))
+    return best.placed(1 / scale, 0, 0)
+
+
+def _usual(
+    problem: Callable[[float], "_Problem"], outline: _Outline, azimuth: float | None
+) -> tuple[View, float]:
+    """The view by the lens that is expected, and the azimuth, or the one that fits best."""
+
+    def seen_from(tried: float) -> tuple[View, float]:
+        return problem(tried).solved(), tried
 
     views = [seen_from(tried) for tried in (range(0, 360, 45) if azimuth is None else (azimuth,))]
-    if azimuth is not None and views[0].error > DOUBTED and not _end_on(azimuth):
+    if azimuth is not None and views[0][0].error > DOUBTED and not _end_on(azimuth):
         # The view head is wrong by that much now and then; a silhouette tells.
         views += [seen_from(azimuth + off) for off in DOUBTS]
-    if azimuth is not None and not _end_on(azimuth) and _lowest_off(outline, views[0]) > UNDER:
+    if azimuth is not None and not _end_on(azimuth) and _lowest_off(outline, views[0][0]) > UNDER:
         low, spread = LOW_CAMERA
         lower = replace(
             problem(azimuth), camera_height=low, height_spread=spread, turn=np.radians(TURN_LOW)
         ).solved()
         if _lowest_off(outline, lower) < UNDER and lower.error < DOUBTED:
-            return lower.placed(1 / scale, 0, 0)
-    return min(views, key=lambda view: view.error).placed(1 / scale, 0, 0)
+            return lower, azimuth
+    best, tried = min(views, key=lambda one: one[0].error)
+    return best, tried if azimuth is None else azimuth
+
+
+def _explained(view: View, outline: _Outline, azimuth: float) -> bool:
+    """Whether the silhouette is as the view says, and stands where it does.
+
+    Where a bumper hides the tyres of an end, nothing is seen to stand.
+    """
+    if _end_on(azimuth) and not _has_legs(outline):
+        return True
+    return view.error < EXPLAINED and abs(_off_floor(view, outline)) < STANDS
+
+
+def _oddity(view: View, outline: _Outline) -> float:
+    """How badly a view explains a silhouette, and how unusual its camera is, in errors."""
+    odd = view.camera_height / EYE_HEIGHT - 1
+    return view.error + OFF_COSTS * abs(_off_floor(view, outline)) + ODD_HEIGHT * abs(odd)
+
+
+def _off_floor(view: View, outline: _Outline) -> float:
+    """How far the silhouette reaches below the lowest tyre of the view, in vehicle heights."""
+    lowest = view.seen(view.tyres)[:, 1].max()
+    return (float(outline.bottom.max()) - float(lowest)) / outline.height
+
+
+def _has_legs(outline: _Outline) -> bool:
+    """Whether the silhouette reaches lower at both ends than in its middle."""
+    left, middle, right = np.array_split(outline.bottom, 3)
+    return bool(min(left.max(), right.max()) - np.median(middle) > LEGS * outline.height)
 
 
 def _end_on(azimuth: float) -> bool:

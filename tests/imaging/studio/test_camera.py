@@ -121,12 +121,13 @@ def test_the_lens_that_a_photo_tells_is_the_views() -> None:
     assert long.distance > 1.5 * usual.distance
 
 
-def drawn(azimuth: float, camera_height: float) -> tuple[Alpha, float]:
+def drawn(azimuth: float, camera_height: float, zoom: float = 1.0) -> tuple[Alpha, float]:
     """A sports car drawn as a camera at that height sees it, 640x480, and its near front tyre's x.
 
-    Lengths are in vehicle heights: body with its lip near the floor, cabin, and the wheels.
+    Lengths are in vehicle heights: body with its lip near the floor, cabin, and the wheels. `zoom`
+    is the lens in those of a phone, and how much further away it stands.
     """
-    focal, distance, horizon = 486.0, 3.6, 250.0
+    focal, distance, horizon = zoom * 486.0, zoom * 3.6, 250.0
     turned = np.radians(azimuth)
 
     def seen(ahead: float, left: float, up: float) -> tuple[float, float]:
@@ -160,3 +161,27 @@ def test_a_camera_near_the_floor_is_found_as_one_at_eye_height_is(height: float)
     assert view.camera_height == pytest.approx(height, abs=0.15)
     assert view.seen(view.tyres)[0, 0] == pytest.approx(tyre, abs=0.16 * view.vehicle_height)
     assert set_height([view]) == (None if height < 0.4 else view.camera_height)
+
+
+@pytest.mark.parametrize("azimuth", [30.0, 140.0, 215.0])
+def test_a_zoomed_photo_whose_lens_nothing_tells_is_seen_from_afar(azimuth: float) -> None:
+    """By a phone's lens the near tyre would hang below its shadow."""
+    alpha, _ = drawn(azimuth, 0.95, zoom=3.5)
+    usual, free = view_of(alpha, azimuth), view_of(alpha, azimuth, any_lens=True)
+    assert usual is not None and free is not None
+    assert free.focal > 2 * usual.focal
+    assert free.error < 0.2
+    assert free.camera_height == pytest.approx(0.95, abs=0.15)
+    lowest = np.flatnonzero((alpha > 0.5).any(axis=1))[-1] + 1
+    off = [(lowest - v.seen(v.tyres)[:, 1].max()) / v.vehicle_height for v in (usual, free)]
+    assert off[1] < off[0]
+
+
+def test_a_phones_photo_is_seen_alike_whatever_lens_it_may_have() -> None:
+    for shot in EXTERIORS:
+        usual, free = (
+            view_of(matte(shot), azimuth(shot)),
+            view_of(matte(shot), azimuth(shot), any_lens=True),
+        )
+        assert usual is not None and free is not None
+        assert abs(usual.horizon - free.horizon) < 0.02 * matte(shot).shape[0]
