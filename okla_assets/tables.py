@@ -199,7 +199,8 @@ class Mask(PhotoRow):
     matte at working size, present for `cut`, `unsure` and `obstructed`. `other_vehicles` are
     the boxes of those that the photo is not about. `other_vehicle`: the main one is a bus, lorry
     or van. `part_missing` names what the matte lacks of the vehicle; `mirrors` counts the door
-    mirrors that stick out, in views from front or rear.
+    mirrors that stick out, in views from front or rear; `roof_askew` are the degrees by which a
+    straight roof is not parallel to the floor.
 
     A photo on its side was turned upright by `turned` degrees counter-clockwise; `upright_key` is
     its working copy then, private as it shows plates, and all boxes are in pixels of that one
@@ -216,6 +217,7 @@ class Mask(PhotoRow):
     obstructed: str | None = None
     part_missing: str | None = None
     mirrors: int | None = None
+    roof_askew: float | None = None
     turned: QuarterTurn = 0
     upright_key: str | None = None
     tilt: Tilt | None = None

@@ -189,7 +189,7 @@ def keep_matte(
     vehicle: keys.VehicleId, photo: Photo, digest: str, seen: Seen
 ) -> tuple[Mask, Outputs]:
     """One photo's row and its matte file."""
-    from okla_assets.imaging.matte import cutout
+    from okla_assets.imaging.matte import cutout, roof
     from okla_assets.imaging.photo import codec
 
     if photo.projection is not None:  # what stands outside a cabin's windows is not the vehicle
@@ -215,6 +215,8 @@ def keep_matte(
     alpha, agreement = seen.cut.alpha, seen.cut.agreement
     place["agreement"] = _rounded(agreement)
     place |= {"part_missing": seen.cut.part_missing, "mirrors": seen.cut.mirrors}
+    slope = roof.askew(alpha > 0.5)
+    place["roof_askew"] = None if slope is None else round(slope, 1)
     if cutout.runs_out(alpha):
         return _row(photo, digest, "cropped", **place), files
     key = keys.work_file(vehicle, "masks", digest, "png")

@@ -49,6 +49,33 @@ def test_what_is_missing(
     assert part_missing(mask, category, angle) == missing
 
 
+@pytest.mark.parametrize(
+    ("angle", "askew", "missing"),
+    [
+        ("rear", 12.0, "a piece of the roof"),
+        ("front", 12.0, "a piece of the roof"),
+        ("front", 5.0, None),
+        ("front", None, None),
+        ("rear-quarter", 12.0, None),  # a roof seen from a corner slopes
+    ],
+)
+def test_a_roof_that_is_cut_off_is_missing(
+    angle: Angle, askew: float | None, missing: str | None
+) -> None:
+    mask = Mask(
+        number=1,
+        status="cut",
+        vehicle_box=(1, 2, 3, 4),
+        vehicle_score=0.9,
+        matte_key=None,
+        agreement=None,
+        mirrors=2,
+        roof_askew=askew,
+        digest="0" * 64,
+    )
+    assert part_missing(mask, "exterior", angle) == missing
+
+
 @dataclass
 class OneMirror(FakeSegmenter):
     def segment(self, photos: Sequence[Rgb], subjects: Sequence[Subject]) -> list[Matte]:
