@@ -58,6 +58,7 @@ LEAST_LENGTH, MOST_LENGTH = 0.015, 0.14  # of the box width
 BEND = 0.006  # of the box width: how far from straight
 SLANT = 1.6  # columns a row
 ANTENNA_LOGIT = -3.3  # the 70th percentile along it
+DARKER = 20  # levels: an antenna is darker than both its sides; posts and edges behind it are not
 ROOF = 0.45  # of the box height: where antennas are looked for
 FOOT = 0.1  # of the box height: how far below the roof's top an antenna stands
 
@@ -220,6 +221,7 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
     roof = int(matte.any(axis=1).argmax())
     away = cv2.distanceTransform((~matte).astype(np.uint8), cv2.DIST_L2, 5)
     reach = MOST_LENGTH * w
+    light = cv2.cvtColor(looked.pixels[top:bottom], cv2.COLOR_RGB2GRAY)
     lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
     lines &= away <= reach
     for where, line in pieces(lines):
@@ -237,9 +239,22 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
         likely = np.percentile(looked.logits[top:bottom][where][line], 70) >= ANTENNA_LOGIT
         foot = where[0].start + rows[int(distance.argmin())]
         stands = foot <= roof + FOOT * h
-        if thin and likely and stands and abs(slope) <= SLANT and bend <= max(2.0, BEND * w):
+        straight = abs(slope) <= SLANT and bend <= max(2.0, BEND * w)
+        if thin and likely and stands and straight and _is_dark(light, where, line, STROKE * w):
             found[top:bottom][where] |= line
     return found
+
+
+def _is_dark(light: Pixels, where: tuple[slice, slice], line: Bools, aside: float) -> bool:
+    """Whether a line is darker than what lies `aside` pixels to its left and to its right."""
+    rows, columns = np.nonzero(line)
+    rows, columns = rows + where[0].start, columns + where[1].start
+    level = float(light[rows, columns].mean())
+    sides = [
+        float(light[rows, (columns + way).clip(0, light.shape[1] - 1)].mean())
+        for way in (-max(3, round(aside)), max(3, round(aside)))
+    ]
+    return level <= min(sides) - DARKER
 
 
 def _strokes(pixels: Rgb, width: float) -> Pixels:

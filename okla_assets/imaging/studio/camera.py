@@ -64,9 +64,8 @@ NEAR_FLOOR = 0.46  # of the vehicle's height: who takes a set standing holds the
 FLAT = 0.01  # of the vehicle's height: so much higher is as low
 
 LENSES, ASIDE = (1.0, 1.6, 2.6, 4.0), (-15.0, 0.0, 15.0)
-"""Focal lengths, in those of a phone's main camera, and degrees beside the azimuth that are tried
-where these two explain no silhouette: photos are zoomed and cropped, and what tells of it is lost.
-"""
+"""Focal lengths, in those that are expected, and degrees beside the azimuth that are tried where
+these two explain no silhouette: photos are zoomed and cropped, and what tells of it is lost."""
 ANY_FOCAL_SPREAD, ANY_HORIZON_SPREAD, ANY_HEIGHT_SPREAD = 0.25, 0.3, 0.2
 EXPLAINED, STANDS = 0.2, 0.04
 """Error, and how far the lowest tyre is from the silhouette's lowest row in vehicle heights, up to
@@ -145,8 +144,8 @@ def view_of(
 
     Degrees, 0 the front and 90 the vehicle's left side; None tries eight and takes what fits best.
     `camera_height` is what the other photos of the set say (vehicle heights), `focal` what EXIF
-    says (diagonals of the photo), where they do. With `any_lens` a photo without `focal` may have
-    been zoomed or cropped. None where the matte is too small to tell.
+    says (diagonals of the photo), where they do. With `any_lens` the photo may have been zoomed or
+    cropped. None where the matte is too small to tell.
     """
     scale = min(1.0, WORK_WIDTH / alpha.shape[1])
     small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -172,7 +171,7 @@ def view_of(
         )
 
     best, tried = _usual(problem, outline, azimuth)
-    if any_lens and focal is None and not _explained(best, outline, tried):
+    if any_lens and not _explained(best, outline, tried):
         others = [
             replace(
                 usual,

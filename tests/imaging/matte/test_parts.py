@@ -1,10 +1,12 @@
 """Parts that stick out, antennas and neighbours, with a segmenter that answers by the truth."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from okla_assets.imaging.matte import parts
 from okla_assets.imaging.types import Floats
@@ -179,3 +181,16 @@ def test_a_lamp_post_behind_the_roof_is_no_antenna() -> None:
 def test_a_bar_as_thick_as_a_post_is_no_antenna() -> None:
     alpha, seen = seen_with(line((480, 222), (480, 190), 24))
     assert not parts.antennas(alpha, seen).any()
+
+
+@pytest.mark.parametrize("level", [20, 235])
+def test_a_bright_stroke_and_the_edge_of_a_dark_wall_are_no_antennas(level: int) -> None:
+    """Such a stroke is a frame or a wall's edge behind the roof; an antenna is dark all round."""
+    stroke = line((480, 222), (480, 190))
+    alpha, seen = seen_with(stroke)
+    pixels = seen.pixels.copy()
+    pixels[stroke] = 235
+    if level < 100:  # a wall on its right, darker than the stroke
+        pixels[:215, 484:] = level
+        pixels[stroke] = 110
+    assert not parts.antennas(alpha, replace(seen, pixels=pixels)).any()
