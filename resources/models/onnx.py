@@ -7,8 +7,12 @@ be called from several threads at once, and those of other runtimes too; only lo
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
 import re
+import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -159,6 +163,21 @@ def load_session(
             _sessions[key] = _new_session(weight, count, engine)
             _loaded.add((Path(weight).name if _is_file(weight) else weight, engine))
         return _sessions[key]
+
+
+def let_go() -> None:
+    """Forgets all warm sessions, and gives the memory that they took back to the system.
+
+    A call that runs keeps its own until it ends.
+    """
+    with _loading:
+        _sessions.clear()
+        _loaded.clear()
+    gc.collect()
+    if sys.platform == "linux":
+        # glibc keeps what is freed in small pieces; other C libraries have no such function.
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _new_session(weight: str, threads: int, engine: Engine) -> onnxruntime.InferenceSession:

@@ -24,6 +24,7 @@ from okla_assets.options import StudioOptions, merge_options, read_options, save
 from okla_assets.runtime.instance import open_instance
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
+from resources.models import onnx
 from resources.storage.media_store import LocalMediaStore, ObjectInfo
 from resources.storage.stores import store_for
 from sensors.uploads import uploads
@@ -760,3 +761,23 @@ def test_what_goes_wrong_is_reported_by_asset(
     assert problem.startswith("masks: ")
     assert "okla models pull" in problem
     assert list(store.list("processed/")) == []
+
+
+def test_a_steps_networks_are_let_go_before_the_next_one_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[object] = []
+
+    class Shown:
+        def step(self, title: str, total: int) -> None:
+            said.append((title, total))
+
+        def advance(self, what: str) -> None:
+            said.append(what)
+
+    monkeypatch.setattr(onnx, "let_go", lambda: said.append("let go"))
+    progress = process.OneStepsNetworks(Shown())
+    progress.step("Cutting out", 2)
+    progress.advance("1.jpg")
+    progress.step("Classifying", 2)
+    assert said == ["let go", ("Cutting out", 2), "1.jpg", "let go", ("Classifying", 2)]
