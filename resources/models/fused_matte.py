@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 12  # of `imaging.matte`, for the fingerprint
+METHOD = 13  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -116,8 +116,10 @@ def fused(
             found = twins.without_strays(found, straight)
             below = parts.underside(alpha, looked, ask)
             found |= below
-            # Asked for it, SAM 2 takes it: it is no hole that something stands in.
-            looked = replace(looked, logits=np.where(below, np.abs(logits), logits))
+            # Asked for it, SAM 2 takes it: it is no hole that something stands in, nor a second
+            # half, and so the seam between it and the rest is none.
+            taken = cutout.dilated(below, parts.NEAR * crop.box[2])
+            looked = replace(looked, logits=np.where(taken, np.abs(logits), logits))
         alpha = np.where(found, np.float32(1), alpha)
         surely = found | surely & ~theirs
         alpha = cutout.without_rags(alpha, surely)

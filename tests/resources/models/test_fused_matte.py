@@ -1,5 +1,6 @@
 """What both networks' answers come to, on drawn vehicles."""
 
+import cv2
 import numpy as np
 
 from resources.models.base import Subject
@@ -16,4 +17,18 @@ def test_a_diffuser_that_is_found_is_no_hole_that_something_stands_in() -> None:
     crop = Crop(pixels, (200.0, 200.0, 400.0, 300.0), 0, 0, *REAR.shape)
     matte = fused(crop, logits, saliency, Subject((200.0, 200.0, 400.0, 300.0)), Truth(DIFFUSER))
     assert (matte.alpha[DIFFUSER] > 0.5).mean() > 0.9
+    assert matte.obstructed is None
+
+
+def test_nor_is_it_a_second_half_where_a_seam_lies_between() -> None:
+    near = cv2.dilate(DIFFUSER.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    logits = np.where(REAR, 8, -8).astype(np.float32)
+    logits[near & REAR] = -0.5
+    logits[DIFFUSER] = -2.3
+    saliency = np.where(REAR, 1, 0).astype(np.float32)
+    saliency[DIFFUSER] = 0.97
+    pixels = np.full((*REAR.shape, 3), 128, np.uint8)
+    box = (200.0, 200.0, 400.0, 300.0)
+    crop = Crop(pixels, box, 0, 0, *REAR.shape)
+    matte = fused(crop, logits, saliency, Subject(box), Truth(near & (REAR | DIFFUSER)))
     assert matte.obstructed is None
