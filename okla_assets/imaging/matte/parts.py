@@ -221,7 +221,7 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
     roof = int(matte.any(axis=1).argmax())
     away = cv2.distanceTransform((~matte).astype(np.uint8), cv2.DIST_L2, 5)
     reach = MOST_LENGTH * w
-    light = cv2.cvtColor(looked.pixels[top:bottom], cv2.COLOR_RGB2GRAY)
+    light = np.asarray(cv2.cvtColor(looked.pixels[top:bottom], cv2.COLOR_RGB2GRAY), np.uint8)
     lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
     lines &= away <= reach
     for where, line in pieces(lines):
