@@ -84,13 +84,15 @@ def find_leaks(
 
 @dataclass(frozen=True)
 class _Place:
-    """A place to be read. `sure` ones are a leak even where nothing can be read."""
+    """A place to be read. `sure` ones are a leak even where nothing can be read, unless they show a
+    badge of the vehicle whose covered plates are `beside`."""
 
     quad: Quad
     score: float
     covered: bool
     sure: bool
     away_from_vehicles: bool
+    beside: Sequence[Quad] = ()
 
 
 def _places(shown: SearchRegion, suspects: Sequence[Sighting]) -> list[_Place]:
@@ -103,9 +105,10 @@ def _places(shown: SearchRegion, suspects: Sequence[Sighting]) -> list[_Place]:
         if not plates.suspicious(*judged):
             continue
         new = not plates.lies_on(np.array(suspect.quad, np.float32), shown.plates)
-        away = plates.owner(suspect.found.box, suspect.vehicles) is None
+        owner = plates.owner(suspect.found.box, suspect.vehicles)
         sure = new and plates.is_certain(*judged)
-        places.append(_Place(suspect.quad, suspect.found.score, False, sure, away))
+        beside = shown.plates if owner == 0 else ()
+        places.append(_Place(suspect.quad, suspect.found.score, False, sure, owner is None, beside))
     return places
 
 
@@ -117,7 +120,13 @@ def _judged(
     count = _characters(read, allowed, place.away_from_vehicles)
     if count >= plates.READABLE:
         return Leak(place.quad, "covered" if place.covered else "read", place.score, count)
-    return Leak(place.quad, "seen", place.score, count) if place.sure else None
+    if not place.sure or plates.is_badge(
+        np.array(place.quad, np.float32),
+        [np.array(quad, np.float32) for quad in place.beside],
+        [reading for way in read for reading in way],
+    ):
+        return None
+    return Leak(place.quad, "seen", place.score, count)
 
 
 def _characters(

@@ -26,6 +26,7 @@ from okla_assets.imaging.plates.leaks import (
     LEAST_READER_CONFIDENCE as LEAST_READER_CONFIDENCE,
     READABLE as READABLE,
     is_allowed as is_allowed,
+    is_badge as is_badge,
     is_certain as is_certain,
     may_be_a_registration as may_be_a_registration,
     most_characters as most_characters,

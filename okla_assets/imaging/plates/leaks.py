@@ -21,6 +21,11 @@ LEAK_SCORE, LEAK_ELSEWHERE = 0.20, 0.30
 lower than what is covered, but at 0.17 a model's badge is read as a plate."""
 CERTAIN_SCORE = 0.60
 """Score from which an uncovered candidate is a leak even where nothing can be read."""
+BADGE_CONFIDENCE, BADGE_LETTERS = 0.95, 3
+"""Of a reading, and how many letters it has, without a digit: GTI, TDI, RS. Registrations have
+more, and one of which so little can be read is not read so surely."""
+BADGE_WIDTH = 0.5
+"""Of the vehicle's covered plate: wider is no badge."""
 LINE_HEIGHT = 48
 LONG = 1.4
 """Width to height from which text runs along the longer side for sure."""
@@ -77,6 +82,22 @@ def is_certain(
     """Whether a candidate is a plate even if nobody can read it."""
     return score >= CERTAIN_SCORE and accept_plate(
         box, score, agreement, vehicles, is_certainly_interior
+    )
+
+
+def is_badge(quad: Corners, known: Sequence[Corners], texts: Sequence[tuple[str, float]]) -> bool:
+    """Whether a place on a vehicle whose plate is `known` shows a model's badge.
+
+    `texts` are all readings of its strips, with their confidence.
+    """
+    width = float(np.hypot(*(quad[1] - quad[0])))
+    if not any(width < BADGE_WIDTH * np.hypot(*(other[1] - other[0])) for other in known):
+        return False
+    if any(c.isdigit() for text, sure in texts if sure >= LEAST_READER_CONFIDENCE for c in text):
+        return False
+    return any(
+        sure >= BADGE_CONFIDENCE and text.isalpha() and 2 <= len(text) <= BADGE_LETTERS
+        for text, sure in texts
     )
 
 

@@ -11,13 +11,16 @@ from okla_assets.imaging.types import Corners, Floats, Rgb
 INNER = 0.6  # of a plate: where its colour is measured
 ALIKE = 40.0  # levels: a pixel this far from the plate's colour is none of it
 MOST_TINT = 90.0  # levels between its channels: more is no blank plate's
+LEAST_TINT = 0.004  # of its mean, over the channels: less is not to be seen
+OWN_TINT = 1.5  # how much of the plate's tint a pixel has, times this, is how far it is evened
 
 
 def neutralised(picture: Rgb, quads: Sequence[Corners]) -> Rgb:
     """A copy of the corrected picture on which the blank plates in `quads` are grey again.
 
     A correction that brings the paint to its colour tints what was drawn in the photo's light. Only
-    pixels of the plate's own colour change, and only in hue.
+    pixels of the plate's own colour and tint change, and only in hue: white paint beside a white
+    plate has been brought to its colour and stays.
     """
     made = picture.copy()
     for quad in quads:
@@ -42,9 +45,14 @@ def _neutralise(picture: Rgb, quad: Corners) -> None:
     if float(np.ptp(colour)) > MOST_TINT or not colour.all():
         return
     grey = float(colour @ np.array([0.299, 0.587, 0.114], np.float32))
+    tint = colour / colour.mean() - 1
+    if float(np.abs(tint).max()) < LEAST_TINT:
+        return
+    own = (window / np.maximum(window.mean(axis=2, keepdims=True), 1) - 1) @ tint / (tint @ tint)
     off = np.abs(window - colour).max(axis=2)
     share = (1 - off / ALIKE).clip(0, 1) * _filled(window.shape[:2], padded(quad) - origin)
-    soft = np.sqrt(share)[..., None]  # the plate's shading is no reason to keep its tint
+    # The plate's shading is no reason to keep its tint.
+    soft = (np.sqrt(share) * (OWN_TINT * own).clip(0, 1))[..., None]
     even = window * (grey / colour)
     mixed = window * (1 - soft) + even * soft
     picture[rows, columns] = np.rint(mixed.clip(0, 255)).astype(np.uint8)

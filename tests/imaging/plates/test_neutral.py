@@ -39,3 +39,19 @@ def test_what_is_no_blank_plate_stays() -> None:
     assert (neutralised(picture, [QUAD]) == picture).all()
     outside = np.add(QUAD, np.float32(400))
     assert (neutralised(picture, [outside]) == picture).all()
+
+
+@pytest.mark.parametrize("tint", [(230, 214, 206), (206, 214, 230)])
+def test_white_paint_beside_a_white_plate_is_not_given_the_opposite_tint(
+    tint: tuple[int, int, int],
+) -> None:
+    """The correction has brought it to its colour; it is nearly as bright as the plate."""
+    paint = (212, 213, 212)
+    picture = car(tint)
+    picture[(picture == RED).all(axis=2)] = paint
+    made = neutralised(picture, [QUAD]).astype(int)
+    assert np.ptp(made[50:54, 70:130], axis=2).max() <= 2
+    beside = np.ones((100, 200), bool)
+    beside[36:69, 56:145] = False
+    assert np.abs(made[beside] - paint).max() <= 1
+    assert np.abs(made[36:39, 70:130] - paint).max() <= 1

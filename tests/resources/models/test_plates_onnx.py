@@ -165,6 +165,26 @@ def test_what_is_found_on_the_finished_picture(
     assert "1234" not in repr(leaks)  # a report of a leak must not leak
 
 
+@pytest.mark.parametrize(
+    ("box", "text", "sure", "covered", "leaks"),
+    [
+        ((60.0, 120.0, 35.0, 12.0), "GTI", 1.0, [PLACE], 0),
+        ((60.0, 120.0, 35.0, 12.0), "GTI", 0.9, [PLACE], 1),  # not read for sure
+        ((60.0, 120.0, 35.0, 12.0), "G1I", 1.0, [PLACE], 1),
+        ((60.0, 120.0, 35.0, 12.0), "", 1.0, [PLACE], 1),
+        ((60.0, 120.0, 60.0, 18.0), "GTI", 1.0, [PLACE], 1),  # nearly as wide as the plate
+        ((60.0, 120.0, 35.0, 12.0), "GTI", 1.0, [], 1),  # it may be the vehicle's only plate
+        ((360.0, 20.0, 35.0, 12.0), "GTI", 1.0, [PLACE], 1),  # not on the vehicle
+    ],
+)
+def test_a_models_badge_is_no_plate(
+    box: Box, text: str, sure: float, covered: list[Quad], leaks: int
+) -> None:
+    """A short word beside the covered plate of its vehicle, read without a doubt."""
+    found = leaks_on(covered, FakePlates((at(box, 0.75, 0.3),)), FakeReader(text, sure))
+    assert len(found) == leaks
+
+
 @dataclass
 class Remaining:
     """Finds a plate where there is still something black on the picture."""
