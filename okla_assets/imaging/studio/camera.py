@@ -170,20 +170,20 @@ def view_of(
             np.radians(TURN_END_ON if _end_on(tried) else TURN),
         )
 
+    def by_another_lens(tried: float, longer: float) -> View:
+        usual = problem(tried)
+        return replace(
+            usual,
+            focal=longer * usual.focal,
+            focal_spread=ANY_FOCAL_SPREAD,
+            horizon_spread=ANY_HORIZON_SPREAD * small.shape[0],
+            height_spread=KNOWN_HEIGHT_SPREAD if known else ANY_HEIGHT_SPREAD,
+        ).solved()
+
     best, tried = _usual(problem, outline, azimuth)
     if any_lens and not _explained(best, outline, tried):
-        others = [
-            replace(
-                usual,
-                focal=longer * usual.focal,
-                focal_spread=ANY_FOCAL_SPREAD,
-                horizon_spread=ANY_HORIZON_SPREAD * small.shape[0],
-                height_spread=KNOWN_HEIGHT_SPREAD if known else ANY_HEIGHT_SPREAD,
-            ).solved()
-            for aside in ((0.0,) if _end_on(tried) else ASIDE)
-            for usual in (problem(tried + aside),)
-            for longer in LENSES
-        ]
+        beside = (0.0,) if _end_on(tried) else ASIDE
+        others = [by_another_lens(tried + off, longer) for off in beside for longer in LENSES]
         best = min((best, *others), key=lambda view: _oddity(view, outline))
     return best.placed(1 / scale, 0, 0)
 
