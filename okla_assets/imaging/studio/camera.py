@@ -71,8 +71,9 @@ EXPLAINED, STANDS = 0.2, 0.04
 """Error, and how far the lowest tyre is from the silhouette's lowest row in vehicle heights, up to
 which a view explains a silhouette."""
 LEGS = 0.05  # of the vehicle's height: how far tyres that are seen reach below the bumper between
-OFF_COSTS, ODD_HEIGHT = 3.0, 0.5
-"""In errors: what being off by a vehicle height costs, and how odd a camera's height is at one."""
+OFF_COSTS, HARDLY_OFF, ODD_HEIGHT = 10.0, 0.02, 0.5
+"""In errors: what being off the floor by a vehicle height costs, from that share on, and how odd a
+camera's height is at one more."""
 
 LOWEST_LOW = (-np.inf, -np.inf, 0.2, -np.inf, 1.8, 0.9, -0.6, -0.5)
 LOWEST = (-np.inf, -np.inf, 0.35, -np.inf, 1.8, 0.9, -0.6, -0.5)
@@ -184,6 +185,8 @@ def view_of(
     if any_lens and not _explained(best, outline, tried):
         beside = (0.0,) if _end_on(tried) else ASIDE
         others = [by_another_lens(tried + off, longer) for off in beside for longer in LENSES]
+        if _stands(best, outline):  # is never given up for what merely looks more alike
+            others = [view for view in others if _stands(view, outline)]
         best = min((best, *others), key=lambda view: _oddity(view, outline))
     return best.placed(1 / scale, 0, 0)
 
@@ -218,13 +221,19 @@ def _explained(view: View, outline: _Outline, azimuth: float) -> bool:
     """
     if _end_on(azimuth) and not _has_legs(outline):
         return True
-    return view.error < EXPLAINED and abs(_off_floor(view, outline)) < STANDS
+    return view.error < EXPLAINED and _stands(view, outline)
+
+
+def _stands(view: View, outline: _Outline) -> bool:
+    """Whether its lowest tyre is where the silhouette is lowest."""
+    return abs(_off_floor(view, outline)) < STANDS
 
 
 def _oddity(view: View, outline: _Outline) -> float:
     """How badly a view explains a silhouette, and how unusual its camera is, in errors."""
-    odd = view.camera_height / EYE_HEIGHT - 1
-    return view.error + OFF_COSTS * abs(_off_floor(view, outline)) + ODD_HEIGHT * abs(odd)
+    odd = abs(view.camera_height / EYE_HEIGHT - 1)
+    off = max(0.0, abs(_off_floor(view, outline)) - HARDLY_OFF)
+    return view.error + OFF_COSTS * off + ODD_HEIGHT * odd
 
 
 def _off_floor(view: View, outline: _Outline) -> float:

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from okla_assets.imaging.photo import codec
-from okla_assets.imaging.studio.camera import View, set_height, tells_height, view_of
+from okla_assets.imaging.studio.camera import (
+    STANDS,
+    View,
+    set_height,
+    tells_height,
+    view_of,
+)
 from okla_assets.imaging.types import Alpha
 from okla_assets.sample import FOLDER
 from okla_assets.sample.render import EXTERIORS, Shot
@@ -185,3 +191,15 @@ def test_a_phones_photo_is_seen_alike_whatever_lens_it_may_have() -> None:
         )
         assert usual is not None and free is not None
         assert abs(usual.horizon - free.horizon) < 0.02 * matte(shot).shape[0]
+
+
+@pytest.mark.parametrize("azimuth", [30.0, 45.0, 140.0, 215.0, 330.0])
+@pytest.mark.parametrize("zoom", [1.0, 2.0, 3.5])
+@pytest.mark.parametrize("height", [0.35, 0.95])
+def test_a_view_that_stands_is_not_given_up(azimuth: float, zoom: float, height: float) -> None:
+    alpha, _ = drawn(azimuth, height, zoom)
+    lowest = np.flatnonzero((alpha > 0.5).any(axis=1))[-1] + 1
+    usual, free = view_of(alpha, azimuth), view_of(alpha, azimuth, any_lens=True)
+    assert usual is not None and free is not None
+    off = [abs(lowest - v.seen(v.tyres)[:, 1].max()) / v.vehicle_height for v in (usual, free)]
+    assert off[1] < STANDS or off[0] >= STANDS
