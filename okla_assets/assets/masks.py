@@ -166,6 +166,8 @@ def look(
 
 def in_cabin(views: ViewClassifier, pictures: Mapping[int, Rgb]) -> set[int]:
     """The keys of the photos that surely show a cabin: a matte costs forty times this question."""
+    if not pictures:
+        return set()  # it would be loaded to say nothing
     shown = views.classify(list(pictures.values()), [None] * len(pictures))
     return {
         i
@@ -215,10 +217,10 @@ def keep_matte(
     alpha, agreement = seen.cut.alpha, seen.cut.agreement
     place["agreement"] = _rounded(agreement)
     place |= {"part_missing": seen.cut.part_missing, "mirrors": seen.cut.mirrors}
-    slope = roof.askew(alpha > 0.5)
-    place["roof_askew"] = None if slope is None else round(slope, 1)
     if cutout.runs_out(alpha):
         return _row(photo, digest, "cropped", **place), files
+    slope = roof.askew(alpha > 0.5)
+    place["roof_askew"] = None if slope is None else round(slope, 1)
     key = keys.work_file(vehicle, "masks", digest, "png")
     status = "cut" if cutout.trustworthy(alpha, agreement, box) else "unsure"
     if seen.cut.obstructed is not None:

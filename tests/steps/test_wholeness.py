@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,19 @@ from tests import pictures
 from tests.fakes import FakeSegmenter, Pipeline
 
 MIRROR = "the mirror on the left of the picture"
+
+
+def cut_out(status: MaskStatus = "cut", **fields: Any) -> Mask:
+    return Mask(
+        number=1,
+        status=status,
+        vehicle_box=(1, 2, 3, 4),
+        vehicle_score=0.9,
+        matte_key=None,
+        agreement=None,
+        digest="0" * 64,
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,17 +49,7 @@ def test_what_is_missing(
     mirrors: int | None,
     missing: str | None,
 ) -> None:
-    mask = Mask(
-        number=1,
-        status=status,
-        vehicle_box=(1, 2, 3, 4),
-        vehicle_score=0.9,
-        matte_key=None,
-        agreement=None,
-        part_missing=named,
-        mirrors=mirrors,
-        digest="0" * 64,
-    )
+    mask = cut_out(status, part_missing=named, mirrors=mirrors)
     assert part_missing(mask, category, angle) == missing
 
 
@@ -62,18 +66,7 @@ def test_what_is_missing(
 def test_a_roof_that_is_cut_off_is_missing(
     angle: Angle, askew: float | None, missing: str | None
 ) -> None:
-    mask = Mask(
-        number=1,
-        status="cut",
-        vehicle_box=(1, 2, 3, 4),
-        vehicle_score=0.9,
-        matte_key=None,
-        agreement=None,
-        mirrors=2,
-        roof_askew=askew,
-        digest="0" * 64,
-    )
-    assert part_missing(mask, "exterior", angle) == missing
+    assert part_missing(cut_out(mirrors=2, roof_askew=askew), "exterior", angle) == missing
 
 
 @dataclass

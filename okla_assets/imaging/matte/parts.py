@@ -249,10 +249,10 @@ def _is_dark(light: Pixels, where: tuple[slice, slice], line: Bools, aside: floa
     """Whether a line is darker than what lies `aside` pixels to its left and to its right."""
     rows, columns = np.nonzero(line)
     rows, columns = rows + where[0].start, columns + where[1].start
-    level = float(light[rows, columns].mean())
+    level, reach = float(light[rows, columns].mean()), max(3, round(aside))
     sides = [
         float(light[rows, (columns + way).clip(0, light.shape[1] - 1)].mean())
-        for way in (-max(3, round(aside)), max(3, round(aside)))
+        for way in (-reach, reach)
     ]
     return level <= min(sides) - DARKER
 
