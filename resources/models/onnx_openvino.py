@@ -127,6 +127,8 @@ def _compiled(path: Path, digest: str, precision: Precision) -> tuple[Array, dic
         try:
             model = core().read_model(readable)
             metadata = _metadata(model)
+            if precision == "bfloat16":
+                _boxes_in_float32(model)
             exported: BytesIO = (
                 core().compile_model(model, "CPU", _config(precision)).export_model()
             )
@@ -144,6 +146,28 @@ def _compiled(path: Path, digest: str, precision: Precision) -> tuple[Array, dic
     with contextlib.suppress(OSError):  # a folder that cannot be written: compiled at each start
         _keep(_kept_at(digest, precision), blob, json.dumps(record).encode())
     return blob, metadata
+
+
+def _boxes_in_float32(model: Any) -> None:
+    """Leaves the boxes of a YOLOv8 out of what bfloat16 computes, which above 256 knows only every
+    second pixel.
+
+    OpenVINO keeps all that follows the last convolution in float32. The last one of a YOLOv8 is no
+    layer: it weighs the 16 distances of a side by their probabilities (distribution focal loss,
+    Li et al. 2020), and becomes a sum here.
+    """
+    operations = importlib.import_module("openvino.opset13")
+    for node in model.get_ordered_ops():
+        if not node.get_friendly_name().endswith("/dfl/conv/Conv"):
+            continue
+        probabilities, weights_of_bins = node.input_value(0), node.input_value(1)
+        expected = operations.reduce_sum(
+            operations.multiply(probabilities, weights_of_bins),
+            operations.constant(np.array([1])),
+            keep_dims=True,
+        )
+        for target in node.output(0).get_target_inputs():
+            target.replace_source_output(expected.output(0))
 
 
 def _metadata(model: Any) -> dict[str, str]:
