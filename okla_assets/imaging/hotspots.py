@@ -27,6 +27,7 @@ Bools = npt.NDArray[np.bool_]
 CLOSE_UP_SIDE, CLOSE_UP_FEATURES = 640, 2000
 VIEW_SIDE, VIEW_FEATURES = 1600, 4000
 CONTRAST, EDGE = 0.015, 12  # SIFT's thresholds; paint and glass have faint features only
+NEAR, OCTAVES = 64, 64  # pixels: what a feature is made from around it, and SIFT's coarsest step
 PLATE_MARGIN = 0.25  # of the plate: its rim and its filling are alike on all vehicles
 
 # Wheels stand on the ground and are all alike: only what is around a wheel distinguishes it. As
@@ -258,19 +259,23 @@ def _features(
         middle = quad.mean(axis=0)
         padded = middle + (quad - middle) * (1 + 2 * PLATE_MARGIN)
         cv2.fillConvexPoly(allowed, np.rint(padded * factor).astype(np.int32), (0,))
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    left, top, right, bottom = _around(allowed)
+    grey = cv2.cvtColor(small[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
     sift = cv2.SIFT.create(contrastThreshold=CONTRAST, edgeThreshold=EDGE)
-    strongest: dict[tuple[int, int, int], cv2.KeyPoint] = {}
-    for found in sorted(sift.detect(grey, allowed), key=lambda point: -point.response):
-        cell = (round(found.pt[0]), round(found.pt[1]), round(2 * found.size))
-        strongest.setdefault(cell, found)
-    points = list(strongest.values())[:most]
+    found, plain = sift.detectAndCompute(grey, allowed[top:bottom, left:right])
+    strongest: dict[tuple[int, int, int], int] = {}
+    for i in sorted(range(len(found)), key=lambda i: -found[i].response):
+        point = found[i]
+        strongest.setdefault((round(point.pt[0]), round(point.pt[1]), round(2 * point.size)), i)
+    chosen = list(strongest.values())[:most]
+    points = [found[i] for i in chosen]
     descriptors = np.zeros((0, 128), np.float32)
-    if points:
-        _, plain = sift.compute(grey, points)
+    if chosen:
+        plain = plain[chosen]
         descriptors = np.sqrt(plain / np.maximum(plain.sum(axis=1, keepdims=True), 1e-6))
     return Features(
-        points=np.array([p.pt for p in points], np.float32).reshape(-1, 2),
+        points=np.array([p.pt for p in points], np.float32).reshape(-1, 2)
+        + np.array([left, top], np.float32),
         sizes=np.array([p.size for p in points], np.float32),
         angles=np.array([p.angle for p in points], np.float32),
         descriptors=descriptors.astype(np.float32),
@@ -279,15 +284,30 @@ def _features(
     )
 
 
+def _around(allowed: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part of a picture that features on its `allowed` pixels
+    are made from. Its corner lies on the grid of each of SIFT's octaves, so that they stay the
+    same."""
+    height, width = allowed.shape
+    x, y, w, h = cv2.boundingRect(allowed)
+    if not w:
+        return 0, 0, width, height
+    left, top = (max(0, start - NEAR) // OCTAVES * OCTAVES for start in (x, y))
+    return left, top, min(width, x + w + NEAR), min(height, y + h + NEAR)
+
+
 def _wheels(vehicle: Bools) -> Floats:
     """Discs (K, 3) above the points on which the silhouette would rest, were it on the ground.
 
     These are its lowest points for all directions within MOST_SLOPE of straight down: the wheels,
     and from some sides a corner of the bumper.
     """
-    ys, xs = np.nonzero(vehicle)
-    height = int(ys.max() - ys.min()) + 1
-    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32))[:, 0, :]
+    rows = np.flatnonzero(vehicle.any(axis=1))
+    height = int(rows[-1] - rows[0]) + 1
+    first = vehicle[rows].argmax(axis=1)
+    last = vehicle.shape[1] - 1 - vehicle[rows, ::-1].argmax(axis=1)
+    ends = np.stack([np.concatenate([first, last]), np.tile(rows, 2)], axis=1)
+    hull = cv2.convexHull(ends.astype(np.int32))[:, 0, :]
     slopes = np.radians(np.arange(-MOST_SLOPE, MOST_SLOPE + 1))
     down = np.stack([np.sin(slopes), np.cos(slopes)])
     lowest = hull[np.unique((hull @ down).argmax(axis=0))]
