@@ -146,12 +146,13 @@ def loaded() -> dict[Engine, list[str]]:
 
 
 def load_session(
-    weight: str, threads: int = 0, runs_on: RunsOn = "cpu"
+    weight: str, threads: int = 0, runs_on: RunsOn = "cpu", *, any_size: bool = False
 ) -> onnxruntime.InferenceSession:
     """The warm session of a weight; `threads` 0 suits it to the machine.
 
-    `weight` is a name of the catalogue or the path of an .onnx file. Raises `WeightsMissing` where
-    the file is not there.
+    `weight` is a name of the catalogue or the path of an .onnx file. On OpenVINO a network of
+    `any_size` takes one picture of any height and width, whatever its file says. Raises
+    `WeightsMissing` where the file is not there.
     """
     count = threads or thread_count()
     engine = engine_for(weight, runs_on)
@@ -160,7 +161,7 @@ def load_session(
         return session
     with _loading:
         if key not in _sessions:
-            _sessions[key] = _new_session(weight, count, engine)
+            _sessions[key] = _new_session(weight, count, engine, any_size)
             _loaded.add((Path(weight).name if _is_file(weight) else weight, engine))
         return _sessions[key]
 
@@ -180,7 +181,9 @@ def let_go() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _new_session(weight: str, threads: int, engine: Engine) -> onnxruntime.InferenceSession:
+def _new_session(
+    weight: str, threads: int, engine: Engine, any_size: bool = False
+) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     path = weight_file(weight)
@@ -189,12 +192,10 @@ def _new_session(weight: str, threads: int, engine: Engine) -> onnxruntime.Infer
 
         return TorchSession(path, "cuda")
     if engine in ("openvino-float32", "openvino-bfloat16"):
-        from resources.models.onnx_openvino import OpenVinoSession
+        from resources.models.onnx_openvino import OpenVinoSession, Precision
 
-        bfloat16 = engine == "openvino-bfloat16"
-        return OpenVinoSession(
-            path, weight_digest(weight), threads, "bfloat16" if bfloat16 else "float32"
-        )
+        precision: Precision = "bfloat16" if engine == "openvino-bfloat16" else "float32"
+        return OpenVinoSession(path, weight_digest(weight), threads, precision, any_size=any_size)
     _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -59,12 +59,17 @@ def _openvino() -> Any:
 class OpenVinoSession:
     """What the models here use of `onnxruntime.InferenceSession`, on OpenVINO. Safe in threads.
 
-    `path` is an .onnx or .ort file of this SHA-256. Raises `BrokenSetup` where OpenVINO refuses it.
+    `path` is an .onnx or .ort file of this SHA-256; a network of `any_size` takes one picture of
+    any height and width, whatever the file says. Raises `BrokenSetup` where OpenVINO refuses it.
     """
 
-    def __init__(self, path: Path, digest: str, threads: int, precision: Precision) -> None:
+    def __init__(
+        self, path: Path, digest: str, threads: int, precision: Precision, *, any_size: bool = False
+    ) -> None:
         # What was compiled just now is read back too, so that a second run computes the same.
-        self._blob, self._metadata = _kept(digest, precision) or _compiled(path, digest, precision)
+        self._blob, self._metadata = _kept(digest, precision) or _compiled(
+            path, digest, precision, any_size
+        )
         tensor = _openvino().Tensor(self._blob, shared_memory=True)
         self._network = core().import_model(tensor, "CPU", _config(precision) | _running(threads))
         self._idle: list[Any] = []
@@ -121,12 +126,16 @@ def _running(threads: int) -> dict[str, Any]:
     }
 
 
-def _compiled(path: Path, digest: str, precision: Precision) -> tuple[Array, dict[str, str]]:
+def _compiled(
+    path: Path, digest: str, precision: Precision, any_size: bool
+) -> tuple[Array, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="okla-openvino-") as folder:
         readable = path if path.suffix.lower() == ".onnx" else plain_onnx(path, Path(folder))
         try:
             model = core().read_model(readable)
             metadata = _metadata(model)
+            if any_size:
+                model.reshape([1, 3, -1, -1])
             if precision == "bfloat16":
                 _boxes_in_float32(model)
             exported: BytesIO = (

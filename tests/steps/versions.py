@@ -44,7 +44,7 @@ THROUGH_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "resources.decoding.video_worker": ("walkaround_frames",),
     "resources.decoding.moviepy_encoder": ("promo_video",),
     "resources.fonts": ("promo_video",),
-    "resources.models.centerface_opencv": ("license_plates",),
+    "resources.models.centerface": ("license_plates",),
     "resources.models.fused_matte": ("masks",),
     "resources.models.main_vehicle": (),  # of the trainer
     "resources.models.mask_rcnn": ("masks",),

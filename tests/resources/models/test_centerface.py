@@ -11,7 +11,7 @@ from okla_assets.imaging.faces import blur_faces
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.types import Box, Rgb
 from okla_assets.sample import MEDIA
-from resources.models.centerface_opencv import CenterFace
+from resources.models.centerface import CenterFace
 from tests.plates import labelled
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]

@@ -1,4 +1,4 @@
-"""CenterFace on OpenCV, as face detector."""
+"""CenterFace on OpenVINO or OpenCV, as face detector."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import numpy as np
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import FaceFound, ModelInfo
-from resources.models.onnx import catalogue_model, weight_digest
+from resources.models.cpu_engines import engine_on_cpu
+from resources.models.onnx import catalogue_model, engine_mark, load_session, weight_digest
 
 if TYPE_CHECKING:
     import cv2
 
 STRIDE = 32  # the network takes sides that are a multiple of it
-OUTPUTS = ("537", "538", "539", "540")  # scores, sizes, offsets, landmarks
+INPUT, OUTPUTS = "input.1", ("537", "538", "539")  # scores, sizes, offsets
 CELL = 4  # pixels of the input to one cell of the output
 NMS_IOU = 0.3
 CLOSER_SIDE, CLOSER_FACE = 192, 64  # pixels: an enlarged view, and the face on it
@@ -33,8 +34,8 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     The photo is looked at with its longer side at `side` pixels and a low threshold. What is not
     `certain` there is looked at again, enlarged: faces score .5 to .9 then, and the wheels, lamps
-    and reflections of a car below .4. OpenCV runs it with half of ONNX Runtime's CPU seconds, and
-    its file fixes an input size that OpenCV does not insist on.
+    and reflections of a car below .4. Where `cpu_engines` does not choose OpenVINO, OpenCV runs it,
+    with half of ONNX Runtime's CPU seconds.
     """
 
     weights: str = "centerface"
@@ -48,7 +49,7 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         own = f"{self.side}:{self.min_score}:{self.certain}:{self.confirmed}"
-        return f"centerface:{weight_digest(self.weights)}:{own}"
+        return f"centerface:{weight_digest(self.weights)}:{own}{engine_mark(self.weights, 'cpu')}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.weights),)
@@ -114,12 +115,22 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Scores (h, w), log sizes (2, h, w) and offsets (2, h, w), down before across."""
         import cv2
 
+        pixels = cv2.dnn.blobFromImage(picture)
+        if engine_on_cpu(self.weights) == "onnxruntime":
+            heat, sizes, offsets = self._by_opencv(pixels)
+        else:
+            session = load_session(self.weights, any_size=True)
+            heat, sizes, offsets = session.run(OUTPUTS, {INPUT: pixels})
+        return heat[0, 0], sizes[0], offsets[0]
+
+    def _by_opencv(self, pixels: Floats) -> Sequence[Floats]:
+        import cv2
+
         # A network of OpenCV holds its input and is not to be used by two threads at once.
         with _in_use:
             key = weight_digest(self.weights)
             if key not in _networks:
                 content = np.fromfile(weights.weight_path(self.weights), np.uint8)
                 _networks[key] = cv2.dnn.readNetFromONNX(content)
-            _networks[key].setInput(cv2.dnn.blobFromImage(picture))
-            heat, sizes, offsets, _landmarks = _networks[key].forward(list(OUTPUTS))
-        return heat[0, 0], sizes[0], offsets[0]
+            _networks[key].setInput(pixels)
+            return [np.asarray(found) for found in _networks[key].forward(list(OUTPUTS))]
