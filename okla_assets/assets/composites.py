@@ -152,6 +152,7 @@ def composites(
         (plate_detector,),  # the reader gets strips of text height, a few a picture
         StepCache(store, vehicle, "composites", Composite),
         progress,
+        also=(search.finders.quick, search.reader),
     )
     records.prune()
     table = Composites(

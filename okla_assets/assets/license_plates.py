@@ -112,6 +112,7 @@ def license_plates(
         (plate_detector,),
         StepCache(store, vehicle, "plates", PhotoPlates),
         progress,
+        also=(quick_plate_detector, *([] if faces is None else [faces])),
     )
     turn = mask_frames(
         vehicle,

@@ -1,8 +1,9 @@
 """The loop of every step that works photo by photo: reuse, prepare, ask the models, finish.
 
 Threads prepare the next photos (decode) and finish the last ones (matte, encode, store) while the
-model has a batch, so that it never waits for the CPU. Results are those of one photo after the
-other, in the same order.
+model has a batch, so that it never waits for the CPU. Networks on the CPU are asked about two
+photos at a time: what is computed between their calls, on one core, hides behind them. Results are
+those of one photo after the other, in the same order.
 """
 
 import logging
@@ -73,12 +74,15 @@ def run_batches(
     models: Sequence[object],
     cache: StepCache[RowT],
     progress: Progress,
+    *,
+    also: Sequence[object] = (),
 ) -> Done[RowT]:
     """The rows of the photos. `ask` asks the models about prepared photos, and answers each.
 
     It gets as many at once as each of `models` takes (its `batch`; 1 where it says nothing), in
-    the caller's thread and in the order of the photos. Where it fails on several, each is asked
-    about alone.
+    the order of the photos. Where it fails on several, each is asked about alone. Photos that come
+    one by one are asked about two at a time where each model may be, those that are asked `also`
+    included: it says so by `in_threads`.
 
     A photo on which its own work fails has no row and is among the failed: it never costs the
     others theirs, and the next run tries it again. The step fails where it is not the photos that
@@ -89,7 +93,7 @@ def run_batches(
     twins: dict[str, list[PhotoWork[PreparedT, AnswerT, RowT]]] = {}
     for photo in photos:
         twins.setdefault(photo.digest, []).append(photo)
-    loop = _Loop[RowT](ask, models, cache)
+    loop = _Loop[RowT](ask, models, cache, also)
     entries: dict[str, Entry[RowT]] = {}
     errors: dict[str, Exception] = {}
     with closing(loop.run([same[0] for same in twins.values()])) as results:
@@ -131,6 +135,15 @@ def batch_size(models: Iterable[object]) -> int:
     return max(1, min((int(getattr(model, "batch", 1)) for model in models), default=1))
 
 
+def asked_at_once(models: Sequence[object]) -> int:
+    """So many threads may ask the models at a time; 1 where it would win nothing.
+
+    A GPU is kept busy by batches, and a single core by one thread.
+    """
+    each = [bool(getattr(model, "in_threads", False)) for model in models]
+    return 2 if each and all(each) and usable_cores() > 1 else 1
+
+
 def in_batches(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
     """The items in order, at most so many at once."""
     for start in range(0, len(items), most):
@@ -170,15 +183,16 @@ class _Loop(Generic[RowT]):
     ask: Callable[[Sequence[Any]], Sequence[Any]]
     models: Sequence[object]
     cache: StepCache[RowT]
+    also: Sequence[object] = ()
     computed: int = 0
     spent: float = 0.0
-    _meter: Meter = field(default_factory=Meter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _laps: Laps = field(default_factory=Laps)
 
     def __post_init__(self) -> None:
         self.batch = batch_size(self.models)
         self.threads = max(1, min(MOST_THREADS, usable_cores() // 2))
+        self.askers = asked_at_once([*self.models, *self.also]) if self.batch == 1 else 1
 
     def run(self, photos: Sequence[Photo[RowT]]) -> "Results[RowT, Entry[RowT] | _Failed]":
         """Each photo with its row, known or new, or with the error that is its own."""
@@ -193,22 +207,42 @@ class _Loop(Generic[RowT]):
         self, photos: Sequence[Photo[RowT]]
     ) -> "Results[RowT, Entry[RowT] | _Answered | _Failed]":
         """What is known of each photo by now; the model is asked whenever a batch is full."""
-        waiting: list[tuple[Photo[RowT], _Prepared]] = []
         # One batch is ready when the model has done the one before, and not much more: a photo
         # and its matte are 20 MB.
         most = self.batch + self.threads
-        with closing(work_ahead(photos, self._prepare, self.threads, most, "prepare")) as ahead:
-            for photo, future in ahead:
-                result = _result(future)
-                if not isinstance(result, _Prepared):
-                    yield photo, result
-                    continue
-                waiting.append((photo, result))
-                if len(waiting) == self.batch:
-                    yield from self._ask_batch(waiting)
-                    waiting = []
+        with (
+            closing(work_ahead(photos, self._prepare, self.threads, most, "prepare")) as ahead,
+            closing(
+                work_ahead(self._batches(ahead), self._asked, self.askers, self.askers, "ask")
+            ) as asked,
+        ):
+            for _, future in asked:
+                yield from future.result()
+
+    def _batches(
+        self, ahead: "Iterable[tuple[Photo[RowT], Future[Entry[RowT] | _Prepared]]]"
+    ) -> "Iterator[list[tuple[Photo[RowT], Entry[RowT] | _Prepared | _Failed]]]":
+        """The photos in batches for the model; what it is not asked about, by itself."""
+        waiting: list[tuple[Photo[RowT], Entry[RowT] | _Prepared | _Failed]] = []
+        for photo, future in ahead:
+            result = _result(future)
+            if not isinstance(result, _Prepared):
+                yield [(photo, result)]
+                continue
+            waiting.append((photo, result))
+            if len(waiting) == self.batch:
+                yield waiting
+                waiting = []
         if waiting:
-            yield from self._ask_batch(waiting)
+            yield waiting
+
+    def _asked(
+        self, batch: "Sequence[tuple[Photo[RowT], Entry[RowT] | _Prepared | _Failed]]"
+    ) -> "list[tuple[Photo[RowT], Entry[RowT] | _Answered | _Failed]]":
+        prepared = [(photo, known) for photo, known in batch if isinstance(known, _Prepared)]
+        if prepared:
+            return [*self._ask_batch(prepared)]
+        return [(photo, known) for photo, known in batch if not isinstance(known, _Prepared)]
 
     def _prepare(self, photo: Photo[RowT]) -> Entry[RowT] | _Prepared:
         return self.cache.get(photo.digest) or _Prepared(photo.prepare())
@@ -217,15 +251,15 @@ class _Loop(Generic[RowT]):
         self, batch: Sequence[tuple[Photo[RowT], _Prepared]]
     ) -> list[tuple[Photo[RowT], _Answered | _Failed]]:
         """Answers of one batch; where it fails, of its photos one by one."""
-        before, failed = self._meter.gpu, None
+        meter, failed = Meter(), None
         try:
-            with self._meter.at_work(*self.models):
+            with meter.at_work(*self.models):
                 answers = self.ask([prepared.value for _, prepared in batch])
         except photo_errors() as error:
             failed = _Failed(error)
         if failed is None:
             count = len(batch)
-            seconds, gpu = self._laps.lap() / count, (self._meter.gpu - before) / count
+            seconds, gpu = self._laps.lap() / count, meter.gpu / count
             return [
                 (photo, _Answered(answer, seconds, gpu))
                 for (photo, _), answer in zip(batch, answers, strict=True)

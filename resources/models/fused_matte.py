@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import dagster as dg
 import numpy as np
@@ -29,6 +29,7 @@ METHOD = 13  # of `imaging.matte`, for the fingerprint
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Both networks on the boxed crop, fused; their agreement is the quality flag."""
 
+    in_threads: ClassVar[bool] = True
     sam2: Sam2Onnx = Field(default_factory=Sam2Onnx)
     saliency: U2NetOnnx = Field(default_factory=U2NetOnnx)
 

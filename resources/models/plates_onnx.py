@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import dagster as dg
 import numpy as np
@@ -32,6 +32,7 @@ SURE_ENOUGH = 1.0
 class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
     """What is common to networks that find plates on one picture."""
 
+    in_threads: ClassVar[bool] = True
     weights: str
     min_score: float = 0.05
     threads: int = 0
@@ -117,6 +118,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     networks'. On a CPU these take all cores by themselves.
     """
 
+    in_threads: ClassVar[bool] = True
     outlines: PlatedetOnnx = Field(default_factory=PlatedetOnnx)
     boxes: PlateFastOnnx = Field(default_factory=PlateFastOnnx)
     batch: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import dagster as dg
 import numpy as np
@@ -18,6 +19,7 @@ class PpOcrReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     `batch` is the number of photos whose strips may come in one call; they are read one by one.
     """
 
+    in_threads: ClassVar[bool] = True
     weights: str = "ppocr_rec"
     threads: int = 0
     runs_on: RunsOn = "cpu"

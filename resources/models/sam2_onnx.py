@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import dagster as dg
 import numpy as np
@@ -22,6 +23,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     """SAM 2 by Meta (Ravi et al. 2024), box prompt, refined once with its own mask."""
 
+    in_threads: ClassVar[bool] = True
     encoder: str = "sam2_hiera_tiny_encoder"
     decoder: str = "sam2_hiera_tiny_decoder"
     threads: int = 0

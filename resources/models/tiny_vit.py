@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import dagster as dg
 import numpy as np
@@ -48,6 +48,7 @@ class TinyVitViewClassifier(dg.ConfigurableResource):  # type: ignore[type-arg]
     `heads` is the path of a heads file, empty for the packaged one.
     """
 
+    in_threads: ClassVar[bool] = True
     weights: str = WEIGHT
     heads: str = ""
     threads: int = 0

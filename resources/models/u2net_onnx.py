@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import dagster as dg
 import numpy as np
@@ -24,6 +25,7 @@ SIDE = 320
 class U2NetOnnx(dg.ConfigurableResource):  # type: ignore[type-arg]
     """U2-Net (Qin et al. 2020), the network rembg uses by default."""
 
+    in_threads: ClassVar[bool] = True
     weights: str = "u2net"
     threads: int = 0
     runs_on: RunsOn = "cpu"

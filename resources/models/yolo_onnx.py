@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import dagster as dg
 import numpy as np
@@ -38,6 +39,7 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Vehicles (COCO car, bus, truck), and what may stand before them, by an Ultralytics YOLOv8
     export without NMS inside."""
 
+    in_threads: ClassVar[bool] = True
     weights: str = "yolov8s"
     min_score: float = 0.25
     min_object_score: float = 0.35
