@@ -280,12 +280,14 @@ class FoundPlate(Row):
 class PhotoPlates(PhotoRow):
     """The plates of one photo or frame, best first; `masked_key` is its copy without them.
 
-    `faces` are the boxes of people's faces, blurred on that copy.
+    `suspects` are places of a photo that are too little like a plate to be covered unread; `faces`
+    the boxes of people's faces, blurred on that copy.
 
     Steps downstream read `masked_key` and never the copy that intake made.
     """
 
     plates: tuple[FoundPlate, ...]
+    suspects: tuple[FoundPlate, ...] = ()
     faces: tuple[Box, ...] = ()
     masked_key: str
     digest: str

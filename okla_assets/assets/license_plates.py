@@ -57,7 +57,7 @@ from resources.models.base import FaceDetector, FaceFound, PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "6"
+VERSION = "7"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -245,25 +245,35 @@ def mask_photo(
     found_on: tuple[Readable, Sequence[Sighting], Sequence[FaceFound]],
 ) -> tuple[PhotoPlates, Outputs]:
     """One photo's row and its masked copy."""
+    import numpy as np
+
     from okla_assets.imaging import plates
 
     shown, candidates, people = found_on
-    accepted = without_repeats([c for c in candidates if c.is_plate(shown.is_certainly_interior)])
-    found = tuple(
-        FoundPlate(
-            quad=geometry.round_quad(plate.quad),
-            confidence=round(plate.found.score, 4),
-            vehicle=carrier(plates.owner(plate.box, shown.vehicles, shown.alpha)),
+    interior = shown.is_certainly_interior
+    accepted = without_repeats([c for c in candidates if c.is_plate(interior)])
+    quads = [plate.quad for plate in accepted]
+    suspects = [
+        candidate
+        for candidate in candidates
+        if plates.suspicious(*candidate.judged(interior))
+        and not plates.lies_on(np.array(candidate.quad, np.float32), quads)
+    ]
+
+    def as_found(sighting: Sighting) -> FoundPlate:
+        return FoundPlate(
+            quad=geometry.round_quad(sighting.quad),
+            confidence=round(sighting.found.score, 4),
+            vehicle=carrier(plates.owner(sighting.box, shown.vehicles, shown.alpha)),
         )
-        for plate in accepted
-    )
+
     row = PhotoPlates(
         number=photo.number,
-        plates=found,
+        plates=tuple(map(as_found, accepted)),
+        suspects=tuple(map(as_found, suspects)),
         faces=tuple(geometry.round_box(face.box) for face in people),
         masked_key=keys.work_file(vehicle, "plates", digest, "jpg"),
         digest=digest,
     )
-    quads = [plate.quad for plate in accepted]
     masked = masked_copy(shown.copy, shown.picture, quads, masking, row.faces)
     return row, {row.masked_key: masked}

@@ -17,6 +17,7 @@ from okla_assets.steps.plate_leaks import (
     Cleared,
     Covers,
     SearchRegion,
+    Suspect,
     cover_leaks,
     describe_leaks,
     texts_on,
@@ -209,7 +210,8 @@ def compose(
         shown = replace(shown, is_certainly_interior=interior, views=views)
     move = guard.placed_at(source_box, corrected, picture)
     truth = guard.compare(picture, corrected, move, compared)
-    around = _shown(*_known(mask, plates), before.shape[1] / working_width)
+    scale = before.shape[1] / working_width
+    around = replace(_shown(*_known(mask, plates), scale), suspects=_suspects(plates, scale))
     return Draft(
         treatment,
         reason,
@@ -317,6 +319,19 @@ def _known(
     """Vehicles and plates of the working copy; `main_only` those of what the photo is of."""
     boxes = vehicle_boxes(mask)[: 1 if main_only else None]
     return list(boxes), [p.quad for p in plates.plates if not main_only or p.vehicle == "main"]
+
+
+def _suspects(plates: PhotoPlates, scale: float) -> list[Suspect]:
+    """Those of the photo on a copy `scale` times as large; a sure plate was covered."""
+    return [
+        Suspect(
+            geometry.move_quad(suspect.quad, scale),
+            suspect.confidence,
+            sure=False,
+            away_from_vehicles=suspect.vehicle == "none",
+        )
+        for suspect in plates.suspects
+    ]
 
 
 def _shown(

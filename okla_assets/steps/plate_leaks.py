@@ -33,17 +33,34 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A place, not covered, of which the detector was suspicious.
+
+    A `sure` one is a leak even where nothing can be read, unless it shows a badge of the vehicle
+    whose covered plates are `beside`.
+    """
+
+    quad: Quad
+    score: float
+    sure: bool
+    away_from_vehicles: bool
+    beside: Sequence[Quad] = ()
+
+
+@dataclass(frozen=True)
 class SearchRegion:
     """What a finished picture shows, in its pixels: covered plates, and vehicles, main one first.
 
     One that is `is_certainly_interior` needs both networks to agree on a plate, as when plates are
-    masked. It is searched in `views` beside the one as it is.
+    masked. It is searched in `views` beside the one as it is. Where its `suspects` are told, as the
+    detector has seen the very same picture larger, they are read and it is not searched.
     """
 
     plates: Sequence[Quad]
     vehicles: Sequence[Box]
     is_certainly_interior: bool = False
     views: Sequence[TurnedView] = ()
+    suspects: Sequence[Suspect] | None = None
 
 
 def find_leaks(
@@ -60,17 +77,25 @@ def find_leaks(
     """
     from okla_assets.imaging import plates
 
-    # What is covered is read whatever the detector thinks of it.
-    found = search(
-        finders,
-        pictures,
-        [s.vehicles for s in shown],
-        [s.views for s in shown],
-        [s.plates for s in shown],
+    unknown = [i for i, region in enumerate(shown) if region.suspects is None]
+    found = (
+        []
+        if not unknown
+        else search(
+            finders,
+            [pictures[i] for i in unknown],
+            [shown[i].vehicles for i in unknown],
+            [shown[i].views for i in unknown],
+            [shown[i].plates for i in unknown],
+        )
     )
-    places = [_places(*here) for here in zip(shown, found, strict=True)]
+    seen = dict(zip(unknown, found, strict=True))
+    places = [
+        _places(region, region.suspects or () if i not in seen else _suspects(region, seen[i]))
+        for i, region in enumerate(shown)
+    ]
     strips = [
-        plates.readings_of(picture, np.array(place.quad, np.float32))
+        plates.readings_of(picture, np.array(place.suspect.quad, np.float32))
         for picture, here in zip(pictures, places, strict=True)
         for place in here
     ]
@@ -84,32 +109,38 @@ def find_leaks(
 
 @dataclass(frozen=True)
 class _Place:
-    """A place to be read. `sure` ones are a leak even where nothing can be read, unless they show a
-    badge of the vehicle whose covered plates are `beside`."""
+    """A place to be read: a `covered` one, or a suspect."""
 
-    quad: Quad
-    score: float
     covered: bool
-    sure: bool
-    away_from_vehicles: bool
-    beside: Sequence[Quad] = ()
+    suspect: Suspect
 
 
-def _places(shown: SearchRegion, suspects: Sequence[Sighting]) -> list[_Place]:
-    """Where plates were covered, and what the detector is suspicious of."""
+def _places(shown: SearchRegion, suspects: Sequence[Suspect]) -> list[_Place]:
+    """Where plates were covered, whatever the detector thinks of it, and what is suspicious."""
+    covered = [_Place(True, Suspect(quad, 0.0, False, False)) for quad in shown.plates]
+    return [*covered, *(_Place(False, suspect) for suspect in suspects)]
+
+
+def _suspects(shown: SearchRegion, seen: Sequence[Sighting]) -> list[Suspect]:
     from okla_assets.imaging import plates
 
-    places = [_Place(quad, 0.0, True, False, False) for quad in shown.plates]
-    for suspect in suspects:
-        judged = suspect.judged(shown.is_certainly_interior)
+    suspects = []
+    for sighting in seen:
+        judged = sighting.judged(shown.is_certainly_interior)
         if not plates.suspicious(*judged):
             continue
-        new = not plates.lies_on(np.array(suspect.quad, np.float32), shown.plates)
-        owner = plates.owner(suspect.found.box, suspect.vehicles)
-        sure = new and plates.is_certain(*judged)
-        beside = shown.plates if owner == 0 else ()
-        places.append(_Place(suspect.quad, suspect.found.score, False, sure, owner is None, beside))
-    return places
+        new = not plates.lies_on(np.array(sighting.quad, np.float32), shown.plates)
+        owner = plates.owner(sighting.found.box, sighting.vehicles)
+        suspects.append(
+            Suspect(
+                sighting.quad,
+                sighting.found.score,
+                sure=new and plates.is_certain(*judged),
+                away_from_vehicles=owner is None,
+                beside=shown.plates if owner == 0 else (),
+            )
+        )
+    return suspects
 
 
 def _judged(
@@ -117,16 +148,18 @@ def _judged(
 ) -> Leak | None:
     from okla_assets.imaging import plates
 
-    count = _characters(read, allowed, place.away_from_vehicles)
+    suspect = place.suspect
+    count = _characters(read, allowed, suspect.away_from_vehicles)
     if count >= plates.READABLE:
-        return Leak(place.quad, "covered" if place.covered else "read", place.score, count)
-    if not place.sure or plates.is_badge(
-        np.array(place.quad, np.float32),
-        [np.array(quad, np.float32) for quad in place.beside],
+        kind: Literal["covered", "read"] = "covered" if place.covered else "read"
+        return Leak(suspect.quad, kind, suspect.score, count)
+    if not suspect.sure or plates.is_badge(
+        np.array(suspect.quad, np.float32),
+        [np.array(quad, np.float32) for quad in suspect.beside],
         [reading for way in read for reading in way],
     ):
         return None
-    return Leak(place.quad, "seen", place.score, count)
+    return Leak(suspect.quad, "seen", suspect.score, count)
 
 
 def _characters(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
@@ -124,7 +125,7 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
             heat, sizes, offsets = session.run(OUTPUTS, {INPUT: pixels})
         return heat[0, 0], sizes[0], offsets[0]
 
-    def _by_opencv(self, pixels: Floats) -> Sequence[Floats]:
+    def _by_opencv(self, pixels: npt.NDArray[Any]) -> Sequence[Floats]:
         import cv2
 
         # A network of OpenCV holds its input and is not to be used by two threads at once.

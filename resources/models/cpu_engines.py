@@ -21,7 +21,6 @@ CpuEngine = Literal["onnxruntime", "openvino-float32", "openvino-bfloat16"]
 _QUICKER = {"sam2_hiera_tiny_encoder", "u2net"}
 """On OpenVINO, on any x86-64 CPU."""
 _QUICKER_BY_AVX512 = _QUICKER | {
-    "sam2_hiera_tiny_decoder",
     "yolov8s",
     "plate_fast",
     "tiny_vit_5m_patch",
