@@ -191,7 +191,7 @@ class _Loop(Generic[RowT]):
 
     def __post_init__(self) -> None:
         self.batch = batch_size(self.models)
-        self.threads = max(1, min(MOST_THREADS, usable_cores() // 2))
+        self.threads = min(MOST_THREADS, usable_cores())
         self.askers = asked_at_once([*self.models, *self.also]) if self.batch == 1 else 1
 
     def run(self, photos: Sequence[Photo[RowT]]) -> "Results[RowT, Entry[RowT] | _Failed]":
