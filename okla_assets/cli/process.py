@@ -280,16 +280,15 @@ def _process(
 
 @dataclass(frozen=True)
 class OneStepsNetworks:
-    """Progress that lets go of a step's networks when the next one begins.
+    """Progress that lets go of a step's large networks when the next one begins.
 
-    A vehicle alone asks most of them in one step only: 1.8 GB at most instead of 3.1, for a second
-    or two of loading some anew.
+    A vehicle alone asks them in one step only: 1.8 GB at most instead of 3.1.
     """
 
     shown: "Progress"
 
     def step(self, title: str, total: int) -> None:
-        """Begins the step with no networks but its own."""
+        """Begins the step without the large networks of the one before."""
         from resources.models.onnx import let_go
 
         let_go()

@@ -32,8 +32,8 @@ GpuEngine = Literal["onnxruntime-cuda", "torch-cuda"]
 Engine = CpuEngine | GpuEngine
 _MARKS = {*get_args(CpuEngine), *get_args(GpuEngine)} - {"onnxruntime"}  # see engine_mark
 
-_sessions: dict[tuple[str, int, Engine], onnxruntime.InferenceSession] = {}
-_loaded: set[tuple[str, Engine]] = set()
+_sessions: dict[tuple[str, int, Engine], tuple[str, onnxruntime.InferenceSession]] = {}
+"""Weight and session by the weight's digest, threads and engine."""
 _loading = threading.Lock()
 
 # Past this the small networks here spend their time waiting for each other.
@@ -140,8 +140,10 @@ def thread_count() -> int:
 def loaded() -> dict[Engine, list[str]]:
     """The weights that are warm in this process, by what runs them; files by their names."""
     by_engine: dict[Engine, list[str]] = {}
-    for weight, engine in sorted(_loaded):
-        by_engine.setdefault(engine, []).append(weight)
+    warm = {(weight, engine) for (_, _, engine), (weight, _) in _sessions.items()}
+    for weight, engine in sorted(warm):
+        name = Path(weight).name if _is_file(weight) else weight
+        by_engine.setdefault(engine, []).append(name)
     return by_engine
 
 
@@ -157,23 +159,28 @@ def load_session(
     count = threads or thread_count()
     engine = engine_for(weight, runs_on)
     key = (weight_digest(weight), count, engine)
-    if session := _sessions.get(key):
-        return session
+    if warm := _sessions.get(key):
+        return warm[1]
     with _loading:
         if key not in _sessions:
-            _sessions[key] = _new_session(weight, count, engine, any_size)
-            _loaded.add((Path(weight).name if _is_file(weight) else weight, engine))
-        return _sessions[key]
+            _sessions[key] = weight, _new_session(weight, count, engine, any_size)
+        return _sessions[key][1]
+
+
+LARGE = 100e6
+"""Bytes of a file of weights from which a network's memory is worth loading it anew."""
 
 
 def let_go() -> None:
-    """Forgets all warm sessions, and gives the memory that they took back to the system.
+    """Forgets the warm sessions of large networks, and gives the memory that they took back to the
+    system.
 
     A call that runs keeps its own until it ends.
     """
     with _loading:
-        _sessions.clear()
-        _loaded.clear()
+        for key, (weight, _) in [*_sessions.items()]:
+            if weight_file(weight).stat().st_size >= LARGE:
+                del _sessions[key]
     gc.collect()
     if sys.platform == "linux":
         # glibc keeps what is freed in small pieces; other C libraries have no such function.

@@ -117,7 +117,10 @@ def best_of(
     return found
 
 
-def letterbox(photo: Rgb, side: int) -> tuple[Floats, float, float, float]:
+Letterboxed = tuple[Floats, float, float, float]
+
+
+def letterbox(photo: Rgb, side: int) -> Letterboxed:
     """The photo fitted into a square on grey 114, as 1x3xSxS in [0, 1]; with scale, left, top."""
     import cv2
 

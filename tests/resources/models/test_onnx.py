@@ -5,11 +5,16 @@ from resources.models import onnx
 pytestmark = pytest.mark.weights
 
 
-def test_a_session_is_warm_until_it_is_let_go(weights: object) -> None:
-    first = onnx.load_session("ppocr_rec")
-    assert onnx.load_session("ppocr_rec") is first
-    assert "ppocr_rec" in [name for names in onnx.loaded().values() for name in names]
+def test_a_large_session_is_warm_until_it_is_let_go(weights: object) -> None:
+    small, large = onnx.load_session("ppocr_rec"), onnx.load_session("u2net")
+    assert onnx.load_session("u2net") is large
+    assert {"ppocr_rec", "u2net"} <= _warm()
     onnx.let_go()
-    assert onnx.loaded() == {}
-    assert first.get_inputs()  # whoever still has it may go on
-    assert onnx.load_session("ppocr_rec") is not first
+    assert "u2net" not in _warm()
+    assert large.get_inputs()  # whoever still has it may go on
+    assert onnx.load_session("u2net") is not large
+    assert onnx.load_session("ppocr_rec") is small
+
+
+def _warm() -> set[str]:
+    return {name for names in onnx.loaded().values() for name in names}
