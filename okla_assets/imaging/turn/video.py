@@ -3,10 +3,14 @@
 Nothing that the file declares (frame count, duration, frame rate) is trusted: what counts is the
 frames that come out of the decoder. They fall into slots of equal length, of which each
 keeps its sharpest frame; when there are too many slots, neighbours are joined. So a video of any
-length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory.
+length ends as MOST_SLOTS / 2 to MOST_SLOTS moments, and no more than that is ever in memory. The
+duration that it declares only saves work: slots begin as long as they will end, and a file that
+declares far too much is read once more.
 
 Pictures are RGB uint8 (H, W, 3), upright, in sRGB.
 """
+
+from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -32,6 +36,7 @@ from okla_assets.imaging.types import Pixels, Rgb
 
 MOST_SLOTS = 288
 FIRST_SLOT = 1 / 24  # seconds
+FEWER = 0.45  # of MOST_SLOTS: a film that fills so few has declared too long a duration
 KEPT_QUALITY = 97  # of the JPEG that a moment waits in; its frame is encoded once more
 SHARPNESS_SIDE = 640  # pixels: where sharpness is measured, so that sensor noise does not count
 NOMINAL_STEP = 1 / 30  # seconds, where the file gives frames no time
@@ -92,17 +97,9 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
             )
     if is_live_photo(path):
         raise live_photo()
-    slots = _Slots(limits)
-    last = 0.0
-    for time, frame, film in _frames(path, limits):
-        if time > limits.longest:
-            raise Refused(
-                "too_long",
-                f"The video is longer than {limits.longest:.0f} seconds; upload only the walk "
-                "around the car.",
-            )
-        slots.add(time, frame, film)
-        last = time
+    slots, last = _sharpest(path, limits, believed=True)
+    if slots.length > FIRST_SLOT and last < FEWER * MOST_SLOTS * slots.length:
+        slots, last = _sharpest(path, limits, believed=False)
     moments = slots.moments()
     if not moments and is_cut_off(path):
         raise cut_off("nothing of it can be read")
@@ -118,6 +115,22 @@ def read_moments(path: Path, limits: VideoLimits) -> list[Moment]:
     return moments
 
 
+def _sharpest(path: Path, limits: VideoLimits, *, believed: bool) -> tuple[_Slots, float]:
+    """The film in slots, and its last frame's time; the declared duration may be `believed`."""
+    slots = _Slots(limits, believed)
+    last = 0.0
+    for time, frame, film in _frames(path, limits):
+        if time > limits.longest:
+            raise Refused(
+                "too_long",
+                f"The video is longer than {limits.longest:.0f} seconds; upload only the walk "
+                "around the car.",
+            )
+        slots.add(time, frame, film)
+        last = time
+    return slots, last
+
+
 def cut_off(left: str) -> Refused:
     """The refusal of a file that ends too early; `left` says what there is of it."""
     return Refused(
@@ -129,9 +142,11 @@ def cut_off(left: str) -> Refused:
 
 @dataclass(frozen=True)
 class Film:
-    """What the file says of all its frames: the width of a pixel in heights, and code points of
-    primaries, transfer and matrix, for frames that do not say them themselves."""
+    """What the file says of all its frames: their duration in seconds, the width of a pixel in
+    heights, and code points of primaries, transfer and matrix, for frames that do not say them
+    themselves."""
 
+    seconds: float = 0.0
     pixel_aspect: float = 1.0
     primaries: int = UNTAGGED
     transfer: int = UNTAGGED
@@ -167,7 +182,9 @@ def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame
         stream.thread_type = "AUTO"
         context.thread_count = limits.threads
         clock = _Clock(float(stream.average_rate or 0))
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
         film = Film(
+            seconds or float((container.duration or 0) / av.time_base),
             float(stream.sample_aspect_ratio or 1),
             int(context.color_primaries),
             int(context.color_trc),
@@ -239,21 +256,24 @@ class _Clock:
 class _Slots:
     """The sharpest frame of each slot so far."""
 
-    def __init__(self, limits: VideoLimits) -> None:
-        self._length = FIRST_SLOT
+    def __init__(self, limits: VideoLimits, believed: bool) -> None:
+        self.length = FIRST_SLOT
         self._kept: dict[int, Moment] = {}
         self._slot = -1
-        self._best: tuple[float, float, Rgb] | None = None
+        self._best: tuple[float, float, VideoFrame, Film] | None = None
         self._developer = Developer(limits.side)
+        self._believed, self._longest = believed, limits.longest
 
     def add(self, time: float, frame: VideoFrame, film: Film) -> None:
         """Keeps the frame where it is the sharpest of its slot."""
-        if int(time / self._length) != self._slot:
+        while self._believed and min(film.seconds, self._longest) > MOST_SLOTS * self.length:
+            self.length *= 2
+        if int(time / self.length) != self._slot:
             self._close()
-            self._slot = int(time / self._length)
+            self._slot = int(time / self.length)
         sharp = sharpness(_luma(frame))
         if self._best is None or sharp > self._best[1]:
-            self._best = time, sharp, self._developer.picture_of(frame, film)
+            self._best = time, sharp, frame, film
 
     def moments(self) -> list[Moment]:
         self._close()
@@ -262,17 +282,18 @@ class _Slots:
     def _close(self) -> None:
         if self._best is None:
             return
-        time, sharp, picture = self._best
+        time, sharp, frame, film = self._best
         self._best = None
+        picture = self._developer.picture_of(frame, film)
         self._keep(Moment(time, sharp, encode_jpeg(picture, KEPT_QUALITY)))
         while len(self._kept) > MOST_SLOTS:
-            self._length *= 2
+            self.length *= 2
             moments, self._kept = self._kept.values(), {}
             for moment in moments:
                 self._keep(moment)
 
     def _keep(self, moment: Moment) -> None:
-        slot = int(moment.time / self._length)
+        slot = int(moment.time / self.length)
         known = self._kept.get(slot)
         if known is None or moment.sharpness > known.sharpness:
             self._kept[slot] = moment

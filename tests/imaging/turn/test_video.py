@@ -199,6 +199,32 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, monkeypatch: pytest.Mo
     assert moments[-1].time > 9
 
 
+def test_the_declared_duration_changes_no_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "MOST_SLOTS", 20)
+    path = clips.write(tmp_path / "a.mp4", (clips.square(i) for i in range(100)), rate=25)
+    believed, last = video._sharpest(path, LIMITS, believed=True)
+    alone, _ = video._sharpest(path, LIMITS, believed=False)
+    assert believed.length == alone.length > video.FIRST_SLOT
+    assert round(last, 2) == 3.96
+    assert believed.moments() == alone.moments()
+
+
+def test_a_duration_that_is_declared_far_too_long_costs_no_moment(tmp_path: Path) -> None:
+    path = clips.write(tmp_path / "a.avi", (clips.square(i) for i in range(100)), codec="mpeg4")
+
+    def lie(data: bytes) -> bytes:
+        frames = data.index(b"strh") + 8 + 32
+        return data[:frames] + (2500).to_bytes(4, "little") + data[frames + 4 :]
+
+    clips.patched(path, lie)
+    slots, last = video._sharpest(path, LIMITS, believed=True)
+    assert slots.length > 0.5
+    assert last < 10
+    assert len(read_moments(path, LIMITS)) == 100
+
+
 def test_a_large_picture_is_made_smaller(tmp_path: Path) -> None:
     path = clips.write(tmp_path / "a.mp4", [clips.square(0)] * 8)
     (moment, *_) = read_moments(path, VideoLimits(side=160, shortest=0.5))
