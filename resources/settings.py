@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     onnx_precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", examples=["float32"]
     )
-    """the precision of SAM 2's encoder on OpenVINO: `float32`, `bfloat16`, or `auto` for bfloat16
-    where the CPU has it"""
+    """the precision, on OpenVINO, of the networks that were measured to be as good in bfloat16:
+    `float32`, `bfloat16`, or `auto` for bfloat16 where the CPU has it"""
     definitions: str = ""
     """the module that Dagster loads instead of `okla_assets.definitions`"""
     s3_endpoint_url: Address = Field(

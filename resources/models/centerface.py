@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import cv2
 
 STRIDE = 32  # the network takes sides that are a multiple of it
-INPUT, OUTPUTS = "input.1", ("537", "538", "539")  # scores, sizes, offsets
+INPUT = "input.1"
+OUTPUTS = ("537", "538", "539", "540")  # scores, sizes, offsets, landmarks
 CELL = 4  # pixels of the input to one cell of the output
 NMS_IOU = 0.3
 CLOSER_SIDE, CLOSER_FACE = 192, 64  # pixels: an enlarged view, and the face on it
@@ -119,10 +120,10 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         pixels = cv2.dnn.blobFromImage(picture)
         if engine_on_cpu(self.weights) == "onnxruntime":
-            heat, sizes, offsets = self._by_opencv(pixels)
+            heat, sizes, offsets, _landmarks = self._by_opencv(pixels)
         else:
             session = load_session(self.weights, any_size=True)
-            heat, sizes, offsets = session.run(OUTPUTS, {INPUT: pixels})
+            heat, sizes, offsets, _landmarks = session.run(OUTPUTS, {INPUT: pixels})
         return heat[0, 0], sizes[0], offsets[0]
 
     def _by_opencv(self, pixels: npt.NDArray[Any]) -> Sequence[Floats]:

@@ -88,7 +88,9 @@ def ours() -> tuple[Finish, Callable[[], float]]:
         for asset in (masks, classifications, license_plates, composites):
             inputs = {name: tables[name] for name in asset.op.ins}
             inputs |= {name: models[name] for name in asset.required_resource_keys - {"io_manager"}}
-            made: Any = asset(dg.build_asset_context(partition_key=vehicle, instance=instance), **inputs)
+            made: Any = asset(
+                dg.build_asset_context(partition_key=vehicle, instance=instance), **inputs
+            )
             tables[asset.key.to_user_string()] = made.value
         (row,) = tables["composites"].rows
         if row.treatment != "studio" or row.processed_key is None:

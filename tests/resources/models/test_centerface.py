@@ -64,6 +64,17 @@ def test_a_person_beside_the_car_is_found_and_not_found_when_blurred(
     assert CenterFace().detect([blur_faces(picture, [found[0].box])]) == [[]]
 
 
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_faces_are_found_on_either_runtime(
+    weights: object, yard: Rgb, astronaut: Rgb, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_ONNX_RUNTIME", runtime)
+    monkeypatch.setenv("OKLA_ONNX_PRECISION", "")
+    picture, face = with_person(yard, astronaut, 60, 0)
+    ((found,),) = CenterFace().detect([picture])
+    assert float(geometry.box_iou(face, found.box)) > 0.4
+
+
 def test_no_part_of_the_sample_car_is_a_face(weights: object) -> None:
     photos = [codec.decode_trusted((MEDIA / "photos" / name).read_bytes()) for name in SAMPLE]
     assert CenterFace().detect(photos) == [[]] * len(photos)

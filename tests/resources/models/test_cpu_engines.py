@@ -29,11 +29,11 @@ def on(monkeypatch: pytest.MonkeyPatch, cpu: Cpu, runtime: str = "", precision: 
         (BARE, "", "", "onnxruntime", "onnxruntime"),
         (AVX2, "", "", "openvino-float32", "onnxruntime"),
         (AVX512, "", "", "openvino-float32", "openvino-float32"),
-        (BFLOAT16, "", "", "openvino-bfloat16", "openvino-float32"),
+        (BFLOAT16, "", "", "openvino-bfloat16", "openvino-bfloat16"),
         (BFLOAT16, "", "float32", "openvino-float32", "openvino-float32"),
         (BFLOAT16, "onnxruntime", "", "onnxruntime", "onnxruntime"),
         (AVX2, "openvino", "", "openvino-float32", "openvino-float32"),
-        (BFLOAT16, "openvino", "bfloat16", "openvino-bfloat16", "openvino-float32"),
+        (BFLOAT16, "openvino", "bfloat16", "openvino-bfloat16", "openvino-bfloat16"),
     ],
 )
 def test_what_was_measured_to_be_quicker_or_what_was_asked_for(
@@ -46,6 +46,14 @@ def test_what_was_measured_to_be_quicker_or_what_was_asked_for(
 ) -> None:
     on(monkeypatch, cpu, runtime, precision)
     assert (engine_on_cpu(ENCODER), engine_on_cpu("yolov8s")) == (encoder, detector)
+
+
+def test_some_networks_are_on_openvino_in_bfloat16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, AVX512)
+    assert engine_on_cpu("platedet") == "onnxruntime"
+    on(monkeypatch, BFLOAT16)
+    assert engine_on_cpu("platedet") == "openvino-bfloat16"
+    assert engine_on_cpu("sam2_hiera_tiny_decoder") == "onnxruntime"
 
 
 def test_an_unknown_file_runs_on_onnx_runtime_unless_openvino_was_asked_for(
@@ -77,8 +85,8 @@ def test_a_cache_of_another_runtime_or_precision_is_not_taken(
         on(monkeypatch, cpu)
         mattes.add(FusedMatte().fingerprint())
         boxes.add(YoloOnnxDetector().fingerprint())
-    assert len(mattes) == 4
-    assert len(boxes) == 2  # AVX-512 brings the detector to OpenVINO
+    assert len(mattes) == 3  # with AVX-512 as without
+    assert len(boxes) == 3  # AVX-512 brings the detector to OpenVINO
     assert engine_mark(ENCODER, "cpu") == ":openvino-bfloat16"
 
 

@@ -13,7 +13,12 @@ import pytest
 
 from resources import weights as catalogue
 from resources.errors import BrokenSetup
-from resources.models.onnx_openvino import OpenVinoSession, plain_onnx
+from resources.models.onnx_openvino import (
+    OpenVinoSession,
+    _boxes_in_float32,
+    core,
+    plain_onnx,
+)
 
 if find_spec("openvino") is None:  # importing it would tell Google Analytics
     pytest.skip("openvino has no wheel for this machine", allow_module_level=True)
@@ -110,6 +115,38 @@ def test_an_ort_file_becomes_an_onnx_file_of_the_same_network(
     assert np.array_equal(answer(on_onnx_runtime(plain)), answer(on_onnx_runtime(path)))
     read = OpenVinoSession(tmp_path / "plates.ort", "0" * 64, 1, "float32")
     assert np.array_equal(answer(read), answer(plates()))
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("weight", ["plate_fast", "yolov8s"])
+def test_boxes_are_decoded_outside_what_bfloat16_computes(weights: object, weight: str) -> None:
+    def answered() -> Any:
+        return core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(PICTURE)[0]
+
+    model = core().read_model(catalogue.weight_path(weight))
+    before = answered()
+    _boxes_in_float32(model)
+    assert np.abs(answered() - before).max() <= 1e-5 * np.abs(before).max()
+    kinds = [node.get_type_name() for node in model.get_ordered_ops()]
+    last = max(i for i, kind in enumerate(kinds) if kind == "Convolution")
+    assert "Softmax" in kinds[last:]  # the distances' probabilities come after all convolutions
+
+
+@pytest.mark.weights
+def test_a_network_of_any_size_takes_pictures_as_they_are(kept: Path, weights: object) -> None:
+    import cv2
+
+    path, names = catalogue.weight_path("centerface"), ["537", "538", "539", "540"]
+    session = OpenVinoSession(path, catalogue.digest("centerface"), 1, "float32", any_size=True)
+    network = cv2.dnn.readNetFromONNX(np.fromfile(path, np.uint8))
+    for height, width in ((96, 128), (64, 64)):
+        pixels = PICTURE[:, :, :height, :width] * 255
+        network.setInput(pixels)
+        for mine, theirs in zip(
+            session.run(names, {"input.1": pixels}), network.forward(names), strict=True
+        ):
+            assert mine.shape == (1, theirs.shape[1], height // 4, width // 4)
+            assert np.abs(mine - theirs).max() < 1e-4
 
 
 def test_a_file_that_openvino_refuses_is_named(kept: Path, tmp_path: Path) -> None:
