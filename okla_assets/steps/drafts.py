@@ -274,8 +274,15 @@ def _search(search: LeakSearch, drafts: Sequence[Draft]) -> list[Found]:
         for i, picture in enumerate(finished)
         if not picture.leaks and drafts[i].treatment == "studio"
     ]
+    # Of a photo on which a plate was missed, the finder's suspects are not all.
     befores = search.cleared(
-        [drafts[i].before for i in more], [drafts[i].before_shows for i in more]
+        [drafts[i].before for i in more],
+        [
+            replace(drafts[i].before_shows, suspects=None)
+            if finished[i].covers
+            else drafts[i].before_shows
+            for i in more
+        ],
     )
     clean = {i: before.covers for i, before in zip(more, befores, strict=True) if not before.leaks}
     return [

@@ -142,6 +142,13 @@ def test_an_interior_needs_both_networks(
     assert len(found(store, fake, category="interior")[0].plates) == count
 
 
+def test_what_is_too_little_like_a_plate_is_kept_as_a_suspect(store: LocalMediaStore) -> None:
+    doubtful, nothing = at((100, 120, 40, 12), 0.32, 0.1), at((90, 140, 40, 12), 0.05, 0.0)
+    row, _ = found(store, Told((ON_CAR, doubtful, nothing)))
+    assert [plate.quad for plate in row.plates] == [ON_CAR.quad]
+    assert [(s.quad, s.vehicle) for s in row.suspects] == [(doubtful.quad, "main")]
+
+
 def test_a_photo_without_a_vehicle_is_looked_at_all_the_same(store: LocalMediaStore) -> None:
     told = Told((ON_CAR,))
     row, _ = found(store, told, category="misc", box=None)

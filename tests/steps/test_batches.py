@@ -9,6 +9,7 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
+from okla_assets.steps import batches
 from okla_assets.steps.batches import (
     Done,
     Outputs,
@@ -105,6 +106,27 @@ def test_every_batch_size_makes_the_same(store: LocalMediaStore, batch: int) -> 
     assert {data for data, _ in contents(store, f"work/{VEHICLE}/said/").values()} >= {
         str(2 * n).encode() for n in range(10, 17)
     }
+
+
+@pytest.mark.parametrize(("in_threads", "at_once"), [(True, 2), (False, 1)])
+def test_two_photos_are_asked_about_at_a_time_where_the_model_says_so(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, in_threads: bool, at_once: int
+) -> None:
+    class Counting(Model):
+        def ask(self, numbers: Sequence[int]) -> list[int]:
+            now.append(threading.get_ident())
+            most.append(len(now))
+            both.wait(0.05 if len(now) < at_once else 0)
+            now.remove(threading.get_ident())
+            return super().ask(numbers)
+
+    monkeypatch.setattr(batches, "usable_cores", lambda: 2)
+    now, most, both = list[int](), list[int](), threading.Event()
+    model = Counting()
+    setattr(model, "in_threads", in_threads)  # noqa: B010
+    done = Step(store, model).run(*range(10, 17))
+    assert [row.text for row in done.rows] == [str(2 * n) for n in range(10, 17)]
+    assert max(most) == at_once
 
 
 def test_what_is_known_is_not_asked_again(step: Step) -> None:

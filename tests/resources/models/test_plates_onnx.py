@@ -15,7 +15,13 @@ from okla_assets.imaging import plates
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.plates import RawDetection, quads
 from okla_assets.imaging.types import Box, Quad, Rgb
-from okla_assets.steps.plate_leaks import Leak, SearchRegion, cover_leaks, find_leaks
+from okla_assets.steps.plate_leaks import (
+    Leak,
+    SearchRegion,
+    Suspect,
+    cover_leaks,
+    find_leaks,
+)
 from okla_assets.steps.plate_masking import Masking
 from okla_assets.steps.plate_search import Finders
 from resources.models.base import ModelInfo, PlateDetector, PlateFound, TextReader
@@ -238,6 +244,19 @@ def test_what_is_found_is_covered_and_searched_again(text: str) -> None:
     assert clean.picture is PICTURE
     assert (cleared.covered, cleared.leaks) == (1, [])
     assert cleared.picture[80:100, 80:140].min() > 150
+
+
+def test_where_the_suspects_are_told_they_are_read_and_nothing_is_searched() -> None:
+    class Idle(FakePlates):
+        def detect(self, *asked: object) -> list[list[PlateFound]]:
+            raise AssertionError("it was searched")
+
+    suspect = Suspect(as_quad(quads.box_quad((80, 80, 60, 20))), 0.25, False, False)
+    shown = [SearchRegion([PLACE], [CAR], suspects=told) for told in ([], [suspect])]
+    finders = Finders(Idle(), Idle())
+    for text, kinds in (("ABC 1234", [["covered"], ["covered", "read"]]), ("", [[], []])):
+        leaks = find_leaks([PICTURE, PICTURE], shown, finders, FakeReader(text))
+        assert [[leak.kind for leak in here] for here in leaks] == kinds
 
 
 def test_what_reads_though_covered_twice_is_told() -> None:
