@@ -210,14 +210,16 @@ class _Loop(Generic[RowT]):
         # One batch is ready when the model has done the one before, and not much more: a photo
         # and its matte are 20 MB.
         most = self.batch + self.threads
-        with (
-            closing(work_ahead(photos, self._prepare, self.threads, most, "prepare")) as ahead,
-            closing(
-                work_ahead(self._batches(ahead), self._asked, self.askers, self.askers, "ask")
-            ) as asked,
-        ):
-            for _, future in asked:
-                yield from future.result()
+        with closing(work_ahead(photos, self._prepare, self.threads, most, "prepare")) as ahead:
+            batches = self._batches(ahead)
+            if self.askers == 1:  # in this thread, which a run that is terminated interrupts
+                for batch in batches:
+                    yield from self._asked(batch)
+                return
+            at_work = work_ahead(batches, self._asked, self.askers, self.askers, "ask")
+            with closing(at_work) as asked:
+                for _, future in asked:
+                    yield from future.result()
 
     def _batches(
         self, ahead: "Iterable[tuple[Photo[RowT], Future[Entry[RowT] | _Prepared]]]"

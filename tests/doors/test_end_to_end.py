@@ -204,8 +204,10 @@ def test_each_type_of_oklas_service(house: House) -> None:
     for kind, job in zip(TYPES, jobs, strict=True):
         told = house.ended(f"/api/aiprocessing/jobs/{job['jobId']}")
         assert told["status"] == "completed", (kind, told)
-        assert told == house.get(job["statusCheckUrl"]).json()
         body = house.heard(job["jobId"])
+        again = house.get(job["statusCheckUrl"]).json()
+        # The callback may have been on its way when it was first asked.
+        assert told | {"callback": None} == again | {"callback": None}
         assert body["success"] is True
         pictured = kind not in ("ImageClassification", "AngleDetection", "QualityAnalysis")
         assert bool(body["processed_url"]) is pictured, (kind, body)
