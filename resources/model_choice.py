@@ -93,7 +93,7 @@ MODELS_BY_ROLE: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "text_plates": TextPlates,
     },
     "plate_reader": {"ppocr_onnx": PpOcrReader, "easyocr": EasyOcrReader},
-    "face_detector": {"centerface": CenterFace},
+    "face_detector": {"centerface_opencv": CenterFace},
     "promo_encoder": {"ffmpeg": PromoEncoder, "moviepy": MoviePyEncoder},
 }
 """The models of each role by the name that a config file calls them."""
@@ -110,7 +110,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "plate_detector": ("fused_plates", {}),
         "quick_plate_detector": ("plate_fast_onnx", {}),
         "plate_reader": ("ppocr_onnx", {}),
-        "face_detector": ("centerface", {}),
+        "face_detector": ("centerface_opencv", {}),
         "promo_encoder": ("ffmpeg", {}),
     },
     # No weights under a copyleft licence.
@@ -122,7 +122,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "plate_detector": ("text_plates", {}),
         "quick_plate_detector": ("text_plates", {"side": 640, "crop_side": 0}),
         "plate_reader": ("ppocr_onnx", {}),
-        "face_detector": ("centerface", {}),
+        "face_detector": ("centerface_opencv", {}),
         "promo_encoder": ("ffmpeg", {}),
     },
     "gpu": {
@@ -134,7 +134,7 @@ PROFILES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "plate_detector": ("fused_plates", {"outlines": _ON_GPU, "boxes": _ON_GPU, "batch": 8}),
         "quick_plate_detector": ("plate_fast_onnx", _ON_GPU),
         "plate_reader": ("ppocr_onnx", _ON_GPU | {"batch": 8}),
-        "face_detector": ("centerface", {}),
+        "face_detector": ("centerface_opencv", {}),
         "promo_encoder": ("ffmpeg", {}),
     },
 }

@@ -38,6 +38,8 @@ _loading = threading.Lock()
 
 # Past this the small networks here spend their time waiting for each other.
 MOST_THREADS = 8
+# Bytes of a file of weights from which a network's memory is worth loading it anew.
+LARGE = 100e6
 
 
 def catalogue_model(weight: str, role: str = "") -> ModelInfo:
@@ -165,10 +167,6 @@ def load_session(
         if key not in _sessions:
             _sessions[key] = weight, _new_session(weight, count, engine, any_size)
         return _sessions[key][1]
-
-
-LARGE = 100e6
-"""Bytes of a file of weights from which a network's memory is worth loading it anew."""
 
 
 def let_go() -> None:

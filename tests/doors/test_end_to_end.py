@@ -205,9 +205,11 @@ def test_each_type_of_oklas_service(house: House) -> None:
         told = house.ended(f"/api/aiprocessing/jobs/{job['jobId']}")
         assert told["status"] == "completed", (kind, told)
         body = house.heard(job["jobId"])
-        again = house.get(job["statusCheckUrl"]).json()
-        # The callback may have been on its way when it was first asked.
-        assert told | {"callback": None} == again | {"callback": None}
+        # Between two answers the callback's own state may change, but only once.
+        told = house.get(f"/api/aiprocessing/jobs/{job['jobId']}").json()
+        if told != house.get(job["statusCheckUrl"]).json():
+            told = house.get(f"/api/aiprocessing/jobs/{job['jobId']}").json()
+            assert told == house.get(job["statusCheckUrl"]).json()
         assert body["success"] is True
         pictured = kind not in ("ImageClassification", "AngleDetection", "QualityAnalysis")
         assert bool(body["processed_url"]) is pictured, (kind, body)
