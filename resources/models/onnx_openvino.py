@@ -34,6 +34,7 @@ Array = npt.NDArray[Any]
 
 _HINTS: Mapping[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 _WRITING_TAKES = 600.0  # seconds at most
+EDIT = 2  # of what is changed in a network before it is compiled: `_compiled`
 _LENGTH_BYTES = 8  # at the end of a kept file: the length of the record before it
 
 
@@ -226,7 +227,8 @@ def _kept_at(digest: str, precision: Precision) -> Path:
 
 
 def _version() -> str:
-    return str(_openvino().__version__)
+    """What a kept network has to be of: OpenVINO's release and ours of what is edited before."""
+    return f"{_openvino().__version__}, edit {EDIT}"
 
 
 def _port(node: Any) -> Port:
