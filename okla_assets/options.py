@@ -59,7 +59,7 @@ class PictureOptions(_Options):
     shadow_opacity: float = Field(default=1.0, ge=0, le=1)
     shadow_direction: float | None = Field(default=None, ge=0, lt=360)
     shadow_softness: float | None = Field(default=None, ge=0, le=1)
-    shadow_spread: Literal["short", "medium", "long"] = "medium"
+    shadow_spread: Literal["short", "medium", "long"] | None = None
     auto_enhance: bool = True
     output_format: Literal["jpg", "png", "webp"] = "jpg"
     output_quality: int = Field(default=90, ge=40, le=100)

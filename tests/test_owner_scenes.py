@@ -25,6 +25,7 @@ dome = 1.0
 box = 0.5
 sun = 0.5
 direction = 90
+spread = "long"
 """
 VEHICLE = keys.parse_vehicle_id("car")
 
@@ -45,6 +46,7 @@ def test_the_owners_scene_is_found_and_its_light_shares_add_up(store: MediaStore
     assert (scene.name, scene.name_es, scene.kind) == ("Hall 3", "Nave 3", "custom")
     light = scene.light
     assert (light.dome, light.box, light.sun) == (0.5, 0.25, 0.25)
+    assert (light.direction, light.spread) == (90, "long")
     assert scene.digest is not None
 
 

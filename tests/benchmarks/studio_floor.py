@@ -166,7 +166,7 @@ def main() -> None:
                 tyres / rendered.height,
             )
             wanted = true_picture(rendered, scene, empty, view)
-            ours = our_picture(rendered, scene, view, Casting())
+            ours = our_picture(rendered, scene, view, Casting(spread="medium"))
             around = near(rendered.alpha, view)
             errors.append(float(np.abs(ours - wanted)[around].mean()))
             flats.append(float(np.abs(bare - wanted)[around].mean()))

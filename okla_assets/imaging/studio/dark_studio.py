@@ -13,13 +13,13 @@ def paint(stage: Stage) -> Floats:
     y = np.linspace(0, 1, stage.height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, stage.width, dtype=np.float32)[None, :]
     joint, wheels = stage.row_at(WALL_AT) / stage.height, stage.wheels / stage.height
-    # A glow on the wall parts a dark car from a dark room.
-    glow = np.exp(-((x / 0.85) ** 2 + ((y - joint + 0.16) / 0.30) ** 2))
-    wall = 0.075 + 0.20 * glow
-    pool = np.exp(-((x / 0.80) ** 2 + ((y - wheels - 0.01) / 0.13) ** 2))
-    floor = 0.085 + 0.15 * pool
+    # A glow on the wall parts a dark car from a dark room, a pool of light its tyres from the floor.
+    glow = np.exp(-((x / 0.72) ** 2 + ((y - joint + 0.10) / 0.27) ** 2))
+    wall = 0.07 + 0.34 * glow
+    pool = np.exp(-((x / 0.70) ** 2 + ((y - wheels - 0.02) / 0.19) ** 2))
+    floor = 0.08 + 0.32 * pool
     down = ((y - joint) / max(joint, 0.05)).clip(0, 1)
-    floor = floor + 0.10 * np.exp(-((x / 0.8) ** 2)) * np.exp(-down / 0.10)
+    floor = floor + 0.15 * np.exp(-((x / 0.7) ** 2)) * np.exp(-down / 0.12)
     cove = 1 / (1 + np.exp(-((y - joint) / 0.006).clip(-30, 30)))
     light = wall * (1 - cove) + floor * cove
     tint = np.array([0.96, 0.985, 1.0], np.float32) * 255
@@ -34,7 +34,7 @@ DARK_STUDIO = Scene(
     floor=(26, 26, 26),
     shadow=0.2,
     gloss=0.7,
-    roughness=0.02,
+    roughness=0.05,
     light=Light(dome=0.1, box=0.9),
     paint=enlarged(paint, 2),
 )

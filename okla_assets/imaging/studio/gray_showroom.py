@@ -50,7 +50,7 @@ GRAY_SHOWROOM = Scene(
     floor=(229, 229, 229),
     shadow=0.4,
     gloss=0.8,
-    roughness=0.02,
+    roughness=0.05,
     light=Light(dome=0.4, box=0.6),
     paint=paint,
 )

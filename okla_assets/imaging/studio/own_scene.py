@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from okla_assets.imaging.studio.scene import Light, Scene, Stage
+from okla_assets.imaging.studio.scene import Light, Scene, Spread, Stage
 from okla_assets.imaging.types import Floats, Rgb
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,6 +25,7 @@ class _Light(BaseModel):
     sun: Share = 0.0
     direction: float = Field(default=0.0, ge=0, lt=360)
     softness: Share = 0.5
+    spread: Spread = "medium"
 
 
 class SceneFile(BaseModel):
@@ -88,7 +89,7 @@ def own_scene(name: str, toml: bytes, picture: Rgb, digest: str) -> Scene:
         shadow=told.shadow,
         gloss=told.gloss,
         roughness=told.roughness,
-        light=Light(*shares, direction=light.direction, softness=light.softness),
+        light=Light(*shares, light.direction, light.softness, light.spread),
         paint=Room(picture, told.horizon, told.wheels),
         digest=digest,
     )

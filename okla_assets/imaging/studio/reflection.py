@@ -15,10 +15,15 @@ from okla_assets.imaging.types import Alpha, Floats, Rgb
 
 MOST = 0.30  # of the light: a floor is no mirror
 FADES = 1.0  # of the vehicle's height: where the image has lost two thirds of its strength
+GROWS = 0.3
+"""Of the vehicle's height: below a bumper that hides its tyres nothing joins the image to the
+vehicle, so its strength grows from none over this."""
 UNDERSIDE = 12.0  # level of what a floor mirrors of a vehicle from below
 SILL, ROUND, BEYOND = 0.17, 0.2, 0.15
 """How high a body hangs over its line, over what length its ends rise from there, and how far they
 reach beyond what stands on the floor, in vehicle heights."""
+ACROSS = 2.0  # pixels of the working size: so far below its line is the body seen from below
+UNDER_ENDS = 0.05  # vehicle heights: how softly its ends are mirrored
 LEAST_REFLECTED = 0.04  # at right angles, of lacquer and tiles
 WORK_WIDTH = 640
 DEEPEST = 1.0  # vehicle heights below the line: the roof is mirrored there
@@ -78,8 +83,11 @@ def reflected(
     over = over - (np.arange(matte.shape[0], dtype=np.float32)[:, None] + 0.5) / step
     risen = 1 - (from_end / (ROUND * tall * scale)).clip(0, 1)
     sill = SILL * tall * np.sqrt(1 - risen * risen)
-    under = (matte < 0.5) & (over > 0) & (over < sill[None, :])
-    car[under], matte[under] = UNDERSIDE, 1.0
+    under = (matte < 0.5) & (over > -ACROSS / step) & (over < sill[None, :])
+    sigma = max(0.5, UNDER_ENDS * tall * scale)
+    body = cv2.GaussianBlur(under.astype(np.float32), (0, 0), sigma) * (1 - matte)
+    car += cv2.merge((body, body, body)) * (UNDERSIDE - car)
+    matte += body
     # Weighted by the matte before it is blurred, or the wall's colour would bleed in.
     behind *= behind
     tint = behind.mean(axis=(0, 1))
@@ -101,6 +109,8 @@ def reflected(
     blended = cv2.blendLinear(sharp, soft, 1 - near, near)
     layers = cv2.split(cv2.blendLinear(blended, softer, 1 - far, far))
     fade = np.exp(-share / FADES) * strength(floor.view, rows)[:, None] * np.float32(gloss)
+    if floor.bumper is not None:
+        fade *= np.square((share / GROWS).clip(0, 1))
     # Of the wall that the image hides the floor shows no more than its shadow left.
     hidden = layers[3] * shade * shade
     added = [

@@ -10,6 +10,8 @@ import numpy as np
 from okla_assets.imaging.types import Floats
 
 Kind = Literal["studio", "showroom", "outdoor", "custom"]
+Spread = Literal["short", "medium", "long"]
+"""How far a sun's shadow reaches: a high sun's, a usual one's, a low one's."""
 
 ROWS_ALIKE = 0.01
 """Of the canvas's height: scenes whose horizons differ by less are painted once."""
@@ -65,7 +67,8 @@ class Light:
     shares of the light on the free floor, together 1.
 
     The cast shadow falls towards `direction`: 0 away from the viewer, 90 to the left, 180 towards
-    the viewer, 270 to the right. `softness` in [0, 1] is how blurred its edge is.
+    the viewer, 270 to the right. `softness` in [0, 1] is how blurred its edge is, `spread` how far
+    it reaches.
     """
 
     dome: float
@@ -73,6 +76,7 @@ class Light:
     sun: float = 0.0
     direction: float = 0.0
     softness: float = 0.5
+    spread: Spread = "medium"
 
 
 @dataclass(frozen=True)

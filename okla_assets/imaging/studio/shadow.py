@@ -13,7 +13,7 @@ import numpy as np
 from okla_assets.imaging.studio.bumper import taken_below
 from okla_assets.imaging.studio.camera import View
 from okla_assets.imaging.studio.floor import Floor, moved_down, resampled
-from okla_assets.imaging.studio.scene import Light
+from okla_assets.imaging.studio.scene import Light, Spread
 from okla_assets.imaging.types import Doubles, Floats, Pixels
 
 PLAN = 64  # pixels of the plan to a vehicle's height
@@ -26,6 +26,8 @@ BODY = 0.42  # how high the wall is that a body makes beside its floor: up to it
 CLEARANCE = 0.18  # how high a body hangs over the floor, which throws light below it
 FULL = 0.3
 """A scene's `shadow` from which it is all that its light gives; a weaker one gives a share."""
+DEEP = 0.06
+"""Vehicle heights: so far in below a body no share of a scene's shadow is left out any more."""
 BOX_EDGE = 0.7071  # sine of the angle at which the lamp box ends
 TYRE_LONG, TYRE_WIDE = 0.085, 0.055  # half axes of where a tyre stands, in vehicle heights
 TOUCH, TOUCH_FADES = 0.93, 0.035  # light that a tyre takes where it touches; how far it does
@@ -33,7 +35,7 @@ CONTACT = 0.95  # light that is taken right where a tyre is seen to stand
 CONTACT_WIDE, CONTACT_TALL = 0.09, 0.035  # of the vehicle's height: how large that place is
 CONTACT_BLUR = (0.02, 0.010)  # of the vehicle's height, across and down
 ROOF = 0.55  # of the footprint: what a roof's outline is of it
-SPREADS = {"short": 0.35, "medium": 0.7, "long": 1.4}
+SPREADS: dict[Spread, float] = {"short": 0.35, "medium": 0.7, "long": 1.4}
 """How far a sun's shadow reaches, in heights of what casts it."""
 
 
@@ -41,14 +43,14 @@ SPREADS = {"short": 0.35, "medium": 0.7, "long": 1.4}
 class Casting:
     """How a shadow is drawn; None takes the scene's own light.
 
-    `intensity` in [0, 1] weakens all of it; `direction` and `softness` are those of `Light`;
-    `spread` is a key of SPREADS.
+    `intensity` in [0, 1] weakens all of it; `direction`, `softness` and `spread` are those of
+    `Light`.
     """
 
     intensity: float = 1.0
     direction: float | None = None
     softness: float | None = None
-    spread: str = "medium"
+    spread: Spread | None = None
 
 
 def levels_taken(
@@ -117,7 +119,9 @@ def _plan(floor: Floor, light: Light, strength: float, casting: Casting) -> tupl
     size = np.ceil((high - low) * PLAN).astype(int)
     shape = int(size[1]), int(size[0])
     distance = _distance(floor.foot, low, shape)
-    soft = np.float32(min(1.0, strength / FULL))
+    # A weaker shadow is one whose light reaches further in below the body, not a lit underside.
+    weak = np.exp(np.minimum(distance, 0) / DEEP)
+    soft = 1 - (1 - np.float32(min(1.0, strength / FULL))) * weak
     taken = light.dome * dome_taken(distance) + light.box * box_taken(distance)
     if light.sun:
         taken = taken + light.sun * _sun_taken(floor, low, shape, light, casting)
@@ -133,7 +137,8 @@ def _sun_taken(
 ) -> Floats:
     direction = np.radians(light.direction if casting.direction is None else casting.direction)
     softness = light.softness if casting.softness is None else casting.softness
-    towards = np.array([-np.sin(direction), np.cos(direction)]) * SPREADS[casting.spread]
+    spread = SPREADS[casting.spread or light.spread]
+    towards = np.array([-np.sin(direction), np.cos(direction)]) * spread
     middle = floor.hull.mean(axis=0)
     roof = _towards(floor.hull, middle, (1 - ROOF) * 0.5) + towards
     shoulder = floor.hull + 0.55 * towards  # a body is widest at about half of its height

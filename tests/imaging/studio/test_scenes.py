@@ -73,6 +73,16 @@ def test_the_white_studio_is_white_and_has_no_step_where_wall_meets_floor() -> N
     assert np.abs(np.diff(rows)).max() <= 3
 
 
+def test_a_black_car_does_not_drown_in_the_dark_studio() -> None:
+    """Black paint is photographed at levels of 10 to 35: behind and below it there is light."""
+    scene = SCENES["dark_studio"].render(WIDTH, HEIGHT, HORIZON, WHEELS)[..., 1]
+    middle = slice(WIDTH // 4, 3 * WIDTH // 4)
+    roof, tyres = round(0.35 * HEIGHT), round(WHEELS * HEIGHT)
+    assert scene[roof : tyres - 200, middle].mean() > 60
+    assert scene[tyres - 20 : tyres + 60, middle].mean() > 60
+    assert scene[:100, :100].mean() < 30
+
+
 @pytest.mark.parametrize("name", SCENES)
 def test_no_scene_has_a_seam_from_far_to_near(name: SceneId) -> None:
     """Where a texture begins anew: 1.3 levels in the mean of a column show on a smooth floor."""

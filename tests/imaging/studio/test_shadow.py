@@ -95,6 +95,13 @@ def test_a_longer_spread_reaches_further() -> None:
     assert reach["short"] < reach["medium"] < reach["long"]
 
 
+def test_a_shadow_reaches_as_far_as_the_scene_says_unless_asked_otherwise() -> None:
+    low = replace(SUNNY, spread="long")
+    asked = shadow(light=SUNNY, casting=Casting(spread="long"))
+    assert np.array_equal(shadow(light=low), asked)
+    assert not np.array_equal(shadow(light=SUNNY), asked)
+
+
 def test_a_soft_shadow_has_a_softer_edge() -> None:
     def steepest(softness: float) -> float:
         taken = shadow(light=SUNNY, casting=Casting(1.0, 180.0, softness))
