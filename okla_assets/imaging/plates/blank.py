@@ -4,6 +4,7 @@ A neutral plate is taken for a real one in every country; the ground of the cove
 its light only, for it may be a dealer's card of any colour.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -93,7 +94,7 @@ def softness(photo: Rgb, quad: Corners) -> float:
 
 LEAST_SOFTNESS, MOST_SOFTNESS = 0.5, 2.2
 
-SEAM, LEAST_SEAM = 0.003, 0.7  # of the plate's width and height, and pixels
+SEAM, LEAST_SEAM = 0.012, 0.8  # of the plate's height, and pixels
 RADIUS = 0.10  # of the plate's height: its rounded corners
 RIM = 0.055  # of its height from the edge: the embossed line
 EMBOSSED = 28.0  # pixels of height from which that line can be seen
@@ -108,7 +109,8 @@ def drawn(
 
     Colours float32 (h, w, 3), meant where alpha (h, w) is more than 0.
     """
-    quad = padded(quad, SEAM, LEAST_SEAM)
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    quad = padded(quad, 0, max(LEAST_SEAM, SEAM * float(sides[1] + sides[3]) / 2))
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
     width, height = (
         max(2.0, float(sides[0] + sides[2]) / 2),
@@ -160,16 +162,26 @@ def _depth(
 
 
 AROUND = 0.24  # of the plate's width and height: how far round it the surroundings are smoothed
+MARK = 12.0  # levels: what stands out from its line by less is no letter
+LETTER_ENDS = 0.05  # of the plate's height: how far round a letter its blurred edge reaches
 LETTERS = 0.4  # of the plate's height: what is shorter along a side is taken for part of a letter
 
 
 def surroundings(
-    photo: Rgb, quad: Corners, soft: float, size: tuple[int, int], origin: Floats
-) -> Floats:
-    """What lies round the plate, without what is written on it: float32 (h, w, 3) of the window.
+    photo: Rgb,
+    quad: Corners,
+    soft: float,
+    size: tuple[int, int],
+    origin: Floats,
+    seen: Sequence[bool],
+) -> tuple[Floats, Floats]:
+    """What lies round the plate, without what is written on it: float32 (h, w, 3) of the window,
+    and the share of each pixel (h, w) that is not the photo's.
 
     Along every line parallel to a side, what is bright or dark over a short way only goes: letters
-    on a frame do, and the edges of frame and bumper stay, along the plate and away from it. The
+    on a frame do, and the edges of frame and bumper stay, along the plate and away from it. Beside
+    a side (top, right, bottom, left) where the plate's edge is `seen` all else stays as it is: what
+    goes on outwards, as a grille's bars and a bumper's creases, is not written on a frame. The
     plate's own edge, blurred by `soft` pixels, does not show beside it.
     """
     sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
@@ -180,11 +192,13 @@ def surroundings(
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)
     flat = rectified(photo, corners, w + 2 * mx, h + 2 * my)
     span = max(3, round(LETTERS * h))
-    smooth = np.empty(flat.shape, np.float32)
+    smooth = flat.astype(np.float32)
     for ends in (np.s_[:, :mx], np.s_[:, -mx:]):
         smooth[ends] = _without_short(flat[ends], (1, span))
     for bands in (np.s_[:my], np.s_[-my:]):
         smooth[bands] = _without_short(flat[bands], (span, 1))
+    goes = _written(np.abs(flat - smooth).max(axis=2) > MARK, mx, my, seen)
+    smooth = flat + (smooth - flat) * goes[..., None]
     # Next to the plate and under it, which its rounded corners bare, what lies beside goes on.
     gap = min(round(1 + 2 * soft), mx - 1, my - 1)
     x, y = mx - gap, my - gap
@@ -192,12 +206,40 @@ def surroundings(
     smooth[y : my + h // 2, x:-x] = smooth[y - 1, x:-x]
     smooth[my + h // 2 : -y, x:-x] = smooth[-y, x:-x]
     smooth[my:-my, x:mx], smooth[my:-my, -mx:-x] = left, right
+    goes[y:-y, x:-x] = 1
+    layers = np.dstack([smooth, goes])
     matrix = CENTRE @ to_quad(corners - origin, flat.shape[1], flat.shape[0]) @ CORNER
     border = cv2.BORDER_REPLICATE
-    return np.asarray(
-        cv2.warpPerspective(smooth, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border),
-        np.float32,
+    laid = cv2.warpPerspective(
+        layers, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border
     )
+    return np.asarray(laid[..., :3], np.float32), np.asarray(laid[..., 3], np.float32)
+
+
+def _written(marks: npt.NDArray[np.bool_], mx: int, my: int, seen: Sequence[bool]) -> Floats:
+    """The share (H, W) to which pixels around a plate may be written on.
+
+    `marks` (H, W) stand out from their line; the plate lies `mx`, `my` pixels within. Those that
+    go on to the outer border are no letters, beside a side that is `seen`.
+    """
+    _, label = cv2.connectedComponents(marks.astype(np.uint8), connectivity=8)
+    border = (label[0], label[-1], label[:, 0], label[:, -1])
+    outwards = np.unique(np.concatenate(border))
+    letters = (marks & ~np.isin(label, outwards[outwards > 0])).astype(np.uint8)
+    reach = 2 * max(2, round(LETTER_ENDS * (len(marks) - 2 * my))) + 1
+    wide = cv2.dilate(letters, np.ones((reach, reach), np.uint8)).astype(np.float32)
+    goes = cv2.GaussianBlur(wide, (0, 0), reach / 4)
+    top, right, bottom, left = seen
+    sides = (
+        (left, np.s_[:, :mx]),
+        (right, np.s_[:, -mx:]),
+        (top, np.s_[:my]),
+        (bottom, np.s_[-my:]),
+    )
+    for is_seen, side in sides:
+        if not is_seen:
+            goes[side] = 1
+    return np.asarray(goes, np.float32)
 
 
 def _without_short(flat: Rgb, kernel: tuple[int, int]) -> Floats:

@@ -27,7 +27,7 @@ from okla_assets.imaging.plates.quads import (
     to_quad,
     true_aspect,
 )
-from okla_assets.imaging.plates.rims import Reach, Rim, rim_near
+from okla_assets.imaging.plates.rims import LEAST_SUPPORT, Reach, Rim, rim_near
 from okla_assets.imaging.types import Corners, Floats, Rgb, Rgba
 
 Style = Literal["blur", "fill", "logo", "none"]
@@ -126,7 +126,8 @@ def _mask(
     else:
         quad = quad if rim is None else rim.quad
         soft = softness(photo, quad)
-        around = surroundings(masked, quad, soft, alpha.shape, origin)
+        seen = (False,) * 4 if rim is None else tuple(s >= LEAST_SUPPORT for s in rim.support)
+        around, changed = surroundings(masked, quad, soft, alpha.shape, origin, seen)
         beside = masked[rows, columns] * (1 - a) + around * a
         light = light_of(photo, quad)
         plate, there = drawn(quad - origin, light, soft, alpha.shape)
@@ -134,7 +135,8 @@ def _mask(
             aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
             plate = _with_logo(plate, logo, quad - origin, aspect, light)
         window = beside * (1 - there[..., None]) + plate * there[..., None]
-        blended = window + _grain(photo[rows, columns], alpha) * a
+        drawn_on = (alpha * np.maximum(changed, there))[..., None]
+        blended = window + _grain(photo[rows, columns], alpha) * drawn_on
     masked[rows, columns] = np.rint(blended.clip(0, 255)).astype(np.uint8)
 
 

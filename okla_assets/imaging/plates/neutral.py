@@ -12,6 +12,7 @@ INNER = 0.6  # of a plate: where its colour is measured
 ALIKE = 40.0  # levels: a pixel this far from the plate's colour is none of it
 MOST_TINT = 90.0  # levels between its channels: more is no blank plate's
 LEAST_TINT = 0.004  # of its mean, over the channels: less is not to be seen
+BEYOND, LEAST_BEYOND = 0.06, 2.5  # of its height, and pixels: how far beyond its quad it is drawn
 OWN_TINT = 1.5  # how much of the plate's tint a pixel has, times this, is how far it is evened
 
 
@@ -30,7 +31,9 @@ def neutralised(picture: Rgb, quads: Sequence[Corners]) -> Rgb:
 
 def _neutralise(picture: Rgb, quad: Corners) -> None:
     height, width = picture.shape[:2]
-    x, y, w, h = quad_box(padded(quad))
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    drawn = padded(quad, 0, max(LEAST_BEYOND, BEYOND * float(sides.min())))
+    x, y, w, h = quad_box(drawn)
     rows = slice(max(0, int(y)), min(height, int(np.ceil(y + h)) + 1))
     columns = slice(max(0, int(x)), min(width, int(np.ceil(x + w)) + 1))
     window = picture[rows, columns].astype(np.float32)
@@ -50,7 +53,7 @@ def _neutralise(picture: Rgb, quad: Corners) -> None:
         return
     own = (window / np.maximum(window.mean(axis=2, keepdims=True), 1) - 1) @ tint / (tint @ tint)
     off = np.abs(window - colour).max(axis=2)
-    share = (1 - off / ALIKE).clip(0, 1) * _filled(window.shape[:2], padded(quad) - origin)
+    share = (1 - off / ALIKE).clip(0, 1) * _filled(window.shape[:2], drawn - origin)
     # The plate's shading is no reason to keep its tint.
     soft = (np.sqrt(share) * (OWN_TINT * own).clip(0, 1))[..., None]
     even = window * (grey / colour)

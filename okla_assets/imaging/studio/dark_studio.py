@@ -13,7 +13,7 @@ def paint(stage: Stage) -> Floats:
     y = np.linspace(0, 1, stage.height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, stage.width, dtype=np.float32)[None, :]
     joint, wheels = stage.row_at(WALL_AT) / stage.height, stage.wheels / stage.height
-    # A glow on the wall parts a dark car from a dark room, a pool of light its tyres from the floor.
+    # A glow on the wall and a pool of light on the floor part a dark car from a dark room.
     glow = np.exp(-((x / 0.72) ** 2 + ((y - joint + 0.10) / 0.27) ** 2))
     wall = 0.07 + 0.34 * glow
     pool = np.exp(-((x / 0.70) ** 2 + ((y - wheels - 0.02) / 0.19) ** 2))

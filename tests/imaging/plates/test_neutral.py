@@ -41,6 +41,16 @@ def test_what_is_no_blank_plate_stays() -> None:
     assert (neutralised(picture, [outside]) == picture).all()
 
 
+def test_a_bumper_as_light_and_as_tinted_as_the_plate_is_one_colour_up_to_it() -> None:
+    """The plate is grey again, and no frame of grey is left round it."""
+    tint = (206, 214, 230)
+    picture = np.full((100, 200, 3), tint, np.uint8)
+    made = neutralised(picture, [QUAD])
+    beside = np.ones((100, 200), bool)
+    beside[37:68, 57:144] = False
+    assert (made[beside] == tint).all()
+
+
 @pytest.mark.parametrize("tint", [(230, 214, 206), (206, 214, 230)])
 def test_white_paint_beside_a_white_plate_is_not_given_the_opposite_tint(
     tint: tuple[int, int, int],

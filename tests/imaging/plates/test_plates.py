@@ -357,6 +357,20 @@ def test_letters_on_a_frame_go_and_the_frame_stays() -> None:
     assert np.abs(masked[middle].astype(int) - bare[middle]).mean() < 8
 
 
+def test_a_grille_and_a_crease_beside_the_plate_stay_as_they_are() -> None:
+    """What goes on beyond what is covered is no writing, and a smear would show on the bumper."""
+    quad = quads.box_quad((220, 200, 200, 60))
+    photo = scene(quad)
+    bare = ~inside(plates.padded(quad, 0, 6.0), photo.shape)
+    bars = np.zeros(photo.shape[:2], bool)
+    bars[262:340, ::9] = bars[262:340, 1::9] = True  # the grille's, below the plate
+    bars[214:217] = True  # the crease, to both its sides
+    photo[bars & bare] = (230, 225, 220)
+    masked = plates.mask_plates(photo, [quad], "fill").astype(int)
+    beside = bars & bare & inside(plates.padded(quad, 0, 12.0), photo.shape)
+    assert np.abs(masked - photo).max(axis=2)[beside].mean() < 60  # of 210 that they stand out by
+
+
 @pytest.mark.parametrize("light", [1.0, 0.45])
 def test_fill_has_the_plates_colour_and_light(light: float) -> None:
     photo = scene(LEVEL, light=light)
