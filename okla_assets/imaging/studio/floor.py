@@ -30,6 +30,7 @@ RISES = 0.02  # of the vehicle's height: on both sides of a leg the silhouette r
 PLATEAU = 0.01  # of the vehicle's height: a leg is where the silhouette reaches this low
 NARROWEST, WIDEST = 0.045, 0.4  # of the vehicle's height: widths of a leg
 FACES_BEFORE = 0.6  # an end shows its tyres that faces the camera by this much
+SIDE_ON = 0.35  # a side is seen straight while the ends face the camera by less
 FACES = 0.2  # a side of the vehicle is seen that faces the camera by this much
 ROUND_BESIDE, ROUND_AHEAD = 0.42, 0.30
 """Of the body's width: where its rounded corners begin, along its sides and along its ends."""
@@ -59,7 +60,8 @@ class Floor:
     (W,) is for each column the row of the nearest part of the foot, NaN beside it. `shift` (W,) is
     how far each column is moved down. `legs` are where the matte shows tyres standing, `found` the
     indices of the tyres that they are. `bumper` (W,) is the edge of the bumper of an end that faces
-    the camera straight, as of `edge_of`; None where a side is seen too.
+    the camera straight, as of `edge_of`; None where a side is seen too. `sill` (W,) is the edge of
+    the body between the two tyres of a side that is seen straight, where both are found.
     """
 
     view: View
@@ -71,6 +73,7 @@ class Floor:
     legs: tuple[Leg, ...]
     found: tuple[int, ...]
     bumper: Floats | None = None
+    sill: Floats | None = None
 
 
 def floor_of(alpha: Alpha, view: View) -> Floor:
@@ -101,12 +104,20 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
         tyres[i, 0] = (leg.middle - view.centre) / view.focal * tyres[i, 1]
     row = (line + shift).astype(np.float32)
     rows = np.flatnonzero((alpha > 0.5).any(axis=1))
-    bumper = None
+    bumper, sill = None, None
+    tall = view.vehicle_height
     if rows.size and not sides:
-        tall = view.vehicle_height
         bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
         row = np.fmin(row, _below(bumper, tall))
-    return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper)
+    elif (
+        set(sides) <= set(found)
+        and abs(_facing(view, view.footprint[0] - view.footprint[3])) < SIDE_ON
+    ):
+        first, second = sorted((found[i] for i in sides), key=lambda leg: leg.middle)
+        between = alpha.copy()
+        between[:, : round(first.last)] = between[:, round(second.first) :] = 0
+        sill = edge_of(between, tall, float(rows[0]) + STANDING * tall)
+    return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper, sill)
 
 
 def _below(bumper: Floats, tall: float) -> Floats:

@@ -69,9 +69,10 @@ def levels_taken(
     laid = _laid(plan, origin, view, small)
     laid = moved_down(laid, resampled(floor.shift, small[0]) * np.float32(scale))
     left = (1 - laid.clip(0, 1)) * (1 - _contact(floor, small, scale))
-    if floor.bumper is not None:
-        bumper = resampled(floor.bumper, small[0]) * np.float32(scale)
-        left = left * (1 - taken_below(bumper, view.vehicle_height, small[1]))
+    for edge in (floor.bumper, floor.sill):
+        if edge is not None:
+            edge = resampled(edge, small[0]) * np.float32(scale)
+            left = left * (1 - taken_below(edge, view.vehicle_height, small[1]))
     levels = 1 - cv2.pow(left, 1 / GAMMA)
     enlarged = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged * np.float32(casting.intensity), np.float32)

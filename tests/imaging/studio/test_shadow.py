@@ -65,6 +65,22 @@ def test_tyres_stand_on_their_shadow_wherever_the_fit_puts_them() -> None:
             assert taken[416:424, x - 12 : x + 12].max() > 0.65
 
 
+def test_it_is_dark_right_below_a_sill_however_low_the_camera_stood() -> None:
+    """A low camera would see the lit floor behind the vehicle there; what it sees is its belly."""
+    alpha = car_alpha()
+    view = view_of(alpha, 90.0, 0.35, 1.2)
+    assert view is not None
+    floor = floor_of(alpha, view)
+    taken = levels_taken(floor, alpha.shape, STUDIO, 0.3, Casting())
+    sill = 380
+    assert taken[sill : sill + 4, 350:450].mean() > 0.5
+    assert floor.sill is not None
+    between = np.flatnonzero(np.isfinite(floor.sill))
+    assert (
+        260 < between[0] < 320 and 480 < between[-1] < 540
+    )  # the tyres' columns are not the sill's
+
+
 def test_a_tyre_that_the_matte_lost_is_no_leg() -> None:
     whole, cut = car_alpha(), car_alpha()
     cut[395:, 500:600] = 0
