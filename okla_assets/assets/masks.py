@@ -42,8 +42,8 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "7"
-PHOTOS_VERSION, TURN_VERSION = "6", "6"
+VERSION = "8"
+PHOTOS_VERSION, TURN_VERSION = "6", "7"
 """Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
 SURE = 0.9
 """Confidence from which a photo of a cabin is not searched for a whole vehicle."""

@@ -1,4 +1,4 @@
-"""Mattes of a turn: SAM 2 on every fourth of 36 frames, U2-Net on all.
+"""Mattes of a turn: SAM 2 on every fourth of 36 frames and where it is narrowest, U2-Net on all.
 
 The method is in `imaging.turn.propagation`.
 """
@@ -17,7 +17,7 @@ from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
-METHOD = 6  # of `imaging.turn.propagation`, for the fingerprint
+METHOD = 7  # of `imaging.turn.propagation`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -35,7 +35,7 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
         from okla_assets.imaging.turn import propagation
 
         work = _Turn(self.sam2, self.saliency, frames, boxes)
-        exact = propagation.key_frames(len(frames))
+        exact = propagation.key_frames(boxes)
         for i in exact:
             work.segment(i)
         for i in sorted(set(range(len(frames))) - set(exact)):

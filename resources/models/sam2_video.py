@@ -73,7 +73,7 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
         with torch.inference_mode():
             session = self._session(frames, where)
             session.obj_id_to_idx(VEHICLE)
-            for key in propagation.key_frames(len(frames)):
+            for key in propagation.key_frames(boxes):
                 corners = np.array(corners_of(frames[key], boxes[key]), np.float32)
                 prompt = {
                     "point_coords": torch.from_numpy(corners.reshape(1, 1, 2, 2)),

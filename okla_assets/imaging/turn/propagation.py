@@ -22,6 +22,7 @@ Grid = Floats
 
 GRID = 256
 KEYS_A_TURN = 9  # 40 degrees apart: IoU .994 with the full recipe on every frame of a turn of 34
+NARROW = 0.75  # of the median width of a turn's boxes: seen from front and rear
 BAND = 0.04  # of the box width: how far a propagated silhouette may be off
 REACH = 0.12  # of the box width: how far from it a part may lie that no key frame shows
 CERTAIN = 0.8  # saliency of such a part
@@ -34,10 +35,24 @@ LOOSE = 0.08  # of its size: how far a side of a box lies off, more than its nei
 SAME_VEHICLE = 0.3  # IoU of a vehicle's boxes on neighbouring frames, 22 degrees apart at most
 
 
-def key_frames(count: int) -> list[int]:
-    """The frames of one turn that the exact network runs on: about KEYS_A_TURN and the last."""
+def key_frames(boxes: Sequence[Box]) -> list[int]:
+    """The frames of one turn that the exact network runs on, by its vehicle's boxes.
+
+    About KEYS_A_TURN, the last, and those on which the vehicle is narrowest: seen straight from
+    front or rear it has both its mirrors, of which the frames beside show one.
+    """
+    count = len(boxes)
+    if not count:
+        return []
     step = max(1, round(count / KEYS_A_TURN))
-    return sorted({*range(0, count, step), count - 1}) if count else []
+    widths = np.array([w for _, _, w, _ in boxes])
+    narrow = (
+        i
+        for i, width in enumerate(widths)
+        if width < NARROW * np.median(widths)
+        and i == max(0, i - step) + widths[max(0, i - step) : i + step + 1].argmin()
+    )
+    return sorted({*range(0, count, step), count - 1, *narrow})
 
 
 def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:

@@ -104,12 +104,25 @@ def test_from_the_front_a_silhouette_may_change_by_more() -> None:
     assert 7 in propagation.jumps(turn, narrow)
 
 
-def test_key_frames_hold_both_ends() -> None:
-    assert propagation.key_frames(36) == [0, 4, 8, 12, 16, 20, 24, 28, 32, 35]
-    assert propagation.key_frames(16) == [0, 2, 4, 6, 8, 10, 12, 14, 15]
-    assert propagation.key_frames(8) == list(range(8))
-    assert propagation.key_frames(1) == [0]
-    assert propagation.key_frames(0) == []
+def seen_all_round(count: int) -> list[Box]:
+    """The boxes of one turn: half as wide from front (0, the last) and rear."""
+    angles = 2 * np.pi * np.arange(count) / max(count, 1)
+    return [(0.0, 0.0, float(400 + 200 * np.abs(np.sin(a))), 200.0) for a in angles]
+
+
+@pytest.mark.parametrize(
+    ("count", "frames"),
+    [(16, [0, 2, 4, 6, 8, 10, 12, 14, 15]), (8, list(range(8))), (1, [0]), (0, [])],
+)
+def test_key_frames_hold_both_ends(count: int, frames: list[int]) -> None:
+    assert propagation.key_frames(seen_all_round(count)) == frames
+
+
+def test_key_frames_hold_the_views_from_front_and_rear() -> None:
+    """Where the vehicle shows both its mirrors; of boxes that shake, no more than these."""
+    turn = seen_all_round(36)
+    shaken = [(x, y, w + 3 * (i % 2), h) for i, (x, y, w, h) in enumerate(turn[2:] + turn[:2])]
+    assert propagation.key_frames(shaken) == [0, 4, 8, 12, 16, 20, 24, 28, 32, 34, 35]
 
 
 @pytest.mark.parametrize("wrong", [None, (900.0, 10.0, 50.0, 40.0)])
