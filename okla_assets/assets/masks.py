@@ -43,7 +43,7 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 VERSION = "8"
-PHOTOS_VERSION, TURN_VERSION = "6", "7"
+PHOTOS_VERSION, TURN_VERSION = "7", "7"
 """Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
 SURE = 0.9
 """Confidence from which a photo of a cabin is not searched for a whole vehicle."""

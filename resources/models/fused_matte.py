@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 13  # of `imaging.matte`, for the fingerprint
+METHOD = 14  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -135,6 +135,6 @@ def fused(
         alpha, view = twins.completed(alpha, view, ask)
     missing = wheels.missing(alpha > 0.5) if view is None else twins.missing(view)
     lines = parts.antennas(alpha, looked)
-    alpha = np.maximum(alpha, cutout.thin_edge(lines))
+    alpha = cutout.without_specks(np.maximum(alpha, cutout.thin_edge(lines)))
     mirrors = None if view is None else view.mirrors
     return Matte(crop.on_photo(alpha), agreement, obstructed, missing, mirrors)

@@ -28,6 +28,7 @@ LEAST_LOGIT, LEAST_SALIENCY = -1.5, 0.8
 # the score must be LOWER_DOUBT higher there.
 UPPER_LOGIT, UPPER, LOWER, LOWER_DOUBT = -0.4, 0.55, 0.7, 1.0
 RAMP = 0.1  # of the box height: over which the doubt grows
+SPECK = 0.0001  # of the largest part: an antenna has more
 RAG = 0.1  # alpha
 STEEPEST = 4.0  # score a pixel, at which the alpha rises from 0 to 1 over about one
 EDGE_SIGMA_AT_1600 = 2.0
@@ -170,6 +171,19 @@ def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:
     area = stats[:, cv2.CC_STAT_AREA]
     stays = inside >= 0.5 * area
     stays[1 + int(area[1:].argmax())] = True
+    stays[0] = False
+    return np.where(stays[labels], alpha, np.float32(0))
+
+
+def without_specks(alpha: Alpha) -> Alpha:
+    """The alpha without parts smaller than SPECK of the largest: remains of what was taken away."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (alpha > 0).astype(np.uint8), connectivity=8
+    )
+    if count < 3:
+        return alpha
+    area = stats[:, cv2.CC_STAT_AREA]
+    stays = area >= SPECK * area[1:].max()
     stays[0] = False
     return np.where(stays[labels], alpha, np.float32(0))
 

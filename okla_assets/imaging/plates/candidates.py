@@ -180,11 +180,14 @@ def plate_quad(photo: Rgb, candidate: Candidate) -> Corners:
     the edge was found or the enlarged view's outline is exact to a pixel or two, as it is where its
     score is high. Else the shape is taken from the outline on the whole photo and the extent from
     the hull; such outlines cut corners off steeply tilted plates, so their corners go two thirds of
-    the way to the hull's.
+    the way to the hull's. An outline of the enlarged view that is surpassed by the whole photo's
+    does not count.
     """
     closer, outline = candidate.closer, candidate.outline
     sure = closer is not None and closer.quad is not None and closer.score >= CONFIRMED
-    outlined = (closer,) if sure else (closer, outline)
+    outlined: tuple[RawDetection | None, ...] = (closer,) if sure else (closer, outline)
+    if not sure and closer is not None and outline is not None and closer.score < outline.score:
+        outlined = (outline,)  # the enlarged view knows less
     drawn = [d.quad for d in outlined if d is not None and d.quad is not None]
     seeds = drawn or [box_quad(candidate.box)]
     rims = [rim_near(photo, quad, AROUND_OUTLINE) for quad in seeds]

@@ -184,6 +184,16 @@ def test_a_mirror_apart_stays_and_a_rag_goes() -> None:
     assert kept[rag].max() == 0
 
 
+def test_a_speck_goes_and_an_antenna_apart_stays() -> None:
+    car = car_alpha().astype(np.float32)
+    speck, antenna = np.zeros(car.shape, bool), np.zeros(car.shape, bool)
+    speck[150:152, 300:303] = antenna[140:170, 400:403] = True
+    kept = cutout.without_specks(np.where(speck | antenna, np.float32(0.6), car))
+    assert kept[speck].max() == 0
+    assert (kept[antenna] == np.float32(0.6)).all()
+    assert (kept[car > 0] == car[car > 0]).all()
+
+
 def test_the_edge_of_a_small_photo_runs_between_its_pixels() -> None:
     """A roof that falls by a pixel in fifteen is a line in the matte, not a flight of stairs."""
     rows, columns = np.mgrid[0:414, 0:552].astype(np.float32)

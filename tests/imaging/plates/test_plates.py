@@ -196,6 +196,20 @@ def test_a_tilted_plate_is_outlined_by_its_edge_not_its_box(move: tuple[int, int
     assert plates.contains(plates.padded(quad), TILTED).all()
 
 
+def test_an_enlarged_view_that_is_surer_or_sure_is_believed_another_is_not() -> None:
+    """It takes the end of a bumper for the plate's, and cuts its lower edge off."""
+    photo, hull = scene(TILTED), plates.quad_box(TILTED)
+    wrong = TILTED + np.array([[20, -16], [40, -30], [2, -24], [0, -30]], np.float32)
+    whole = RawDetection(hull, 0.6, 0, TILTED)
+
+    def outlined(score: float) -> Corners:
+        closer = RawDetection(plates.quad_box(wrong), score, 0, wrong)
+        return plates.plate_quad(photo, Candidate(hull, (0.6,), whole, closer))
+
+    assert plates.contains(plates.padded(outlined(0.4)), TILTED).all()
+    assert far_apart(outlined(0.4), TILTED) < 6 < far_apart(outlined(0.9), TILTED)
+
+
 def test_an_edge_that_cuts_through_what_the_networks_outlined_is_none() -> None:
     rim = Rim(LEVEL, (1.0, 1.0, 0.3, 0.9))
     assert rim.encloses([LEVEL])
