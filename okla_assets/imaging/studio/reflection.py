@@ -86,7 +86,8 @@ def reflected(
     under = (matte < 0.5) & (over > -ACROSS / step) & (over < sill[None, :])
     sigma = max(0.5, UNDER_ENDS * tall * scale)
     body = cv2.GaussianBlur(under.astype(np.float32), (0, 0), sigma) * (1 - matte)
-    car += cv2.merge((body, body, body)) * (UNDERSIDE - car)
+    seen = matte / np.maximum(matte + body, np.float32(1e-3))  # beside the matte is the old scene
+    car = cv2.merge((seen, seen, seen)) * (car - UNDERSIDE) + UNDERSIDE
     matte += body
     # Weighted by the matte before it is blurred, or the wall's colour would bleed in.
     behind *= behind

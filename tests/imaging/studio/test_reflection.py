@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -41,6 +42,23 @@ def test_a_car_of_the_walls_colour_shows_from_below_only() -> None:
     plain, dark = (np.abs(mirror((c, c, c))[BODY]).mean() for c in (200, 20))
     assert plain < dark / 10
     assert mirror((200, 200, 200))[405:415, 380:420].mean() < -5  # the underside
+
+
+def test_the_old_scene_beside_the_matte_is_not_mirrored() -> None:
+    """The colours come with what lay around the vehicle on its photo."""
+
+    def made(around: int) -> Floats:
+        alpha = car_alpha()
+        view = view_of(alpha, 90.0)
+        assert view is not None
+        colour = photo_of(alpha, (20, 20, 20))
+        colour[cv2.dilate(alpha, np.ones((9, 9), np.uint8)) == 0] = around  # its rim is clean
+        scene = np.full((*alpha.shape, 3), 30, np.float32)
+        left = np.ones(alpha.shape, np.float32)
+        _, layer = reflected(colour, alpha, scene, left, floor_of(alpha, view), 0.7, 0.05)
+        return layer
+
+    assert np.abs(made(255) - made(0)).max() < 1
 
 
 def test_a_light_car_shows_best_on_a_dark_floor() -> None:
