@@ -135,6 +135,6 @@ def fused(
         alpha, view = twins.completed(alpha, view, ask)
     missing = wheels.missing(alpha > 0.5) if view is None else twins.missing(view)
     lines = parts.antennas(alpha, looked)
-    alpha = cutout.without_specks(np.maximum(alpha, cutout.thin_edge(lines)))
+    alpha = np.maximum(alpha, cutout.thin_edge(lines))
     mirrors = None if view is None else view.mirrors
     return Matte(crop.on_photo(alpha), agreement, obstructed, missing, mirrors)

@@ -158,7 +158,8 @@ def fuse(logits: Floats, saliency: Alpha, box: Box) -> tuple[Alpha, float]:
 
 
 def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:
-    """The alpha without parts apart from the largest that are not, by half, in `vehicle`.
+    """The alpha without parts apart from the largest that are not, by half, in `vehicle`, or less
+    than SPECK.
 
     A mirror whose foot is lost in the background stays: SAM 2 takes it for the vehicle's.
     """
@@ -169,21 +170,9 @@ def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:
         return alpha
     inside = np.bincount(labels[vehicle], minlength=count)
     area = stats[:, cv2.CC_STAT_AREA]
-    stays = inside >= 0.5 * area
-    stays[1 + int(area[1:].argmax())] = True
-    stays[0] = False
-    return np.where(stays[labels], alpha, np.float32(0))
-
-
-def without_specks(alpha: Alpha) -> Alpha:
-    """The alpha without parts smaller than SPECK of the largest: remains of what was taken away."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (alpha > 0).astype(np.uint8), connectivity=8
-    )
-    if count < 3:
-        return alpha
-    area = stats[:, cv2.CC_STAT_AREA]
-    stays = area >= SPECK * area[1:].max()
+    largest = 1 + int(area[1:].argmax())
+    stays = (inside >= 0.5 * area) & (area >= SPECK * area[largest])
+    stays[largest] = True
     stays[0] = False
     return np.where(stays[labels], alpha, np.float32(0))
 
