@@ -166,6 +166,7 @@ def main() -> None:
                 tyres / rendered.height,
             )
             wanted = true_picture(rendered, scene, empty, view)
+            # As far as the rendered sun's shadow reaches, whatever the scene's own.
             ours = our_picture(rendered, scene, view, Casting(spread="medium"))
             around = near(rendered.alpha, view)
             errors.append(float(np.abs(ours - wanted)[around].mean()))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
+    mean_sides,
     padded,
     rectified,
     to_quad,
@@ -109,13 +110,8 @@ def drawn(
 
     Colours float32 (h, w, 3), meant where alpha (h, w) is more than 0.
     """
-    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
-    quad = padded(quad, 0, max(LEAST_SEAM, SEAM * float(sides[1] + sides[3]) / 2))
-    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
-    width, height = (
-        max(2.0, float(sides[0] + sides[2]) / 2),
-        max(2.0, float(sides[1] + sides[3]) / 2),
-    )
+    quad = padded(quad, 0, max(LEAST_SEAM, SEAM * mean_sides(quad)[1]))
+    width, height = (max(2.0, side) for side in mean_sides(quad))
     # Drawn at about the size it is seen at: the homography only moves single pixels.
     border = 2
     w, h = round(width) + 2 * border, round(height) + 2 * border
@@ -184,9 +180,8 @@ def surroundings(
     goes on outwards, as a grille's bars and a bumper's creases, is not written on a frame. The
     plate's own edge, blurred by `soft` pixels, does not show beside it.
     """
-    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
-    w = int(np.clip((sides[0] + sides[2]) / 2, 12, 400))
-    h = int(np.clip((sides[1] + sides[3]) / 2, 8, 200))
+    wide, tall = mean_sides(quad)
+    w, h = int(np.clip(wide, 12, 400)), int(np.clip(tall, 8, 200))
     mx, my = max(4, round(AROUND * w)), max(4, round(AROUND * h))
     outer = np.array([[-mx, -my], [w + mx, -my], [w + mx, h + my], [-mx, h + my]], np.float32)
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, w, h))[0].astype(np.float32)

@@ -21,6 +21,7 @@ from okla_assets.imaging.plates.quads import (
     CORNER,
     LEAST_PADDING,
     corners_of,
+    mean_sides,
     padded,
     quad_box,
     rectified,
@@ -103,7 +104,7 @@ def cover(
 def _framed(quad: Corners, rim: Rim) -> Corners:
     """The padded quad; on each side where the edge was found, that and a frame's width."""
     wide = padded(quad)
-    near = padded(rim.quad, 0, max(LEAST_FRAME, FRAME * _height(rim.quad)))
+    near = padded(rim.quad, 0, max(LEAST_FRAME, FRAME * mean_sides(rim.quad)[1]))
     sides = [near if s >= IN_QUAD.support else wide for s in rim.support]
     lines = [(q[i], np.roll(q, -1, axis=0)[i] - q[i]) for i, q in enumerate(sides)]
     corners = corners_of(lines)
@@ -131,7 +132,7 @@ def _mask(
         beside = masked[rows, columns] * (1 - a) + around * a
         light = light_of(photo, quad)
         plate, there = drawn(quad - origin, light, soft, alpha.shape)
-        if style == "logo" and logo is not None and _height(quad) >= LEAST_LOGO_ROWS:
+        if style == "logo" and logo is not None and mean_sides(quad)[1] >= LEAST_LOGO_ROWS:
             aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
             plate = _with_logo(plate, logo, quad - origin, aspect, light)
         window = beside * (1 - there[..., None]) + plate * there[..., None]
@@ -189,16 +190,10 @@ LEAST_LOGO_ROWS = 18
 """Lower plates stay blank: a logo would be a smear, and read as characters by the leak check."""
 
 
-def _height(quad: Corners) -> float:
-    """Mean length of the quad's left and right side."""
-    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
-    return float(sides[1] + sides[3]) / 2
-
-
 def _with_logo(window: Floats, logo: Rgba, quad: Corners, aspect: float, light: Light) -> Floats:
     """The logo on the blank plate, whole, in its own proportions and in the plate's light."""
     # Drawn at about the size it is seen at: the homography only takes single pixels.
-    height = round(min(MOST_LOGO_ROWS, _height(quad)))
+    height = round(min(MOST_LOGO_ROWS, mean_sides(quad)[1]))
     width = round(height * aspect)
     share = 0.86 * min(width / logo.shape[1], height / logo.shape[0])
     w, h = max(1, round(logo.shape[1] * share)), max(1, round(logo.shape[0] * share))

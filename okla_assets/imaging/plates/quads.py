@@ -255,10 +255,16 @@ def _edge(
     return float(first[best]), float(last[best])
 
 
+def mean_sides(quad: Corners) -> tuple[float, float]:
+    """Mean lengths of the quad's top and bottom, and of its left and right side."""
+    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
+    return float(sides[0] + sides[2]) / 2, float(sides[1] + sides[3]) / 2
+
+
 def apparent_aspect(quad: Corners) -> float:
     """Width to height of the quad as it appears."""
-    sides = np.hypot(*(np.roll(quad, -1, axis=0) - quad).T)
-    return float((sides[0] + sides[2]) / max(sides[1] + sides[3], 1e-6))
+    width, height = mean_sides(quad)
+    return width / max(height, 1e-6)
 
 
 def true_aspect(quad: Corners, width: int, height: int) -> float:

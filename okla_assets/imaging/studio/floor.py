@@ -105,18 +105,17 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     row = (line + shift).astype(np.float32)
     rows = np.flatnonzero((alpha > 0.5).any(axis=1))
     bumper, sill = None, None
-    tall = view.vehicle_height
-    if rows.size and not sides:
-        bumper = edge_of(alpha, tall, float(rows[0]) + STANDING * tall)
-        row = np.fmin(row, _below(bumper, tall))
-    elif (
-        set(sides) <= set(found)
-        and abs(_facing(view, view.footprint[0] - view.footprint[3])) < SIDE_ON
-    ):
-        first, second = sorted((found[i] for i in sides), key=lambda leg: leg.middle)
-        between = alpha.copy()
-        between[:, : round(first.last)] = between[:, round(second.first) :] = 0
-        sill = edge_of(between, tall, float(rows[0]) + STANDING * tall)
+    if rows.size:
+        tall = view.vehicle_height
+        lowest_body = float(rows[0]) + STANDING * tall
+        if not sides:
+            bumper = edge_of(alpha, tall, lowest_body)
+            row = np.fmin(row, _below(bumper, tall))
+        elif set(sides) <= set(found) and abs(_end_facing(view)) < SIDE_ON:
+            first, second = sorted((found[i] for i in sides), key=lambda leg: leg.middle)
+            between = alpha.copy()
+            between[:, : round(first.last)] = between[:, round(second.first) :] = 0
+            sill = edge_of(between, tall, lowest_body)
     return Floor(view, hull, foot, tyres, row, shift, legs, tuple(found), bumper, sill)
 
 
@@ -137,7 +136,7 @@ def _no_nearer(alpha: Alpha, view: View, hull: Doubles, shift: float, *, stands:
     camera for nearer than it stood puts it lower. Where tyres are seen to stand (`stands`), the
     lowest of the vehicle is no lip but a tyre, and the light comes in over the floor before it.
     """
-    ahead = _facing(view, view.footprint[0] - view.footprint[3])
+    ahead = _end_facing(view)
     low = np.flatnonzero((alpha > 0.5).any(axis=1))
     if abs(ahead) < STRAIGHT or not low.size:
         return hull
@@ -260,7 +259,7 @@ def _shift(alpha: Alpha, view: View, found: dict[int, Leg]) -> Floats:
 
 def _tyres_facing(view: View) -> list[int]:
     """Indices of the tyres on the side and the end that face the camera."""
-    before = _facing(view, view.footprint[0] - view.footprint[3])
+    before = _end_facing(view)
     end = [] if abs(before) < FACES_BEFORE else [0, 1] if before > 0 else [2, 3]
     return sorted({*side_facing(view), *end})
 
@@ -271,6 +270,11 @@ def side_facing(view: View) -> list[int]:
     if abs(beside) < FACES:
         return []
     return [0, 3] if beside > 0 else [1, 2]
+
+
+def _end_facing(view: View) -> float:
+    """How straight the front points at the camera: 1 at it, -1 where the rear does."""
+    return _facing(view, view.footprint[0] - view.footprint[3])
 
 
 def _facing(view: View, axis: Doubles) -> float:

@@ -89,7 +89,12 @@ def own_scene(name: str, toml: bytes, picture: Rgb, digest: str) -> Scene:
         shadow=told.shadow,
         gloss=told.gloss,
         roughness=told.roughness,
-        light=Light(*shares, light.direction, light.softness, light.spread),
+        light=Light(
+            *shares,
+            direction=light.direction,
+            softness=light.softness,
+            spread=light.spread,
+        ),
         paint=Room(picture, told.horizon, told.wheels),
         digest=digest,
     )

@@ -45,14 +45,13 @@ def key_frames(boxes: Sequence[Box]) -> list[int]:
     if not count:
         return []
     step = max(1, round(count / KEYS_A_TURN))
+    keys = {*range(0, count, step), count - 1}
     widths = np.array([w for _, _, w, _ in boxes])
-    narrow = (
-        i
-        for i, width in enumerate(widths)
-        if width < NARROW * np.median(widths)
-        and i == max(0, i - step) + widths[max(0, i - step) : i + step + 1].argmin()
-    )
-    return sorted({*range(0, count, step), count - 1, *narrow})
+    for i in np.flatnonzero(widths < NARROW * np.median(widths)).tolist():
+        first = max(0, i - step)
+        if first + widths[first : i + step + 1].argmin() == i:
+            keys.add(i)
+    return sorted(keys)
 
 
 def tracked_boxes(boxes: Sequence[Box | None]) -> list[Box | None]:

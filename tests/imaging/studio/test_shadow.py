@@ -75,10 +75,9 @@ def test_it_is_dark_right_below_a_sill_however_low_the_camera_stood() -> None:
     sill = 380
     assert taken[sill : sill + 4, 350:450].mean() > 0.5
     assert floor.sill is not None
+    # The tyres' columns are not the sill's.
     between = np.flatnonzero(np.isfinite(floor.sill))
-    assert (
-        260 < between[0] < 320 and 480 < between[-1] < 540
-    )  # the tyres' columns are not the sill's
+    assert 260 < between[0] < 320 and 480 < between[-1] < 540
 
 
 def test_a_tyre_that_the_matte_lost_is_no_leg() -> None:
