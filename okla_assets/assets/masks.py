@@ -42,11 +42,11 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "8"
-PHOTOS_VERSION, TURN_VERSION = "7", "7"
+VERSION = "9"
+PHOTOS_VERSION, TURN_VERSION = "8", "7"
 """Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
 SURE = 0.9
-"""Confidence from which a photo of a cabin is not searched for a whole vehicle."""
+"""Confidence from which a photo of a cabin or of a detail is not searched for a whole vehicle."""
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -65,8 +65,8 @@ def masks(
 
     `cut` is a matte to be trusted, `unsure` one on which the two networks disagree, `obstructed`
     one of a vehicle before which something stands; `cropped` vehicles run out of the picture, as
-    those do whose cabin the photo surely shows, and are not cut. Frames are cut together, as one
-    turn. A photo on which vehicles surely lie on their side is turned upright first.
+    those do whose cabin or engine the photo surely shows, and are not cut. Frames are cut together,
+    as one turn. A photo on which vehicles surely lie on their side is turned upright first.
     """
     vehicle = vehicle_of(context)
     fingerprint = (detector.fingerprint(), segmenter.fingerprint(), views.fingerprint())
@@ -155,8 +155,8 @@ def look(
         for i, s in enumerate(seen)
         if s.main is not None and not cutout.fills_frame(s.found[s.main].box, s.width, s.height)
     }
-    inside = in_cabin(views, {i: pictures[i] for i in whole})
-    whole = {i: subject for i, subject in whole.items() if i not in inside}
+    parts = show_parts(views, {i: pictures[i] for i in whole})
+    whole = {i: subject for i, subject in whole.items() if i not in parts}
     if whole:
         cuts = segmenter.segment([pictures[i] for i in whole], list(whole.values()))
         for i, cut in zip(whole, cuts, strict=True):
@@ -164,15 +164,18 @@ def look(
     return seen
 
 
-def in_cabin(views: ViewClassifier, pictures: Mapping[int, Rgb]) -> set[int]:
-    """The keys of the photos that surely show a cabin: a matte costs forty times this question."""
+def show_parts(views: ViewClassifier, pictures: Mapping[int, Rgb]) -> set[int]:
+    """The keys of the photos that surely show a cabin, an engine, a wheel: never put on a scene.
+
+    A matte costs forty times this question.
+    """
     if not pictures:
         return set()  # it would be loaded to say nothing
     shown = views.classify(list(pictures.values()), [None] * len(pictures))
     return {
         i
         for i, view in zip(pictures, shown, strict=True)
-        if view.category == "interior" and view.category_confidence >= SURE
+        if view.category != "exterior" and view.category_confidence >= SURE
     }
 
 

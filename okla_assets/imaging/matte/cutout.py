@@ -223,6 +223,30 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     wide and a narrow neighbourhood, F = mean of the foreground + what explains the mixed pixel.
     Pixels with alpha 0 or 1 keep their colour. Returns uint8 (H, W, 3).
     """
+    colours = photo.copy()
+    window = _around(alpha, radius)
+    if window is not None:
+        colours[window] = _unmixed(photo[window], alpha[window], radius)
+    return colours
+
+
+def _around(alpha: Alpha, margin: int) -> tuple[slice, slice] | None:
+    """The part of the picture that the matte covers with a margin, None where it covers nothing.
+
+    It begins and ends at even rows and columns, so that half its size has the picture's own pixels.
+    """
+    spans = []
+    for axis in (1, 0):
+        covered = np.flatnonzero((alpha > 0).any(axis=axis))
+        if not covered.size:
+            return None
+        first, last = max(0, int(covered[0]) - margin), int(covered[-1]) + margin
+        spans.append(slice(first - first % 2, last + 2 - last % 2))
+    return spans[0], spans[1]
+
+
+def _unmixed(photo: Rgb, alpha: Alpha, radius: int) -> Rgb:
+    """`foreground` of a picture that the vehicle fills."""
     height, width = alpha.shape
     # The wide neighbourhood's means are smooth: half the size is enough for them.
     half = (max(1, width // 2), max(1, height // 2))

@@ -80,7 +80,8 @@ def quality(
     are measured, so that neither a blurred background nor a white sky counts against the car.
     `tilt` is by how many degrees what should be level is not, where that is known.
     """
-    luma = np.asarray(cv2.cvtColor(fit_within(rgb, MEASURED_SIDE), cv2.COLOR_RGB2GRAY), np.uint8)
+    small = fit_within(rgb, MEASURED_SIDE)
+    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     part = luma if box is None else _cut(luma, box, luma.shape[1] / rgb.shape[1])
     sharp = sharpness(part)
     clipped = float((part >= CLIPPED_LEVEL).mean())
@@ -107,7 +108,7 @@ def quality(
         issues.append("tilted")
     if faults.has_finger(rgb):
         issues.append("finger")
-    if faults.is_screenshot_or_collage(rgb):
+    if faults.is_screenshot_or_collage(small):
         issues.append("screenshot_or_collage")
 
     score = round(
