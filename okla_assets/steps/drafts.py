@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 BEFORE_SIDE = 1200
 BRIGHTENED = 1.25
-"""Gain of linear light up to which a photo shows the detector what it showed before: it finds all of
+"""Gain of light up to which a photo shows the detector what it showed before: it finds all of
 59 plates on photos darkened by so much, 58 where they are darkened to two thirds."""
 UNCUT = {
     "unsure": "no trustworthy cut-out: the two networks disagree",
