@@ -33,6 +33,7 @@ from okla_assets.sample.truth import truth
 ALBEDO = 0.8  # of the rendered floor
 AROUND = 1.5  # vehicle heights
 INDEX = 1.5  # of refraction, of the rendered mirror's lacquer
+SUN_DIRECTION = 60.0  # of the rendered sun, as of `Light.direction`
 SHOWROOM_DOME = 0.4  # what its mirror shows of the free sky
 CLEAR = 3
 """Pixels around the matte that are left out: of them part is car."""
@@ -166,8 +167,9 @@ def main() -> None:
                 tyres / rendered.height,
             )
             wanted = true_picture(rendered, scene, empty, view)
-            # As far as the rendered sun's shadow reaches, whatever the scene's own.
-            ours = our_picture(rendered, scene, view, Casting(spread="medium"))
+            # As the rendered sun casts it, whatever the scene's own.
+            sunny = Casting(direction=SUN_DIRECTION, spread="medium")
+            ours = our_picture(rendered, scene, view, sunny)
             around = near(rendered.alpha, view)
             errors.append(float(np.abs(ours - wanted)[around].mean()))
             flats.append(float(np.abs(bare - wanted)[around].mean()))

@@ -5,7 +5,7 @@ import numpy as np
 from okla_assets.imaging.studio.scene import Light, Scene, Stage
 from okla_assets.imaging.types import Floats
 
-WALL_AT = 1.8  # times the vehicle's distance
+WALL_AT = 2.7  # times the vehicle's distance: behind the far wheels of a long car
 TINT = (0.996, 0.998, 1.0)
 SKIRTING = 0.012  # of the canvas's height
 LAMPS = (-0.8, 0.0, 0.8)  # columns that the ceiling's lamps light, from -1 to 1

@@ -96,6 +96,6 @@ OUTDOOR_DAY = Scene(
     shadow=0.5,
     gloss=0.0,
     roughness=0.05,
-    light=Light(dome=0.55, box=0.0, sun=0.45, direction=60.0, softness=0.25, spread="short"),
+    light=Light(dome=0.5, box=0.0, sun=0.5, direction=25.0, softness=0.25),
     paint=enlarged(paint, 2),
 )

@@ -143,8 +143,10 @@ def _sun_taken(
     middle = floor.hull.mean(axis=0)
     roof = _towards(floor.hull, middle, (1 - ROOF) * 0.5) + towards
     shoulder = floor.hull + 0.55 * towards  # a body is widest at about half of its height
+    # What overhangs the floor throws its shadow past what is right below it.
+    overhang = floor.hull + CLEARANCE * towards
     body = np.zeros(shape, np.uint8)
-    for top, bottom in ((shoulder, floor.hull), (roof, shoulder)):
+    for top, bottom in ((overhang, floor.foot), (shoulder, overhang), (roof, shoulder)):
         outline = cv2.convexHull(np.concatenate([top, bottom]).astype(np.float32))[:, 0]
         _fill(body, np.asarray(outline, np.float64), low)
     sharp = body.astype(np.float32)
