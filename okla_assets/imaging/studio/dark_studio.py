@@ -5,7 +5,7 @@ import numpy as np
 from okla_assets.imaging.studio.scene import Light, Scene, Stage, enlarged
 from okla_assets.imaging.types import Floats
 
-WALL_AT = 2.0  # times the vehicle's distance
+WALL_AT = 2.7  # times the vehicle's distance: behind the far wheels of a long car
 
 
 def paint(stage: Stage) -> Floats:

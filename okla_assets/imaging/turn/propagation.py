@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.geometry import box_iou
-from okla_assets.imaging.matte.cutout import dilated, largest_component
+from okla_assets.imaging.matte.cutout import dilated, largest_component, without_rags
 from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
 
 Grid = Floats
@@ -164,7 +164,7 @@ def fuse_propagated(distance: Grid, saliency: Alpha, box: Box) -> tuple[Alpha, f
     whole = largest_component(salient | core)
     alpha = np.where(dilated(whole, EDGE), saliency, 0).astype(np.float32)
     alpha[core] = 1
-    return alpha, agreement
+    return without_rags(alpha, whole), agreement
 
 
 def jumps(grids: Sequence[Alpha], boxes: Sequence[Box]) -> list[int]:

@@ -195,6 +195,19 @@ def test_a_speck_goes_and_an_antenna_apart_stays() -> None:
     assert (kept[car > 0] == car[car > 0]).all()
 
 
+def test_a_veil_below_a_bumper_goes_back_to_the_edge() -> None:
+    car = (car_alpha() > 0.5).astype(np.float32)
+    lowest = int(np.flatnonzero(car.any(axis=1))[-1])
+    columns = np.flatnonzero(car[lowest])
+    middle = int(columns[len(columns) // 2])
+    veil = np.zeros(car.shape, bool)
+    veil[lowest + 1 : lowest + 40, middle - 30 : middle + 30] = True
+    alpha = np.where(veil, np.float32(0.5), car)
+    kept = cutout.without_rags(alpha, car > 0.5)
+    assert kept[lowest + 9 :].max() == 0
+    assert (kept[car > 0] == car[car > 0]).all()
+
+
 def test_the_edge_of_a_small_photo_runs_between_its_pixels() -> None:
     """A roof that falls by a pixel in fifteen is a line in the matte, not a flight of stairs."""
     rows, columns = np.mgrid[0:414, 0:552].astype(np.float32)
