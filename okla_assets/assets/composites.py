@@ -68,8 +68,8 @@ def composites(
     """The finished photos: whole vehicles on the studio scene, everything else corrected only.
 
     A photo without a trustworthy matte keeps its own background and says why. Each finished
-    picture is searched once more for plates: what is found is covered, and a picture on which a
-    plate can be read all the same is kept back.
+    picture that may show what the photo did not is searched once more for plates: what is found is
+    covered, and a picture on which a plate can be read all the same is kept back.
     """
     vehicle = vehicle_of(context)
     options = raw_photos.options
