@@ -52,3 +52,28 @@ def test_what_has_no_way_from_picture_to_picture_is_never_seen_twice() -> None:
         assert sum(dark) == 1
         faint = (moment[80:160] > 100) & (moment[80:160] < 150)
         assert faint.mean() < 0.03
+
+
+def test_no_way_between_two_pictures_tears_what_it_moves() -> None:
+    """A patch that comes into view on a car that moves: its own flow leads anywhere."""
+    rng = np.random.default_rng(4)
+    texture, other = (
+        cv2.GaussianBlur(rng.integers(0, 255, (300, 400), np.uint8), (0, 0), 3) for _ in range(2)
+    )
+    pictures = []
+    for step in range(2):
+        picture = np.full((300, 400), 220, np.uint8)
+        picture[80:220, 100 + 9 * step : 300] = np.roll(texture, 9 * step, axis=1)[
+            80:220, 100 + 9 * step : 300
+        ]
+        if step:
+            picture[150:220, 240:300] = other[150:220, 240:300]
+        pictures.append(np.repeat(picture[..., None], 3, axis=2))
+    turn = SpinSequence(lambda i: pictures[i], [10.0, 10.0])
+    turn.at(0.25)
+    assert turn._flows is not None
+    for flow in turn._flows[1]:
+        sides = 400 / flow.shape[1]
+        columns, rows = (np.diff(flow, axis=axis) / sides for axis in (1, 0))
+        assert max(np.abs(columns).max(), np.abs(rows).max()) < 0.35
+    assert abs(np.median(turn._flows[1][0][20:55, 30:70, 0]) - 9) < 1
