@@ -83,13 +83,8 @@ class SpinSequence:
                 np.asarray(search.calc(p, q, np.zeros((*p.shape, 2), np.float32)), np.float32)
                 for p, q in ((a, b), (b, a))
             )
-            self._flows = (
-                index,
-                (
-                    _steadied(forth, back, a) / np.float32(scale),
-                    _steadied(back, forth, b) / np.float32(scale),
-                ),
-            )
+            steady = _steadied(forth, back, a), _steadied(back, forth, b)
+            self._flows = index, (steady[0] / np.float32(scale), steady[1] / np.float32(scale))
         return self._flows[1]
 
 
