@@ -9,6 +9,7 @@ from okla_assets import keys
 from tests.doors.hostile.asking import CAR, SECRET, URL, raw, refused
 from tests.doors.places import PHOTO, Client
 from tests.doors.whole import Whole
+from tests.running import wait_for
 
 OTHERS: dict[str, tuple[str, str]] = {
     "status": ("GET", "ai-process/status/{segment-vehicle}"),
@@ -192,4 +193,5 @@ def test_nothing_was_lost(door: Whole, anns: dict[str, str]) -> None:
     assert door.ann("GET", f"vehicle360/viewer/{CAR}").json()["isReady"]
     assert door.ann("GET", f"uploads/{anns['upload']}").json()["offset"] == 0
     assert any(True for _ in door.door.store.list(keys.raw_photos(keys.parse_vehicle_id(CAR))))
-    assert not list(door.door.jobs.unfinished())
+    # A job's record among the unfinished goes after its end.
+    wait_for(lambda: not list(door.door.jobs.unfinished()), 30)
