@@ -187,9 +187,11 @@ def without_rags(alpha: Alpha, vehicle: npt.NDArray[np.bool_]) -> Alpha:
 def _without_veils(alpha: Alpha, width: float) -> Alpha:
     """The alpha of a vehicle of this width without what is soft where no edge can be."""
     solid = alpha > SOLID
+    mixed = ((alpha > RAG) & ~solid).astype(np.uint8)
+    side = max(1, int(THICK * width))
+    if not cv2.erode(mixed, np.ones((side, side), np.uint8)).any():
+        return alpha  # as nearly all: nothing soft is as thick, and distances are dear
     soft = (alpha > RAG) & ~dilated(solid, VEIL * width)
-    if not soft.any():
-        return alpha
     inwards = cv2.distanceTransform(soft.astype(np.uint8), cv2.DIST_L2, 5)
     labels = cv2.connectedComponents(soft.astype(np.uint8), connectivity=8)[1]
     veils = soft & np.isin(labels, np.unique(labels[inwards >= THICK * width]))
@@ -245,30 +247,6 @@ def foreground(photo: Rgb, alpha: Alpha, radius: int = 90) -> Rgb:
     wide and a narrow neighbourhood, F = mean of the foreground + what explains the mixed pixel.
     Pixels with alpha 0 or 1 keep their colour. Returns uint8 (H, W, 3).
     """
-    colours = photo.copy()
-    window = _around(alpha, radius)
-    if window is not None:
-        colours[window] = _unmixed(photo[window], alpha[window], radius)
-    return colours
-
-
-def _around(alpha: Alpha, margin: int) -> tuple[slice, slice] | None:
-    """The part of the picture that the matte covers with a margin, None where it covers nothing.
-
-    It begins and ends at even rows and columns, so that half its size has the picture's own pixels.
-    """
-    spans = []
-    for axis in (1, 0):
-        covered = np.flatnonzero((alpha > 0).any(axis=axis))
-        if not covered.size:
-            return None
-        first, last = max(0, int(covered[0]) - margin), int(covered[-1]) + margin
-        spans.append(slice(first - first % 2, last + 2 - last % 2))
-    return spans[0], spans[1]
-
-
-def _unmixed(photo: Rgb, alpha: Alpha, radius: int) -> Rgb:
-    """`foreground` of a picture that the vehicle fills."""
     height, width = alpha.shape
     # The wide neighbourhood's means are smooth: half the size is enough for them.
     half = (max(1, width // 2), max(1, height // 2))
