@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 15  # of `imaging.matte`, for the fingerprint
+METHOD = 16  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -108,10 +108,12 @@ def fused(
     if agreement < cutout.TRUSTED_AGREEMENT:
         return Matte(cutout.smooth_edge(crop.on_photo(alpha), crop.width), agreement)
     looked, surely = parts.Looked(crop.pixels, crop.box, logits, saliency), logits > 0
+    objects = [(name, crop.of_box(box)) for name, box in subject.objects]
     if ask is not None:
         others = [crop.of_box(box) for box in subject.others]
         alpha, theirs = parts.others_removed(alpha, looked, others, ask)
-        found = parts.parts_found(alpha, looked, theirs, ask)
+        claimed = theirs | parts.inside(alpha.shape, [box for _, box in objects])
+        found = parts.parts_found(alpha, looked, claimed, ask)
         straight = twins.facing(alpha > 0.5)
         if straight is not None:
             found = twins.without_strays(found, straight)
@@ -124,7 +126,6 @@ def fused(
         alpha = np.where(found, np.float32(1), alpha)
         surely = found | surely & ~theirs
         alpha = cutout.without_rags(alpha, surely)
-    objects = [(name, crop.of_box(box)) for name, box in subject.objects]
     obstructed = obstruction.before(alpha, looked, objects, ask)
     smooth = cutout.smooth_edge(crop.on_photo(alpha), crop.width)
     smooth = cutout.without_rags(smooth, crop.on_photo(alpha * surely) > 0)

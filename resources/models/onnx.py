@@ -13,18 +13,24 @@ import gc
 import os
 import re
 import sys
+import tempfile
 import threading
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from resources import weights
 from resources.errors import BrokenSetup
+from resources.models import sam2_size, yolo_size
 from resources.models.base import ModelInfo
 from resources.models.cpu_engines import CpuEngine, engine_on_cpu
+from resources.models.onnx_openvino import plain_onnx
 from resources.weights import WeightsMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import onnx
     import onnxruntime
 
 RunsOn = Literal["cpu", "gpu", "auto"]
@@ -35,6 +41,12 @@ _MARKS = {*get_args(CpuEngine), *get_args(GpuEngine)} - {"onnxruntime"}  # see e
 _sessions: dict[tuple[str, int, Engine], tuple[str, onnxruntime.InferenceSession]] = {}
 """Weight and session by the weight's digest, threads and engine."""
 _loading = threading.Lock()
+
+_EDITS: Mapping[str, Callable[[onnx.ModelProto], None]] = {
+    **sam2_size.WIDE,
+    **dict.fromkeys(yolo_size.WEIGHTS, yolo_size.any_shape),
+}
+"""What is changed in the catalogue's networks where the CPU runs them."""
 
 # Past this the small networks here spend their time waiting for each other.
 MOST_THREADS = 8
@@ -192,6 +204,7 @@ def _new_session(
     import onnxruntime
 
     path = weight_file(weight)
+    edit = partial(_edited, weight) if weight in _EDITS and engine in get_args(CpuEngine) else None
     if engine == "torch-cuda":
         from resources.models.onnx_torch import TorchSession
 
@@ -200,7 +213,9 @@ def _new_session(
         from resources.models.onnx_openvino import OpenVinoSession, Precision
 
         precision: Precision = "bfloat16" if engine == "openvino-bfloat16" else "float32"
-        return OpenVinoSession(path, weight_digest(weight), threads, precision, any_size=any_size)
+        return OpenVinoSession(
+            path, weight_digest(weight), threads, precision, any_size=any_size, edit=edit
+        )
     _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -213,7 +228,10 @@ def _new_session(
     providers = ["CPUExecutionProvider"]
     if engine == "onnxruntime-cuda":
         providers.insert(0, "CUDAExecutionProvider")
-    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    with tempfile.TemporaryDirectory(prefix="okla-onnx-") as folder:
+        if edit is not None:
+            path = edit(plain_onnx(path, Path(folder)), Path(folder))
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     if session.get_providers()[0] != providers[0]:
         # ONNX Runtime only warns, and would take the CPU instead.
         raise BrokenSetup(
@@ -221,6 +239,17 @@ def _new_session(
             "it: its CUDA and cuDNN are missing, or of another version"
         )
     return session
+
+
+def _edited(weight: str, path: Path, folder: Path) -> Path:
+    """The .onnx file at `path`, changed as `_EDITS` says and written into the folder."""
+    import onnx
+
+    model = onnx.load(str(path))
+    _EDITS[weight](model)
+    written = folder / f"{weight}-edited.onnx"
+    onnx.save(model, str(written))
+    return written
 
 
 @cache

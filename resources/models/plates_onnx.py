@@ -20,7 +20,7 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
-from resources.models.yolo_onnx import INPUT_SIDE, Letterboxed, letterbox
+from resources.models.yolo_onnx import INPUT_SIDE, METHOD, boxed_for, fed
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates import Candidate, RawDetection
@@ -41,13 +41,8 @@ class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     runs_on: RunsOn = "cpu"
 
-    def raw_detections(
-        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
-    ) -> list[RawDetection]:
-        """All boxes of the picture, no NMS; `network` tells it from others in a cluster.
-
-        `boxed` is the picture as `letterbox` makes it, where that has been made already.
-        """
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+        """All boxes of the picture, no NMS; `network` tells it from others in a cluster."""
         raise NotImplementedError
 
     def detect(
@@ -69,15 +64,13 @@ class PlatedetOnnx(PlateNetwork):
 
     weights: str = "platedet"
 
-    def raw_detections(
-        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
-    ) -> list[RawDetection]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS; the best of each location with its outline."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed or letterbox(picture, INPUT_SIDE)
-        output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
+        pixels, scale, left, top = boxed_for(session, picture)
+        output, prototypes = session.run(None, fed(session, pixels))
         rows = np.asarray(output, np.float32)[0]
         rows = rows[:, rows[4] >= self.min_score]
         boxes = _boxes(rows[:4])
@@ -92,7 +85,7 @@ class PlatedetOnnx(PlateNetwork):
         return found
 
     def fingerprint(self) -> str:
-        own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
+        own = f"platedet:{METHOD}:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.weights, self.runs_on)
 
 
@@ -101,15 +94,13 @@ class PlateFastOnnx(PlateNetwork):
 
     weights: str = "plate_fast"
 
-    def raw_detections(
-        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
-    ) -> list[RawDetection]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         """All boxes of the picture, no NMS."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed or letterbox(picture, INPUT_SIDE)
-        (output,) = session.run(None, {"images": pixels})
+        pixels, scale, left, top = boxed_for(session, picture)
+        (output,) = session.run(None, fed(session, pixels))
         rows = np.asarray(output)[0]
         rows = rows[:, rows[4] >= self.min_score]
         return [
@@ -118,7 +109,7 @@ class PlateFastOnnx(PlateNetwork):
         ]
 
     def fingerprint(self) -> str:
-        own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
+        own = f"plate-fast:{METHOD}:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.weights, self.runs_on)
 
 
@@ -158,9 +149,7 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> list[PlateFound]:
         from okla_assets.imaging import plates
 
-        boxed = letterbox(photo, INPUT_SIDE)
-        seen = self.outlines.raw_detections(photo, 0, boxed)
-        seen += self.boxes.raw_detections(photo, 1, boxed)
+        seen = self.outlines.raw_detections(photo, 0) + self.boxes.raw_detections(photo, 1)
         if vehicles:
             on_main = (
                 sum(c.scores) for c in plates.cluster(seen, 2) if plates.owner(c.box, vehicles) == 0
@@ -285,10 +274,10 @@ def _outline(
 
     from okla_assets.imaging.plates import mask_quad
 
-    side = prototypes.shape[1]
+    rows, columns = prototypes.shape[1:]
     x, y, w, h = box / PROTOTYPE_STRIDE
     x0, y0 = max(0, int(x) - 2), max(0, int(y) - 2)
-    x1, y1 = min(side, int(np.ceil(x + w)) + 2), min(side, int(np.ceil(y + h)) + 2)
+    x1, y1 = min(columns, int(np.ceil(x + w)) + 2), min(rows, int(np.ceil(y + h)) + 2)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
     logits = np.tensordot(coefficients, prototypes[:, y0:y1, x0:x1].astype(np.float32), 1)

@@ -32,7 +32,7 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, letterbox
+from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, fed, letterbox
 from resources.weights import WeightsMissing
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -100,9 +100,8 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             outputs = self._by_torch(np.concatenate([pixels for pixels, *_ in boxed]))
         else:
             session = load_session(self.weights, 0, self.runs_on)
-            name = session.get_inputs()[0].name
             # Exports have their batch of 1 inside.
-            outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
+            outputs = [np.asarray(session.run(None, fed(session, p))[0])[0] for p, *_ in boxed]
         found = []
         for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
             place = (np.array([left, top, 0, 0], np.float32), np.float32(scale), photo.shape[:2])

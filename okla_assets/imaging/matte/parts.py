@@ -28,7 +28,7 @@ WEAK_LOGIT = -3.5  # mean of a piece that is worth a question
 THICK = 0.008  # of the box width: a piece is more than the edge's own ramp
 LEAST_PART, MOST_PART = 0.0003, 0.04  # of the vehicle's area
 LEAST_SCORE = 0.6
-LEAST_LOGIT = -2.2
+LEAST_LOGIT = -2.0
 """Of the main question's answer, the mean over a part: below, SAM 2 is sure that it is background.
 True parts have -.4 to -2, panes and plants behind the roof -2.5 to -10."""
 LONG = 2.5  # a small part is no longer than that times its width
@@ -37,7 +37,7 @@ NEAR = 0.012  # of the box width: between a part and the matte
 MOST_CONTACT, SMALL = 0.5, 0.0012
 """Of a part's outline, how much lies near the matte, unless the part is smaller than that share of
 the vehicle: a mirror hangs on its foot (.1 to .4), a piece of wall fills a corner (.6 and more)."""
-MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle
+MOST_NEIGHBOUR = 0.3  # of a part that may belong to another vehicle or object
 SURE_LOGIT = -1.2  # mean over a part from which it is the vehicle's, whoever else claims it
 
 UNDERSIDE = 0.7  # of the box height: a diffuser between exhausts lies below
@@ -112,8 +112,23 @@ def _contested(alpha: Alpha, looked: Looked, others: Sequence[Box]) -> list[Box]
     return [box for _, box in sorted(found, reverse=True)[:MOST_NEIGHBOURS]]
 
 
-def parts_found(alpha: Alpha, looked: Looked, theirs: Bools, ask: prompts.Ask) -> Bools:
-    """Where mirrors, wings and fins are that the matte lacks."""
+def inside(shape: tuple[int, ...], boxes: Sequence[Box]) -> Bools:
+    """Where any of the boxes is, (H, W)."""
+    rows, columns = shape
+    found = np.zeros((rows, columns), bool)
+    for box in boxes:
+        x, y, w, h = clip_box(box, columns, rows)
+        if min(w, h) > 0:
+            found[int(y) : int(y + h), int(x) : int(x + w)] = True
+    return found
+
+
+def parts_found(alpha: Alpha, looked: Looked, claimed: Bools, ask: prompts.Ask) -> Bools:
+    """Where mirrors, wings and fins are that the matte lacks.
+
+    `claimed` is where other vehicles and objects are: the wheel of a motorcycle behind the bonnet
+    is no part.
+    """
     matte = alpha > 0.5
     area = matte.sum()
     near = _dilated(matte, max(3, round(NEAR * looked.box[2])))
@@ -122,7 +137,7 @@ def parts_found(alpha: Alpha, looked: Looked, theirs: Bools, ask: prompts.Ask) -
         best, best_score = None, LEAST_SCORE
         for answer in prompts.about_point(ask, point, matte.shape):
             part = answer.inside & ~matte
-            if answer.score >= best_score and _is_part(part, looked, near, theirs, int(area)):
+            if answer.score >= best_score and _is_part(part, looked, near, claimed, int(area)):
                 best, best_score = part, answer.score
         if best is not None:
             found |= best
@@ -167,7 +182,7 @@ def _beside(matte: Bools, columns: slice) -> tuple[Bools, Bools]:
     return matte[:, : columns.start], matte[:, columns.stop :]
 
 
-def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int) -> bool:
+def _is_part(part: Bools, looked: Looked, near: Bools, claimed: Bools, area: int) -> bool:
     size = int(part.sum())
     if not LEAST_PART * area <= size <= MOST_PART * area or not (part & near).any():
         return False
@@ -177,7 +192,7 @@ def _is_part(part: Bools, looked: Looked, near: Bools, theirs: Bools, area: int)
     if size > SMALL * area and (rim & near).sum() > MOST_CONTACT * rim.sum():
         return False
     logit = looked.logits[part].mean()
-    if logit < LEAST_LOGIT or (logit < SURE_LOGIT and theirs[part].mean() > MOST_NEIGHBOUR):
+    if logit < LEAST_LOGIT or (logit < SURE_LOGIT and claimed[part].mean() > MOST_NEIGHBOUR):
         return False
     if _opened(part, THICK * looked.box[2]).sum() < 0.5 * size:
         return False

@@ -83,6 +83,11 @@ def test_a_part_of_another_vehicle_is_no_part() -> None:
     assert not found.any()
 
 
+def test_where_objects_are_is_told_by_their_boxes() -> None:
+    where = parts.inside((600, 800), [(700.0, 500.0, 200.0, 200.0), (-90.0, 10.0, 40.0, 40.0)])
+    assert np.array_equal(where, rectangle(700, 500, 100, 100))
+
+
 def test_an_answer_that_is_not_sure_is_not_taken() -> None:
     car = car_alpha() > 0.5
     ask = Truth(MIRROR, score=0.4)

@@ -125,9 +125,7 @@ class Outlines(PlatedetOnnx):
 
     _asked: list[Rgb] = PrivateAttr(default_factory=list)
 
-    def raw_detections(
-        self, picture: Rgb, network: int, boxed: object = None
-    ) -> list[RawDetection]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         self._asked.append(picture)
         return [RawDetection((150, 180, 80, 25), 0.8, network)]
 
@@ -135,9 +133,7 @@ class Outlines(PlatedetOnnx):
 class NoBoxes(PlateFastOnnx):
     """Finds nothing."""
 
-    def raw_detections(
-        self, picture: Rgb, network: int, boxed: object = None
-    ) -> list[RawDetection]:
+    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
         return []
 
 
