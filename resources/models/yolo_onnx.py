@@ -127,7 +127,7 @@ def best_of(
 
 def boxed_for(session: InferenceSession, photo: Rgb) -> Letterboxed:
     """The photo as a YOLOv8 takes it: in any shape, or in the square of its file."""
-    return letterbox(photo, INPUT_SIDE, square=not _takes_any_shape(session))
+    return letterbox(photo, INPUT_SIDE, square=not takes_any_shape(session))
 
 
 def fed(session: InferenceSession, pixels: Floats) -> dict[str, npt.NDArray[Any]]:
@@ -135,13 +135,14 @@ def fed(session: InferenceSession, pixels: Floats) -> dict[str, npt.NDArray[Any]
     any shape."""
     ports = session.get_inputs()
     given = {ports[0].name: pixels}
-    if _takes_any_shape(session):
+    if takes_any_shape(session):
         given[yolo_size.ANCHORS], given[yolo_size.STRIDES] = yolo_size.grid(*pixels.shape[2:])
     half = {port.name for port in ports if port.type == HALF}
     return {n: values.astype(np.float16) if n in half else values for n, values in given.items()}
 
 
-def _takes_any_shape(session: InferenceSession) -> bool:
+def takes_any_shape(session: InferenceSession) -> bool:
+    """Whether it is one that `yolo_size` changed."""
     return any(port.name == yolo_size.ANCHORS for port in session.get_inputs())
 
 

@@ -32,7 +32,14 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, fed, letterbox
+from resources.models.yolo_onnx import (
+    OBJECT_CLASSES,
+    VEHICLE_CLASSES,
+    best_of,
+    fed,
+    letterbox,
+    takes_any_shape,
+)
 from resources.weights import WeightsMissing
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -95,11 +102,13 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         return file_digest(path)
 
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
-        boxed = [letterbox(photo, self.side) for photo in photos]
         if self._is_pickle():
+            boxed = [letterbox(photo, self.side) for photo in photos]
             outputs = self._by_torch(np.concatenate([pixels for pixels, *_ in boxed]))
         else:
             session = load_session(self.weights, 0, self.runs_on)
+            square = not takes_any_shape(session)
+            boxed = [letterbox(photo, self.side, square) for photo in photos]
             # Exports have their batch of 1 inside.
             outputs = [np.asarray(session.run(None, fed(session, p))[0])[0] for p, *_ in boxed]
         found = []
