@@ -116,7 +116,7 @@ def genuine() -> Path:
 @pytest.mark.testdata
 @pytest.mark.weights
 def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genuine: Path) -> None:
-    """The same network, hiera tiny, on both engines; the local one sees the crop wide, not square."""
+    """The same network, hiera tiny, on both engines; here the crop is square, there wide."""
     torch_or_skip("transformers")
     from okla_assets.imaging.photo import codec
 
