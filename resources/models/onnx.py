@@ -15,22 +15,18 @@ import re
 import sys
 import tempfile
 import threading
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from resources import weights
 from resources.errors import BrokenSetup
-from resources.models import sam2_size, yolo_size
+from resources.models import yolo_size
 from resources.models.base import ModelInfo
 from resources.models.cpu_engines import CpuEngine, engine_on_cpu
-from resources.models.onnx_openvino import plain_onnx
 from resources.weights import WeightsMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import onnx
     import onnxruntime
 
 RunsOn = Literal["cpu", "gpu", "auto"]
@@ -41,12 +37,6 @@ _MARKS = {*get_args(CpuEngine), *get_args(GpuEngine)} - {"onnxruntime"}  # see e
 _sessions: dict[tuple[str, int, Engine], tuple[str, onnxruntime.InferenceSession]] = {}
 """Weight and session by the weight's digest, threads and engine."""
 _loading = threading.Lock()
-
-_EDITS: Mapping[str, Callable[[onnx.ModelProto], None]] = {
-    **sam2_size.WIDE,
-    **dict.fromkeys(yolo_size.WEIGHTS, yolo_size.any_shape),
-}
-"""What is changed in the catalogue's networks where the CPU runs them."""
 
 # Past this the small networks here spend their time waiting for each other.
 MOST_THREADS = 8
@@ -204,7 +194,8 @@ def _new_session(
     import onnxruntime
 
     path = weight_file(weight)
-    edit = partial(_edited, weight) if weight in _EDITS and engine in get_args(CpuEngine) else None
+    on_cpu = engine in get_args(CpuEngine)
+    edit = _any_shape if weight in yolo_size.WEIGHTS and on_cpu else None
     if engine == "torch-cuda":
         from resources.models.onnx_torch import TorchSession
 
@@ -230,7 +221,7 @@ def _new_session(
         providers.insert(0, "CUDAExecutionProvider")
     with tempfile.TemporaryDirectory(prefix="okla-onnx-") as folder:
         if edit is not None:
-            path = edit(plain_onnx(path, Path(folder)), Path(folder))
+            path = edit(path, Path(folder))
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     if session.get_providers()[0] != providers[0]:
         # ONNX Runtime only warns, and would take the CPU instead.
@@ -241,13 +232,13 @@ def _new_session(
     return session
 
 
-def _edited(weight: str, path: Path, folder: Path) -> Path:
-    """The .onnx file at `path`, changed as `_EDITS` says and written into the folder."""
+def _any_shape(path: Path, folder: Path) -> Path:
+    """A YOLOv8's .onnx file, changed for pictures of any shape and written into the folder."""
     import onnx
 
     model = onnx.load(str(path))
-    _EDITS[weight](model)
-    written = folder / f"{weight}-edited.onnx"
+    yolo_size.any_shape(model)
+    written = folder / "any-shape.onnx"
     onnx.save(model, str(written))
     return written
 

@@ -1,5 +1,4 @@
-"""SAM 2 (hiera tiny) on ONNX Runtime, prompted by a box; the vehicle's crop is squashed to 672x1120
-(`sam2_size`)."""
+"""SAM 2 (hiera tiny) on ONNX Runtime, prompted by a box."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.onnx import catalogue_model, engine_mark, load_session
-from resources.models.sam2_size import COLUMNS, ROWS, SQUARE
 
+SIDE = 1024
 BOX_CORNERS = (2, 3)  # labels of a box's two points
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -49,15 +48,14 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         parts = (self.encoder, self.decoder)
-        own = ":".join(weights.digest(part) + engine_mark(part, "cpu") for part in parts)
-        return f"sam2:{ROWS}x{COLUMNS}:{own}"
+        return "sam2:" + ":".join(weights.digest(part) + engine_mark(part, "cpu") for part in parts)
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (catalogue_model(self.encoder), catalogue_model(self.decoder))
 
     def _encode(self, crop: Rgb) -> dict[str, Floats]:
         session = load_session(self.encoder, self.threads)
-        outputs = session.run(None, {"image": normalised(crop, ROWS, COLUMNS)})
+        outputs = session.run(None, {"image": normalised(crop, SIDE)})
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, (np.asarray(o) for o in outputs), strict=True))
 
@@ -68,8 +66,7 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
         labels: Sequence[int],
         mask: Floats | None,
     ) -> tuple[Floats, Floats]:
-        """The decoder's three masks (3, 168, 280) and their scores, for points whose x and y are
-        in 1024ths of the crop's width and height."""
+        """The decoder's three masks (3, 256, 256) and their scores, for points on the input."""
         session = load_session(self.decoder, self.threads)
         masks, scores = session.run(
             ["masks", "iou_predictions"],
@@ -77,7 +74,7 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
             | {
                 "point_coords": points[None],
                 "point_labels": np.array([labels], np.float32),
-                "mask_input": np.zeros((1, 1, ROWS // 4, COLUMNS // 4), np.float32)
+                "mask_input": np.zeros((1, 1, 256, 256), np.float32)
                 if mask is None
                 else mask[None, None],
                 "has_mask_input": np.array([mask is not None], np.float32),
@@ -119,14 +116,14 @@ class Embedded:
         return np.asarray(masks[int(scores.argmax())])
 
     def _on_input(self, points: Sequence[tuple[float, float]]) -> Floats:
-        scale = np.array([SQUARE / self.width, SQUARE / self.height], np.float32)
+        scale = np.array([SIDE / self.width, SIDE / self.height], np.float32)
         return np.asarray(points, np.float32) * scale
 
 
-def normalised(picture: Rgb, rows: int, columns: int) -> Floats:
-    """Squashed to this size and ImageNet-normalised: float32 1x3x`rows`x`columns`."""
+def normalised(picture: Rgb, side: int) -> Floats:
+    """Squashed to a square and ImageNet-normalised: float32 1x3xSxS."""
     import cv2
 
-    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    pixels = cv2.dnn.blobFromImage(small, 1 / 255, mean=(255 * MEAN).tolist())
-    return np.asarray(pixels / STD[:, None, None], np.float32)
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR)
+    pixels = (small.astype(np.float32) / 255 - MEAN) / STD
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])

@@ -20,7 +20,7 @@ from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.fused_matte import METHOD, Crop, crop_of, fused
 from resources.models.onnx import usable_cores
-from resources.models.sam2_onnx import MEAN, STD
+from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.torch_models import (
     Checkpoint,
     Device,
@@ -38,7 +38,6 @@ from resources.models.torch_models import (
 from resources.models.u2net_onnx import U2NetOnnx
 
 KINDS = ("sam2", "sam2_video")  # the hub's SAM 2.1 checkpoints call themselves by the second
-SIDE = 1024  # pixels of the square that a crop is squashed to
 CLIP = 32.0  # of the logits that go back in as a prompt
 
 Logits = Floats

@@ -16,8 +16,8 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.fused_matte import crop_of, fused
-from resources.models.sam2_onnx import MEAN, STD
-from resources.models.sam2_torch import SIDE, Logits, at_size, corners_of, squashed
+from resources.models.sam2_onnx import MEAN, SIDE, STD
+from resources.models.sam2_torch import Logits, at_size, corners_of, squashed
 from resources.models.torch_models import (
     Checkpoint,
     checkpoint,

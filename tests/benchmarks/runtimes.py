@@ -32,11 +32,10 @@ from resources.models import cpu_engines, onnx
 from resources.models.base import Subject, vehicles_of
 from resources.models.cpu_engines import CpuEngine
 from resources.models.fused_matte import FusedMatte
-from resources.models.sam2_size import COLUMNS, ROWS
 from resources.models.yolo_onnx import YoloOnnxDetector, fed
 
 SHAPES = {
-    "sam2_hiera_tiny_encoder": (1, 3, ROWS, COLUMNS),
+    "sam2_hiera_tiny_encoder": (1, 3, 1024, 1024),
     "u2net": (1, 3, 320, 320),
     "yolov8s": (1, 3, 480, 640),
     "platedet": (1, 3, 480, 640),
@@ -74,7 +73,7 @@ def networks(calls: int) -> None:
             feed = features | {
                 "point_coords": np.array([[[200, 300], [800, 700]]], np.float32),
                 "point_labels": np.array([[2, 3]], np.float32),
-                "mask_input": np.zeros((1, 1, ROWS // 4, COLUMNS // 4), np.float32),
+                "mask_input": np.zeros((1, 1, 256, 256), np.float32),
                 "has_mask_input": np.zeros(1, np.float32),
             }
         else:

@@ -28,7 +28,7 @@ WEAK_LOGIT = -3.5  # mean of a piece that is worth a question
 THICK = 0.008  # of the box width: a piece is more than the edge's own ramp
 LEAST_PART, MOST_PART = 0.0003, 0.04  # of the vehicle's area
 LEAST_SCORE = 0.6
-LEAST_LOGIT = -2.0
+LEAST_LOGIT = -2.2
 """Of the main question's answer, the mean over a part: below, SAM 2 is sure that it is background.
 True parts have -.4 to -2, panes and plants behind the roof -2.5 to -10."""
 LONG = 2.5  # a small part is no longer than that times its width

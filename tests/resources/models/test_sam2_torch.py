@@ -116,7 +116,7 @@ def genuine() -> Path:
 @pytest.mark.testdata
 @pytest.mark.weights
 def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genuine: Path) -> None:
-    """The same network, hiera tiny, on both engines; here the crop is square, there wide."""
+    """The same network, hiera tiny, on both engines."""
     torch_or_skip("transformers")
     from okla_assets.imaging.photo import codec
 
@@ -132,7 +132,7 @@ def test_it_cuts_as_the_local_profile_does(testdata: Path, weights: object, genu
         here, there = at_size(logits, crop.pixels) > 0, Sam2Onnx().logits(crop.pixels, crop.box) > 0
         scores.append(float((here & there).sum() / (here | there).sum()))
     assert len(scores) == 10
-    assert np.mean(scores) >= 0.99
+    assert np.mean(scores) >= 0.995
     (photo, box), *_ = found
     subject = Subject(box)
     (mine,), (theirs,) = ours.segment([photo], [subject]), FusedMatte().segment([photo], [subject])
