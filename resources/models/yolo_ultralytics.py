@@ -33,6 +33,7 @@ from resources.models.torch_models import (
     to_device,
 )
 from resources.models.yolo_onnx import (
+    METHOD,
     OBJECT_CLASSES,
     VEHICLE_CLASSES,
     best_of,
@@ -81,7 +82,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"yolo-pt:{self._pickle_digest()}:{own}:{resolve_device(self.device, self.dtype)}"
             )
         own += engine_mark(self.weights, self.runs_on)
-        return f"yolo-onnx:{weight_digest(self.weights)}:{own}"
+        return f"yolo-onnx:{METHOD}:{weight_digest(self.weights)}:{own}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         role = "vehicle detector"
