@@ -13,7 +13,6 @@ import gc
 import os
 import re
 import sys
-import tempfile
 import threading
 from functools import cache
 from pathlib import Path
@@ -195,7 +194,7 @@ def _new_session(
 
     path = weight_file(weight)
     on_cpu = engine in get_args(CpuEngine)
-    edit = _any_shape if weight in yolo_size.WEIGHTS and on_cpu else None
+    edit = yolo_size.any_shape if weight in yolo_size.WEIGHTS and on_cpu else None
     if engine == "torch-cuda":
         from resources.models.onnx_torch import TorchSession
 
@@ -219,10 +218,8 @@ def _new_session(
     providers = ["CPUExecutionProvider"]
     if engine == "onnxruntime-cuda":
         providers.insert(0, "CUDAExecutionProvider")
-    with tempfile.TemporaryDirectory(prefix="okla-onnx-") as folder:
-        if edit is not None:
-            path = edit(path, Path(folder))
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    network = str(path) if edit is None else edit(path)
+    session = onnxruntime.InferenceSession(network, options, providers=providers)
     if session.get_providers()[0] != providers[0]:
         # ONNX Runtime only warns, and would take the CPU instead.
         raise BrokenSetup(
@@ -230,17 +227,6 @@ def _new_session(
             "it: its CUDA and cuDNN are missing, or of another version"
         )
     return session
-
-
-def _any_shape(path: Path, folder: Path) -> Path:
-    """A YOLOv8's .onnx file, changed for pictures of any shape and written into the folder."""
-    import onnx
-
-    model = onnx.load(str(path))
-    yolo_size.any_shape(model)
-    written = folder / "any-shape.onnx"
-    onnx.save(model, str(written))
-    return written
 
 
 @cache

@@ -31,8 +31,8 @@ from resources.models.onnx_torch import FULL, HALF, Port
 
 Precision = Literal["float32", "bfloat16"]
 Array = npt.NDArray[Any]
-Edit = Callable[[Path, Path], Path]
-"""Writes an .onnx file, changed, into a folder."""
+Edit = Callable[[Path], bytes]
+"""An .onnx file's content, changed."""
 
 _HINTS: Mapping[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 _WRITING_TAKES = 600.0  # seconds at most
@@ -63,8 +63,8 @@ class OpenVinoSession:
     """What the models here use of `onnxruntime.InferenceSession`, on OpenVINO. Safe in threads.
 
     `path` is an .onnx or .ort file of this SHA-256; a network of `any_size` takes one picture of
-    any height and width, whatever the file says. `edit` writes what is compiled in the file's
-    stead into a folder. Raises `BrokenSetup` where OpenVINO refuses it.
+    any height and width, whatever the file says. `edit` gives what is compiled in the
+    file's stead. Raises `BrokenSetup` where OpenVINO refuses it.
     """
 
     def __init__(
@@ -145,10 +145,8 @@ def _compiled(
 ) -> tuple[Array, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="okla-openvino-") as folder:
         readable = plain_onnx(path, Path(folder))
-        if edit is not None:
-            readable = edit(readable, Path(folder))
         try:
-            model = core().read_model(readable)
+            model = core().read_model(readable if edit is None else edit(readable))
             metadata = _metadata(model)
             if any_size:
                 model.reshape([1, 3, -1, -1])

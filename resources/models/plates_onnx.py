@@ -20,7 +20,7 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
-from resources.models.yolo_onnx import INPUT_SIDE, METHOD, boxed_for, fed
+from resources.models.yolo_onnx import INPUT_SIDE, METHOD, Letterboxed, boxed_for, fed, letterbox
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates import Candidate, RawDetection
@@ -41,8 +41,13 @@ class PlateNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     runs_on: RunsOn = "cpu"
 
-    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
-        """All boxes of the picture, no NMS; `network` tells it from others in a cluster."""
+    def raw_detections(
+        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
+    ) -> list[RawDetection]:
+        """All boxes of the picture, no NMS; `network` tells it from others in a cluster.
+
+        `boxed` is the picture as `letterbox` makes it, where that has been made already.
+        """
         raise NotImplementedError
 
     def detect(
@@ -64,12 +69,14 @@ class PlatedetOnnx(PlateNetwork):
 
     weights: str = "platedet"
 
-    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+    def raw_detections(
+        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
+    ) -> list[RawDetection]:
         """All boxes of the picture, no NMS; the best of each location with its outline."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed_for(session, picture)
+        pixels, scale, left, top = boxed_for(session, boxed or letterbox(picture, INPUT_SIDE))
         output, prototypes = session.run(None, fed(session, pixels))
         rows = np.asarray(output, np.float32)[0]
         rows = rows[:, rows[4] >= self.min_score]
@@ -94,12 +101,14 @@ class PlateFastOnnx(PlateNetwork):
 
     weights: str = "plate_fast"
 
-    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+    def raw_detections(
+        self, picture: Rgb, network: int, boxed: Letterboxed | None = None
+    ) -> list[RawDetection]:
         """All boxes of the picture, no NMS."""
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed_for(session, picture)
+        pixels, scale, left, top = boxed_for(session, boxed or letterbox(picture, INPUT_SIDE))
         (output,) = session.run(None, fed(session, pixels))
         rows = np.asarray(output)[0]
         rows = rows[:, rows[4] >= self.min_score]
@@ -149,7 +158,9 @@ class FusedPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> list[PlateFound]:
         from okla_assets.imaging import plates
 
-        seen = self.outlines.raw_detections(photo, 0) + self.boxes.raw_detections(photo, 1)
+        boxed = letterbox(photo, INPUT_SIDE)
+        seen = self.outlines.raw_detections(photo, 0, boxed)
+        seen += self.boxes.raw_detections(photo, 1, boxed)
         if vehicles:
             on_main = (
                 sum(c.scores) for c in plates.cluster(seen, 2) if plates.owner(c.box, vehicles) == 0

@@ -8,15 +8,12 @@ multiple of 32 pixels; what fixes the size in the files is a table of the places
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from okla_assets.imaging.types import Floats
 from resources.errors import BrokenSetup
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 WEIGHTS = ("yolov8s", "platedet", "plate_fast")
 """The weights of the catalogue that are changed before they are loaded."""
@@ -41,13 +38,15 @@ def grid(rows: int, columns: int) -> tuple[Floats, Floats]:
     )
 
 
-def any_shape(model: ModelProto) -> None:
-    """Changes the network for pictures 1x3xHxW, multiples of 32, with their `grid` beside them.
+def any_shape(path: Path) -> bytes:
+    """The .onnx file, changed for pictures 1x3xHxW, multiples of 32, with their `grid` beside them.
 
     Raises `BrokenSetup` where it is no YOLOv8 exported for 640x640 pixels.
     """
+    import onnx
     from onnx import helper, numpy_helper
 
+    model = onnx.load(str(path))
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     constants |= {
@@ -70,8 +69,8 @@ def any_shape(model: ModelProto) -> None:
                     found[new] = value
     if set(found) != {ANCHORS, STRIDES}:
         raise BrokenSetup(
-            "a YOLOv8 of the catalogue is not the one that this release knows how to feed with "
-            "any picture; fetch it again with okla models pull"
+            f"{path}: is not the YOLOv8 that this release knows how to feed with any picture; "
+            "fetch it again with okla models pull"
         )
     for name, value in found.items():
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
@@ -83,3 +82,4 @@ def any_shape(model: ModelProto) -> None:
             if i > 1:
                 dim.dim_param = f"{port.name}_{i}"
     del graph.value_info[:]
+    return bytes(model.SerializeToString())

@@ -37,9 +37,10 @@ from resources.models.yolo_onnx import (
     OBJECT_CLASSES,
     VEHICLE_CLASSES,
     best_of,
+    boxed_for,
     fed,
     letterbox,
-    takes_any_shape,
+    squared,
 )
 from resources.weights import WeightsMissing
 
@@ -103,13 +104,13 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
         return file_digest(path)
 
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
+        boxed = [letterbox(photo, self.side) for photo in photos]
         if self._is_pickle():
-            boxed = [letterbox(photo, self.side) for photo in photos]
+            boxed = [squared(one, self.side) for one in boxed]
             outputs = self._by_torch(np.concatenate([pixels for pixels, *_ in boxed]))
         else:
             session = load_session(self.weights, 0, self.runs_on)
-            square = not takes_any_shape(session)
-            boxed = [letterbox(photo, self.side, square) for photo in photos]
+            boxed = [boxed_for(session, one, self.side) for one in boxed]
             # Exports have their batch of 1 inside.
             outputs = [np.asarray(session.run(None, fed(session, p))[0])[0] for p, *_ in boxed]
         found = []

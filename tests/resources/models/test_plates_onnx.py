@@ -125,7 +125,9 @@ class Outlines(PlatedetOnnx):
 
     _asked: list[Rgb] = PrivateAttr(default_factory=list)
 
-    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+    def raw_detections(
+        self, picture: Rgb, network: int, boxed: object = None
+    ) -> list[RawDetection]:
         self._asked.append(picture)
         return [RawDetection((150, 180, 80, 25), 0.8, network)]
 
@@ -133,7 +135,9 @@ class Outlines(PlatedetOnnx):
 class NoBoxes(PlateFastOnnx):
     """Finds nothing."""
 
-    def raw_detections(self, picture: Rgb, network: int) -> list[RawDetection]:
+    def raw_detections(
+        self, picture: Rgb, network: int, boxed: object = None
+    ) -> list[RawDetection]:
         return []
 
 
