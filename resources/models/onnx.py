@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from resources import weights
 from resources.errors import BrokenSetup
-from resources.models import yolo_size
 from resources.models.base import ModelInfo
 from resources.models.cpu_engines import CpuEngine, engine_on_cpu
 from resources.weights import WeightsMissing
@@ -193,8 +192,6 @@ def _new_session(
     import onnxruntime
 
     path = weight_file(weight)
-    on_cpu = engine in get_args(CpuEngine)
-    edit = yolo_size.any_shape if weight in yolo_size.WEIGHTS and on_cpu else None
     if engine == "torch-cuda":
         from resources.models.onnx_torch import TorchSession
 
@@ -203,9 +200,7 @@ def _new_session(
         from resources.models.onnx_openvino import OpenVinoSession, Precision
 
         precision: Precision = "bfloat16" if engine == "openvino-bfloat16" else "float32"
-        return OpenVinoSession(
-            path, weight_digest(weight), threads, precision, any_size=any_size, edit=edit
-        )
+        return OpenVinoSession(path, weight_digest(weight), threads, precision, any_size=any_size)
     _share_one_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -218,8 +213,7 @@ def _new_session(
     providers = ["CPUExecutionProvider"]
     if engine == "onnxruntime-cuda":
         providers.insert(0, "CUDAExecutionProvider")
-    network = str(path) if edit is None else edit(path)
-    session = onnxruntime.InferenceSession(network, options, providers=providers)
+    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     if session.get_providers()[0] != providers[0]:
         # ONNX Runtime only warns, and would take the CPU instead.
         raise BrokenSetup(

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -31,12 +31,10 @@ from resources.models.onnx_torch import FULL, HALF, Port
 
 Precision = Literal["float32", "bfloat16"]
 Array = npt.NDArray[Any]
-Edit = Callable[[Path], bytes]
-"""An .onnx file's content, changed."""
 
 _HINTS: Mapping[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 _WRITING_TAKES = 600.0  # seconds at most
-EDIT = 3  # of what is changed in a network before it is compiled: `_compiled`
+EDIT = 2  # of what is changed in a network before it is compiled: `_compiled`
 _LENGTH_BYTES = 8  # at the end of a kept file: the length of the record before it
 
 
@@ -63,23 +61,15 @@ class OpenVinoSession:
     """What the models here use of `onnxruntime.InferenceSession`, on OpenVINO. Safe in threads.
 
     `path` is an .onnx or .ort file of this SHA-256; a network of `any_size` takes one picture of
-    any height and width, whatever the file says. `edit` gives what is compiled in the
-    file's stead. Raises `BrokenSetup` where OpenVINO refuses it.
+    any height and width, whatever the file says. Raises `BrokenSetup` where OpenVINO refuses it.
     """
 
     def __init__(
-        self,
-        path: Path,
-        digest: str,
-        threads: int,
-        precision: Precision,
-        *,
-        any_size: bool = False,
-        edit: Edit | None = None,
+        self, path: Path, digest: str, threads: int, precision: Precision, *, any_size: bool = False
     ) -> None:
         # What was compiled just now is read back too, so that a second run computes the same.
         self._blob, self._metadata = _kept(digest, precision) or _compiled(
-            path, digest, precision, any_size, edit
+            path, digest, precision, any_size
         )
         tensor = _openvino().Tensor(self._blob, shared_memory=True)
         self._network = core().import_model(tensor, "CPU", _config(precision) | _running(threads))
@@ -110,11 +100,8 @@ class OpenVinoSession:
 
 
 def plain_onnx(path: Path, into: Path) -> Path:
-    """The file as .onnx; an .ort one is written into the folder by ONNX Runtime, node by node."""
+    """An .ort file written as .onnx, into a folder: ONNX Runtime reads it and writes its nodes."""
     import onnxruntime
-
-    if path.suffix.lower() == ".onnx":
-        return path
 
     written = into / f"{path.stem}.onnx"
     options = onnxruntime.SessionOptions()
@@ -141,12 +128,12 @@ def _running(threads: int) -> dict[str, Any]:
 
 
 def _compiled(
-    path: Path, digest: str, precision: Precision, any_size: bool, edit: Edit | None
+    path: Path, digest: str, precision: Precision, any_size: bool
 ) -> tuple[Array, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="okla-openvino-") as folder:
-        readable = plain_onnx(path, Path(folder))
+        readable = path if path.suffix.lower() == ".onnx" else plain_onnx(path, Path(folder))
         try:
-            model = core().read_model(readable if edit is None else edit(readable))
+            model = core().read_model(readable)
             metadata = _metadata(model)
             if any_size:
                 model.reshape([1, 3, -1, -1])

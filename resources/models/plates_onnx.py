@@ -20,7 +20,7 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
-from resources.models.yolo_onnx import INPUT_SIDE, METHOD, Letterboxed, boxed_for, fed, letterbox
+from resources.models.yolo_onnx import INPUT_SIDE, Letterboxed, letterbox
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates import Candidate, RawDetection
@@ -76,8 +76,8 @@ class PlatedetOnnx(PlateNetwork):
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed_for(session, boxed or letterbox(picture, INPUT_SIDE))
-        output, prototypes = session.run(None, fed(session, pixels))
+        pixels, scale, left, top = boxed or letterbox(picture, INPUT_SIDE)
+        output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
         rows = np.asarray(output, np.float32)[0]
         rows = rows[:, rows[4] >= self.min_score]
         boxes = _boxes(rows[:4])
@@ -92,7 +92,7 @@ class PlatedetOnnx(PlateNetwork):
         return found
 
     def fingerprint(self) -> str:
-        own = f"platedet:{METHOD}:{weight_digest(self.weights)}:{self.min_score}"
+        own = f"platedet:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.weights, self.runs_on)
 
 
@@ -108,8 +108,8 @@ class PlateFastOnnx(PlateNetwork):
         from okla_assets.imaging.plates import RawDetection
 
         session = load_session(self.weights, self.threads, self.runs_on)
-        pixels, scale, left, top = boxed_for(session, boxed or letterbox(picture, INPUT_SIDE))
-        (output,) = session.run(None, fed(session, pixels))
+        pixels, scale, left, top = boxed or letterbox(picture, INPUT_SIDE)
+        (output,) = session.run(None, {"images": pixels})
         rows = np.asarray(output)[0]
         rows = rows[:, rows[4] >= self.min_score]
         return [
@@ -118,7 +118,7 @@ class PlateFastOnnx(PlateNetwork):
         ]
 
     def fingerprint(self) -> str:
-        own = f"plate-fast:{METHOD}:{weight_digest(self.weights)}:{self.min_score}"
+        own = f"plate-fast:{weight_digest(self.weights)}:{self.min_score}"
         return own + engine_mark(self.weights, self.runs_on)
 
 
@@ -285,10 +285,10 @@ def _outline(
 
     from okla_assets.imaging.plates import mask_quad
 
-    rows, columns = prototypes.shape[1:]
+    side = prototypes.shape[1]
     x, y, w, h = box / PROTOTYPE_STRIDE
     x0, y0 = max(0, int(x) - 2), max(0, int(y) - 2)
-    x1, y1 = min(columns, int(np.ceil(x + w)) + 2), min(rows, int(np.ceil(y + h)) + 2)
+    x1, y1 = min(side, int(np.ceil(x + w)) + 2), min(side, int(np.ceil(y + h)) + 2)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
     logits = np.tensordot(coefficients, prototypes[:, y0:y1, x0:x1].astype(np.float32), 1)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.types import Floats, Rgb
-from resources.models import yolo_size
 from resources.models.base import Detection, ModelInfo
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
-from resources.models.onnx_torch import HALF
-from resources.models.yolo_size import MULTIPLE
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 INPUT_SIDE = 640
-METHOD = 2  # of what goes into the networks, for fingerprints
 PAD_GREY = 114
 CAR = 2
 VEHICLE_CLASSES = {CAR: "car", 5: "bus", 7: "truck"}
@@ -59,13 +51,13 @@ class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
         session = load_session(self.weights, self.threads, self.runs_on)
         found = []
         for photo in photos:
-            pixels, scale, left, top = boxed_for(session, letterbox(photo, INPUT_SIDE))
-            (output,) = session.run(None, fed(session, pixels))
+            pixels, scale, left, top = letterbox(photo, INPUT_SIDE)
+            (output,) = session.run(None, {"images": pixels})
             found.append(self._detections(np.asarray(output)[0], scale, left, top, photo.shape[:2]))
         return found
 
     def fingerprint(self) -> str:
-        own = f"yolo:{METHOD}:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
+        own = f"yolo:{weight_digest(self.weights)}:{self.min_score}:{self.nms_iou}"
         own += f":{self.min_object_score}"
         return own + engine_mark(self.weights, self.runs_on)
 
@@ -125,28 +117,11 @@ def best_of(
     return found
 
 
-def fed(session: InferenceSession, pixels: Floats) -> dict[str, npt.NDArray[Any]]:
-    """The inputs of a YOLOv8 for pixels 1x3xHxW, in its precision; with their grid, where it takes
-    any shape."""
-    ports = session.get_inputs()
-    given = {ports[0].name: pixels}
-    if _takes_any_shape(session):
-        given[yolo_size.ANCHORS], given[yolo_size.STRIDES] = yolo_size.grid(*pixels.shape[2:])
-    half = {port.name for port in ports if port.type == HALF}
-    return {n: values.astype(np.float16) if n in half else values for n, values in given.items()}
-
-
-def _takes_any_shape(session: InferenceSession) -> bool:
-    """Whether it is one that `yolo_size` changed."""
-    return any(port.name == yolo_size.ANCHORS for port in session.get_inputs())
-
-
 Letterboxed = tuple[Floats, float, float, float]
 
 
 def letterbox(photo: Rgb, side: int) -> Letterboxed:
-    """The photo with its longer side fitted to `side`, on grey 114 up to whole strides, as 1x3xHxW
-    in [0, 1]; with scale, left, top."""
+    """The photo fitted into a square on grey 114, as 1x3xSxS in [0, 1]; with scale, left, top."""
     import cv2
 
     height, width = photo.shape[:2]
@@ -155,24 +130,8 @@ def letterbox(photo: Rgb, side: int) -> Letterboxed:
     small = cv2.resize(
         photo, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
-    rows, columns = (-(-n // MULTIPLE) * MULTIPLE for n in (h, w))
-    left, top = (columns - w) // 2, (rows - h) // 2
-    canvas = np.full((rows, columns, 3), PAD_GREY, np.uint8)
+    left, top = (side - w) // 2, (side - h) // 2
+    canvas = np.full((side, side, 3), PAD_GREY, np.uint8)
     canvas[top : top + h, left : left + w] = small
     pixels = np.asarray(canvas.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     return pixels, scale, float(left), float(top)
-
-
-def squared(boxed: Letterboxed, side: int) -> Letterboxed:
-    """The same in the middle of a square."""
-    pixels, scale, left, top = boxed
-    rows, columns = pixels.shape[2:]
-    above, before = (side - rows) // 2, (side - columns) // 2
-    square = np.full((1, 3, side, side), np.float32(PAD_GREY) / np.float32(255))
-    square[..., above : above + rows, before : before + columns] = pixels
-    return square, scale, left + before, top + above
-
-
-def boxed_for(session: InferenceSession, boxed: Letterboxed, side: int = INPUT_SIDE) -> Letterboxed:
-    """As a YOLOv8 takes it: in any shape, or in the square of its file."""
-    return boxed if _takes_any_shape(session) else squared(boxed, side)

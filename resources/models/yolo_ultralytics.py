@@ -32,16 +32,7 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import (
-    METHOD,
-    OBJECT_CLASSES,
-    VEHICLE_CLASSES,
-    best_of,
-    boxed_for,
-    fed,
-    letterbox,
-    squared,
-)
+from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, letterbox
 from resources.weights import WeightsMissing
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -83,7 +74,7 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"yolo-pt:{self._pickle_digest()}:{own}:{resolve_device(self.device, self.dtype)}"
             )
         own += engine_mark(self.weights, self.runs_on)
-        return f"yolo-onnx:{METHOD}:{weight_digest(self.weights)}:{own}"
+        return f"yolo-onnx:{weight_digest(self.weights)}:{own}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         role = "vehicle detector"
@@ -106,13 +97,12 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         boxed = [letterbox(photo, self.side) for photo in photos]
         if self._is_pickle():
-            boxed = [squared(one, self.side) for one in boxed]
             outputs = self._by_torch(np.concatenate([pixels for pixels, *_ in boxed]))
         else:
             session = load_session(self.weights, 0, self.runs_on)
-            boxed = [boxed_for(session, one, self.side) for one in boxed]
+            name = session.get_inputs()[0].name
             # Exports have their batch of 1 inside.
-            outputs = [np.asarray(session.run(None, fed(session, p))[0])[0] for p, *_ in boxed]
+            outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
         found = []
         for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
             place = (np.array([left, top, 0, 0], np.float32), np.float32(scale), photo.shape[:2])

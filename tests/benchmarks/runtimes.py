@@ -32,14 +32,14 @@ from resources.models import cpu_engines, onnx
 from resources.models.base import Subject, vehicles_of
 from resources.models.cpu_engines import CpuEngine
 from resources.models.fused_matte import FusedMatte
-from resources.models.yolo_onnx import YoloOnnxDetector, fed
+from resources.models.yolo_onnx import YoloOnnxDetector
 
 SHAPES = {
     "sam2_hiera_tiny_encoder": (1, 3, 1024, 1024),
     "u2net": (1, 3, 320, 320),
-    "yolov8s": (1, 3, 480, 640),
-    "platedet": (1, 3, 480, 640),
-    "plate_fast": (1, 3, 480, 640),
+    "yolov8s": (1, 3, 640, 640),
+    "platedet": (1, 3, 640, 640),
+    "plate_fast": (1, 3, 640, 640),
     "tiny_vit_5m_patch": (2, 3, 224, 224),
     "ppocr_rec": (1, 3, 48, 200),
 }
@@ -77,7 +77,9 @@ def networks(calls: int) -> None:
                 "has_mask_input": np.zeros(1, np.float32),
             }
         else:
-            feed = fed(sessions["onnxruntime"], rng.random(SHAPES[weight], np.float32))
+            dtype = np.float16 if weight == "platedet" else np.float32
+            name = sessions["onnxruntime"].get_inputs()[0].name
+            feed = {name: rng.random(SHAPES[weight], np.float32).astype(dtype)}
         first = {engine: session.run(None, feed) for engine, session in sessions.items()}
         if weight == "sam2_hiera_tiny_encoder":
             names = [port.name for port in sessions["onnxruntime"].get_outputs()]

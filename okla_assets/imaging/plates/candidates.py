@@ -226,15 +226,13 @@ def worth_a_closer_look(candidate: Candidate, vehicles: Sequence[Box]) -> bool:
 
 
 def tiles(photo: Rgb, boxes: Sequence[Box], side: int) -> tuple[Rgb, list[Floats]]:
-    """Enlarged views of up to MOST_TILES boxes in one picture (H, side, 3), for one network run.
+    """Enlarged views of up to MOST_TILES boxes in one picture (side, side, 3), for one network run.
 
-    It is as high as they need, `side` at most. Also returns the affine matrix (2, 3) from photo to
-    picture of each, in pixel-corner terms.
+    Also returns the affine matrix (2, 3) from photo to picture of each, in pixel-corner terms.
     """
     across = int(np.ceil(np.sqrt(len(boxes))))
     tile = side // across
-    rows = -(-len(boxes) // across)
-    picture = np.full((rows * tile, side, 3), 114, np.uint8)
+    picture = np.full((side, side, 3), 114, np.uint8)
     matrices = []
     for index, (x, y, w, h) in enumerate(boxes):
         scale = tile / (2 * (CLOSER_MARGIN * max(w, 1.4 * h) + 4))
