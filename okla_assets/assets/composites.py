@@ -48,7 +48,7 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
-VERSION = "14"
+VERSION = "15"
 THUMBNAIL_SIDE = 400
 
 

@@ -57,7 +57,7 @@ from resources.models.base import FaceDetector, FaceFound, PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "8"
+VERSION = "9"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)

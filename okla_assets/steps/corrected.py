@@ -31,7 +31,8 @@ def corrected_copy(
     if correction is None:
         return picture
     window = None if vehicle is None else enhance.window_of(vehicle)
-    picture = enhance.corrected(picture, correction, window)
+    corrected = enhance.corrected(picture, correction, window)
     if options.mask_license_plate and options.license_plate_mask_type == "fill":
-        picture = neutralised(picture, [np.array(quad, np.float32) for quad in plates])
-    return picture
+        covers = [np.array(quad, np.float32) for quad in plates]
+        corrected = neutralised(corrected, picture, covers)
+    return corrected

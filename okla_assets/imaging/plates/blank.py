@@ -1,7 +1,8 @@
 """The plate itself, blanked: drawn on its quadrilateral in the light, grain and focus of its place.
 
 A neutral plate is taken for a real one in every country; the ground of the covered one is used for
-its light only, for it may be a dealer's card of any colour.
+its light only, for it may be a dealer's card of any colour. Without rim and bolts it is taken for
+a card that somebody glued on.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,12 @@ from okla_assets.imaging.plates.quads import (
 )
 from okla_assets.imaging.types import Corners, Floats, Rgb
 
+Doubles = npt.NDArray[np.float64]
+
 FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 
-WHITEST = 232.0  # luminance of a white plate in full light: brighter, it looks like a hole
+WHITEST = 220.0  # luminance of a white plate in full light: brighter, it looks like a hole
+SHEETING = 0.92  # of the luminance of white print or paint: plates' reflective sheeting is greyer
 LEAST_LIGHT = 0.42  # of what is bright on the photo: white paint is no darker in a bumper's shade
 MOST_SLOPE, MOST_DARK_SLOPE = 0.25, 0.10
 """Of its luminance: the shading of a plate across it, which a dark ground tells badly."""
@@ -62,7 +66,7 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     most = MOST_SLOPE if is_light else MOST_DARK_SLOPE
     slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -most, most)
     bright = float(np.percentile(photo[::16, ::16].max(axis=2), 95))
-    brightest = float(np.median(luma)) if is_light else float(np.percentile(grey, 98))
+    brightest = float(np.median(luma)) if is_light else SHEETING * float(np.percentile(grey, 98))
     white = min(max(brightest, LEAST_LIGHT * bright), WHITEST)
     cast = np.zeros(3)
     if is_light:
@@ -97,8 +101,17 @@ LEAST_SOFTNESS, MOST_SOFTNESS = 0.5, 2.2
 
 SEAM, LEAST_SEAM = 0.012, 0.8  # of the plate's height, and pixels
 RADIUS = 0.10  # of the plate's height: its rounded corners
+EDGE, LINE, LINE_LIGHT = 0.38, 0.24, 0.05
+"""How much darker its edge and the embossed line are, and how much lighter that line's far side."""
 RIM = 0.055  # of its height from the edge: the embossed line
 EMBOSSED = 28.0  # pixels of height from which that line can be seen
+BOLTED = 22.0  # pixels of height from which the bolts can be seen
+BOLT_ACROSS, BOLT_DOWN = 0.45, 0.16  # of its height, from its sides and from above
+MOST_ACROSS = 0.2  # of its width: bolts of a plate that is nearly square
+BOLT = 0.038  # of its height: the radius of a head
+BOLT_SHADE, BOLT_LIGHT, BOLT_RIM = 0.30, 0.22, 0.20
+"""How much darker a head is than the plate, how much of that its lit side is lighter, and how
+much darker the line around it is."""
 
 
 def drawn(
@@ -119,11 +132,13 @@ def drawn(
     ys = (np.arange(h) + 0.5 - border) / (h - 2 * border)
     inside = _depth(xs * width, ys * height, width, height)
     shade = 1 + light.across * (xs[None, :] - 0.5) + light.down * (ys[:, None] - 0.5)
-    shade = shade * (1 - 0.16 * np.exp(-np.square(inside / max(0.9, 0.016 * height))))
+    shade = shade * (1 - EDGE * np.exp(-np.square(inside / max(0.9, 0.016 * height))))
     if height >= EMBOSSED:
         line, wide = RIM * height, max(0.6, 0.011 * height)
-        shade = shade * (1 - 0.10 * np.exp(-np.square((inside - line) / wide)))
-        shade = shade * (1 + 0.03 * np.exp(-np.square((inside - line - 2 * wide) / wide)))
+        shade = shade * (1 - LINE * np.exp(-np.square((inside - line) / wide)))
+        shade = shade * (1 + LINE_LIGHT * np.exp(-np.square((inside - line - 2 * wide) / wide)))
+    if height >= BOLTED:
+        shade = shade * _bolts(xs * width, ys * height, width, height)
     flat = light.white[None, None] * shade[..., None]
     alpha = np.clip(inside + 0.5, 0, 1)
     picture = np.dstack([flat * alpha[..., None], alpha]).astype(np.float32)
@@ -146,9 +161,20 @@ def drawn(
     return np.asarray(colours, np.float32), np.asarray(a, np.float32)
 
 
-def _depth(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], width: float, height: float
-) -> npt.NDArray[np.float64]:
+def _bolts(x: Doubles, y: Doubles, width: float, height: float) -> Doubles:
+    """How light the heads of two bolts are, lit from above: 1 beside them, (len(y), len(x))."""
+    radius, across = BOLT * height, min(BOLT_ACROSS * height, MOST_ACROSS * width)
+    down = (y - BOLT_DOWN * height)[:, None]
+    light = np.ones((len(y), len(x)))
+    for middle in (across, width - across):
+        away = np.hypot((x - middle)[None, :], down)
+        lit = BOLT_LIGHT * np.clip(-down / radius, -1, 1)
+        light -= (BOLT_SHADE - lit) * np.clip(radius - away + 0.5, 0, 1)
+        light -= BOLT_RIM * np.exp(-np.square((away - radius) / max(0.6, 0.012 * height)))
+    return light
+
+
+def _depth(x: Doubles, y: Doubles, width: float, height: float) -> Doubles:
     """How far inside a rectangle with rounded corners each pixel is, (len(y), len(x))."""
     radius = min(RADIUS * height, width / 4)
     dx = np.abs(x - width / 2) - (width / 2 - radius)

@@ -20,6 +20,7 @@ from okla_assets.imaging.plates.quads import (
     CENTRE,
     CORNER,
     LEAST_PADDING,
+    contains,
     corners_of,
     mean_sides,
     padded,
@@ -41,6 +42,7 @@ IN_QUAD = Reach(inwards=0.13, outwards=0.04, turn=0.06, support=0.85)
 
 No stroke of a character is an edge on so much of a side.
 """
+WITHIN = 0.15  # of the plate's height and width: what is covered at least, wherever its edge is
 FRAME = 0.18  # of the plate's height: what is covered beyond an edge that was found, for its frame
 LEAST_FRAME = 2.5  # pixels
 
@@ -65,9 +67,20 @@ def mask_plates(
     masked = photo.copy()
     if style == "none":
         return masked
-    for quad in quads:
+    for quad in _outermost(quads):
         _mask(photo, masked, quad, style, logo, to_edges)
     return masked
+
+
+def _outermost(quads: Sequence[Corners]) -> list[Corners]:
+    """Without those that lie well within another, whose cover hides them: no plate is drawn on a
+    plate."""
+    cores = [padded(quad, -WITHIN, -np.inf) for quad in quads]
+    return [
+        quad
+        for i, quad in enumerate(quads)
+        if not any(contains(core, quad).all() for j, core in enumerate(cores) if j != i)
+    ]
 
 
 def cover(

@@ -279,8 +279,19 @@ def test_a_part_that_is_covered_too_bares_nothing_of_its_plate(whole_first: bool
     one = plates.mask_plates(scene(whole, "ABC 1234"), covers, "fill")
     other = plates.mask_plates(scene(whole, "XWM 9087"), covers, "fill")
     under = inside(plates.padded(whole, -0.1, -99), one.shape)
-    assert one[under].min() > 150
-    assert other[under].min() > 150
+    for masked in (one, other):
+        assert np.percentile(masked[under], 2) > 150  # the bolts are darker
+        assert masked[under].min() > 90
+
+
+def test_no_plate_is_drawn_on_a_plate() -> None:
+    whole, part = quads.box_quad((100, 150, 400, 124)), quads.box_quad((250, 190, 60, 40))
+    photo = scene(whole)
+    alone = plates.mask_plates(photo, [whole], "fill")
+    for covers in ([whole, part], [part, whole]):
+        assert np.array_equal(plates.mask_plates(photo, covers, "fill"), alone)
+    twice = plates.mask_plates(photo, [whole, whole.copy()], "fill")
+    assert np.percentile(twice[inside(plates.padded(whole, -0.1, -99), photo.shape)], 2) > 150
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -326,7 +337,8 @@ def test_the_blank_plate_ends_where_the_plate_does() -> None:
     apart = np.abs(masked.astype(int) - photo)[beyond]
     assert apart.max() < 16  # of the car's own grain, 2 levels
     assert apart.mean() < 0.5
-    assert masked[inside(plates.padded(TILTED, -0.12, -99), photo.shape)].min() > 180
+    within = masked[inside(plates.padded(TILTED, -0.12, -99), photo.shape)]
+    assert np.percentile(within, 2) > 180  # the bolts are darker
 
 
 def test_a_frames_plate_ends_where_it_was_tracked() -> None:
@@ -355,7 +367,9 @@ def test_the_blank_plate_has_round_corners_and_a_rim() -> None:
     masked = plates.mask_plates(scene(quad), [quad], "fill").astype(int)
     assert masked[151, 101, 1] < 120 < 180 < masked[151, 300, 1]  # at a corner, and on its edge
     down = masked[150:212, 260:340].mean(axis=(1, 2))
-    assert down[3:12].min() < down[-20:].mean() - 12
+    assert down[3:12].min() < down[-20:].mean() - 30
+    left, right = masked[168:172, 154:158].mean(), masked[168:172, 442:446].mean()  # bolts
+    assert max(left, right) < down[-20:].mean() - 30
 
 
 def test_letters_on_a_frame_go_and_the_frame_stays() -> None:
@@ -391,8 +405,8 @@ def test_fill_has_the_plates_colour_and_light(light: float) -> None:
     photo = scene(LEVEL, light=light)
     masked = plates.mask_plates(photo, [LEVEL], "fill")
     middle = masked[inside(plates.padded(LEVEL, -0.12, -99), photo.shape)].astype(float)
-    assert middle.mean() == pytest.approx(235 * light, abs=12)
-    assert middle.std() < 6
+    assert middle.mean() == pytest.approx(min(235 * light, 220), abs=12)
+    assert np.percentile(middle, 95) - np.percentile(middle, 5) < 12
 
 
 def test_fill_keeps_the_shading() -> None:
