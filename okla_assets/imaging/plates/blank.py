@@ -105,10 +105,10 @@ EDGE, LINE, LINE_LIGHT = 0.38, 0.24, 0.05
 """How much darker its edge and the embossed line are, and how much lighter that line's far side."""
 RIM = 0.055  # of its height from the edge: the embossed line
 EMBOSSED = 28.0  # pixels of height from which that line can be seen
-BOLTED = 22.0  # pixels of height from which the bolts can be seen
+BOLTED = 16.0  # pixels of height from which the bolts can be seen
 BOLT_ACROSS, BOLT_DOWN = 0.45, 0.16  # of its height, from its sides and from above
 MOST_ACROSS = 0.2  # of its width: bolts of a plate that is nearly square
-BOLT = 0.038  # of its height: the radius of a head
+BOLT, LEAST_BOLT = 0.038, 0.8  # of its height, and pixels: the radius of a head
 BOLT_SHADE, BOLT_LIGHT, BOLT_RIM = 0.30, 0.22, 0.20
 """How much darker a head is than the plate, how much of that its lit side is lighter, and how
 much darker the line around it is."""
@@ -163,7 +163,7 @@ def drawn(
 
 def _bolts(x: Doubles, y: Doubles, width: float, height: float) -> Doubles:
     """How light the heads of two bolts are, lit from above: 1 beside them, (len(y), len(x))."""
-    radius, across = BOLT * height, min(BOLT_ACROSS * height, MOST_ACROSS * width)
+    radius, across = max(LEAST_BOLT, BOLT * height), min(BOLT_ACROSS * height, MOST_ACROSS * width)
     down = (y - BOLT_DOWN * height)[:, None]
     light = np.ones((len(y), len(x)))
     for middle in (across, width - across):
