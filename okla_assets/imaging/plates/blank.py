@@ -98,13 +98,17 @@ def softness(photo: Rgb, quad: Corners) -> float:
 
 
 LEAST_SOFTNESS, MOST_SOFTNESS = 0.5, 2.2
+LAID, LEAST_BLUR = 0.5, 0.1  # pixels and square pixels: how soft it is by being laid in its place
 
 SEAM, LEAST_SEAM = 0.012, 0.8  # of the plate's height, and pixels
 RADIUS = 0.10  # of the plate's height: its rounded corners
-EDGE, LINE, LINE_LIGHT = 0.38, 0.24, 0.05
+EDGE, LINE, LINE_LIGHT = 0.38, 0.28, 0.05
 """How much darker its edge and the embossed line are, and how much lighter that line's far side."""
-RIM = 0.055  # of its height from the edge: the embossed line
-EMBOSSED = 28.0  # pixels of height from which that line can be seen
+WHOLE_EDGE = (
+    80.0  # pixels of height from which the edge is so dark: a small plate would look blurred
+)
+RIM, LEAST_RIM = 0.055, 2.4  # of its height, and pixels, from the edge: the embossed line
+EMBOSSED = 20.0  # pixels of height from which that line can be seen
 BOLTED = 16.0  # pixels of height from which the bolts can be seen
 BOLT_ACROSS, BOLT_DOWN = 0.45, 0.16  # of its height, from its sides and from above
 MOST_ACROSS = 0.2  # of its width: bolts of a plate that is nearly square
@@ -132,9 +136,10 @@ def drawn(
     ys = (np.arange(h) + 0.5 - border) / (h - 2 * border)
     inside = _depth(xs * width, ys * height, width, height)
     shade = 1 + light.across * (xs[None, :] - 0.5) + light.down * (ys[:, None] - 0.5)
-    shade = shade * (1 - EDGE * np.exp(-np.square(inside / max(0.9, 0.016 * height))))
+    edge = EDGE * min(1.0, height / WHOLE_EDGE)
+    shade = shade * (1 - edge * np.exp(-np.square(inside / max(0.9, 0.016 * height))))
     if height >= EMBOSSED:
-        line, wide = RIM * height, max(0.6, 0.011 * height)
+        line, wide = max(LEAST_RIM, RIM * height), max(0.7, 0.011 * height)
         shade = shade * (1 - LINE * np.exp(-np.square((inside - line) / wide)))
         shade = shade * (1 + LINE_LIGHT * np.exp(-np.square((inside - line - 2 * wide) / wide)))
     if height >= BOLTED:
@@ -155,7 +160,7 @@ def drawn(
     corners = cv2.perspectiveTransform(outer[None], to_quad(quad, 1, 1))[0].astype(np.float32)
     matrix = CENTRE @ to_quad(corners, w, h) @ CORNER
     laid = cv2.warpPerspective(picture, matrix, shape[::-1], flags=cv2.INTER_LINEAR)
-    laid = cv2.GaussianBlur(laid, (0, 0), soft)
+    laid = cv2.GaussianBlur(laid, (0, 0), np.sqrt(max(LEAST_BLUR, soft**2 - LAID**2)))
     a = laid[..., 3]
     colours = laid[..., :3] / np.maximum(a, 1e-3)[..., None]
     return np.asarray(colours, np.float32), np.asarray(a, np.float32)
