@@ -10,8 +10,10 @@ ends, with its roof and with the tyres that can be seen, each weighed by how wel
 (least squares with priors, by scipy's trust region).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -132,6 +134,10 @@ class _Outline:
     first: int
     bottom: Floats
 
+    @cached_property
+    def lowest(self) -> float:
+        return float(self.bottom.max())
+
 
 def view_of(
     alpha: Alpha,
@@ -239,7 +245,7 @@ def _oddity(view: View, outline: _Outline) -> float:
 def _off_floor(view: View, outline: _Outline) -> float:
     """How far the silhouette reaches below the lowest tyre of the view, in vehicle heights."""
     lowest = view.seen(view.tyres)[:, 1].max()
-    return (float(outline.bottom.max()) - float(lowest)) / outline.height
+    return (outline.lowest - float(lowest)) / outline.height
 
 
 def _has_legs(outline: _Outline) -> bool:
@@ -255,7 +261,7 @@ def _end_on(azimuth: float) -> bool:
 def _lowest_off(outline: _Outline, view: View) -> float:
     """How far the nearest tyre is from where the silhouette is lowest, in vehicle heights."""
     bottom = outline.bottom
-    lowest = outline.first + np.flatnonzero(bottom >= bottom.max() - FLAT * outline.height)
+    lowest = outline.first + np.flatnonzero(bottom >= outline.lowest - FLAT * outline.height)
     tyres = view.seen(view.tyres)[:, 0]
     return float(np.abs(tyres[:, None] - lowest).min()) / outline.height
 
@@ -334,7 +340,9 @@ class _Problem:
             max_nfev=MOST_TRIES,
         )
         best, residuals = found.x, found.fun
-        footprint, tyres = self._on_floor(best)
+        footprint, tyres = (
+            np.stack(self._on_floor(best, body), axis=1) for body in (_CORNERS, _TYRES)
+        )
         return View(
             focal=float(self.focal * np.exp(best[7])),
             centre=self.centre,
@@ -346,73 +354,42 @@ class _Problem:
             error=float(np.sqrt(np.mean(np.square(residuals[:-6])))),
         )
 
-    def _points(self, p: Doubles, body: Doubles) -> Doubles:
-        """Floor points (n, 2) of points of the vehicle: ahead of and left of its middle."""
+    def _on_floor(self, p: Doubles, body: slice) -> tuple[Doubles, Doubles]:
+        """X and Z (n,) on the floor of these points of _BODY."""
+        points, length, width = _BODY[body], p[4], p[5]
+        ahead, left = points[:, 0] * length + points[:, 1] * width, points[:, 2] * width
         # Seen from azimuth a, a vehicle's front points towards the camera turned by a: at 0
         # straight at it, at 90, the left side seen, to the picture's left.
         a = self.azimuth + p[6]
-        ahead, left = body[:, 0], body[:, 1]
-        x = -ahead * np.sin(a) + left * np.cos(a)
-        z = -ahead * np.cos(a) - left * np.sin(a)
-        return np.stack([p[0] + x, np.maximum(np.exp(p[1]) + z, NEAREST)], axis=1)
-
-    def _on_floor(self, p: Doubles) -> tuple[Doubles, Doubles]:
-        length, half = p[4], p[5] / 2
-        corners = np.array(
-            [
-                [length / 2, half],
-                [length / 2, -half],
-                [-length / 2, -half],
-                [-length / 2, half],
-            ]
-        )
-        front, rear = (0.5 - FRONT_OVERHANG) * length, (REAR_OVERHANG - 0.5) * length
-        side = half * (1 - 2 * WHEEL_INSET)
-        wheels = np.array([[front, side], [front, -side], [rear, -side], [rear, side]])
-        return self._points(p, corners), self._points(p, wheels)
+        sine, cosine = math.sin(a), math.cos(a)
+        x = p[0] - ahead * sine + left * cosine
+        return x, np.maximum(math.exp(p[1]) - ahead * cosine - left * sine, NEAREST)
 
     def _residuals(self, p: Doubles) -> Doubles:
         o = self.outline
-        length, half = p[4], p[5] / 2
-        focal = self.focal * np.exp(p[7])
-        cut = CORNER * p[5]
-        hull = np.array(
-            [
-                (sx * (length / 2 - dx), sy * (half - dy))
-                for sx in (1, -1)
-                for sy in (1, -1)
-                for dx, dy in ((0.0, 1.5 * cut), (2 * cut, 0.0))
-            ]
-        )
-        floor = self._points(p, hull)
-        columns = self.centre + focal * floor[:, 0] / floor[:, 1]
-        roof = self._points(
-            p,
-            np.array(
-                [
-                    (along * length, side * p[5])
-                    for along in (ROOF_FRONT, ROOF_REAR)
-                    for side in (ROOF_SIDE, -ROOF_SIDE)
-                ]
-            ),
-        )
-        top = float((p[3] + focal * (p[2] - 1) / roof[:, 1]).min())
+        focal = self.focal * math.exp(p[7])
+        x, z = self._on_floor(p, _SEEN)
+        columns = self.centre + focal * x / z
+        hull = columns[_HULL]
+        top = (p[3] + focal * (p[2] - 1) / z[_ROOF]).min()
         edge = EDGE * o.height
         residuals = [
-            (columns.min() - o.left) / edge,
-            (columns.max() - o.right) / edge,
+            (hull.min() - o.left) / edge,
+            (hull.max() - o.right) / edge,
             (top - o.top) / (ROOF * o.height),
-            *self._tyre_residuals(p, focal),
+            *self._tyre_residuals(p, focal, columns[_TYRES].tolist(), z[_TYRES].tolist()),
             (p[2] - self.camera_height) / self.height_spread,
             (p[3] - self.horizon) / self.horizon_spread,
-            (length - LENGTH[0]) / LENGTH[1],
+            (p[4] - LENGTH[0]) / LENGTH[1],
             (p[5] - WIDTH[0]) / WIDTH[1],
             p[6] / self.turn,
             p[7] / self.focal_spread,
         ]
         return np.array(residuals)
 
-    def _tyre_residuals(self, p: Doubles, focal: float) -> list[float]:
+    def _tyre_residuals(
+        self, p: Doubles, focal: float, columns: Sequence[float], depths: Sequence[float]
+    ) -> list[float]:
         """How far below the silhouette each tyre of the sides stands, or above it; and the end.
 
         Of an end that faces the camera a bumper may hide the tyres: its lowest row is that of the
@@ -420,31 +397,61 @@ class _Problem:
         """
         o = self.outline
         a = self.azimuth + p[6]
-        tyres = self._on_floor(p)[1]
-        rows = p[3] + focal * p[2] / tyres[:, 1]
-        columns = np.rint(self.centre + focal * tyres[:, 0] / tyres[:, 1]).astype(int) - o.first
+        sine, cosine = math.sin(a), math.cos(a)
+        camera_height, horizon = float(p[2]), float(p[3])
+        rows = [horizon + focal * camera_height / z for z in depths]
         reach = max(1, round(0.04 * o.height))
         found = []
-        for i, side in enumerate((1, -1, -1, 1)):
-            weight = min(max((side * np.sin(a) - SEEN) / 0.2, 0.0), 1.0)
-            lowest = o.bottom[max(0, columns[i] - reach) : max(0, columns[i] + reach + 1)]
+        for side, column, row in zip((1, -1, -1, 1), columns, rows, strict=True):
+            weight = min(max((side * sine - SEEN) / 0.2, 0.0), 1.0)
             off = 0.0
-            if lowest.size and weight:
-                off = (float(lowest.max()) - rows[i]) / (TYRE * o.height)
+            if weight:
+                middle = round(column) - o.first
+                lowest = o.bottom[max(0, middle - reach) : max(0, middle + reach + 1)]
+                if lowest.size:
+                    off = (float(lowest.max()) - row) / (TYRE * o.height)
             found.append(weight * _huber(off))
-        facing = abs(float(np.cos(a)))
+        facing = abs(cosine)
         weight = min(max((facing - STRAIGHT) / 0.05, 0.0), 1.0)
-        front = np.cos(a) > 0
-        near = slice(0, 2) if front else slice(2, 4)
-        overhang = (FRONT_OVERHANG if front else REAR_OVERHANG) * p[4] * facing
-        over = FRONT_LIP if front else REAR_LIP
-        lip = p[3] + focal * (p[2] - over) / max(float(tyres[near, 1].min()) - overhang, NEAREST)
-        off = (float(o.bottom.max()) - max(float(rows[near].max()), lip)) / (END * o.height)
+        off = 0.0
+        if weight:
+            front = cosine > 0
+            near = slice(0, 2) if front else slice(2, 4)
+            overhang = (FRONT_OVERHANG if front else REAR_OVERHANG) * float(p[4]) * facing
+            over = FRONT_LIP if front else REAR_LIP
+            nearest = max(min(depths[near]) - overhang, NEAREST)
+            lip = horizon + focal * (camera_height - over) / nearest
+            off = (o.lowest - max(*rows[near], lip)) / (END * o.height)
         found.append(weight * _huber(off))
         return found
+
+
+def _body() -> Doubles:
+    """Points of a vehicle on the floor (n, 3), in slices: ahead of its middle in lengths and in
+    widths, and left of it in widths."""
+    hull = [
+        (sx / 2, -sx * dx, sy * (0.5 - dy))
+        for sx in (1, -1)
+        for sy in (1, -1)
+        for dx, dy in ((0.0, 1.5 * CORNER), (2 * CORNER, 0.0))
+    ]
+    roof = [
+        (along, 0.0, side) for along in (ROOF_FRONT, ROOF_REAR) for side in (ROOF_SIDE, -ROOF_SIDE)
+    ]
+    ends, sides = (0.5 - FRONT_OVERHANG, REAR_OVERHANG - 0.5), 0.5 - WHEEL_INSET
+    tyres, corners = (
+        [(front, 0.0, y), (front, 0.0, -y), (rear, 0.0, -y), (rear, 0.0, y)]
+        for (front, rear), y in ((ends, sides), ((0.5, -0.5), 0.5))
+    )
+    return np.array([*hull, *roof, *tyres, *corners])
+
+
+_BODY = _body()
+_HULL, _ROOF, _TYRES, _CORNERS = slice(0, 8), slice(8, 12), slice(12, 16), slice(16, 20)
+_SEEN = slice(0, 16)
 
 
 def _huber(off: float) -> float:
     """A residual whose square grows linearly from 2 on: what is lost in shadow pulls no harder."""
     size = abs(off)
-    return off if size < 2 else float(np.copysign(np.sqrt(4 * size - 4), off))
+    return off if size < 2 else math.copysign(math.sqrt(4 * size - 4), off)
