@@ -117,7 +117,9 @@ def test_the_copy_for_the_next_steps_shows_no_plate(store: LocalMediaStore) -> N
     before, after = codec.decode_trusted(PHOTO).astype(int), codec.decode_trusted(copy).astype(int)
     plate = (slice(157, 171), slice(141, 199))
     assert before[plate].max(axis=2).min() < 90  # ink
-    assert after[plate].max(axis=2).min() > 180  # the plate's ground
+    shown = after[plate].max(axis=2)
+    assert np.percentile(shown, 5) > 180  # the plate's ground, and two bolts
+    assert shown.min() > 100
     assert np.abs(after - before)[:140].max() < 30
 
 
