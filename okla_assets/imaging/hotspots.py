@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from okla_assets.imaging.studio.camera import MOST_ERROR, View
 from okla_assets.imaging.studio.floor import side_facing
-from okla_assets.imaging.types import Alpha, Floats, Rgb
+from okla_assets.imaging.types import Alpha, Bools, Floats, Rgb
 
 Indices = npt.NDArray[np.intp]
-Bools = npt.NDArray[np.bool_]
 
 # A close-up magnifies: most of its fine detail is not on the view at all.
 CLOSE_UP_SIDE, CLOSE_UP_FEATURES = 640, 2000

@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 """The same in double precision."""
 
+Bools = npt.NDArray[np.bool_]
+"""What is and what is not, of any shape."""
+
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the picture it belongs to."""
 

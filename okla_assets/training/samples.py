@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from okla_assets.imaging.types import Box, Floats, Rgb
+from okla_assets.imaging.types import Bools, Box, Floats, Rgb
 from okla_assets.training.augment import (
     Gray,
     Shot,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Halves = npt.NDArray[np.float16]
 FindBox = Callable[[Rgb], Box | None]
 Report = Callable[[str, float], None]

@@ -6,11 +6,8 @@ has a piece of shadow below its bumper and one a scrap beside a tyre; nothing el
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from okla_assets.imaging.types import Alpha, Box, Floats
-
-Bools = npt.NDArray[np.bool_]
+from okla_assets.imaging.types import Alpha, Bools, Box, Floats
 
 FOOT = 0.8  # of the box height: shadow below the vehicle lies lower
 SHADOW_LOGIT, SHADOW_SALIENCY = 1.5, 0.2  # at most, of SAM 2 and of the saliency net

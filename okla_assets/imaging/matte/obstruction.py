@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from okla_assets.imaging.geometry import clip_box
 from okla_assets.imaging.matte import prompts
-from okla_assets.imaging.matte.parts import SURE, Bools, Looked, pieces
-from okla_assets.imaging.types import Alpha, Box, Floats
+from okla_assets.imaging.matte.parts import SURE, Looked, pieces
+from okla_assets.imaging.types import Alpha, Bools, Box, Floats
 
 SEEN_THROUGH = ("bicycle",)  # one sees the vehicle through its frame: its box counts as covered
 LEAST_SIDE = 8  # pixels of a thing's box on the crop

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.geometry import clip_box
 from okla_assets.imaging.matte import prompts
-from okla_assets.imaging.types import Alpha, Box, Floats, Pixels, Rgb
-
-Bools = npt.NDArray[np.bool_]
+from okla_assets.imaging.types import Alpha, Bools, Box, Floats, Pixels, Rgb
 
 MOST_PARTS = 3  # questions a photo
 ABOVE = 0.72  # of the box height: what sticks out lower is floor, shadow or a tyre

@@ -5,7 +5,7 @@ Seen from front or rear a roof lies level, as the tyres below it do; what cuts i
 
 import numpy as np
 
-from okla_assets.imaging.matte.parts import Bools
+from okla_assets.imaging.types import Bools
 
 MIDDLE = (0.3, 0.7)  # of the width: where the roof is measured
 ENDS = 0.3  # of the width, on each side: where the lowest points are

@@ -14,8 +14,8 @@ import numpy as np
 
 from okla_assets.imaging.matte import prompts
 from okla_assets.imaging.matte.cutout import dilated
-from okla_assets.imaging.matte.parts import Bools, pieces
-from okla_assets.imaging.types import Alpha
+from okla_assets.imaging.matte.parts import pieces
+from okla_assets.imaging.types import Alpha, Bools
 
 WORK_WIDTH = 400  # pixels: shapes this coarse are enough to tell a view and find its mirrors
 BODY = 0.1  # of the vehicle's width: what is thinner sticks out of the body

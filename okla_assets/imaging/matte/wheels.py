@@ -9,8 +9,7 @@ Thresholds were set on mattes of 141 whole cars, of which none is called incompl
 import cv2
 import numpy as np
 
-from okla_assets.imaging.matte.parts import Bools
-from okla_assets.imaging.types import Floats
+from okla_assets.imaging.types import Bools, Floats
 
 WIDE = 600  # columns of the profile
 SIDE_VIEW, QUARTER_VIEW = 0.46, 0.53  # height by width: the highest silhouette of that view

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.photo.codec import fit_within
-from okla_assets.imaging.types import Angle, Box, Floats, Pixels
+from okla_assets.imaging.types import Angle, Bools, Box, Floats, Pixels
 
-Bools = npt.NDArray[np.bool_]
 Distance = Literal["too_far", "too_close"]
 
 SIDE = 512

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.plates.quads import (
     CENTRE,
@@ -20,9 +19,7 @@ from okla_assets.imaging.plates.quads import (
     rectified,
     to_quad,
 )
-from okla_assets.imaging.types import Corners, Floats, Rgb
-
-Doubles = npt.NDArray[np.float64]
+from okla_assets.imaging.types import Bools, Corners, Doubles, Floats, Rgb
 
 FLAT_WIDTH, FLAT_ROWS = 96, 40  # of a rectified plate
 
@@ -104,9 +101,7 @@ SEAM, LEAST_SEAM = 0.012, 0.8  # of the plate's height, and pixels
 RADIUS = 0.10  # of the plate's height: its rounded corners
 EDGE, LINE, LINE_LIGHT = 0.38, 0.28, 0.05
 """How much darker its edge and the embossed line are, and how much lighter that line's far side."""
-WHOLE_EDGE = (
-    80.0  # pixels of height from which the edge is so dark: a small plate would look blurred
-)
+WHOLE_EDGE = 80.0  # pixels of height from which its edge is so dark; lower, it would look blurred
 RIM, LEAST_RIM = 0.055, 2.4  # of its height, and pixels, from the edge: the embossed line
 EMBOSSED = 20.0  # pixels of height from which that line can be seen
 BOLTED = 16.0  # pixels of height from which the bolts can be seen
@@ -242,7 +237,7 @@ def surroundings(
     return np.asarray(laid[..., :3], np.float32), np.asarray(laid[..., 3], np.float32)
 
 
-def _written(marks: npt.NDArray[np.bool_], mx: int, my: int, seen: Sequence[bool]) -> Floats:
+def _written(marks: Bools, mx: int, my: int, seen: Sequence[bool]) -> Floats:
     """The share (H, W) to which pixels around a plate may be written on.
 
     `marks` (H, W) stand out from their line; the plate lies `mx`, `my` pixels within. Those that

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.plates.quads import padded, quad_box
-from okla_assets.imaging.types import Corners, Floats, Rgb
-
-Bools = npt.NDArray[np.bool_]
+from okla_assets.imaging.types import Bools, Corners, Floats, Rgb
 
 INNER = 0.6  # of a plate: where its colour is measured
 ALIKE = 40.0  # levels: a pixel this far from the plate's colour is none of it

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from okla_assets.imaging.rendition.layout import Layout
 from okla_assets.imaging.studio.placement import extent
-from okla_assets.imaging.types import Alpha, Floats, Pixels, Rgb
+from okla_assets.imaging.types import Alpha, Bools, Floats, Pixels, Rgb
 
 WORK_WIDTH = 640
 ROOF, BELT = 0.06, 0.40  # of the vehicle's height, from its top: panes lie between
@@ -38,8 +38,6 @@ LEAST_LIGHT = 40.0  # levels of background over glass, to tell one from the othe
 MOST = 0.5
 SURE = 0.15  # share of background from which it is told from a sheen
 UNEXPLAINED = 0.25  # of the squared difference between the two: a pixel further off is of a third
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

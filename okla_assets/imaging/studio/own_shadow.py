@@ -7,12 +7,9 @@ reweighted least squares with Tukey's biweight).
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from okla_assets.imaging.studio.camera import View
-from okla_assets.imaging.types import Alpha, Doubles, Floats, Rgb
-
-Bools = npt.NDArray[np.bool_]
+from okla_assets.imaging.types import Alpha, Bools, Doubles, Floats, Rgb
 
 WORK_WIDTH = 480  # pixels: a shadow is smooth
 ROOM, FADES = (
