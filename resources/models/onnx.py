@@ -176,10 +176,15 @@ def let_go() -> None:
     A call that runs keeps its own until it ends.
     """
     with _loading:
-        for key, (weight, _) in [*_sessions.items()]:
-            if weight_file(weight).stat().st_size >= LARGE:
-                del _sessions[key]
-    gc.collect()
+        large = [
+            key
+            for key, (weight, _) in _sessions.items()
+            if weight_file(weight).stat().st_size >= LARGE
+        ]
+        for key in large:
+            del _sessions[key]
+    if large:
+        gc.collect()  # .1 s, for all that Dagster holds is looked at
     if sys.platform == "linux":
         # glibc keeps what is freed in small pieces; other C libraries have no such function.
         with contextlib.suppress(AttributeError):
