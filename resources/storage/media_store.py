@@ -399,7 +399,7 @@ def _move_in(temp: Path, path: Path, new: bool) -> bool:
     while True:
         try:
             if made:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(path.parent)
             if new:
                 _name_once(temp, path)
             else:
@@ -410,6 +410,19 @@ def _move_in(temp: Path, path: Path, new: bool) -> bool:
             if not temp.exists():
                 raise
             made = True
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder, which may be gone again when this returns.
+
+    Raises `FileExistsError` where something else has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # mkdir found it, and then asked whether it is a folder; by then it may have been deleted.
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise
 
 
 def _name_once(temp: Path, path: Path) -> None:

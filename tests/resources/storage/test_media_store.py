@@ -491,6 +491,24 @@ def test_a_folder_that_others_empty_is_written_to(store: LocalMediaStore) -> Non
     assert list(store.list("")) == []
 
 
+def test_a_folder_that_goes_while_it_is_made_is_made_again(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("top", b"1")
+    real, gone = os.mkdir, list[Path]()
+
+    def mkdir(path: Path, *rest: int) -> None:
+        if Path(path).name == "inbox" and not gone:
+            gone.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        real(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    store.put("inbox/a", b"1")
+    assert gone
+    assert store.get("inbox/a") == b"1"
+
+
 def test_what_is_durable_is_on_the_disk_before_it_has_its_name(
     store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
