@@ -16,8 +16,6 @@ from okla_assets.steps import metadata
 from okla_assets.steps.batches import (
     Outputs,
     PhotoWork,
-    batch_size,
-    in_batches,
     joined,
     run_batches,
 )
@@ -29,6 +27,7 @@ from okla_assets.steps.turns import TurnDone, TurnRows, no_turn, run_turn
 from okla_assets.tables import Frame, Mask, Masks, Photo, RawPhotos, WalkaroundFrames
 from okla_assets.vehicle_runs import GPU_POOL, vehicle_asset, vehicle_of
 from resources.ahead import mapped
+from resources.models.asking import asked, batch_size, in_batches
 from resources.models.base import (
     Detection,
     Matte,
@@ -274,11 +273,8 @@ def _cut_frames(
 
     pictures = mapped(frames, lambda frame: read_picture(store, frame.work_key), "frames")
     with meter.at_work(detector):
-        found = [
-            here
-            for batch in in_batches(pictures, batch_size([detector]))
-            for here in detector.detect(batch)
-        ]
+        batches = in_batches(pictures, batch_size([detector]))
+        found = [here for answer in asked(batches, [detector], detector.detect) for here in answer]
     seen = [_main_of(picture, here) for picture, here in zip(pictures, found, strict=True)]
     mains = [None if s.main is None else s.found[s.main] for s in seen]
     tracked = propagation.tracked_boxes([None if d is None else d.box for d in mains])

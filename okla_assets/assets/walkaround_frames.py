@@ -27,6 +27,7 @@ from okla_assets.tables import Frame, RawPhotos, RefusedFile, Row, WalkaroundFra
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.decoding.video_reader import OpenVideo, VideoReader
 from resources.errors import Unreadable
+from resources.models.asking import asked
 from resources.models.base import VehicleDetector, ViewClassifier, vehicles_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
@@ -245,17 +246,18 @@ def look_around(
     from okla_assets.imaging.turn.walkaround import Observation
 
     count = min(MOST_LOOKS, len(video.moments))
-    looks = []
-    for position in range(count):
-        # The first and the last moment are among them: what lies outside is in no turn.
-        index = round(position * (len(video.moments) - 1) / max(1, count - 1))
-        picture: Rgb = video.picture(index)
+    # The first and the last moment are among them: what lies outside is in no turn.
+    looked_at = [round(i * (len(video.moments) - 1) / max(1, count - 1)) for i in range(count)]
+
+    def look(moment: "tuple[float, Rgb]") -> Observation:
+        time, picture = moment
         height, width = picture.shape[:2]
         found = vehicles_of(detector.detect([picture])[0])
         main = main_vehicle([d.box for d in found], [d.score for d in found], width, height)
-        azimuth, confidence = None, 0.0
-        if main is not None:
-            (view,) = views.classify([picture], [found[main].box])
-            azimuth, confidence = view.azimuth_deg, view.angle_confidence or 0.0
-        looks.append(Observation(video.moments[index].time, azimuth, confidence))
-    return looks
+        if main is None:
+            return Observation(time, None, 0.0)
+        (view,) = views.classify([picture], [found[main].box])
+        return Observation(time, view.azimuth_deg, view.angle_confidence or 0.0)
+
+    moments = ((video.moments[index].time, video.picture(index)) for index in looked_at)
+    return asked(moments, [detector, views], look)

@@ -19,6 +19,7 @@ from okla_assets.steps.costs import Laps, Meter
 from okla_assets.steps.step_cache import Entry, StepCache
 from okla_assets.tables import FailedPhoto, PhotoRow, Table
 from resources.ahead import work_ahead
+from resources.models.asking import asked_at_once, batch_size
 from resources.models.onnx import usable_cores
 from resources.progress import Progress
 
@@ -128,26 +129,6 @@ def run_batches(
         seconds=sum(entry.seconds for entry in entries.values()),
         gpu_seconds=sum(entry.gpu_seconds for entry in entries.values()),
     )
-
-
-def batch_size(models: Iterable[object]) -> int:
-    """As many photos as each of the models takes at once."""
-    return max(1, min((int(getattr(model, "batch", 1)) for model in models), default=1))
-
-
-def asked_at_once(models: Sequence[object]) -> int:
-    """So many threads may ask the models at a time; 1 where it would win nothing.
-
-    A GPU is kept busy by batches, and a single core by one thread.
-    """
-    each = [bool(getattr(model, "in_threads", False)) for model in models]
-    return 2 if each and all(each) and usable_cores() > 1 else 1
-
-
-def in_batches(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
-    """The items in order, at most so many at once."""
-    for start in range(0, len(items), most):
-        yield items[start : start + most]
 
 
 @dataclass(frozen=True)

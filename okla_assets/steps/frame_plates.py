@@ -12,12 +12,13 @@ from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Rgb
-from okla_assets.steps.batches import Outputs, batch_size, in_batches
+from okla_assets.steps.batches import Outputs
 from okla_assets.steps.costs import Meter
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.plate_masking import Masking, carrier, masked_copy, vehicle_boxes
 from okla_assets.tables import FoundPlate, Frame, Mask, PhotoPlates
 from resources.ahead import AT_ONCE, mapped, work_ahead
+from resources.models.asking import asked, batch_size, in_batches
 from resources.models.base import FaceDetector, PlateDetector
 from resources.models.plates_onnx import as_quad
 from resources.storage.media_store import MediaStore
@@ -62,22 +63,28 @@ class _Looker:
         from okla_assets.imaging import plates
         from okla_assets.imaging.plates.tracks import TrackedPlate
 
-        spots = []
+        size = batch_size([detector])
+
+        def found(batch: "tuple[list[Rgb], list[list[Box]]]") -> "list[list[TrackedPlate]]":
+            pictures, boxes = batch
+            return [
+                [
+                    TrackedPlate(np.array(c.quad, np.float32), c.score)
+                    for c in candidates
+                    if plates.accept_plate(c.box, c.score, c.agreement, vehicles, False)
+                ]
+                for vehicles, candidates in zip(
+                    boxes, detector.detect(pictures, boxes), strict=True
+                )
+            ]
+
         with closing(work_ahead(at, self.picture, AT_ONCE, AT_ONCE, "frames")) as read:
-            for batch in in_batches(at, batch_size([detector])):
-                pictures = [future.result() for _, future in islice(read, len(batch))]
-                boxes = [self.boxes(i) for i in batch]
-                with self.meter.at_work(detector):
-                    found = detector.detect(pictures, boxes)
-                for vehicles, candidates in zip(boxes, found, strict=True):
-                    spots.append(
-                        [
-                            TrackedPlate(np.array(c.quad, np.float32), c.score)
-                            for c in candidates
-                            if plates.accept_plate(c.box, c.score, c.agreement, vehicles, False)
-                        ]
-                    )
-        return spots
+            batches = (
+                ([future.result() for _, future in islice(read, size)], [*map(self.boxes, some)])
+                for some in in_batches(at, size)
+            )
+            with self.meter.at_work(detector):
+                return [spots for answer in asked(batches, [detector], found) for spots in answer]
 
     def faces(self) -> "list[list[Box]]":
         """Each frame's faces, square; one that is missed on a frame is known from its neighbours.
@@ -86,18 +93,20 @@ class _Looker:
         """
         from okla_assets.imaging.plates import quads, tracks
 
-        if self.people is None:
+        people = self.people
+        if people is None:
             return [[] for _ in self.frames]
-        seen = []
-        for i in range(len(self.frames)):
-            with self.meter.at_work(self.people):
-                (found,) = self.people.detect([self.picture(i)])
-            seen.append(
-                [
-                    tracks.TrackedPlate(quads.box_quad(geometry.square(face.box)), face.score)
-                    for face in found
-                ]
+        with self.meter.at_work(people):
+            found = asked(
+                range(len(self.frames)), [people], lambda i: people.detect([self.picture(i)])[0]
             )
+        seen = [
+            [
+                tracks.TrackedPlate(quads.box_quad(geometry.square(face.box)), face.score)
+                for face in here
+            ]
+            for here in found
+        ]
         return [
             [geometry.round_box(quads.quad_box(face.quad)) for face in faces]
             for faces in tracks.follow(seen, self.turned)

@@ -16,6 +16,7 @@ from okla_assets.imaging import geometry
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.steps.plate_leaks import Leak, SearchRegion, cover_leaks, find_leaks
 from okla_assets.steps.plate_search import Finders
+from resources.models.asking import asked
 from resources.models.plates_onnx import as_quad
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ def searched_turn(frames: Sequence[FinishedFrame], search: "LeakSearch") -> list
     if search.masking.style == "none":
         return [SearchedFrame(frame.picture) for frame in frames]
     crops = [_Crop.of(frame) for frame in frames]
+    models = search.finders.full, search.finders.quick, search.reader
+    found = asked(crops, models, lambda crop: crop.leaks(search))
     seen = [
         [
             tracks.TrackedPlate(np.array(crop.on_frame(leak.quad), np.float32), leak.score)
-            for leak in crop.leaks(search)
+            for leak in leaks
         ]
-        for crop in crops
+        for crop, leaks in zip(crops, found, strict=True)
     ]
     turned = [float(a) for a in unwrapped([frame.azimuth for frame in frames])]
     results = []

@@ -6,6 +6,7 @@ The method is in `imaging.turn.propagation`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
+from resources.models.asking import asked
 from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
@@ -36,14 +38,16 @@ class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         work = _Turn(self.sam2, self.saliency, frames, boxes)
         exact = propagation.key_frames(boxes)
-        for i in exact:
-            work.segment(i)
-        for i in sorted(set(range(len(frames))) - set(exact)):
+
+        def between(i: int) -> None:
             work.propagate(i, exact)
             if work.agreement[i] < propagation.LEAST_AGREEMENT:
                 work.segment(i)
-        for i in propagation.jumps(work.grids(), boxes):
-            work.segment(i)
+
+        each = partial(asked, models=[self.sam2, self.saliency])
+        each(exact, ask=work.segment)
+        each(sorted(set(range(len(frames))) - set(exact)), ask=between)
+        each(propagation.jumps(work.grids(), boxes), ask=work.segment)
         odd = propagation.jumps(work.grids(), boxes)
         sound = sorted(set(range(len(frames))) - set(odd))
         for i in odd:

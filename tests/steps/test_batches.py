@@ -9,19 +9,17 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.digests import digest_of
-from okla_assets.steps import batches
 from okla_assets.steps.batches import (
     Done,
     Outputs,
     PhotoWork,
-    batch_size,
-    in_batches,
     joined,
     run_batches,
 )
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import PhotoRow
 from resources.errors import BrokenSetup
+from resources.models import asking
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import VEHICLE, Quiet, contents
 
@@ -120,7 +118,7 @@ def test_two_photos_are_asked_about_at_a_time_where_the_model_says_so(
             now.remove(threading.get_ident())
             return super().ask(numbers)
 
-    monkeypatch.setattr(batches, "usable_cores", lambda: 2)
+    monkeypatch.setattr(asking, "usable_cores", lambda: 2)
     now, most, both = list[int](), list[int](), threading.Event()
     model = Counting()
     setattr(model, "in_threads", in_threads)  # noqa: B010
@@ -336,17 +334,6 @@ def test_no_more_photos_are_in_memory_than_a_few(store: LocalMediaStore) -> None
 
 
 # --- helpers --------------------------------------------------------------------------------------
-
-
-def test_a_step_takes_as_many_as_its_models_do() -> None:
-    assert batch_size([Model(8), Model(3)]) == 3
-    assert batch_size([Model(8), object()]) == 1
-    assert batch_size([]) == 1
-
-
-def test_batches_are_in_order_and_the_last_one_is_short() -> None:
-    assert [list(b) for b in in_batches(range(5), 2)] == [[0, 1], [2, 3], [4]]
-    assert list(in_batches([], 2)) == []
 
 
 def test_only_photos_that_every_table_knows_are_joined() -> None:
