@@ -48,7 +48,7 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Rgb
 
-VERSION = "15"
+VERSION = "16"
 THUMBNAIL_SIDE = 400
 
 

@@ -49,7 +49,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "6"
+VERSION = "7"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -245,12 +245,15 @@ def judge(
         reasons.append("no photo shows the vehicle from outside")
     for photo, mask in joined(photos, masks):
         name = f"{photo.category}_{photo.number:03d}"
-        if photo.category == "exterior" and mask.status in ("unsure", "obstructed", "no_vehicle"):
+        missing = part_missing(mask, photo.category, photo.angle)
+        if missing and photo.treatment == "studio":
+            reasons.append(f"{name}: {missing} may be missing; look at the picture")
+        elif photo.category == "exterior" and (
+            missing or mask.status in ("unsure", "obstructed", "no_vehicle")
+        ):
             reasons.append(f"{name}: {photo.treatment_reason}")
         if photo.withheld:
             reasons.append(f"{name}: {photo.withheld}")
-        if missing := part_missing(mask, photo.category, photo.angle):
-            reasons.append(f"{name}: {missing} may be missing; look at the picture")
         if "damaged_data" in photo.quality.issues:
             reasons.append(f"{name}: the uploaded file is damaged; look at the picture")
         if "colour_unknown" in photo.quality.issues:

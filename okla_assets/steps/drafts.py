@@ -27,6 +27,7 @@ from okla_assets.steps.plate_masking import Masking, is_certainly_interior, vehi
 from okla_assets.steps.plate_search import Finders, moved_view, turned_views
 from okla_assets.steps.standpoints import Standpoint
 from okla_assets.steps.step_cache import StepCache
+from okla_assets.steps.wholeness import part_surely_missing
 from okla_assets.tables import Classification, Mask, PhotoPlates, Row, Treatment
 from resources.models.base import TextReader
 from resources.storage.media_store import MediaStore
@@ -59,6 +60,8 @@ def choose_treatment(
     plain: Treatment = "enhanced" if options.auto_enhance else "original"
     if view.category != "exterior":
         return plain, f"{view.category}: keeps its own background"
+    if missing := part_surely_missing(mask, view.category, view.angle):
+        return plain, f"the cut-out lacks {missing}"
     if mask.status == "cut":
         return "studio", None
     return plain, mask.obstructed or UNCUT[mask.status]

@@ -16,3 +16,12 @@ def part_missing(mask: Mask, category: Category, angle: Angle | None) -> str | N
     if angle in ("front", "rear") and (mask.roof_askew or 0) > MOST_ASKEW:
         return "a piece of the roof"
     return mask.part_missing
+
+
+def part_surely_missing(mask: Mask, category: Category, angle: Angle | None) -> str | None:
+    """The missing part, where the photo must show it: such a cut-out is never put on a scene.
+
+    Seen from the rear, a little from the side, the body hides one of the door mirrors.
+    """
+    missing = part_missing(mask, category, angle)
+    return None if angle == "rear" and missing == mask.part_missing else missing

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from okla_assets.imaging.types import Angle, Category, Rgb
-from okla_assets.steps.wholeness import part_missing
-from okla_assets.tables import Mask, MaskStatus
-from resources.models.base import Matte, Subject
+from okla_assets.imaging.types import Angle, Box, Category, Rgb
+from okla_assets.steps.wholeness import part_missing, part_surely_missing
+from okla_assets.tables import Mask, MaskStatus, Treatment
+from resources.models.base import Matte, Subject, View
 from tests import pictures
-from tests.fakes import FakeSegmenter, Pipeline
+from tests.fakes import FakeSegmenter, FakeViews, Pipeline
 
 MIRROR = "the mirror on the left of the picture"
 
@@ -66,7 +66,26 @@ def test_what_is_missing(
 def test_a_roof_that_is_cut_off_is_missing(
     angle: Angle, askew: float | None, missing: str | None
 ) -> None:
-    assert part_missing(cut_out(mirrors=2, roof_askew=askew), "exterior", angle) == missing
+    mask = cut_out(mirrors=2, roof_askew=askew)
+    assert part_missing(mask, "exterior", angle) == missing
+    assert part_surely_missing(mask, "exterior", angle) == missing
+
+
+@pytest.mark.parametrize(
+    ("angle", "named", "missing"),
+    [
+        ("front", MIRROR, MIRROR),
+        ("rear", MIRROR, None),  # the body may hide it
+        ("side", "a wheel", "a wheel"),
+        ("rear-quarter", "the foot of a wheel", "the foot of a wheel"),
+        (None, "a wheel", "a wheel"),
+        ("rear", None, None),
+    ],
+)
+def test_what_the_photo_must_show(
+    angle: Angle | None, named: str | None, missing: str | None
+) -> None:
+    assert part_surely_missing(cut_out(part_missing=named), "exterior", angle) == missing
 
 
 @dataclass
@@ -75,10 +94,30 @@ class OneMirror(FakeSegmenter):
         return [replace(m, part_missing=MIRROR) for m in super().segment(photos, subjects)]
 
 
-def test_a_vehicle_that_lacks_a_mirror_is_not_ready(pipeline: Pipeline) -> None:
-    pipeline.models["segmenter"] = OneMirror()
+@dataclass
+class SeenFrom(FakeViews):
+    angle: Angle = "front"
+
+    def classify(self, photos: Sequence[Rgb], boxes: Sequence[Box | None]) -> list[View]:
+        return [replace(view, angle=self.angle) for view in super().classify(photos, boxes)]
+
+
+@pytest.mark.parametrize(
+    ("angle", "treatment", "reason"),
+    [
+        ("front", "enhanced", f"the cut-out lacks {MIRROR}"),
+        ("rear", "studio", f"{MIRROR} may be missing; look at the picture"),
+    ],
+)
+def test_a_vehicle_that_lacks_a_mirror_is_not_ready(
+    pipeline: Pipeline, angle: Angle, treatment: Treatment, reason: str
+) -> None:
+    pipeline.models |= {"segmenter": OneMirror(), "views": SeenFrom(angle=angle)}
     pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
     listing = pipeline.run().listing
     assert listing.status == "needs_review"
-    assert f"exterior_001: {MIRROR} may be missing; look at the picture" in listing.reasons
-    assert "part_missing" in listing.photos[0].quality.issues
+    assert listing.reasons == (f"exterior_001: {reason}",)
+    (photo,) = listing.photos
+    assert photo.treatment == treatment
+    assert photo.treatment_reason == (None if treatment == "studio" else reason)
+    assert "part_missing" in photo.quality.issues
