@@ -24,6 +24,12 @@ FEWER = 5  # of the floor's pixels one in so many is looked at
 SMOOTH, BRIGHT = 60, 50  # percentiles: smoother than this share, brighter than that
 FLARE = 0.002  # linear: keeps logarithms of black finite
 ACHROMATIC = (14.0, 28.0)  # chroma in CIELAB: below is grey paint, above coloured, between a little
+ACROSS = np.array([0.8, 0.6])
+"""Of ln(red / green) and ln(blue / green): across the line on which sun, sky and lamps lie, as the
+floors of real photos do, (-0.6, 0.8). What is off that line is paint and no light."""
+OFF_LIGHTS = (0.25, 0.5)
+"""How far across: to the first any grey car may lie (six dealers' do by 0.14 at most, the median of
+their photos), from the second on none does, and no light."""
 WHITE_PAINT = (66.0, 90.0)  # L* from which light paint is raised, and where white paint belongs
 MIDDLE = 0.46  # encoded: where a well exposed scene has its middle
 MOST_SET_STOPS = 0.8
@@ -262,8 +268,8 @@ def _another(paint: Doubles, light: Doubles) -> bool:
 def _greyness(labs: Doubles, paint: Doubles, light: Doubles) -> float:
     """How sure it is that the paint (CIELAB a photo) is grey, white or black: 0 to 1.
 
-    Its chroma is small, as seen or by the floor's light; or its hue is another on each photo, as
-    that of no coloured paint is.
+    Its chroma is small, as seen or by the floor's light, and of a hue that light can have; or its
+    hue is another on each photo, as that of no coloured paint is.
     """
     tints = labs[:, 1:]
     seen = float(np.hypot(*np.median(tints, axis=0)))
@@ -273,14 +279,22 @@ def _greyness(labs: Doubles, paint: Doubles, light: Doubles) -> float:
     chroma = min(seen, float(np.hypot(*_lab(under_light)[1:])))
     agreement = float(np.hypot(*tints.mean(axis=0)) / max(np.hypot(*tints.T).mean(), 1e-6))
     by_chroma = (ACHROMATIC[1] - chroma) / (ACHROMATIC[1] - ACHROMATIC[0])
-    return float(np.clip(max(by_chroma, (0.8 - agreement) / 0.2), 0, 1))
+    by_hue = float(_as_light(np.stack([paint, paint - light])).max())
+    return float(np.clip(max(min(by_chroma, by_hue), (0.8 - agreement) / 0.2), 0, 1))
+
+
+def _as_light(ratios: Doubles) -> Doubles:
+    """How likely such a difference (..., 2) of the logarithms' is one of light: 0 to 1."""
+    return np.asarray(
+        np.clip((OFF_LIGHTS[1] - np.abs(ratios @ ACROSS)) / (OFF_LIGHTS[1] - OFF_LIGHTS[0]), 0, 1)
+    )
 
 
 def _car_paint(labs: Doubles, grey: float, stops: float) -> Doubles:
     """CIELAB of the one paint, at the brightness that it is to have.
 
-    Of grey paint a part of its tint stays, of coloured paint the clearest photos count most: what
-    mirrors the sky is paler.
+    Of grey paint a part of its tint stays, the more the less sure it is that it is `grey`; of
+    coloured paint the clearest photos count most: what mirrors the sky is paler.
     """
     light = float(np.percentile(labs[:, 0], 60))
     luminance = _luminance_of(light) * 2**stops
@@ -292,7 +306,7 @@ def _car_paint(labs: Doubles, grey: float, stops: float) -> Doubles:
     if light > WHITE_PAINT[0]:
         light += 0.65 * max(0.0, WHITE_PAINT[1] - light)
     keep = min(_between(SKY, light), MOST_GREY_CHROMA / max(chroma, 1e-6))
-    return np.array([light, *tint * keep])
+    return np.array([light, *tint * (1 - (2 * grey - 1) * (1 - keep))])
 
 
 def _set_stops(middle: float) -> float:
@@ -380,6 +394,7 @@ def _field(paint: Paint, x: Doubles, target: Doubles) -> GainField | None:
     logs = _ratios(_of_lab(target)) - _ratios(cells)
     # Dark paint shows what it mirrors, and its ratios are noise: it counts by what the eye sees.
     weights = weights * np.minimum(1, encode(np.asarray(cells @ LUMINANCE, np.float32)) / 0.3) ** 2
+    weights = weights * _as_light(logs)  # a stripe or a lamp is no second light
     known = cv2.GaussianBlur(weights, (0, 0), 0.8)
     spread = cv2.GaussianBlur(np.clip(logs, -1.2, 1.2) * weights[..., None], (0, 0), 0.8)
     share = _between(FIELD_SHARE, float(target[0]))

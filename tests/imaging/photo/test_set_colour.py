@@ -157,6 +157,26 @@ def test_coloured_paint_keeps_its_hue(paint: tuple[int, int, int]) -> None:
         assert abs(np.degrees(np.arctan2(*done[:0:-1])) - hue) < 3
 
 
+@pytest.mark.parametrize("paint", [(140, 200, 205), (75, 112, 118), (72, 34, 44), (150, 120, 150)])
+def test_paint_of_a_hue_that_no_light_has_is_not_made_grey(paint: tuple[int, int, int]) -> None:
+    """Turquoise, petrol, wine, lilac: as pale as a grey car that mirrors the sky."""
+    photo, alpha = drawn(paint)
+    (correction,) = solved([(photo, alpha)])
+    before, after = paint_of(photo, alpha), paint_of(corrected(photo, correction), alpha)
+    assert np.hypot(*after[1:]) > 0.85 * np.hypot(*before[1:])
+    assert max(correction.gains) / min(correction.gains) < 1.1
+
+
+def test_a_stripe_is_no_second_lamp() -> None:
+    photo, alpha = drawn((140, 140, 140))
+    photo[290:350, 380:520] = (225, 70, 60)
+    (correction,) = solved([(photo, alpha)])
+    assert correction.field is None
+    done = corrected(photo, correction)[300:340]
+    beside = np.concatenate([done[:, 340:375], done[:, 525:560]])
+    assert np.hypot(*np.median(rgb2lab(beside).reshape(-1, 3), axis=0)[1:]) < 4
+
+
 def test_black_stays_black() -> None:
     """It mirrors a yellow wall and a blue sky, which says nothing of the light."""
     wall, sky = drawn((62, 50, 34)), drawn((18, 21, 30))
