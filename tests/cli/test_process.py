@@ -1,5 +1,6 @@
 """A whole vehicle on fake models: through Dagster, and by way of `okla process`'s own functions."""
 
+import gc
 import json
 import shutil
 from collections.abc import Iterator
@@ -781,3 +782,11 @@ def test_a_steps_networks_are_let_go_before_the_next_one_begins(
     progress.advance("1.jpg")
     progress.step("Classifying", 2)
     assert said == ["let go", ("Cutting out", 2), "1.jpg", "let go", ("Classifying", 2)]
+
+
+def test_garbage_is_collected_again_once_all_is_imported() -> None:
+    with pytest.raises(BadInput), process._kept_for_good():
+        assert not gc.isenabled()
+        raise BadInput("a profile that there is none of")
+    assert gc.isenabled()
+    gc.unfreeze()
