@@ -96,11 +96,13 @@ def write(
     `metadata` become QuickTime's keys; a `cover` picture is a stream before or after the film.
     """
     flags = {"movflags": "use_metadata_tags"} if metadata else {}
+    # Otherwise x264 takes short cuts whose bytes differ from run to run.
+    same = {"x264-params": "cpu-independent=1", "crf": "18"} if codec == "libx264" else {}
     with av.open(str(path), "w", options=flags | dict(options or {})) as container:
         container.metadata.update(metadata or {})
         picture_first = _cover(container) if cover == "first" else None
         stream = container.add_stream(
-            codec, rate=CLOCK if times else rate, options=dict(codec_options or {})
+            codec, rate=CLOCK if times else rate, options=same | dict(codec_options or {})
         )
         assert isinstance(stream, av.VideoStream)
         pictures = iter(pictures)
