@@ -381,9 +381,8 @@ def run_vehicle(
 
 @contextmanager
 def _kept_for_good() -> Iterator[None]:
-    """What is made inside is never looked through for garbage: of modules there is much, and none.
-
-    A run that finds all done takes 1.9 seconds instead of 2.4.
+    """What is made inside stays, and is never looked through for garbage: modules are a great many
+    objects. A run that finds all done takes 1.9 seconds instead of 2.4.
     """
     gc.disable()
     try:

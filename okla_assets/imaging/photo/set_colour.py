@@ -284,7 +284,7 @@ def _greyness(labs: Doubles, paint: Doubles, light: Doubles) -> float:
 
 
 def _as_light(ratios: Doubles) -> Doubles:
-    """How likely such a difference (..., 2) of the logarithms' is one of light: 0 to 1."""
+    """How likely such logarithms (..., 2), or differences of them, are those of light: 0 to 1."""
     return np.asarray(
         np.clip((OFF_LIGHTS[1] - np.abs(ratios @ ACROSS)) / (OFF_LIGHTS[1] - OFF_LIGHTS[0]), 0, 1)
     )
