@@ -41,8 +41,8 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "10"
-PHOTOS_VERSION, TURN_VERSION = "9", "8"
+VERSION = "11"
+PHOTOS_VERSION, TURN_VERSION = "10", "8"
 """Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
 SURE = 0.9
 """Confidence from which a photo of a cabin or of a detail is not searched for a whole vehicle."""

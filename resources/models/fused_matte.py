@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.matte import prompts
 
 
-METHOD = 16  # of `imaging.matte`, for the fingerprint
+METHOD = 17  # of `imaging.matte`, for the fingerprint
 
 
 class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -55,6 +55,11 @@ LEAST_LENGTH, MOST_LENGTH = 0.015, 0.14  # of the box width
 BEND = 0.006  # of the box width: how far from straight
 SLANT = 1.6  # columns a row
 ANTENNA_LOGIT = -3.3  # the 70th percentile along it
+LEAST_STRAIGHT, MERGED_STROKE, MERGED_LOGIT = 0.8, 0.0068, -2.4
+"""Of a line that something else touches: its straight share, how thick it may be, its logit. Six
+true ones have .83, .0065 and -2.2 at worst; letters and a seam of a wall, and leaves, have .72 to
+.95 and -2.5 to -3.3."""
+MOST_FITS = 6
 DARKER = 20  # levels: an antenna is darker than both its sides; posts and edges behind it are not
 ROOF = 0.45  # of the box height: where antennas are looked for
 FOOT = 0.1  # of the box height: how far below the roof's top an antenna stands
@@ -236,25 +241,57 @@ def antennas(alpha: Alpha, looked: Looked) -> Bools:
     light = np.asarray(cv2.cvtColor(looked.pixels[top:bottom], cv2.COLOR_RGB2GRAY), np.uint8)
     lines = (_strokes(looked.pixels[top:bottom], STROKE * w) > CONTRAST) & (away > 0)
     lines &= away <= reach
-    for where, line in pieces(lines):
+    for where, piece in pieces(lines):
+        if len(piece) < LEAST_LENGTH * w:
+            continue
+        line, whole = _straight_part(piece, max(2.0, BEND * w))
         rows, columns = np.nonzero(line)
+        if not rows.size:
+            continue
         distance = away[where][line]
         tall = np.ptp(rows) + 1 >= LEAST_LENGTH * w and distance.max() >= LEAST_LENGTH * w
         ends = distance.min() <= max(3.0, 0.5 * NEAR * w) and distance.max() <= 0.95 * reach
         if not tall or not ends:
             continue
         length = float(np.hypot(np.ptp(rows), np.ptp(columns)))
-        slope, start = np.polyfit(rows, columns, 1)
-        bend = np.percentile(np.abs(slope * rows + start - columns), 90)
+        steep = abs(np.polyfit(rows, columns, 1)[0]) <= SLANT
         thick = len(rows) / length
-        thin = LEAST_STROKE * w <= thick <= max(3.0, STROKE * w)
-        likely = np.percentile(looked.logits[top:bottom][where][line], 70) >= ANTENNA_LOGIT
+        thin = LEAST_STROKE * w <= thick <= max(3.0, (STROKE if whole else MERGED_STROKE) * w)
+        logit = np.percentile(looked.logits[top:bottom][where][line], 70)
+        likely = logit >= (ANTENNA_LOGIT if whole else MERGED_LOGIT)
         foot = where[0].start + rows[int(distance.argmin())]
         stands = foot <= roof + FOOT * h
-        straight = abs(slope) <= SLANT and bend <= max(2.0, BEND * w)
-        if thin and likely and stands and straight and _is_dark(light, where, line, STROKE * w):
+        if thin and likely and stands and steep and _is_dark(light, where, line, STROKE * w):
             found[top:bottom][where] |= line
     return found
+
+
+def _straight_part(piece: Bools, tolerance: float) -> tuple[Bools, bool]:
+    """What of a piece lies along one line, and whether that is all of it but for a tenth.
+
+    An antenna's foot, a rail beside it or an edge behind it that touches it is left out. Empty
+    where too little of the piece is straight.
+    """
+    rows, columns = np.nonzero(piece)
+    nothing = np.zeros_like(piece)
+    along = np.ones(len(rows), bool)
+    for turn in range(MOST_FITS):
+        if np.ptp(rows[along]) < 2:
+            return nothing, False
+        slope, start = np.polyfit(rows[along], columns[along], 1)
+        off = np.abs(slope * rows + start - columns)
+        if turn == 0 and np.percentile(off, 90) <= tolerance:
+            return piece, True
+        off /= np.hypot(1, slope)
+        nearer = off <= max(tolerance, float(np.percentile(off[along], 80)))
+        if np.array_equal(nearer, along):
+            break
+        along = nearer
+    straight = off <= tolerance
+    if straight.mean() < LEAST_STRAIGHT:
+        return nothing, False
+    nothing[rows[straight], columns[straight]] = True
+    return nothing, False
 
 
 def _is_dark(light: Pixels, where: tuple[slice, slice], line: Bools, aside: float) -> bool:

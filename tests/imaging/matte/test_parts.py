@@ -177,6 +177,29 @@ def test_an_antenna_is_found() -> None:
     assert (found & ~stroke).sum() < 0.2 * free.sum()
 
 
+def test_an_antenna_is_found_that_something_touches() -> None:
+    """A rail at its foot, which leaves the line."""
+    stroke = line((480, 222), (505, 186), 1) | line((481, 222), (506, 186), 1)
+    rail = line((482, 219), (492, 217), 1)
+    alpha, seen = seen_with(stroke | rail)
+    logits = seen.logits.copy()
+    logits[stroke & (alpha < 0.5)] = -2
+    found = parts.antennas(alpha, replace(seen, logits=logits))
+    free = stroke & (alpha < 0.5)
+    assert (found & free).sum() > 0.7 * free.sum()
+    assert not (
+        found & rail & ~cv2.dilate(stroke.astype(np.uint8), np.ones((7, 7))).astype(bool)
+    ).any()
+    assert not parts.antennas(alpha, seen).any()  # where SAM 2 is surer that there is none
+
+
+def test_a_line_that_is_a_part_of_what_is_bent_is_no_antenna() -> None:
+    bow = line((480, 222), (505, 186)) | line((505, 186), (540, 196))
+    alpha, seen = seen_with(bow)
+    logits = np.where(bow & (alpha < 0.5), -2, seen.logits).astype(np.float32)
+    assert not parts.antennas(alpha, replace(seen, logits=logits)).any()
+
+
 def test_a_lamp_post_behind_the_roof_is_no_antenna() -> None:
     alpha, seen = seen_with(line((480, 222), (480, 0)))
     assert not parts.antennas(alpha, seen).any()
