@@ -122,9 +122,12 @@ def test_two_senders_of_one_upload_do_not_mix(url: str) -> None:
         connection.putheader(name, value)
     connection.endheaders()
     connection.send(BIG[:5])
+    # Asked too early, the second would be the first, and the other the one that is refused.
+    time.sleep(0.3)
     until, status = time.monotonic() + 5, 0
     while status != 423 and time.monotonic() < until:
         status = send(place, b"", 0).status_code
+        time.sleep(0.1)
     assert status == 423
     connection.send(BIG[5:10])
     assert connection.getresponse().status == 204
