@@ -129,7 +129,13 @@ def test_folders_in_folders_without_end_are_named_and_the_rest_is_read(
 @LOOSE
 @given(name=PHOTO_NAMES)
 def test_a_terminal_shows_a_name_and_does_nothing_of_what_it_says(name: str) -> None:
-    console = Console(file=io.StringIO(), width=4000, force_terminal=True, color_system="truecolor")
+    console = Console(
+        file=io.StringIO(),
+        width=4000,
+        force_terminal=True,
+        color_system="truecolor",
+        emoji=False,
+    )
     table = Table("photo", box=None, show_header=False, padding=0)
     table.add_row(terminal.cell(name))
     console.print(table)
@@ -139,6 +145,15 @@ def test_a_terminal_shows_a_name_and_does_nothing_of_what_it_says(name: str) -> 
     assert in_table.rstrip() == alone.rstrip()
     assert alone.isascii() or "\x1b" not in alone
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in alone)
+
+
+def test_a_name_with_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    for tell in (terminal.say, terminal.warn):
+        tell("media/:V:.jpg")
+    terminal.print_error("media/:car:.jpg is empty")
+    told = capsys.readouterr()
+    assert told.out == "media/:V:.jpg\n"
+    assert told.err == "media/:V:.jpg\nerror: media/:car:.jpg is empty\n"
 
 
 @FEW

@@ -19,8 +19,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from resources.progress import Progress
 
-out_console = Console()
-err_console = Console(stderr=True)
+out_console = Console(emoji=False)
+err_console = Console(stderr=True, emoji=False)
 
 FAILED, BAD_INPUT, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
 """Exit codes; NEEDS_A_PERSON is of `okla status`."""
@@ -92,7 +92,7 @@ def print_table(table: Table) -> None:
     if out_console.is_terminal:
         out_console.print(table)
     else:
-        Console(file=sys.stdout, width=WIDEST_TABLE).print(table)
+        Console(file=sys.stdout, width=WIDEST_TABLE, emoji=False).print(table)
 
 
 def warn(line: object, style: str | None = None) -> None:

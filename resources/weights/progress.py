@@ -34,7 +34,7 @@ def rich_progress() -> Iterator[Progress]:
         TransferSpeedColumn,
     )
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         last = ""
 
