@@ -82,15 +82,17 @@ def test_a_walk_becomes_a_turn_from_the_front_quarter(
 
 @pytest.mark.slow
 def test_the_car_stands_still_while_it_turns(turning: Pipeline, tmp_path: Path) -> None:
-    film(turning, tmp_path, AROUND)
+    # Twice as large: of the small clip, whose colours are half as fine, one pixel is the limit.
+    shown = (clips.turning_car(a).repeat(2, axis=0).repeat(2, axis=1) for a in AROUND)
+    walk = clips.write(tmp_path / "walk.mp4", shown)
+    turning.store.put(keys.raw_videos(VEHICLE) + "walk.mp4", walk.read_bytes())
     spin = turning.run().listing.spin
     assert spin is not None
     boxes = np.array(car_boxes(pictures(turning)))
     trend = (np.roll(boxes, 1, axis=0) + np.roll(boxes, -1, axis=0)) / 2
     off = np.abs(boxes - trend)
     assert off[:, 0].max() <= 0.005 * spin.width
-    # Where its tyres stand is known to a pixel of the clip, which is 1.4 of the turn's.
-    assert off[:, 1].max() <= 0.0075 * spin.height
+    assert off[:, 1].max() <= 0.005 * spin.height
 
 
 @pytest.mark.slow
