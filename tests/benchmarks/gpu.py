@@ -16,6 +16,8 @@ scene, shadow, the search of the finished picture, JPEG. Every worker process ho
 every photo is one thread's; calls for a network gather for 5 ms and run as one batch.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json
@@ -33,12 +35,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.types import Box, Quad, Rgb
+
+if TYPE_CHECKING:
+    from okla_assets.imaging.plates import RawDetection
+    from resources.models.plates_onnx import FusedPlates, PlateNetwork
 
 PACKED = ("plate_fast", "platedet", "ppocr_rec", "u2net", "yolov8s")
 GATHER_SECONDS = 0.005
@@ -338,7 +344,7 @@ class Pipeline:
             return len(codec.encode_jpeg(picture, 90))
 
 
-def look_for_plates(networks: Any, photo: Rgb, box: Box) -> None:
+def look_for_plates(networks: FusedPlates, photo: Rgb, box: Box) -> None:
     """As `FusedPlates.detect` looks where there is a plate in doubt: both networks on the photo,
     one again on the vehicle, one on the enlarged places."""
     from okla_assets.imaging import plates
@@ -354,7 +360,12 @@ def look_for_plates(networks: Any, photo: Rgb, box: Box) -> None:
         (networks.boxes, vehicle),
         (networks.outlines, enlarged),
     ):
-        network.model_copy(update={"min_score": 2.0}).sightings(picture, 0)
+        ask_for_plates(network, picture)
+
+
+def ask_for_plates(network: PlateNetwork, picture: Rgb) -> list[RawDetection]:
+    """The network on the picture; nothing that random weights see is made a box of."""
+    return network.model_copy(update={"min_score": 2.0}).raw_detections(picture, 0)
 
 
 def true_matte(crop: Any, alpha: npt.NDArray[np.float32]) -> Any:
@@ -708,9 +719,7 @@ def network_speed(
         "views": lambda: model.classify(some(photos), some(boxes)),
         "saliency": lambda: [model.saliency(c.pixels) for c in some(crops)],
         "plates": lambda: [
-            net.model_copy(update={"min_score": 2.0}).sightings(p, 0)
-            for p in some(photos)
-            for net in (model.outlines, model.boxes)
+            ask_for_plates(net, p) for p in some(photos) for net in (model.outlines, model.boxes)
         ],
     }
     began = time.perf_counter()
