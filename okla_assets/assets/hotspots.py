@@ -18,6 +18,7 @@ from okla_assets.steps.batches import (
     without_failing,
 )
 from okla_assets.steps.close_ups import Board, Pictured, place_all
+from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.steps.walk_views import walk_of
 from okla_assets.tables import (
@@ -34,7 +35,7 @@ from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 TITLE = "Placing close-ups"
 
 
@@ -61,7 +62,7 @@ def hotspots(
     photos = [
         Pictured(*rows, store)
         for rows in joined(
-            raw_photos.photos,
+            upright_photos(raw_photos.photos, masks.rows),
             masks.rows,
             classifications.rows,
             license_plates.rows,

@@ -12,6 +12,7 @@ from okla_assets import keys
 from okla_assets.assets.hotspots import hotspots
 from okla_assets.imaging import hotspots as matching
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.placement import extent, place
 from okla_assets.imaging.studio.studio import Look
@@ -250,6 +251,19 @@ def test_a_close_up_is_placed_on_the_finished_picture(car: Vehicle) -> None:
     assert (spot.photo, spot.on_photo, spot.on_frame, spot.by_hand) == (2, 1, None, False)
     assert (spot.x, spot.y) == pytest.approx(on_finished(500, 320), abs=0.005)
     assert spot.matches >= 14
+
+
+def test_a_photo_that_was_turned_upright_is_looked_at_as_it_stands(car: Vehicle) -> None:
+    levelled = Levelled(5, 0.5, 0.8)
+    car.composites[0] = car.composites[0].model_copy(update={"levelled": levelled})
+    on_its_side = {"width": car.photos[0].height, "height": car.photos[0].width}
+    car.photos[0] = car.photos[0].model_copy(update=on_its_side)
+    turned = {"turned": 90, "upright_key": car.plates[0].masked_key}
+    car.masks[0] = car.masks[0].model_copy(update=turned)
+    table, _ = car.run()
+    (spot,) = table.spots
+    x, y = levelled.moved(500 / WIDTH, 320 / HEIGHT, WIDTH / HEIGHT)
+    assert (spot.x, spot.y) == pytest.approx(on_finished(x * WIDTH, y * HEIGHT), abs=0.005)
 
 
 def test_a_second_run_computes_nothing(car: Vehicle) -> None:
