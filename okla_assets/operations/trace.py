@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from okla_assets import dagster_tags, keys
-from okla_assets.contract import Listing, ListingPhoto, PipelineInfo
+from okla_assets.contract import Listing, ListingPhoto, PipelineInfo, Spin
 from okla_assets.operations.run_index import check_known
 from okla_assets.options import StudioOptions
 from okla_assets.tables import RawPhotos
@@ -128,16 +128,19 @@ def _describe(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
     for photo in listing.photos:
         if key in photo.files:
             name = f"{photo.category}_{photo.number:03d}"
-            kinds = {
+            kinds: dict[str | None, str] = {
                 photo.processed_key: f"finished photo {name} ({photo.treatment})",
                 photo.thumbnail_key: f"thumbnail of {name}",
                 photo.mask_key: f"mask of {name}",
                 photo.before_key: f"{name} before, plates masked",
+                **{
+                    size.key: f"finished photo {name}, {size.width} pixels wide for web pages"
+                    for size in photo.sizes
+                },
             }
             return kinds[key], dg.AssetKey("composites"), _photos([photo])
     spin, promo = listing.spin, listing.promo
-    if spin is not None and key in spin.frames:
-        position = spin.frames.index(key)
+    if spin is not None and (position := _frame(spin, key)) is not None:
         number = spin.sources[position] if spin.sources else None
         what = f"frame {position + 1} of {len(spin.frames)} of the 360 degree view"
         from_photo = spin.made_from == "photos" or position in spin.photo_frames
@@ -155,9 +158,19 @@ def _describe(key: str, listing: Listing) -> tuple[str, dg.AssetKey, Uploads]:
         return "page", LISTING, of_all
     if key in {keys.spin_data(vehicle), keys.spin_script(vehicle)}:
         return "part of the 360 degree view", LISTING, of_all
+    if key == keys.panorama_script(vehicle):
+        return "part of the 360 degree interior", LISTING, of_all
     raise BadInput(
         f"{key} is not named by the listing of {vehicle}: it is left over from an earlier run"
     )
+
+
+def _frame(spin: Spin, key: str) -> int | None:
+    """The position, from 0, of the frame that a file shows in whatever size; None for no frame."""
+    for frames in (spin.frames, *(size.frames for size in spin.sizes)):
+        if key in frames:
+            return frames.index(key)
+    return None
 
 
 def _photos(photos: Sequence[ListingPhoto]) -> Uploads:
