@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from okla_assets.imaging.photo.formats import DecodeNote, cut_off, load
+from okla_assets.imaging.photo.formats import DecodeNote, cut_off, load, open_header
 from okla_assets.imaging.photo.refusals import Refused
 
 REPAIRABLE_SHARE = 0.03  # of the rows; a JPEG that lost more is refused
@@ -164,6 +164,8 @@ def _missing_restarts(
     """
     if frame is None or not components or not frame.sampling.keys() >= {*components}:
         return 0  # not to be decoded at all, which the decoder says
+    if not all(across and down for across, down in frame.sampling.values()):
+        return 0  # nor this
     expected = -(-frame.units(components) // interval) - 1 if interval else 0
     spare = 1 if interval else 0
     if restarts != bytes(i & 7 for i in range(len(restarts))) or len(restarts) > expected + spare:
@@ -190,7 +192,7 @@ def _ends_early(data: bytes, end: int) -> bool:
 
 
 def _scaled_jpeg(data: bytes, scale: int) -> Image.Image:
-    image = JpegImageFile(BytesIO(data))
+    image = open_header(BytesIO(data), "JPEG")
     image.draft(image.mode, (image.width // scale, image.height // scale))
     load(image, "JPEG")
     return image

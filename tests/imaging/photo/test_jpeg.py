@@ -80,6 +80,16 @@ def test_eight_lost_intervals_leave_the_order_but_not_the_count() -> None:
     assert "damaged_data" in read(lost).notes
 
 
+def test_a_component_without_samples_is_damage_with_restart_intervals_too() -> None:
+    data = saved(Image.fromarray(noisy()), "JPEG", quality=90, restart_marker_blocks=40)
+    frame = data.index(b"\xff\xc0")
+    factors = frame + 11  # of the first component: marker, length, bits, sides, count, its id
+    assert data[factors] == 0x22
+    for given in (b"\x00", b"\x20", b"\x02"):
+        with pytest.raises(Refused, match="corrupt"):
+            read(data[:factors] + given + data[factors + 1 :])
+
+
 def test_restart_markers_that_nobody_announced_are_damage() -> None:
     data = saved(Image.fromarray(noisy()), "JPEG", quality=90)
     middle = data.index(b"\x00", data.index(b"\xff\xda") + 3000)
