@@ -1,6 +1,6 @@
 """What became of vehicles since somebody last asked: a line for each run that began or ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -12,7 +12,8 @@ from okla_assets.operations.run_index import listing_versions, vehicle_of_run
 from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.vehicle_runs import SOURCE_TAG
 
-MOST_AT_ONCE = 200
+AT_FIRST = 200
+"""So many changes are asked for, and more where there were as many."""
 OVERLAP = timedelta(seconds=5)
 """Runs are asked for again that changed so long before: clocks of several machines differ."""
 _EVENTS = {
@@ -46,12 +47,7 @@ class RunNews:
     def poll(self, instance: dg.DagsterInstance) -> Iterator[News]:
         """What is new in the instance."""
         asked = datetime.now(UTC)
-        records = instance.get_run_records(
-            dg.RunsFilter(statuses=list(_EVENTS), updated_after=self._since - OVERLAP),
-            limit=MOST_AT_ONCE,
-            order_by="update_timestamp",
-            ascending=True,
-        )
+        records = _changed_after(instance, self._since - OVERLAP)
         self._since = asked
         for record in records:
             run = record.dagster_run
@@ -62,6 +58,21 @@ class RunNews:
             yield _news(instance, record, vehicle)
         fresh = {record.dagster_run.run_id for record in records}
         self._told = {run_id: told for run_id, told in self._told.items() if run_id in fresh}
+
+
+def _changed_after(instance: dg.DagsterInstance, since: datetime) -> Sequence[dg.RunRecord]:
+    """The runs of these kinds that changed since, oldest change first, however many there are."""
+    limit = AT_FIRST
+    while True:
+        records = instance.get_run_records(
+            dg.RunsFilter(statuses=list(_EVENTS), updated_after=since),
+            limit=limit,
+            order_by="update_timestamp",
+            ascending=True,
+        )
+        if len(records) < limit:
+            return records
+        limit *= 4  # not from the last one on: many may have changed at one moment
 
 
 def _news(instance: dg.DagsterInstance, record: dg.RunRecord, vehicle: str) -> News:

@@ -1,8 +1,10 @@
 """A line for each run that began or ended, and no other."""
 
 import dagster as dg
+import pytest
 
 from okla_assets import keys
+from okla_assets.operations import run_news
 from okla_assets.operations.run_news import RunNews
 from tests.runs_made import mark_run, record_listing
 
@@ -31,6 +33,18 @@ def test_each_change_is_told_once(instance: dg.DagsterInstance) -> None:
     (failed,) = news.poll(instance)
     assert (failed.vehicle, failed.event) == ("torn", "failed")
     assert failed.detail == "run: the process of this run is gone"
+
+
+def test_nothing_is_left_out_where_much_changed_at_once(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_news, "AT_FIRST", 2)
+    news = RunNews()
+    cars = [keys.parse_vehicle_id(f"car-{n}") for n in range(5)]
+    for car in cars:
+        mark_run(instance, car, dg.DagsterRunStatus.STARTED)
+    assert [one.vehicle for one in news.poll(instance)] == cars
+    assert list(news.poll(instance)) == []
 
 
 def _ended(run: dg.DagsterRun, kind: dg.DagsterEventType) -> dg.DagsterEvent:
