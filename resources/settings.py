@@ -185,7 +185,8 @@ def _problem(error: Any) -> str:
     for name, field in Settings.model_fields.items():
         variables = _variables(name, field)
         if location in (name, variables[0]):
-            given = next(variable for variable in variables if os.environ.get(variable))
+            # In whatever letters it is written, which is read as well.
+            given = next((v for v in variables if os.environ.get(v)), variables[0])
             example = (field.examples or ("",))[0]
             return f"{given} is {error['input']!r}; give {_description(field)}, as {example}"
     raise AssertionError(f"there is no field {location}")

@@ -55,6 +55,13 @@ def test_a_wrong_value_is_named_with_what_to_give(
     assert asks in str(raised.value)
 
 
+def test_a_wrong_value_in_small_letters_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OKLA_RUNS", raising=False)
+    monkeypatch.setenv("okla_runs", "many")
+    with pytest.raises(BrokenSetup, match=r"^OKLA_RUNS is 'many'; give "):
+        settings()
+
+
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OKLA_RUNS", "0")
     monkeypatch.setenv("OKLA_QUIET_SECONDS", "long")
