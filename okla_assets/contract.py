@@ -76,10 +76,8 @@ EditAction = Literal[
     "face_blurred",
     "colour",
     "levelled",
-    "glass",
     "scene",
     "shadow",
-    "reflection",
     "resized",
     "cropped",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from okla_assets.options import HandHotspot, StudioOptions
 from okla_assets.steps.batches import Pictures, blame
@@ -252,7 +252,7 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     places = [hotspots.locate(close_up.close_up_features, view.features) for view in seen]
     best = hotspots.choose(places)
     if best is None:
-        best = hotspots.choose_agreed(places, partial(_carried, seen, places))
+        best = hotspots.choose_agreed(places, partial(carried, seen, places))
     found = None if best is None else places[best]
     if best is None or found is None:
         twofold = any(p.ambiguous for p in places if p is not None)
@@ -282,8 +282,20 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
     return spots, None
 
 
-def _carried(
-    seen: "Sequence[Pictured | WalkView]",
+class Standpoint(Protocol):
+    """A picture of the vehicle whose camera is known."""
+
+    @property
+    def camera(self) -> "View | None":
+        """Where it stood."""
+
+    @property
+    def copy_size(self) -> tuple[int, int]:
+        """Width and height of the copy that it is given for."""
+
+
+def carried(
+    seen: Sequence[Standpoint],
     places: "Sequence[LocatedCloseUp | None]",
     start: int,
     end: int,

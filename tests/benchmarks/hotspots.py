@@ -24,7 +24,7 @@ from okla_assets.imaging import hotspots
 from okla_assets.imaging.hotspots import Features
 from okla_assets.imaging.studio.camera import View, view_of
 from okla_assets.imaging.types import Alpha, Rgb
-from okla_assets.steps.close_ups import _carried
+from okla_assets.steps.close_ups import carried
 
 SIDE = 2016  # pixels: as large as a working copy
 CUT = 1 / 3  # of an exterior's width: what a close-up shows
@@ -111,7 +111,7 @@ def placed(close_up: tuple[str, Rgb]) -> list[str]:
         best = hotspots.choose(places)
         how = "for sure"
         if best is None:
-            best = hotspots.choose_agreed(places, partial(_carried, views, places))  # type: ignore[arg-type]
+            best = hotspots.choose_agreed(places, partial(carried, views, places))
             how = "likely on two"
         if best is not None:
             place = places[best]

@@ -107,9 +107,11 @@ def main() -> None:
                 f"{done:4} photos: {after[-1][1]} MB, at most {peak} MB, {seconds:.2f} s a photo",
                 flush=True,
             )
-    warm = [kept for kept in after if kept[0] >= WARM]
-    dilated = [last - first for first, last in zip(warm[0], warm[-1], strict=True)][1:]
-    print(json.dumps({"photos_mb_peak": after, "grown_mb_when_warm": dilated}))
+    told: dict[str, object] = {"photos_mb_peak": after}
+    if warm := [kept for kept in after if kept[0] >= WARM]:
+        grown = [last - first for first, last in zip(warm[0], warm[-1], strict=True)]
+        told["grown_mb_when_warm"] = grown[1:]
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def measure(count: int, postgres: bool, folder: Path) -> str:
         began = time.perf_counter()
         tonight = due(instance, store, RECIPE, NIGHT, datetime.now(UTC).date())
         asking = time.perf_counter() - began
-        dilated = (psutil.Process().memory_info().rss - before) / 1e6
+        grown = (psutil.Process().memory_info().rss - before) / 1e6
     expected: dict[str, int] = {}
     for n in range(count):
         kind = kind_of(n)
@@ -226,7 +226,7 @@ def measure(count: int, postgres: bool, folder: Path) -> str:
     assert seen == {k: v for k, v in expected.items() if k not in ("failed", "not_made")}, seen
     assert sum(whole.counts.values()) == count
     assert len(tonight) == min(NIGHT, 4 * count // 100), len(tonight)
-    return f"{count} | {status:.2f} | {asking:.2f} | {dilated:.0f} MB"
+    return f"{count} | {status:.2f} | {asking:.2f} | {grown:.0f} MB"
 
 
 def main() -> None:
@@ -237,7 +237,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         print("PostgreSQL" if given.postgres else "SQLite")
-        print("vehicles | okla status | who is due tonight | memory dilated")
+        print("vehicles | okla status | who is due tonight | memory grown")
         for count in given.vehicles:
             print(measure(count, given.postgres, Path(temporary)), flush=True)
 

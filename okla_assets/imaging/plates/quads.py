@@ -52,8 +52,8 @@ def mask_quad(mask: Floats) -> Corners | None:
         if fitted is None:
             break
         quad = fitted
-    dilated = np.abs(cv2.contourArea(quad)) / max(cv2.contourArea(rectangle), 1e-6)
-    if not (cv2.isContourConvex(quad) and 0.5 <= dilated <= 1.3):
+    filled = np.abs(cv2.contourArea(quad)) / max(cv2.contourArea(rectangle), 1e-6)
+    if not (cv2.isContourConvex(quad) and 0.5 <= filled <= 1.3):
         quad = rectangle
     return upright(quad)
 

@@ -6,7 +6,7 @@ samples. Its loudness is set where it is mixed (`audio.LOUDNESS`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ import numpy.typing as npt
 from okla_assets.imaging.promo.audio import RATE, Samples
 
 Bed = Literal["warm", "drive", "bright"]
-BEDS: tuple[Bed, ...] = get_args(Bed)
 
 Mono = npt.NDArray[np.float64]
 A4 = 440.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from okla_assets.operations.fleet.rows import SEPARATOR, STEPS
 from okla_assets.operations.fleet.tables import FleetTables
@@ -50,7 +50,6 @@ Name = Literal[
     "code",
     "models",
 ]
-NAMES: tuple[Name, ...] = get_args(Name)
 
 
 @dataclass(frozen=True)
