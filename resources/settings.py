@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     public_viewers: bool = False
     """1 to have documents of 360° views and their files read without a key"""
     job_days: Amount = Field(default=7.0, examples=[7])
-    """the days after which a job that names no vehicle leaves with all its files"""
+    """the days after which the vehicle of a job that names none leaves, with all its files"""
     fetch_hosts: str = Field(default="", examples=["photos.example.org, *.example.net"])
     """the hosts that photos are fetched from and callbacks sent to, by commas: `*.` before
     one for all below it, `:PORT` behind one for another port than 443, `*` for every public one,

@@ -56,7 +56,7 @@ def process(
     out: Out = "okla-media",
     profile: Profile = "local",
     max_width: Annotated[
-        int | None, typer.Option(help="Longest side of a picture; default: 1600.")
+        int | None, typer.Option(help="Width of a finished picture; default: 1600.")
     ] = None,
     aspect: Annotated[
         str | None, typer.Option(help="Width to height, as in 16:9; default: 4:3.")
