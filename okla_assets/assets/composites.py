@@ -20,6 +20,7 @@ from okla_assets.steps.drafts import (
 )
 from okla_assets.steps.looks import look_of, searched_look
 from okla_assets.steps.panoramas import still_of
+from okla_assets.steps.pictures import encode_finished
 from okla_assets.steps.plate_masking import choose_masking
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.provenance import photographed
@@ -46,9 +47,9 @@ from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    from okla_assets.imaging.types import Rgb
+    pass
 
-VERSION = "16"
+VERSION = "17"
 THUMBNAIL_SIDE = 400
 
 
@@ -201,7 +202,7 @@ def finish(
             vehicle, view.category, photo.number, draft.picture, view.projection
         )
         outputs |= files
-        outputs[processed_key] = _encode(draft.picture, options)
+        outputs[processed_key] = encode_finished(draft.picture, options)
         small = codec.fit_within(draft.picture, THUMBNAIL_SIDE)
         if view.projection is not None:
             small = still_of(draft.picture)
@@ -232,13 +233,3 @@ def finish(
         sizes=sizes,
     )
     return row, outputs
-
-
-def _encode(picture: "Rgb", options: StudioOptions) -> bytes:
-    from okla_assets.imaging.photo import codec
-
-    if options.output_format == "png":
-        return codec.encode_png(picture)
-    if options.output_format == "webp":
-        return codec.encode_webp(picture, options.output_quality)
-    return codec.encode_jpeg(picture, options.output_quality)

@@ -41,7 +41,7 @@ from resources.models.base import (
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "11"
+VERSION = "12"
 PHOTOS_VERSION, TURN_VERSION = "10", "8"
 """Of the photos' mattes and of those of a turn: each stay where only the others have changed."""
 SURE = 0.9

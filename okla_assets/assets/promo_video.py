@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
     from okla_assets.imaging.types import Rgb
 
-VERSION = "8"
+VERSION = "9"
 TITLE = "Promo video"
 LEAST_SPIN_FRAMES = 12
 """Fewer pictures of a turn are a slide show."""

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,15 @@ class Door:
         return self.url or str(request.base_url).rstrip("/")
 
     def caller(self, request: Request, scope: Scope = "jobs") -> Caller:
-        """Who sent the request. Raises `DoorError`."""
-        caller = self.callers.of(request, scope)
-        request.state.caller = caller.name
-        return caller
+        """Who sent the request; who was let in before is not counted again. Raises `DoorError`.
+
+        It may take seconds, so that `async` functions call it in a thread.
+        """
+        known: dict[Scope, Caller] = request.scope.setdefault("okla.callers", {})
+        if scope not in known:
+            known[scope] = self.callers.of(request, scope)
+            request.state.caller = known[scope].name
+        return known[scope]
 
     async def accept(
         self,
@@ -101,9 +106,10 @@ class Door:
         random = named is None and fields.get("idempotency") is None
         named = named or new_id(caller.name, fields.get("idempotency"))
         prefix = keys.inbox_files(named)
-        files = [Source(file=prefix + one.sha256, name=one.name[-255:]) for one in uploads]
+        files = {prefix + one.sha256: one for one in uploads}
+        came = [Source(file=prefix + one.sha256, name=one.name[-255:]) for one in uploads]
         try:
-            sources = (*files, *(Source.model_validate(one) for one in fields.pop("sources", ())))
+            sources = (*came, *(Source.model_validate(one) for one in fields.pop("sources", ())))
             request = checked(**fields, sources=sources, caller=caller.name)
         except (BadInput, ValueError) as error:
             raise DoorError(400, str(error)) from None
@@ -112,21 +118,23 @@ class Door:
             self.claim(request.vehicle_id, caller)
         if random or self.jobs.find(named) is None:  # what is sent again counts once
             self.callers.counts(caller, max(1, len(request.sources)))
-        stored = []
-        for one, source in zip(uploads, files, strict=True):
-            assert source.file is not None
-            if self.store.stat(source.file) is None:
-                self.store.put_file(source.file, one.path, durable=True)
-                stored.append(source.file)
+        stored = [key for key in files if self.store.stat(key) is None]
+        for key in stored:
+            self.store.put_file(key, files[key].path, durable=True)
         try:
             job, new = self.jobs.accept(request, named, random=random)
         except OtherRequest as error:
-            for key in stored:
-                self.store.delete(key)
+            self._delete(stored)
             raise DoorError(409, str(error)) from None
         if new:
             self.woken(job.job_id)
+        elif job.has_ended:  # else its end is still to come, which removes them
+            self._delete(files)
         return job
+
+    def _delete(self, files: Iterable[str]) -> None:
+        for key in files:
+            self.store.delete(key)
 
     def _check_urls(self, request: JobRequest) -> None:
         urls = {i: source.url for i, source in enumerate(request.sources)}
@@ -150,8 +158,8 @@ class Door:
         """
         owner = self.jobs.owner_of(vehicle)
         if owner is None and (caller.sees is None or self.is_new(vehicle)):
-            self.jobs.own(vehicle, caller.name)
-        elif caller.sees not in (None, owner):
+            owner = self.jobs.own(vehicle, caller.name)
+        if caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
 
     def is_new(self, vehicle: keys.VehicleId) -> bool:

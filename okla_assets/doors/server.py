@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -36,20 +37,12 @@ from okla_assets.doors.routers import (
     vehicle360,
     vehicles,
 )
+from okla_assets.doors.uploads.bodies import largest_body
 
 log = logging.getLogger("okla.doors")
 
-JSON_BYTES = 2 * 2**20
-"""The largest body that is not a file."""
-
-FILE_TYPES = (
-    b"multipart/",
-    b"application/octet-stream",
-    b"application/offset+octet-stream",
-    b"image/",
-    b"video/",
-)
-"""How the content types of bodies begin that are files."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+"""Those that are counted by name: strangers can make up as many as they like."""
 
 QUIET_SECONDS = 60.0
 """How long nothing of a body may come."""
@@ -60,15 +53,11 @@ LEAST_BYTES_A_SECOND = 4096
 
 @dataclass(frozen=True)
 class Family:
-    """Routes of one contract: the paths that they are below, and how they tell errors.
-
-    `body_bytes` is the largest request; None: what is not multipart may have JSON_BYTES.
-    """
+    """Routes of one contract: the paths that they are below, and how they tell errors."""
 
     router: APIRouter
     prefixes: tuple[str, ...]
     render: Render = problem
-    body_bytes: int | None = None
 
 
 SYSTEM = Family(system.router, ("/health", "/metrics", "/files/"))
@@ -80,20 +69,16 @@ def families() -> tuple[Family, ...]:
         SYSTEM,
         Family(ai_process.router, ("/api/ai-process/",)),
         Family(ai_processing.router, ("/api/aiprocessing/",)),
-        Family(
-            background_removal.router,
-            ("/api/backgroundremoval/",),
-            body_bytes=background_removal.BODY_BYTES,
-        ),
+        Family(background_removal.router, ("/api/backgroundremoval/",)),
         Family(backgrounds.router, ("/api/backgrounds",)),
         Family(vehicle360.newest, ("/api/vehicle360/",)),
         Family(vehicle360.oldest, ("/api/vehicle360processing/",), vehicle360.message),
         Family(vehicle360.video, ("/api/video360/",), vehicle360.error),
         Family(vehicles.router, ("/api/vehicles",)),
         Family(uploads.router, ("/api/uploads",), uploads.render),
-        Family(removebg.router, removebg.PREFIXES, removebg.render, removebg.BODY_BYTES),
-        Family(rembg.router, rembg.PREFIXES, rembg.render, rembg.BODY_BYTES),
-        Family(photoroom.router, photoroom.PREFIXES, photoroom.render, photoroom.BODY_BYTES),
+        Family(removebg.router, removebg.PREFIXES, removebg.render),
+        Family(rembg.router, rembg.PREFIXES, rembg.render),
+        Family(photoroom.router, photoroom.PREFIXES, photoroom.render),
     )
 
 
@@ -131,6 +116,7 @@ def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
     )
     app.state.door = door
     app.state.metrics = Metrics()
+    app.state.readiness = system.Readiness(door.store)
     every = families()
     for family in every:
         app.include_router(family.router)
@@ -179,7 +165,7 @@ def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["*"],
         )
-    app.add_middleware(_Bodies, families=every, door=door, answer=answer)
+    app.add_middleware(_Bodies)
     app.add_middleware(_Requests, metrics=app.state.metrics)
     return app
 
@@ -214,7 +200,8 @@ class _Requests:
         finally:
             took = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
-            self.metrics.requests.labels(scope["method"], route, status).inc()
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self.metrics.requests.labels(method, route, status).inc()
             self.metrics.seconds.labels(route).observe(took)
             log.info(
                 "%s %s %s %.0f ms caller=%s request=%s",
@@ -232,36 +219,25 @@ def _is_plain(text: str) -> bool:
 
 
 class _Bodies:
-    """Refuses requests that are too large, told by their length or found while they arrive, and
-    those that arrive too slowly: by the one kind of error that FastAPI lets through while it reads
-    a body."""
+    """Refuses bodies that are too large, told by their length or found while they arrive, and those
+    that arrive too slowly: by the one kind of error that FastAPI lets through while it reads a
+    body. How large one may be, its route says (`take_body`)."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        families: Sequence[Family],
-        door: Door,
-        answer: Callable[[Request, DoorError], Response],
-    ) -> None:
-        self.app, self.families, self.door, self.answer = app, families, door, answer
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        limit = self._limit(scope["path"], headers.get(b"content-type", b""))
-        told = headers.get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > limit:
-            error = DoorError(413, f"the request is larger than {limit >> 20} MB")
-            await self.answer(Request(scope), error)(scope, receive, send)
-            return
+        told = dict(scope["headers"]).get(b"content-length", b"0")
         size, more, began = 0, True, time.monotonic()
 
         async def received() -> Message:
             nonlocal size, more
             if not more:
                 return await receive()  # that the caller goes away
+            _check_size(scope, int(told) if told.isdigit() else math.inf)
             left = began + BODY_SECONDS + size / LEAST_BYTES_A_SECOND - time.monotonic()
             try:
                 async with asyncio.timeout(min(left, QUIET_SECONDS)):
@@ -270,19 +246,15 @@ class _Bodies:
                 raise HTTPException(408, "the request comes too slowly; send it again") from None
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
-            if size > limit:
-                raise HTTPException(413, f"the request is larger than {limit >> 20} MB")
+            _check_size(scope, size)
             return message
 
         await self.app(scope, received, send)
 
-    def _limit(self, path: str, content_type: bytes) -> int:
-        for family in self.families:
-            if path.startswith(family.prefixes) and family.body_bytes is not None:
-                return family.body_bytes
-        if content_type.lower().startswith(FILE_TYPES):
-            return self.door.upload_bytes + JSON_BYTES
-        return JSON_BYTES
+
+def _check_size(scope: Scope, size: float) -> None:
+    if size > (largest := largest_body(scope)):
+        raise HTTPException(413, f"the request is larger than {largest >> 20} MB")
 
 
 def openapi_document() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock, Timeout
+from sqlalchemy.exc import DatabaseError
 
 from okla_assets import keys
 from okla_assets.doors.callers.stored import callers_for, check_host
@@ -33,7 +34,7 @@ from okla_assets.operations.archive import archive
 from okla_assets.operations.run_index import busy
 from okla_assets.runtime.instance import dagster_home, open_instance
 from okla_assets.runtime.processes import dagster_environment
-from resources.errors import BadInput, BrokenSetup
+from resources.errors import BadInput, BrokenSetup, UnknownVehicle, Unreadable
 from resources.settings import Settings, settings
 from resources.storage.media_store import MediaStore
 
@@ -204,8 +205,8 @@ def sweep(
         began = time.monotonic()
         try:
             removed = remove_old(jobs, instance, timedelta(days=chosen.job_days), stop)
-        except (OSError, BrokenSetup) as error:
-            log.error("old jobs stay for now: %s", error)
+        except (OSError, BrokenSetup, DatabaseError) as error:  # it may be mended
+            log.error("old jobs stay for now: %s", " ".join(str(error).split())[:500])
         else:
             if removed:
                 log.info("%d old jobs have left with their files", removed)
@@ -216,22 +217,25 @@ def remove_old(
     jobs: Jobs, instance: dg.DagsterInstance, age: timedelta, stop: threading.Event
 ) -> int:
     """Archives the vehicles of jobs that have ended so long ago, with all their files; returns how
-    many. The jobs themselves can still be asked for."""
+    many. The jobs themselves can still be asked for. One that cannot leave now stays for the next
+    sweep."""
     last = (datetime.now(UTC) - age).strftime("%Y%m%dT%H%M%S%f")
     removed = 0
     for info in jobs.store.list(keys.transient_jobs()):
         when, _, name = info.key.rpartition("/")[2].partition("_")
         if when > last or stop.is_set():
             break
-        job = jobs.find(keys.JobId(name))
-        if job is not None and not job.has_ended:
+        job = keys.JobId(name)
+        if jobs.store.stat(keys.inbox_job(job)) is not None:  # it has not ended
             continue
-        vehicle = keys.transient_vehicle(keys.JobId(name))
         try:
-            archive(vehicle, jobs.store, instance, processed=True, raw=True)
-        except BadInput as error:  # a run is under way, or nothing is left of it
-            log.info("%s", error)
-        for file in list(jobs.store.list(keys.job_files(keys.JobId(name)))):
+            archive(keys.transient_vehicle(job), jobs.store, instance, processed=True, raw=True)
+        except UnknownVehicle:  # nothing is left of it
+            pass
+        except (BadInput, Unreadable) as error:  # a run of it waits or is under way, say
+            log.warning("an old job stays for now: %s", error)
+            continue
+        for file in list(jobs.store.list(keys.job_files(job))):
             jobs.store.delete(file.key)
         jobs.store.delete(info.key)
         removed += 1

@@ -1,9 +1,10 @@
-"""Reading the pipeline's own pictures, and the sizes they are kept at.
+"""Reading and writing the pipeline's own pictures, and the sizes they are kept at.
 
 Working copies are JPEG (RGB, 4:4:4), mattes 8-bit PNG of the copy's size.
 """
 
 from okla_assets.imaging.types import Alpha, Rgb
+from okla_assets.options import StudioOptions
 from resources.storage.media_store import MediaStore
 
 # Just under half of a 12 MP phone photo's 4032, so that JPEG can be decoded at half scale.
@@ -32,3 +33,14 @@ def encode_working(picture: Rgb) -> bytes:
     from okla_assets.imaging.photo import codec
 
     return codec.encode_jpeg(picture, WORKING_QUALITY, subsampling444=True)
+
+
+def encode_finished(picture: Rgb, options: StudioOptions) -> bytes:
+    """A finished picture in the format and quality that its options ask for."""
+    from okla_assets.imaging.photo import codec
+
+    if options.output_format == "png":
+        return codec.encode_png(picture)
+    if options.output_format == "webp":
+        return codec.encode_webp(picture, options.output_quality)
+    return codec.encode_jpeg(picture, options.output_quality)

@@ -87,10 +87,10 @@ class Cutting:
         for index in range(len(job.uploads)):
             drawn = made.get(index, job.refusals.get(index))
             if isinstance(drawn, DrawnFile):
-                photos.append(PhotoResult(source=index, picture=drawn, agreement=drawn.agreement))
+                photos.append(PhotoResult(source=index, picture=drawn))
             elif drawn is not None:
                 photos.append(PhotoResult(source=index, refusal=drawn.code, detail=drawn.detail))
-        return JobResult(vehicle=job.vehicle, photos=tuple(photos))
+        return JobResult(photos=tuple(photos))
 
     def end(self, job: Job) -> None:
         """Does the job and writes how it ended."""

@@ -84,7 +84,6 @@ def image_made(door: Door, job: Job) -> JobResult:
     folder = f"processed/{job.vehicle}/"
     photo = PhotoResult(
         source=0,
-        number=1,
         category="exterior",
         category_confidence=0.97,
         angle="front-quarter",
@@ -106,7 +105,7 @@ def image_made(door: Door, job: Job) -> JobResult:
         ),
         thumbnail_key=put_picture(door, f"{folder}thumbnails/exterior_001_thumb.jpg", b"small"),
     )
-    return JobResult(vehicle=job.vehicle, photos=(photo,))
+    return JobResult(photos=(photo,))
 
 
 def spin_made(door: Door, job: Job, count: int = 8) -> JobResult:
@@ -122,7 +121,7 @@ def spin_made(door: Door, job: Job, count: int = 8) -> JobResult:
     )
     page = put_picture(door, f"{folder}index.html", b"<p>the page</p>")
     spin = SpinResult(frames=frames, viewer_key=page, width=1600, height=1200)
-    return JobResult(vehicle=job.vehicle, spin=spin)
+    return JobResult(spin=spin)
 
 
 class Client:

@@ -150,7 +150,7 @@ def finished(store: LocalMediaStore, count: int, vehicle: str = "CAR") -> list[s
 
 def ended(job: Job) -> Job:
     """The job, completed."""
-    result = JobResult(vehicle=job.vehicle)
+    result = JobResult()
     update = {"state": "completed", "ended_at": datetime.now(UTC), "result": result}
     return job.model_copy(update={"progress": 100} | update)
 

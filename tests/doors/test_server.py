@@ -1,11 +1,19 @@
 """The application that all routers join, over real HTTP."""
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
+import pytest
 import requests
 
 from okla_assets.doors.door import Door
-from okla_assets.doors.server import JSON_BYTES, make_app
+from okla_assets.doors.routers import system
+from okla_assets.doors.server import make_app
+from okla_assets.doors.uploads.bodies import JSON_BYTES
+from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
 
 
@@ -18,6 +26,54 @@ def test_health_is_told(door: Door, serve: Serve) -> None:
     counts["accepted"] = 1
     again = requests.get(f"{url}/metrics", timeout=5).text
     assert 'okla_jobs{state="accepted"} 1.0' in again
+
+
+def test_whoever_asks_whether_jobs_are_taken_makes_one_write_in_five_seconds(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def put(self: LocalMediaStore, key: str, *args: Any, **more: Any) -> str:
+        time.sleep(0.2)  # so that others ask meanwhile
+        written.append(key)
+        return ""
+
+    monkeypatch.setattr(LocalMediaStore, "put", put)
+    url = serve(make_app(door))
+
+    def asked(_: int) -> int:
+        return requests.get(f"{url}/health/ready", timeout=5).status_code
+
+    with ThreadPoolExecutor(8) as askers:
+        assert set(askers.map(asked, range(24))) == {200}
+    assert len(written) == 1
+
+
+def test_why_no_jobs_are_taken_is_in_the_log_alone(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any, **more: Any) -> str:
+        raise OSError("no space on /srv/secret")
+
+    monkeypatch.setattr(system, "READY_SECONDS", 0.0)
+    url = serve(make_app(door))
+    assert requests.get(f"{url}/health/ready", timeout=5).status_code == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalMediaStore, "put", broken)
+        answer = requests.get(f"{url}/health/ready", timeout=5)
+    assert (answer.status_code, answer.json()) == (503, {"status": "Unhealthy"})
+    assert "no space on /srv/secret" in caplog.text
+    assert requests.get(f"{url}/health/ready", timeout=5).status_code == 200
+
+
+def test_methods_that_strangers_make_up_are_counted_as_one(door: Door, serve: Serve) -> None:
+    url = serve(make_app(door))
+    for number in range(20):
+        requests.request(f"MADE-UP-{number}", f"{url}/health", timeout=5)
+    told = requests.get(f"{url}/metrics", timeout=5).text
+    assert "MADE-UP" not in told
+    counted = [line for line in told.splitlines() if 'method="other"' in line and "_total" in line]
+    assert len(counted) == 1 and counted[0].endswith(" 20.0")
 
 
 def test_an_error_is_a_problem_with_the_requests_id(door: Door, serve: Serve) -> None:
@@ -41,6 +97,12 @@ def test_a_file_is_had_by_a_link_alone(door: Door, serve: Serve) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(door: Door, serve: Serve) -> None:
-    url = serve(make_app(door))
-    answer = requests.post(f"{url}/health", data=b"x" * (JSON_BYTES + 1), timeout=5)
-    assert answer.status_code == 413
+    """Told by its length, or found while it comes."""
+    url = f"{serve(make_app(door))}/api/aiprocessing/callback"
+    data = b" " * (JSON_BYTES + 1)
+
+    def pieces() -> Iterator[bytes]:
+        yield data
+
+    for body in (data, pieces()):
+        assert requests.post(url, data=body, timeout=5).status_code == 413

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from okla_assets import keys
 from okla_assets.cli.serve import serve
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import JobRequest, Operation
-from okla_assets.doors.service import remove_old
+from okla_assets.doors.service import remove_old, sweep
+from okla_assets.operations.archive import archive
 from okla_assets.vehicle_runs import vehicles
-from resources.errors import BadInput, BrokenSetup
+from resources.errors import BadInput, BrokenSetup, Unreadable
+from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
+from tests.runs_made import mark_run
 
 DAYS = timedelta(days=7)
 
@@ -59,6 +63,71 @@ def test_a_job_without_a_vehicle_leaves_when_it_is_old(
     assert of(store, of_a_vehicle) != []
     assert jobs.get(waiting.id).state == "accepted"
     assert remove_old(jobs, instance, timedelta(), stop) == 0
+
+
+def end_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceled(run)
+
+
+def test_what_cannot_leave_now_leaves_later_and_the_others_now(
+    store: LocalMediaStore,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy, unreadable, old, gone = (made(store, instance) for _ in range(4))
+    run = mark_run(instance, busy.vehicle_id, dg.DagsterRunStatus.STARTED)
+    archive(gone.vehicle_id, store, instance, processed=True, raw=True)
+    delete, locked = LocalMediaStore.delete, [True]
+
+    def may_not(self: LocalMediaStore, key: str) -> None:
+        if locked and f"/{unreadable.vehicle}/" in key:
+            raise Unreadable(f"{key} may not be read")
+        delete(self, key)
+
+    monkeypatch.setattr(LocalMediaStore, "delete", may_not)
+    jobs, stop = Jobs(store), threading.Event()
+    assert remove_old(jobs, instance, timedelta(), stop) == 2
+    assert of(store, old) == of(store, gone) == []
+    assert of(store, busy) and of(store, unreadable)
+    end_run(instance, run)
+    locked.clear()
+    assert remove_old(jobs, instance, timedelta(), stop) == 2
+    assert of(store, busy) == of(store, unreadable) == []
+    assert list(store.list(keys.transient_jobs())) == []
+
+
+def test_a_record_that_cannot_be_read_keeps_no_photo(
+    store: LocalMediaStore, instance: dg.DagsterInstance
+) -> None:
+    old = made(store, instance)
+    store.put(keys.ended_job(old.job_id), b'{"id": 7}')
+    assert remove_old(Jobs(store), instance, timedelta(), threading.Event()) == 1
+    assert of(store, old) == []
+
+
+def test_a_database_that_is_away_ends_no_service(
+    store: LocalMediaStore,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    old = made(store, instance)
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    def away(*_: object) -> bool:
+        raise OperationalError("select", {}, Exception("no database"))
+
+    monkeypatch.setattr(dg.DagsterInstance, "has_dynamic_partition", away)
+    sweep(Jobs(store), instance, Settings(job_days=0), Stop())
+    assert "old jobs stay for now" in caplog.text
+    assert of(store, old) != []
 
 
 def test_it_listens_to_others_only_with_a_key(

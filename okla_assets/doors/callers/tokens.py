@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 
 from okla_assets.doors.callers.caller import SCOPES, Caller, Scope
+from okla_assets.doors.callers.public_keys import KeysUnavailable, PublicKeys
 from okla_assets.doors.callers.records import TOKENS
 from okla_assets.doors.errors import DoorError
 from resources.errors import BrokenSetup
@@ -25,7 +26,6 @@ LEAST_SECRET = 32
 """Bytes that RFC 7518 asks for with HS256."""
 LEEWAY_SECONDS = 30
 LONGEST_TOKEN = 8192
-JWKS_SECONDS = 5
 
 _CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 SUBJECTS = ("sub", f"{_CLAIMS}nameidentifier")
@@ -55,19 +55,19 @@ class Tokens:
         return bool(self.settings.jwt_secret or self.settings.jwt_jwks_url)
 
     @cached_property
-    def _jwks(self) -> jwt.PyJWKClient:
-        return jwt.PyJWKClient(self.settings.jwt_jwks_url, timeout=JWKS_SECONDS)
+    def _public(self) -> PublicKeys:
+        return PublicKeys(self.settings.jwt_jwks_url)
 
-    def caller(self, token: str) -> Caller:
-        """Whom the token is about.
+    def caller(self, token: str, fetch: bool = True) -> Caller:
+        """Whom the token is about; unless `fetch`, its key has to be one of those known.
 
         Raises `DoorError`: 401 with the reason, 503 where public keys cannot be had.
         """
         if len(token) > LONGEST_TOKEN:
             raise _refused("it is too long")
         try:
-            claims = self._claims(token)
-        except jwt.PyJWKClientConnectionError:
+            claims = self._claims(token, fetch)
+        except KeysUnavailable:
             raise DoorError(
                 503, "the keys of tokens cannot be had now; try again", headers={"Retry-After": "5"}
             ) from None
@@ -86,14 +86,17 @@ class Tokens:
             raise _refused("it names no subject (sub)")
         return Caller(_name(subject), _scopes(claims, self.settings.jwt_admin_role))
 
-    def _claims(self, token: str) -> Mapping[str, Any]:
-        algorithm = jwt.get_unverified_header(token).get("alg")
+    def _claims(self, token: str, fetch: bool) -> Mapping[str, Any]:
+        header = jwt.get_unverified_header(token)
+        algorithm = header.get("alg")
         key: Any
         allowed: tuple[str, ...]
         if self.settings.jwt_secret and algorithm in SHARED:
             key, allowed = self.settings.jwt_secret, SHARED
         elif self.settings.jwt_jwks_url and algorithm in PUBLIC:
-            key, allowed = self._jwks.get_signing_key_from_jwt(token), PUBLIC
+            key, allowed = self._public.find(header.get("kid", ""), fetch), PUBLIC
+            if key is None:
+                raise jwt.InvalidKeyError("the token's key is none of those told")
         else:
             raise jwt.InvalidAlgorithmError(algorithm)
         audience, issuer = self.settings.jwt_audience, self.settings.jwt_issuer

@@ -19,10 +19,11 @@ from typing import Protocol
 from sqlalchemy.exc import DatabaseError
 
 from okla_assets import keys
+from okla_assets.doors.jobs.intake import give_options
 from okla_assets.doors.jobs.record import PROGRESS, Job, Jobs
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable, fits
-from resources.errors import BadInput, BrokenSetup
+from resources.errors import BadInput, BrokenSetup, Unreadable
 
 log = logging.getLogger("okla.doors")
 
@@ -30,6 +31,9 @@ LOOK_SECONDS = 1.0
 PAUSE_SECONDS = 5.0
 """Before another try where nothing can be made."""
 MOST_ATTEMPTS = 3
+QUICK_SECONDS = 30.0
+"""After which a quick unit that nobody wants any more is broken off. Before, it is let finish: a
+lane that is killed loads its models again."""
 MOST_TOGETHER = 40
 """Jobs of one vehicle that one run answers."""
 FETCHERS = 8
@@ -57,6 +61,26 @@ class Workers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A unit that is being made. `at` is when that began, by the monotonic clock."""
+
+    unit: Unit
+    future: "Future[Ended]"
+    at: float
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """Their ids."""
+        return frozenset(job.id for job in self.unit.jobs)
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """Whether it is worth breaking off."""
+        overdue = time.monotonic() - self.at >= QUICK_SECONDS
+        return not self.future.done() and (overdue or not self.unit.operation.is_quick)
+
+
 @dataclass
 class Dispatcher:
     """`take` takes a job's sources over (`intake.py`), `told` notes whom to tell of its end,
@@ -73,7 +97,7 @@ class Dispatcher:
     _known: dict[str, Job] = field(default_factory=dict, init=False)
     _untaken: list[str] = field(default_factory=list, init=False)
     _taking: dict[str, "Future[Job]"] = field(default_factory=dict, init=False)
-    _making: dict[str, tuple[Unit, "Future[Ended]"]] = field(default_factory=dict, init=False)
+    _making: dict[str, _Begun] = field(default_factory=dict, init=False)
     """By vehicle."""
     _cancelled: set[str] = field(default_factory=set, init=False)
     _event: threading.Event = field(default_factory=threading.Event, init=False)
@@ -145,15 +169,12 @@ class Dispatcher:
     def _end_cancelled(self) -> None:
         if not self._cancelled:
             return
-        for job_id in self._cancelled & self._known.keys():
-            if job_id in self._taking:
-                continue
-            making = self._making.get(self._known[job_id].vehicle)
-            if making is not None and job_id in {job.id for job in making[0].jobs}:
-                # What is quick is let finish: a lane that is killed loads its models again.
-                if len(making[0].jobs) == 1 and not making[0].operation.is_quick:
-                    self.workers.stop(making[0])
-                continue
+        in_work = {*self._taking}
+        for begun in self._making.values():
+            in_work |= begun.jobs
+            if begun.jobs <= self._cancelled and begun.may_be_stopped:
+                self.workers.stop(begun.unit)
+        for job_id in (self._cancelled & self._known.keys()) - in_work:
             self._end(self._known[job_id], "cancelled", None)
         self._cancelled &= self._known.keys()
 
@@ -167,11 +188,11 @@ class Dispatcher:
                 except BaseException:  # the store does not answer: another time
                     self._untaken.append(job_id)
                     raise
-        for vehicle, (unit, future) in [*self._making.items()]:
-            if future.done():
+        for vehicle, begun in [*self._making.items()]:
+            if begun.future.done():
                 del self._making[vehicle]
-                self.workers.ended(unit)
-                self._made(unit, future)
+                self.workers.ended(begun.unit)
+                self._made(begun.unit, begun.future)
 
     def _take(self, fetchers: ThreadPoolExecutor) -> None:
         while self._untaken:
@@ -242,6 +263,12 @@ class Dispatcher:
                 yield Unit(jobs=tuple(group))
 
     def _begin(self, unit: Unit) -> None:
+        try:
+            give_options(unit.jobs[0], self.jobs.store)  # which are those of all
+        except (BadInput, Unreadable) as error:
+            for job in unit.jobs:
+                self._end(job, "failed", Problem(code="bad_input", detail=str(error)))
+            return
         now = datetime.now(UTC)
         begun = [
             self._keep(
@@ -253,7 +280,8 @@ class Dispatcher:
             for job in unit.jobs
         ]
         started = Unit(jobs=tuple(begun))
-        self._making[unit.vehicle] = started, self.workers.start(started, self.wake)
+        future = self.workers.start(started, self.wake)
+        self._making[unit.vehicle] = _Begun(started, future, time.monotonic())
 
     def _made(self, unit: Unit, future: "Future[Ended]") -> None:
         try:

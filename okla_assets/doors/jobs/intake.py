@@ -27,7 +27,7 @@ from okla_assets.imaging.photo.signatures import (
     media_kind,
     raw_head,
 )
-from okla_assets.options import merge_options, save_options
+from okla_assets.options import StudioOptions, merge_options, save_options
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 from resources.storage.odd_entries import BadKey, check_key
@@ -68,28 +68,41 @@ class Unusable(Exception):
 def take(job: Job, store: MediaStore, fetcher: Fetcher) -> Job:
     """The job with `uploads` and `refusals`, one of the two for each source, in their order.
 
-    Fetches what has to be fetched, stores it, and adds the job's options to its vehicle's. A job
-    that has its uploads already is returned as it is. The codes of refusals are those of
-    `CannotFetch`, and not_an_image, not_a_video, invalid_key and not_found.
-    Raises BadInput for options that cannot be used, and what the store raises.
+    Fetches what has to be fetched, and stores it. A job that has its uploads already is returned
+    as it is. The codes of refusals are those of `CannotFetch`, and not_an_image, not_a_video,
+    invalid_key and not_found. Raises BadInput for options that cannot be used, and what the store
+    raises.
     """
     if job.uploads or job.refusals:
         return job
-    request = job.request
-    given = dict(request.options)
-    if not request.operation.is_quick and _is_for_jobs(job.vehicle_id, store):
-        given.setdefault("promo", False)  # a film takes a minute: it is made where it is asked for
-    if given:
-        options = merge_options(None, job.vehicle_id, store, given)
-        save_options(job.vehicle_id, store, options)
+    _options(job, store)  # before anything is fetched
     intake = _Intake(job, store, fetcher)
-    found = mapped(range(len(request.sources)), intake.upload_of, "intake")
+    found = mapped(range(len(job.request.sources)), intake.upload_of, "intake")
     return job.model_copy(
         update={
             "uploads": tuple(one if isinstance(one, str) else None for one in found),
             "refusals": {i: one for i, one in enumerate(found) if isinstance(one, Problem)},
         }
     )
+
+
+def give_options(job: Job, store: MediaStore) -> None:
+    """Adds the job's options to its vehicle's, from which its run reads them.
+
+    When the run begins, and not before: meanwhile another job of the vehicle may be made by other
+    options, or its seller set some. Raises as `take` does.
+    """
+    options = _options(job, store)
+    if options is not None:
+        save_options(job.vehicle_id, store, options)
+
+
+def _options(job: Job, store: MediaStore) -> StudioOptions | None:
+    """The vehicle's options with those of the job over them; None where it asks for none."""
+    given = dict(job.request.options)
+    if not job.request.operation.is_quick and _is_for_jobs(job.vehicle_id, store):
+        given.setdefault("promo", False)  # a film takes a minute: it is made where it is asked for
+    return merge_options(None, job.vehicle_id, store, given) if given else None
 
 
 def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:

@@ -3,9 +3,9 @@
 import logging
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable
@@ -15,6 +15,11 @@ log = logging.getLogger("okla.doors")
 
 PAUSE_SECONDS = 5.0
 """Before another try to start a lane."""
+START_SECONDS = 900.0
+"""For a lane to load its models, as long as Dagster gives a process to start a run."""
+UNIT_SECONDS = 7200.0
+"""For one unit, since a lane that hangs keeps all other jobs waiting. No vehicle takes two hours;
+where one does, the next attempt goes on from the step caches."""
 MODULE = "okla_assets.cli.lane"
 
 
@@ -38,20 +43,23 @@ class Lane:
             self.kill()
             self.process = speaking_process(self.module or MODULE, self.environment)
             assert self.process.stdout is not None
-            if self.process.stdout.readline() != READY:
+            with _killed_after(START_SECONDS, self.process):
+                answer = self.process.stdout.readline()
+            if answer != READY:
                 self.kill()
                 raise WorkerUnavailable("a lane does not start; what it says is above")
 
     def make(self, unit: Unit) -> Ended:
-        """What came of the unit. Raises `WorkerLost`; `WorkerUnavailable` where the process does
-        not start."""
+        """What came of the unit. Raises `WorkerLost`, also where it takes longer than
+        UNIT_SECONDS; `WorkerUnavailable` where the process does not start."""
         self.start()
         process = self.process
         assert process is not None and process.stdin is not None and process.stdout is not None
         try:
-            process.stdin.write(unit.model_dump_json(exclude_defaults=True).encode() + b"\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
+            with _killed_after(UNIT_SECONDS, process):
+                process.stdin.write(unit.model_dump_json(exclude_defaults=True).encode() + b"\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
         except (BrokenPipeError, ValueError):  # killed, and its pipes closed
             answer = b""
         if not answer.endswith(b"\n"):
@@ -69,6 +77,23 @@ class Lane:
                 if pipe is not None:
                     with suppress(BrokenPipeError):  # what it had not read
                         pipe.close()
+
+
+@contextmanager
+def _killed_after(seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Kills a process that takes longer: whoever reads what it says reads its end."""
+
+    def late() -> None:
+        log.error("a lane has not answered for %d minutes; it is killed", seconds // 60)
+        process.kill()
+
+    timer = threading.Timer(seconds, late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @dataclass

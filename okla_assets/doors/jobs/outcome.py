@@ -16,9 +16,8 @@ from okla_assets.doors.jobs.results import (
     SpinFrameResult,
     SpinResult,
 )
-from okla_assets.imaging.types import Rgb
-from okla_assets.options import StudioOptions
 from okla_assets.steps.corrected import corrected_copy
+from okla_assets.steps.pictures import encode_finished
 from okla_assets.steps.standing import upright_photos
 from okla_assets.tables import (
     Classification,
@@ -130,15 +129,10 @@ def result_of(
             photos.append(_photo(source, key, job, made, cut))
     listing = made.listing
     result = JobResult(
-        vehicle=job.vehicle,
         photos=tuple(photos),
         spin=_spin(made),
         spin_reason=None if listing is None else listing.spin_reason,
-        status=None if listing is None else listing.status,
         reasons=() if listing is None else listing.reasons,
-        listing_key=None if listing is None else keys.listing(made.vehicle),
-        gallery_key=None if listing is None else listing.gallery_key,
-        promo_key=None if listing is None or listing.promo is None else listing.promo.key,
     )
     return _problem(job, result) or result
 
@@ -150,8 +144,7 @@ def _is_video(key: str | None, job: Job) -> bool:
 def _problem(job: Job, result: JobResult) -> Problem | None:
     if job.request.operation is Operation.spin and result.spin is None:
         refused = next((p for p in job.refusals.values()), None)
-        reason = result.spin_reason or "; ".join(result.reasons)
-        return refused or Problem(code="no_spin", detail=reason or "no 360 view could be made")
+        return refused or result.no_spin
     bad = [photo for photo in result.photos if photo.refusal is not None]
     if result.photos and len(bad) == len(result.photos):
         return Problem(code=str(bad[0].refusal), detail=str(bad[0].detail))
@@ -174,17 +167,13 @@ def _photo(source: int, key: str, job: Job, made: Made, drawn: DrawnFile | None)
         return _refused(source, Problem(code="withheld", detail=finished.withheld))
     result = PhotoResult(
         source=source,
-        number=number,
-        width=photo.width,
-        height=photo.height,
         picture=drawn or _picture(job, photo, made),
         matte=_matte(job, photo, made),
         plates=None if plates is None else len(plates.plates),
     )
     told: dict[str, object] = {}
     if mask is not None:
-        told |= {"vehicle_box": _scaled(mask, photo)}
-        told |= {"mask": mask.status, "agreement": mask.agreement}
+        told |= {"vehicle_box": _scaled(mask, photo), "mask": mask.status}
     if view is not None:
         told |= {name: getattr(view, name) for name in _OF_VIEW}
         told |= {"quality": view.quality.score, "issues": view.quality.issues}
@@ -221,18 +210,8 @@ def _drawn_copy(job: Job, photo: Photo, made: Made) -> DrawnFile:
     kind = options.output_format
     name = f"{photo.source_key.rpartition('/')[2].partition('.')[0]}.{kind}"
     key = keys.job_file(job.job_id, name)
-    made.store.put(key, _encoded(picture, options), TYPES[kind])
+    made.store.put(key, encode_finished(picture, options), TYPES[kind])
     return DrawnFile(key=key, type=TYPES[kind], width=picture.shape[1], height=picture.shape[0])
-
-
-def _encoded(picture: Rgb, options: StudioOptions) -> bytes:
-    from okla_assets.imaging.photo import codec
-
-    if options.output_format == "png":
-        return codec.encode_png(picture)
-    if options.output_format == "webp":
-        return codec.encode_webp(picture, options.output_quality)
-    return codec.encode_jpeg(picture, options.output_quality)
 
 
 def _matte(job: Job, photo: Photo, made: Made) -> DrawnFile | None:

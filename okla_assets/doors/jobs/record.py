@@ -111,6 +111,11 @@ class Job(Row):
         return self.state in ENDED
 
     @property
+    def has_succeeded(self) -> bool:
+        """Whether it has ended with a result, as all who are told of its end understand it."""
+        return self.state == "completed"
+
+    @property
     def pictures(self) -> int:
         """How many it counts as with its caller."""
         return max(1, len(self.request.sources))
@@ -262,10 +267,16 @@ class Jobs:
         except FileNotFoundError:
             return None
 
-    def own(self, vehicle: keys.VehicleId, caller: str) -> None:
-        """Notes that the caller has brought the vehicle."""
-        self.store.put(keys.vehicles_of(caller) + vehicle, b"")
-        self.store.put(keys.vehicle_owner(vehicle), caller.encode(), durable=True)
+    def own(self, vehicle: keys.VehicleId, caller: str) -> str | None:
+        """Notes that the caller has brought the vehicle, unless another was first; its owner."""
+        listed = keys.vehicles_of(caller) + vehicle
+        self.store.put(listed, b"")
+        if self.store.put_new(keys.vehicle_owner(vehicle), caller.encode()):
+            return caller
+        owner = self.owner_of(vehicle)
+        if owner != caller:
+            self.store.delete(listed)
+        return owner
 
     def _listed(self, prefix: str) -> Iterator[keys.ListedJob]:
         for info in self.store.list(prefix):

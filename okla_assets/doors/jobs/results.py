@@ -1,5 +1,7 @@
 """What came of a job, in our own words; each contract's answer is made of it."""
 
+from pydantic import ConfigDict
+
 from okla_assets.imaging.types import Angle, Box, Category, Side
 from okla_assets.tables import Confidence, MaskStatus, Row, Treatment
 
@@ -21,7 +23,14 @@ class DrawnFile(Row):
     other_vehicle: bool = False
 
 
-class PhotoResult(Row):
+class _Result(Row):
+    """Part of the record of an ended job: what an earlier release has written beside is passed
+    over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class PhotoResult(_Result):
     """What came of one photo of the job; None where the operation does not ask for it.
 
     `source` counts the request's sources from 0. A photo that was refused has a `refusal` and a
@@ -31,9 +40,6 @@ class PhotoResult(Row):
     source: int
     refusal: str | None = None
     detail: str | None = None
-    number: int | None = None
-    width: int | None = None
-    height: int | None = None
     category: Category | None = None
     category_confidence: Confidence | None = None
     angle: Angle | None = None
@@ -44,11 +50,9 @@ class PhotoResult(Row):
     issues: tuple[str, ...] = ()
     vehicle_box: Box | None = None
     mask: MaskStatus | None = None
-    agreement: Confidence | None = None
     plates: int | None = None
     treatment: Treatment | None = None
     treatment_reason: str | None = None
-    withheld: str | None = None
     picture: DrawnFile | None = None
     matte: DrawnFile | None = None
     thumbnail_key: str | None = None
@@ -78,15 +82,23 @@ class Problem(Row):
     detail: str
 
 
-class JobResult(Row):
-    """What came of the job's photos, and of its vehicle where all of that was asked for."""
+NO_SPIN = "no_spin"
+"""The code of a job that could make no 360° view."""
 
-    vehicle: str
+
+class JobResult(_Result):
+    """What came of the job's photos, and of its vehicle's 360° view where that was asked for.
+
+    `spin_reason` says why there is no view, `reasons` why the vehicle's listing is not ready.
+    """
+
     photos: tuple[PhotoResult, ...] = ()
     spin: SpinResult | None = None
     spin_reason: str | None = None
-    status: str | None = None
     reasons: tuple[str, ...] = ()
-    listing_key: str | None = None
-    gallery_key: str | None = None
-    promo_key: str | None = None
+
+    @property
+    def no_spin(self) -> Problem:
+        """Why it has no 360° view."""
+        reason = self.spin_reason or "; ".join(self.reasons)
+        return Problem(code=NO_SPIN, detail=reason or "no 360° view could be made")

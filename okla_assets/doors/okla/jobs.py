@@ -20,12 +20,11 @@ from okla_assets.doors.jobs.results import SpinResult
 from okla_assets.doors.okla.models import DeliveryTold, ImageJob, SpinFrame, SpinJob, SpinMade
 from okla_assets.doors.okla.words import (
     IMAGE_STATUS,
-    NO_SPIN,
     BadWords,
     Url,
     error_message,
+    frames_wanted,
     image_result,
-    lacks_its_spin,
     spin_made,
     spin_status,
     studio_options,
@@ -180,17 +179,15 @@ def image_job(job: Job, url: Url, job_id: str | None = None) -> ImageJob:
 def spin_job(job: Job, url: Url, embed_url: str, job_id: str | None = None) -> SpinJob:
     """The status of a job that makes a 360° view, which has its page at `embed_url`."""
     made = spin_made(job)
-    wanted = job.request.options.get("spin_frames", 36)
     scores = [p.quality for p in job.result.photos if p.quality is not None] if job.result else []
-    problem = job.problem
     return SpinJob(
         job_id=job_id or job.id,
         vehicle_id=job.vehicle,
         status=spin_status(job),
         error_message=error_message(job),
-        error_code=NO_SPIN if lacks_its_spin(job) else None if problem is None else problem.code,
+        error_code=None if job.problem is None else job.problem.code,
         progress_percent=progress(job),
-        total_frames=wanted if made is None else len(made.frames),
+        total_frames=frames_wanted(job) if made is None else len(made.frames),
         processed_frames=0 if made is None else len(made.frames),
         result=None if made is None else _told_spin(made, scores, url, embed_url),
         created_at=job.created_at,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from okla_assets.doors.okla.words import KINDS, folded
+from okla_assets.doors.okla.words import KINDS, MOST_ASKED, USUAL_FRAMES, folded
 from okla_assets.options import StudioOptions
 
 LEAST_IMAGES, MOST_IMAGES = 6, 100
@@ -120,7 +120,7 @@ class SpinBody(Asked):
     source_type: Literal["Video", "Images", "video", "images", 0, 1] | None = None
     video_url: WebAddress | None = None
     image_urls: list[WebAddress] = Field(default_factory=list, max_length=MOST_IMAGES)
-    frame_count: Annotated[int, NotTruth] = Field(default=36, ge=1, le=360)
+    frame_count: Annotated[int, NotTruth] = Field(default=USUAL_FRAMES, ge=1, le=MOST_ASKED)
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "SpinBody":

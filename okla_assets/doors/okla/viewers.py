@@ -22,6 +22,7 @@ from okla_assets.doors.okla.words import (
     VIEW_STATUS,
     Url,
     error_message,
+    frames_wanted,
     no_spin,
     spin_made,
 )
@@ -157,16 +158,13 @@ def page_url(door: Door, vehicle: keys.VehicleId, base: str) -> str:
 
 
 def file_of_page(door: Door, vehicle: str, token: str, path: str) -> str | None:
-    """The key of a file that such a page loads; None where the address is none of ours.
-
-    Pictures that were drawn for single jobs are no part of the page.
-    """
+    """The key of a file that such a page loads; None where the address is none of ours."""
     try:
         folder = keys.processed_folder(keys.parse_vehicle_id(vehicle))
     except keys.BadVehicleId:
         return None
     expires, _, signature = token.partition("-")
-    if path.startswith("jobs/") or not door.links.allows(folder, expires, signature):
+    if not door.links.allows(folder, expires, signature):
         return None
     return folder + path
 
@@ -263,7 +261,7 @@ def job_document(job: Job, url: Url, page: str, job_id: str) -> dict[str, Any]:
     view = of_job(job)
     frames = frames_told(view, url)
     ready = bool(frames)
-    total = len(frames) or job.request.options.get("spin_frames", 36)
+    total = len(frames) or frames_wanted(job)
     told = {
         "jobId": job_id,
         "id": job_id,

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from okla_assets.doors.jobs import results
 from okla_assets.doors.jobs.record import Job, State
 from okla_assets.doors.jobs.requests import CutOutOptions, Operation
-from okla_assets.doors.jobs.results import PhotoResult, SpinResult
+from okla_assets.doors.jobs.results import JobResult, PhotoResult, SpinResult
 from okla_assets.options import StudioOptions
 from resources.errors import BadInput
 
@@ -72,8 +73,13 @@ _ONLY: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """What may be said at these values alone, and why."""
 
-FRAMES = (8, 72)
-MOST_FRAMES = 360
+_SPIN_FRAMES: Mapping[str, Any] = StudioOptions.model_json_schema()["properties"]["spin_frames"]
+LEAST_FRAMES: int = _SPIN_FRAMES["minimum"]
+MOST_FRAMES: int = _SPIN_FRAMES["maximum"]
+USUAL_FRAMES: int = _SPIN_FRAMES["default"]
+"""Of a 360° view for which no number is named."""
+MOST_ASKED = 360
+"""Frames that may be asked for, of which MOST_FRAMES are made."""
 _QUALITIES = {"low": 70, "medium": 80, "high": 90, "ultra": 95, "maximum": 95}
 
 
@@ -87,7 +93,8 @@ def studio_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `StudioOptions` that a message's options ask for, checked; null says nothing.
 
     A plate mask `black` is our `fill` (a blank plate), `shadowBlur` (0 to 100) the softness, and a
-    count of frames is brought between 8 and 72. Raises `BadWords` naming what cannot be used.
+    count of frames is brought between LEAST_FRAMES and MOST_FRAMES. Raises `BadWords` naming what
+    cannot be used.
     """
     wrong: dict[str, list[str]] = {}
     told: dict[str, Any] = {}
@@ -137,7 +144,7 @@ def _value(option: str, value: Any) -> Any:
             return word
         case "output_quality":
             return _QUALITIES.get(word, word) if isinstance(word, str) else word
-        case "spin_frames" if (count := _whole(word)) is not None and 1 <= count <= MOST_FRAMES:
+        case "spin_frames" if (count := _whole(word)) is not None and 1 <= count <= MOST_ASKED:
             return frames_made(count)
         case _:
             return value
@@ -145,7 +152,13 @@ def _value(option: str, value: Any) -> Any:
 
 def frames_made(asked: int) -> int:
     """How many frames a 360° view gets where so many are asked for."""
-    return min(max(asked, FRAMES[0]), FRAMES[1])
+    return min(max(asked, LEAST_FRAMES), MOST_FRAMES)
+
+
+def frames_wanted(job: Job) -> int:
+    """How many frames its 360° view is to have."""
+    frames: int = job.request.options.get("spin_frames", USUAL_FRAMES)
+    return frames
 
 
 def _whole(value: Any) -> int | None:
@@ -231,9 +244,8 @@ def cut_out_options(kind: Kind, options: Mapping[str, Any]) -> CutOutOptions | N
     of his own has that picture's light."""
     if kind.operation is not Operation.cut_out:
         return None
-    return CutOutOptions(
-        format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
-    )
+    names = {"output_format": "format", "output_quality": "quality"}
+    return CutOutOptions(**{names[one]: options[one] for one in names.keys() & options.keys()})
 
 
 IMAGE_STATUS: Mapping[State, str] = {
@@ -261,37 +273,27 @@ def spin_made(job: Job) -> SpinResult | None:
     return made if made is not None and made.frames else None
 
 
-NO_SPIN = "no_spin"
-"""The error code of a job that could make no 360° view."""
-
-
-def lacks_its_spin(job: Job) -> bool:
-    """Whether it was to make a 360° view, has completed, and made none."""
-    asked = job.request.operation is Operation.spin
-    return asked and job.state == "completed" and spin_made(job) is None
+NO_SPIN = results.NO_SPIN
 
 
 def spin_status(job: Job) -> str:
     """The status of a 360° job. Its words have none for a cancelled one."""
     if job.state == "running":
         return "extractingframes" if job.progress < 50 else "processingframes"
-    if job.state in ("failed", "cancelled") or lacks_its_spin(job):
+    if job.state in ("failed", "cancelled"):
         return "failed"
     return "completed" if job.has_ended else "pending"
 
 
 def no_spin(job: Job) -> str:
-    """Why a job that has completed made no 360° view."""
-    reason = None if job.result is None else job.result.spin_reason
-    return reason or "no 360° view could be made"
+    """Why a whole vehicle's job, which has completed, made no 360° view."""
+    return (job.result or JobResult()).no_spin.detail
 
 
 def error_message(job: Job) -> str | None:
     """Why there is no result; None where there is one, or will be."""
     if job.state == "cancelled":
         return "the job was cancelled"
-    if lacks_its_spin(job):
-        return no_spin(job)
     return None if job.problem is None else job.problem.detail
 
 
@@ -313,7 +315,7 @@ def image_result(photo: PhotoResult, url: Url) -> dict[str, Any]:
         "qualityScore": photo.quality,
         "qualityIssues": None if photo.quality is None else list(photo.issues),
         "treatment": photo.treatment,
-        "treatmentReason": photo.treatment_reason or photo.withheld,
+        "treatmentReason": photo.treatment_reason,
         "refusal": photo.refusal,
         "refusalDetail": photo.detail,
     }

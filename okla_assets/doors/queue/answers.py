@@ -18,7 +18,7 @@ from okla_assets import keys
 from okla_assets.doors.jobs.record import NAMESPACE as IDS, Job
 from okla_assets.doors.jobs.requests import Address, Reply
 from okla_assets.doors.okla.jobs import image_job, spin_job
-from okla_assets.doors.okla.words import error_message, lacks_its_spin
+from okla_assets.doors.okla.words import error_message
 from okla_assets.doors.queue.messages import NAMESPACE, OWN_QUEUE
 
 MASSTRANSIT_JSON = "application/vnd.masstransit+json"
@@ -117,8 +117,7 @@ def _completed(job: Job, places: Places) -> dict[str, Any]:
         image = image_job(job, places.file)
         told = _dumped(image)
         url = told.get("result", {}).get("processedImageUrl")
-    success = job.state == "completed" and not lacks_its_spin(job)
-    return told | _said({"success": success, "processedUrl": url})
+    return told | _said({"success": job.has_succeeded, "processedUrl": url})
 
 
 def _dumped(told: BaseModel) -> dict[str, Any]:

@@ -17,13 +17,20 @@ from pydantic_core import from_json
 from okla_assets import keys
 from okla_assets.doors.jobs.requests import (
     Address,
-    CutOutOptions,
     JobRequest,
     Operation,
     Reply,
     checked,
 )
-from okla_assets.doors.okla.words import KINDS, folded, kind_of, studio_options
+from okla_assets.doors.okla.models import LEAST_IMAGES
+from okla_assets.doors.okla.words import (
+    KINDS,
+    Kind,
+    cut_out_options,
+    folded,
+    kind_of,
+    studio_options,
+)
 from resources.errors import BadInput
 
 OWN_QUEUE = "okla-media"
@@ -45,7 +52,6 @@ QUEUES: Mapping[str, Operation | None] = {
 }
 """What a message of a queue asks for that names no type; None: it has to."""
 LARGEST = 2 * 2**20
-FEWEST_PHOTOS = 6
 _NO_ID = str(uuid.UUID(int=0))
 """As .NET writes an id that nobody has set."""
 
@@ -130,24 +136,24 @@ def _image(message: dict[str, Any], usual: Operation | None) -> dict[str, Any]:
     """What a PythonWorkerMessage or an ImageProcessingMessage asks for."""
     told = message.get("processingtype", message.get("type"))
     if isinstance(told, (str, int)):
-        known = kind_of(told)
-        kind, operation = known.name, known.operation
+        kind = kind_of(told)
     elif told is not None:
         raise Poison("processing_type: it has to be a name or a number")
     elif usual is not None:
-        kind, operation = "", usual
+        kind = Kind("", usual, seconds=0)
     else:
         names = ", ".join(one.name for one in KINDS)
         raise Poison(f"processing_type: it is missing; give one of {names}")
     if not (url := _text(message, "imageurl")):
         raise Poison("image_url: it is missing; give the address of a photo")
     options = _options(message)
-    fields: dict[str, Any] = {"operation": operation, "kind": kind, "sources": [{"url": url}]}
-    if operation is Operation.cut_out:
-        fields["cut_out"] = CutOutOptions(
-            format=options.get("output_format", "png"), quality=options.get("output_quality", 90)
-        )
-    return fields | {"options": options}
+    return {
+        "operation": kind.operation,
+        "kind": kind.name,
+        "sources": [{"url": url}],
+        "options": options,
+        "cut_out": cut_out_options(kind, options),
+    }
 
 
 def _spin(message: dict[str, Any]) -> dict[str, Any]:
@@ -156,11 +162,11 @@ def _spin(message: dict[str, Any]) -> dict[str, Any]:
     if not video and not pictures:
         raise Poison(
             "videoUrl: it is missing, and so are imageUrls; give the address of a video, or of "
-            f"{FEWEST_PHOTOS} photos or more"
+            f"{LEAST_IMAGES} photos or more"
         )
-    if not video and len(pictures) < FEWEST_PHOTOS:
+    if not video and len(pictures) < LEAST_IMAGES:
         raise Poison(
-            f"imageUrls: a 360° view needs {FEWEST_PHOTOS} photos or more, not {len(pictures)}"
+            f"imageUrls: a 360° view needs {LEAST_IMAGES} photos or more, not {len(pictures)}"
         )
     sources: list[dict[str, Any]] = [{"url": url} for url in pictures]
     if video:

@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -42,8 +43,9 @@ from okla_assets.doors.okla.words import (
     image_result,
     kind_of,
 )
+from okla_assets.doors.routers.caller_first import CallerFirst
 
-router = APIRouter(tags=["aiprocessing"], prefix="/api/aiprocessing")
+router = APIRouter(tags=["aiprocessing"], prefix="/api/aiprocessing", route_class=CallerFirst)
 
 STATUS = "/api/ai-process"
 """Where the original tells callers to ask, though it has no routes there itself."""
@@ -300,11 +302,20 @@ async def analyze(request: Request, body: AnalyzeBody, caller: JobsCaller) -> An
     return JSONResponse(answer.model_dump(mode="json", exclude_none=True), 202, headers)
 
 
-@router.post("/callback", summary="What a worker of OKLA's tells it", responses=told())
 async def callback(body: CallbackBody) -> Received:
     """Our own jobs are ended by us alone, so what is told here changes nothing; who calls the old
     address is answered as before."""
     return Received(received=True)
+
+
+router.add_api_route(
+    "/callback",
+    callback,
+    methods=["POST"],
+    summary="What a worker of OKLA's tells it",
+    responses=told(),
+    route_class_override=APIRoute,  # it asks for no key
+)
 
 
 @router.get(

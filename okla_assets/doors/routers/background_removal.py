@@ -19,11 +19,17 @@ from okla_assets.doors.okla import jobs as okla_jobs
 from okla_assets.doors.okla.jobs import JobsCaller, Named, told
 from okla_assets.doors.okla.models import Answer, Body, WebAddress
 from okla_assets.doors.okla.words import VIEW_STATUS, error_message
-
-router = APIRouter(tags=["backgroundremoval"], prefix="/api/backgroundremoval")
+from okla_assets.doors.routers.caller_first import CallerFirst
 
 BODY_BYTES = 30 * 2**20
 """Of a request: a photo of 22 MB as base64."""
+
+
+class _Photo(CallerFirst):
+    largest = BODY_BYTES
+
+
+router = APIRouter(tags=["backgroundremoval"], prefix="/api/backgroundremoval", route_class=_Photo)
 PROVIDER = "okla-media"
 
 Format = Literal["png", "jpg", "webp"]

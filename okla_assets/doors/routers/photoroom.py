@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -131,7 +132,7 @@ async def segment(request: Request) -> Response:
     """The picture itself, or as Base64 in JSON; `x-uncertainty-score` tells how far two networks
     disagree about the outline, from 0 (not at all) to 1."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     async with fields_of(request, BODY_BYTES) as fields:
         options = options_of(fields)
         upload = await _upload(door, fields)

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -96,7 +97,7 @@ async def of_address(request: Request) -> Response:
     """Always a PNG; `model` and what tunes its matting are taken, and change nothing: the networks
     here are our own, and their mattes always soft."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     fields = Fields({name: value for name, value in request.query_params.items() if value})
     if not (url := fields.text("url")):
         raise DoorError(422, "url is missing; give the address of a photo")
@@ -136,7 +137,7 @@ async def of_address(request: Request) -> Response:
 async def of_file(request: Request) -> Response:
     """As for an address; the parameters are fields of the form, or of the query."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     async with fields_of(request, BODY_BYTES) as form:
         asked = {name: value for name, value in request.query_params.items() if value}
         options = options_of(Fields({**asked, **form.texts}))

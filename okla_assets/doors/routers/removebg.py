@@ -208,7 +208,7 @@ _BODY = {
 async def remove_background(request: Request) -> Response:
     """The picture itself; with `Accept: application/json` as Base64 in JSON."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     async with fields_of(request, BODY_BYTES) as fields:
         answer = await _answered(door, caller, fields)
     headers = await run_in_threadpool(_headers, door, caller, answer, fields)
@@ -471,7 +471,7 @@ def credits_of(door: Door, caller: Caller) -> int:
 async def account(request: Request) -> JSONResponse:
     """Credits are pictures; with `used` beside what remove.bg tells."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     credits = await run_in_threadpool(_credits, door, caller)
     return JSONResponse(_account(credits))
 
@@ -480,7 +480,7 @@ async def account(request: Request) -> JSONResponse:
 async def account_of_okla(request: Request) -> JSONResponse:
     """The same, its `subscription` a text."""
     door = door_of(request)
-    caller = door.caller(request)
+    caller = await run_in_threadpool(door.caller, request)
     credits = await run_in_threadpool(_credits, door, caller)
     return JSONResponse(_account({**credits, "subscription": str(credits["subscription"])}))
 

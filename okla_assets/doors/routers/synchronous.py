@@ -16,7 +16,7 @@ from okla_assets.doors.door import Door, Upload
 from okla_assets.doors.errors import BadAddress, DoorError
 from okla_assets.doors.jobs.requests import CutOutOptions, Operation
 from okla_assets.doors.jobs.results import DrawnFile, PhotoResult, Problem
-from okla_assets.doors.uploads.bodies import content_type, decoded
+from okla_assets.doors.uploads.bodies import content_type, decoded, take_body
 
 MOST_FIELDS = 64
 RETRY_SECONDS = 10
@@ -41,10 +41,11 @@ class Fields:
 
 @asynccontextmanager
 async def fields_of(request: Request, largest: int) -> AsyncIterator[Fields]:
-    """The fields of a multipart, urlencoded or JSON body, none over `largest` bytes.
+    """The fields of a multipart, urlencoded or JSON body of at most `largest` bytes.
 
-    Raises `DoorError` 400 for a body that cannot be read.
+    Called when the caller is known. Raises `DoorError` 400 for a body that cannot be read.
     """
+    take_body(request, largest)
     if content_type(request) == "application/json":
         yield Fields(_json_texts(await request.body()))
         return

@@ -1,5 +1,8 @@
 """Health, metrics, and the files that links lead to."""
 
+import asyncio
+import logging
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,8 +15,39 @@ from okla_assets import keys
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
 from okla_assets.doors.uploads.files import stored_file
+from resources.storage.media_store import MediaStore
 
 router = APIRouter(tags=["system"])
+log = logging.getLogger("okla.doors")
+
+READY_SECONDS = 5.0
+"""How long it is believed whether jobs can be written: anybody may ask, and each try is a write."""
+
+
+class Readiness:
+    """Whether jobs can be written: tried once at a time, however many ask."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self._store = store
+        self._trying = asyncio.Lock()
+        self._until = 0.0
+        self._ready = False
+
+    async def ask(self) -> bool:
+        """As it was found within the last READY_SECONDS."""
+        async with self._trying:
+            if time.monotonic() >= self._until:
+                self._ready = await run_in_threadpool(self._try)
+                self._until = time.monotonic() + READY_SECONDS
+            return self._ready
+
+    def _try(self) -> bool:
+        try:
+            self._store.put(f"{keys.INBOX}_ready", b"")
+        except Exception as error:  # noqa: BLE001  whatever it is, we are not ready
+            log.error("jobs cannot be written: %s", error)
+            return False
+        return True
 
 
 @router.get("/health", summary="Whether the door answers")
@@ -25,12 +59,11 @@ async def health() -> JSONResponse:
 
 @router.get("/health/ready", summary="Whether jobs can be accepted", responses={503: {}})
 async def ready(request: Request) -> JSONResponse:
-    """200 while jobs can be written; 503 says why not."""
-    door = door_of(request)
-    try:
-        await run_in_threadpool(door.store.put, f"{keys.INBOX}_ready", b"")
-    except Exception as error:  # noqa: BLE001  whatever it is, we are not ready
-        return JSONResponse({"status": "Unhealthy", "reason": str(error)}, 503)
+    """200 while jobs can be written, as of the last five seconds; the log says why not."""
+    readiness = request.app.state.readiness
+    assert isinstance(readiness, Readiness)
+    if not await readiness.ask():
+        return JSONResponse({"status": "Unhealthy"}, 503)
     return JSONResponse({"status": "Healthy"})
 
 

@@ -4,7 +4,8 @@ expiration (https://tus.io/protocols/resumable-upload)."""
 import base64
 import binascii
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError, problem
 from okla_assets.doors.routers.vehicles import answers
 from okla_assets.doors.uploads import vehicles
-from okla_assets.doors.uploads.bodies import content_type
+from okla_assets.doors.uploads.bodies import content_type, take_files
 from okla_assets.doors.uploads.received import Received
 from okla_assets.doors.uploads.resumable import PART_BYTES, Resumable, Uploads
 
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/api/uploads", tags=["uploads"])
 VERSION = "1.0.0"
 PART_TYPE = "application/offset+octet-stream"
 _busy: set[str] = set()
-"""Uploads to which bytes are arriving in this process."""
+"""Uploads that a request of this process is changing."""
 
 _OFFSET = {"in": "header", "name": "Upload-Offset", "schema": {"type": "integer"}, "required": True}
 _PART = {"content": {PART_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
@@ -103,7 +104,7 @@ async def offered(request: Request) -> Response:
 async def begin(request: Request) -> Response:
     """`Location` is where its bytes go. `Upload-Metadata` names the vehicle and the file."""
     door = door_of(request)
-    caller = door.caller(request, "vehicles")
+    caller = await run_in_threadpool(door.caller, request, "vehicles")
     _check_version(request)
     length = _number(request, "Upload-Length")
     if length == 0:
@@ -139,7 +140,7 @@ async def told(request: Request, upload_id: str) -> UploadDocument:
     "/{upload_id}",
     summary="How much has arrived",
     response_class=Response,
-    responses=answers(404, 412, 413, 415),
+    responses=answers(404, 409, 412, 413, 415, 423),
 )
 async def arrived(request: Request, upload_id: str) -> Response:
     """`Upload-Offset` is where to go on."""
@@ -147,8 +148,9 @@ async def arrived(request: Request, upload_id: str) -> Response:
     door, upload = await _seen(request, upload_id)
     offset = await run_in_threadpool(_uploads(door).offset, upload)
     # The answer to its last part may have been lost, and the server with it.
-    if offset == upload.length or upload.refused is not None:
-        await run_in_threadpool(_uploads(door).finish, upload)
+    if upload.received is None and (offset == upload.length or upload.refused is not None):
+        with _alone(upload):
+            await run_in_threadpool(_uploads(door).finish, upload)
     headers = {
         "Upload-Offset": str(offset),
         "Upload-Length": str(upload.length),
@@ -171,12 +173,10 @@ async def send(request: Request, upload_id: str) -> Response:
     door, upload = await _seen(request, upload_id)
     if content_type(request) != PART_TYPE:
         raise DoorError(415, f"the content type of a part is {PART_TYPE}")
-    if upload.id in _busy:
-        raise DoorError(423, "bytes of this upload are still arriving; try again")
     if upload.refused is not None:
         raise DoorError(upload.status, upload.refused)
-    _busy.add(upload.id)
-    try:
+    take_files(request, door)
+    with _alone(upload):
         offset = await run_in_threadpool(_uploads(door).offset, upload)
         if _number(request, "Upload-Offset") != offset:
             raise DoorError(
@@ -187,19 +187,18 @@ async def send(request: Request, upload_id: str) -> Response:
         offset = await _receive(request, door, upload, offset)
         if offset == upload.length:
             await run_in_threadpool(_uploads(door).finish, upload)
-    finally:
-        _busy.discard(upload.id)
     return _empty(204, {"Upload-Offset": str(offset), **_expires(upload)})
 
 
 @router.delete(
-    "/{upload_id}", summary="Give an upload up", status_code=204, responses=answers(404, 412)
+    "/{upload_id}", summary="Give an upload up", status_code=204, responses=answers(404, 412, 423)
 )
 async def forget(request: Request, upload_id: str) -> Response:
     """What has arrived is deleted; a file that has become the vehicle's stays."""
     _check_version(request)
     door, upload = await _seen(request, upload_id)
-    await run_in_threadpool(_uploads(door).remove, upload)
+    with _alone(upload):
+        await run_in_threadpool(_uploads(door).remove, upload)
     return _empty(204, {})
 
 
@@ -246,9 +245,21 @@ async def _receive(request: Request, door: Door, upload: Resumable, offset: int)
     return offset
 
 
+@contextmanager
+def _alone(upload: Resumable) -> Iterator[None]:
+    """Keeps other requests from changing the upload. Raises `DoorError` 423 where one does."""
+    if upload.id in _busy:
+        raise DoorError(423, "another request is changing this upload; try again")
+    _busy.add(upload.id)
+    try:
+        yield
+    finally:
+        _busy.discard(upload.id)
+
+
 async def _seen(request: Request, upload_id: str) -> tuple[Door, Resumable]:
     door = door_of(request)
-    caller = door.caller(request, "vehicles")
+    caller = await run_in_threadpool(door.caller, request, "vehicles")
     return door, await run_in_threadpool(_uploads(door).get, upload_id, caller.sees)
 
 

@@ -23,13 +23,16 @@ from okla_assets.doors.okla import jobs as okla_jobs, viewers
 from okla_assets.doors.okla.jobs import JobsCaller, Named, told
 from okla_assets.doors.okla.models import JobPage, VideoBody
 from okla_assets.doors.okla.words import Url, folded, is_option
+from okla_assets.doors.routers.caller_first import CallerFirst
 from okla_assets.doors.routers.system import stored
-from okla_assets.doors.uploads.bodies import content_type
+from okla_assets.doors.uploads.bodies import content_type, take_files
 from resources.settings import settings
 
-newest = APIRouter(tags=["vehicle360"], prefix="/api/vehicle360")
-oldest = APIRouter(tags=["vehicle360processing"], prefix="/api/vehicle360processing")
-video = APIRouter(tags=["video360"], prefix="/api/video360")
+newest = APIRouter(tags=["vehicle360"], prefix="/api/vehicle360", route_class=CallerFirst)
+oldest = APIRouter(
+    tags=["vehicle360processing"], prefix="/api/vehicle360processing", route_class=CallerFirst
+)
+video = APIRouter(tags=["video360"], prefix="/api/video360", route_class=CallerFirst)
 
 JSON = "application/json"
 MOST_FIELDS = 50
@@ -183,6 +186,7 @@ async def upload(
     door = door_of(request)
     if content_type(request) != "multipart/form-data":
         raise DoorError(415, "send the video as a file of multipart/form-data")
+    take_files(request, door)
     async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = dict(request.query_params) | {
@@ -267,10 +271,7 @@ async def page(request: Request, vehicle_id: str, token: str, path: str) -> Resp
     key = viewers.file_of_page(door, vehicle_id, token, path)
     if key is None:
         raise DoorError(403, "the address has expired, or is none of ours; ask for the view again")
-    try:
-        answer = await stored(request, door, key)
-    except ValueError:  # no key of a store
-        raise DoorError(404, "there is no such file") from None
+    answer = await stored(request, door, key)
     answer.headers["Access-Control-Allow-Origin"] = "*"
     return answer
 

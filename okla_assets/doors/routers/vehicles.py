@@ -15,10 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from okla_assets import keys
+from okla_assets.doors.callers.caller import Caller, Scope
 from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import PROBLEM_JSON, DoorError
+from okla_assets.doors.routers.caller_first import CallerFirst
 from okla_assets.doors.uploads import vehicles
-from okla_assets.doors.uploads.bodies import content_type, discard
+from okla_assets.doors.uploads.bodies import content_type, discard, take_files
 from okla_assets.doors.uploads.files import stored_file
 from okla_assets.doors.uploads.received import Kind, Received, kind_of, take
 from okla_assets.operations.status import State, VehicleStatus
@@ -26,7 +28,12 @@ from okla_assets.options import StudioOptions, read_options, save_options
 from okla_assets.owner_scenes import scene_of
 from resources.errors import BadInput
 
-router = APIRouter(prefix="/api/vehicles", tags=["vehicles"])
+
+class _OfVehicles(CallerFirst):
+    needed: Scope = "vehicles"
+
+
+router = APIRouter(prefix="/api/vehicles", tags=["vehicles"], route_class=_OfVehicles)
 
 MOST_FILES = 400
 MOST_JOBS = 20
@@ -44,7 +51,7 @@ WHAT = {
     413: "Larger than is taken.",
     415: "Neither a photo nor a video, or not what this address takes.",
     416: "The range lies outside the file.",
-    423: "Bytes of this upload are still arriving.",
+    423: "Another request is changing this upload.",
     429: "Too often; `Retry-After` has the seconds.",
     499: "The caller went away.",
     503: "Not now; try again.",
@@ -112,10 +119,9 @@ async def listed(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> VehiclePage:
     """A page of them, in the order of their ids."""
-    door = door_of(request)
-    caller = door.caller(request, "vehicles")
+    door, caller = await _caller(request)
     if cursor:
-        vehicles.named(cursor)
+        vehicles.check_cursor(cursor)
     found, more = await run_in_threadpool(vehicles.page, door, caller, cursor, limit)
     told = tuple(_document(door, request, status) for status in found)
     return VehiclePage(vehicles=told, next=more or None)
@@ -268,15 +274,18 @@ async def ready(request: Request, vehicle_id: str) -> Response:
     return Response(status_code=202)
 
 
-async def _seen(request: Request, vehicle_id: str) -> tuple[Door, keys.VehicleId]:
+async def _caller(request: Request) -> tuple[Door, Caller]:
     door = door_of(request)
-    caller = door.caller(request, "vehicles")
+    return door, await run_in_threadpool(door.caller, request, "vehicles")
+
+
+async def _seen(request: Request, vehicle_id: str) -> tuple[Door, keys.VehicleId]:
+    door, caller = await _caller(request)
     return door, await run_in_threadpool(vehicles.seen, door, vehicle_id, caller)
 
 
 async def _claimed(request: Request, vehicle_id: str) -> tuple[Door, keys.VehicleId]:
-    door = door_of(request)
-    caller = door.caller(request, "vehicles")
+    door, caller = await _caller(request)
     vehicle = vehicles.named(vehicle_id)
     await run_in_threadpool(door.claim, vehicle, caller)
     return door, vehicle
@@ -305,9 +314,9 @@ def _document(
 
 async def _taken(request: Request, vehicle_id: str, name: str, kind: Kind) -> UploadedFiles:
     """The files of the request, each on this machine before the first goes to the store."""
-    door = door_of(request)
-    door.caller(request, "vehicles")
+    door, _ = await _caller(request)
     vehicles.named(vehicle_id)
+    take_files(request, door)
     largest = door.photo_bytes if kind == "photo" else door.upload_bytes
     files: list[Upload] = []
     try:

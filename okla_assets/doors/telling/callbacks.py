@@ -24,6 +24,7 @@ from okla_assets.doors.fetching.fetch import Fetcher
 from okla_assets.doors.jobs.record import Delivery, Job, Jobs
 from okla_assets.doors.jobs.requests import Operation
 from okla_assets.doors.links import Links, file_address
+from okla_assets.doors.okla.words import error_message
 from okla_assets.doors.telling import outbox
 from okla_assets.doors.telling.outbox import Entry
 from okla_assets.doors.telling.signatures import DELIVERY, signed
@@ -242,11 +243,11 @@ def body_of(job: Job, links: Links, base: str) -> dict[str, Any]:
 
     return {
         "job_id": job.id,
-        "success": job.state == "completed",
+        "success": job.has_succeeded,
         "processed_url": link(_processed(job)),
         "mask_url": link(_mask(job)),
         "processing_time_ms": job.milliseconds,
-        "error_message": _error(job),
+        "error_message": error_message(job),
         "metadata": job.request.metadata,
     }
 
@@ -264,12 +265,3 @@ def _mask(job: Job) -> str | None:
     if job.result is None:
         return None
     return next((one.matte.key for one in job.result.photos if one.matte), None)
-
-
-def _error(job: Job) -> str | None:
-    if job.state == "cancelled":
-        return "the job was cancelled"
-    if job.problem is not None:
-        return job.problem.detail
-    photos = () if job.result is None else job.result.photos
-    return next((one.detail for one in photos if one.detail), None)

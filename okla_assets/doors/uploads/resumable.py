@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,13 +103,17 @@ class Uploads:
     def finish(self, upload: Resumable) -> Resumable:
         """Makes a file of the vehicle's of the complete upload; may be repeated.
 
-        Raises `DoorError` 413 or 415 where it is none that can be taken.
+        Raises `DoorError`: 413 or 415 where it is none that can be taken, 409 where its parts are
+        leaving, as another process finishes it.
         """
+        upload = self.get(upload.id, None)  # it may have been finished since it was read
         if upload.refused is not None:
             raise DoorError(upload.status, upload.refused)
         if upload.received is not None:
             return upload
         with self._whole(upload) as (path, sha256):
+            if path.stat().st_size != upload.length:
+                raise DoorError(409, "this upload is being finished elsewhere; ask for it again")
             try:
                 kind = kind_of(path, upload.name)
                 if kind == "photo" and upload.length > self.photo_bytes:
@@ -144,10 +148,11 @@ class Uploads:
 
     @contextmanager
     def _whole(self, upload: Resumable) -> Iterator[tuple[Path, str]]:
-        """The parts as one file, and its digest."""
+        """The parts as one file, as far as they are there, and its digest."""
         with tempfile.TemporaryDirectory(prefix="okla-upload-") as folder:
             path = Path(folder, "whole")
-            with path.open("wb") as whole:
+            # A part may leave between being listed and being read.
+            with path.open("wb") as whole, suppress(FileNotFoundError):
                 for key, _ in self._parts(upload):
                     with self.store.as_file(key) as part, part.open("rb") as read:
                         shutil.copyfileobj(read, whole, 1 << 20)

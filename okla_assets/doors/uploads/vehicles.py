@@ -41,6 +41,17 @@ def seen(door: Door, text: str, caller: Caller) -> keys.VehicleId:
     return vehicle
 
 
+def check_cursor(text: str) -> None:
+    """Raises `DoorError` 400 for what no page has given out.
+
+    A folder that was there before may be called what no new vehicle can be.
+    """
+    try:
+        keys.parse_vehicle_id(text)
+    except keys.BadVehicleId as error:
+        raise DoorError(400, str(error), fields={"cursor": [str(error)]}) from None
+
+
 def page(door: Door, caller: Caller, after: str, count: int) -> tuple[list[VehicleStatus], str]:
     """The caller's next vehicles after the one named, and the last one where more follow, else
     an empty text."""

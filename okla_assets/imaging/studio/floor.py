@@ -81,8 +81,8 @@ def floor_of(alpha: Alpha, view: View) -> Floor:
     """The floor under a vehicle whose matte on the canvas is `alpha` (H, W)."""
     width = alpha.shape[1]
     hull = _rounded(view.footprint)
-    legs = _legs(alpha, view)
-    found = _tyres_of(alpha, legs, view)
+    legs, outer = _legs(alpha, view)
+    found = _tyres_of(alpha, (*legs, *outer), view)
     sides = side_facing(view)
     # Seen straight from an end, what hangs down beside its tyres is an exhaust or a splitter.
     legs = tuple({*(legs if sides else ()), *found.values()})
@@ -176,37 +176,42 @@ def _rounded(footprint: Doubles) -> Doubles:
     return np.array(points)
 
 
-def _legs(alpha: Alpha, view: View) -> tuple[Leg, ...]:
+def _legs(alpha: Alpha, view: View) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
     """Where the silhouette reaches down like a leg on both sides, and stands on its lower hull.
 
-    What hangs above the line of the others (a bumper's corner, an exhaust) is none.
+    What hangs above the line of the others (a bumper's corner, an exhaust) is none; but the second
+    are the first and the last that hang above their neighbour, as the farther tyres of a quarter
+    view do, and are legs where a tyre should be.
     """
     solid = alpha > 0.5
     rows = np.flatnonzero(solid.any(axis=1))
     if not rows.size:
-        return ()
+        return (), ()
     tall = view.vehicle_height
     bottom = np.where(solid, np.arange(1, solid.shape[0] + 1)[:, None], 0).max(axis=0)
     body = np.flatnonzero(bottom >= rows[0] + STANDING * tall)
     if body.size < 8:
-        return ()
+        return (), ()
     # Beside the body there is nothing: a tyre at its very end has risen there.
     profile = np.pad(bottom[body[0] : body[-1] + 1].astype(np.float64), 1)
     peaks = _peaks(profile, RISES * tall)
     heights = profile[peaks]
-    legs = []
+    legs, outer = [], []
     for peak, height in zip(peaks, heights, strict=True):
         low = np.flatnonzero(profile < height - PLATEAU * tall)
         first, last = int(low[low < peak].max()) + 1, int(low[low > peak].min())
         if not NARROWEST * tall <= last - first <= WIDEST * tall:
             continue
+        leg = Leg(float(body[0] + first - 1), float(body[0] + last - 1), float(height))
         others = peaks != peak
         if others.sum() > 1:
             line = float(np.interp(peak, peaks[others], heights[others]))
             if height < line - PLATEAU * tall:
+                if peak in (peaks[0], peaks[-1]):
+                    outer.append(leg)
                 continue
-        legs.append(Leg(float(body[0] + first - 1), float(body[0] + last - 1), float(height)))
-    return tuple(legs)
+        legs.append(leg)
+    return tuple(legs), tuple(outer)
 
 
 def _peaks(profile: Doubles, prominence: float) -> npt.NDArray[np.intp]:

@@ -1,74 +1,25 @@
-"""Who may use the doors: keys and tokens over real HTTP, their limits and their ends."""
+"""Who may use the doors: keys over real HTTP, their limits and their ends."""
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import jwt
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from fastapi import FastAPI, Request
 
 from okla_assets import keys
 from okla_assets.doors.callers import records as caller_records, stored as stored_callers
 from okla_assets.doors.callers.caller import Anybody, Caller
 from okla_assets.doors.callers.stored import StoredCallers, callers_for, check_host
-from okla_assets.doors.door import Door, door_of
+from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError
-from okla_assets.doors.server import make_app
 from resources.errors import BadInput, BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
+from tests.doors.callers.conftest import SECRET, Who, probe
 from tests.doors.conftest import Serve
-from tests.doors.web import Web, gives
-
-SECRET = "a secret of thirty-two bytes or more"
-Who = Callable[..., requests.Response]
-
-
-def probe(door: Door) -> FastAPI:
-    """The application with routes that tell who called."""
-    app = make_app(door)
-
-    @app.get("/who/{scope}")
-    async def who(request: Request, scope: str) -> dict[str, Any]:
-        caller = door_of(request).caller(request, scope)  # type: ignore[arg-type]
-        return {"name": caller.name, "sees": caller.sees}
-
-    @app.post("/who/{scope}")
-    async def change(request: Request, scope: str) -> dict[str, Any]:
-        return await who(request, scope)
-
-    return app
-
-
-@pytest.fixture
-def who(door: Door, serve: Serve) -> Callable[..., Who]:
-    """Starts a door with these settings; what it gives asks that door who one is."""
-
-    def start(**settings: Any) -> Who:
-        url = serve(probe(replace(door, callers=callers_for(door.store, Settings(**settings)))))
-
-        def ask(scope: str = "jobs", **headers: str) -> requests.Response:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return requests.get(f"{url}/who/{scope}", headers=named, timeout=10)
-
-        return ask
-
-    return start
-
-
-def token(key: Any = SECRET, algorithm: str = "HS256", kid: str = "", **claims: Any) -> str:
-    """A token that is good for a minute, but for what is given."""
-    body = {"sub": "7d1f", "exp": datetime.now(UTC) + timedelta(minutes=1)} | claims
-    kept = {name: value for name, value in body.items() if value is not None}
-    return jwt.encode(kept, key, algorithm, headers={"kid": kid} if kid else None)
 
 
 def test_a_key_is_taken_from_every_header_that_clients_send(
@@ -217,103 +168,6 @@ def test_a_months_pictures_are_counted_from_its_jobs_and_on(
     assert again.left(dealer) == 2
     later = StoredCallers(store, Settings(), now=lambda: datetime.now(UTC) + timedelta(days=31))
     assert later.left(dealer) == 50
-
-
-def test_tokens_say_who_calls_and_whether_he_sees_all(who: Callable[..., Who]) -> None:
-    ask = who(jwt_secret=SECRET, jwt_audience="okla", jwt_issuer="https://login")
-    good = {"aud": "okla", "iss": "https://login"}
-    answer = ask(Authorization=f"Bearer {token(**good)}")
-    assert answer.json() == {"name": "jwt-7d1f", "sees": "jwt-7d1f"}
-    role = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
-    for claims in ({"role": "Admin"}, {"roles": ["Seller", "Admin"]}, {role: "Admin"}):
-        answer = ask("admin", Authorization=f"Bearer {token(**good, **claims)}")
-        assert answer.json()["sees"] is None, claims
-    name = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
-    answer = ask(Authorization=f"Bearer {token(sub=None, **good, **{name: 'ab'})}")
-    assert answer.json()["name"] == "jwt-ab"
-    names = {
-        ask(Authorization=f"Bearer {token(sub=sub, **good)}").json()["name"]
-        for sub in ("A/../B", "a/../b", "a b", "../x")
-    }
-    assert len(names) == 4
-    assert all(name.startswith("jwt--") and "/" not in name for name in names)
-
-
-@pytest.mark.parametrize(
-    ("claims", "sentence"),
-    [
-        ({"exp": 1}, "expired"),
-        ({"exp": None}, "no claim exp"),
-        ({"aud": "another"}, "another audience"),
-        ({"aud": None}, "no claim aud"),
-        ({"iss": "https://evil"}, "another issuer"),
-        ({"iss": None}, "no claim iss"),
-        ({"sub": None}, "no subject"),
-        ({"nbf": 2**33}, "wrong"),
-    ],
-)
-def test_a_token_that_lacks_a_claim_is_refused_with_the_reason(
-    who: Callable[..., Who], claims: dict[str, Any], sentence: str
-) -> None:
-    ask = who(jwt_secret=SECRET, jwt_audience="okla", jwt_issuer="https://login")
-    made = token(**({"aud": "okla", "iss": "https://login"} | claims))
-    answer = ask(Authorization=f"Bearer {made}")
-    assert answer.status_code == 401
-    assert sentence in answer.json()["detail"]
-
-
-def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dict[str, Any]:
-    """A key as such a server tells it."""
-    kind: Any = jwt.algorithms.RSAAlgorithm
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        kind = jwt.algorithms.ECAlgorithm
-    told: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
-    return told | {"kid": kid, "use": "sig"}
-
-
-def test_tokens_of_public_keys_are_pinned_to_their_algorithms(
-    who: Callable[..., Who], server: Web
-) -> None:
-    first = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    second = ec.generate_private_key(ec.SECP256R1())
-    told = {"keys": [public(first, "one"), public(second, "two")]}
-    server.answers["/jwks.json"] = gives(json.dumps(told).encode())
-    ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
-
-    def code(made: str) -> int:
-        return ask(Authorization=f"Bearer {made}").status_code
-
-    assert code(token(first, "RS256", "one")) == 200
-    assert code(token(second, "ES256", "two")) == 200
-    assert len(server.received) == 1
-    assert code(token(second, "ES256", "one")) == 401
-    assert code(token(first, "RS512", "one")) == 401
-    assert code(token(first, "RS256", "three")) == 401
-    assert code(token(SECRET, "HS256", "one")) == 401
-    head, body, _ = token(SECRET, "HS256").split(".")
-    none = jwt.utils.base64url_encode(b'{"alg":"none","typ":"JWT"}').decode()
-    assert code(f"{none}.{body}.") == 401
-    assert code(f"{head}.{body}.") == 401
-    pem = first.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    signed = jwt.api_jws.PyJWS()
-    signed.get_algorithm_by_name("HS256").prepare_key = lambda key: key  # type: ignore[method-assign]
-    assert code(signed.encode(b'{"sub":"x","exp":9999999999}', pem, "HS256", {"kid": "one"})) == 401
-    assert len(server.received) <= 2  # a kid that nobody knows does not ask for the keys each time
-
-
-def test_public_keys_that_cannot_be_had_are_not_the_callers_fault(who: Callable[..., Who]) -> None:
-    ask = who(jwt_jwks_url="http://127.0.0.1:9/jwks.json")
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    answer = ask(Authorization=f"Bearer {token(key, 'RS256', 'one')}")
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
-
-
-def test_a_secret_that_can_be_guessed_is_no_setup(store: LocalMediaStore) -> None:
-    with pytest.raises(BrokenSetup, match="OKLA_JWT_SECRET is shorter than 32 bytes"):
-        callers_for(store, Settings(jwt_secret="short"))
 
 
 def test_without_keys_the_door_is_for_this_machine_alone(store: LocalMediaStore) -> None:

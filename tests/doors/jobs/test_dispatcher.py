@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+from okla_assets import keys
 from okla_assets.doors.door import Door
+from okla_assets.doors.fetching.fetch import Fetcher
+from okla_assets.doors.jobs import dispatcher
 from okla_assets.doors.jobs.dispatcher import MOST_ATTEMPTS, Dispatcher
+from okla_assets.doors.jobs.intake import take
 from okla_assets.doors.jobs.record import Job, Jobs, OtherRequest, State, UnknownJob
 from okla_assets.doors.jobs.requests import JobRequest, Operation, Source
 from okla_assets.doors.jobs.results import JobResult, Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable
+from okla_assets.options import read_options
+from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 
 
@@ -74,16 +80,16 @@ def start(door: Door) -> Iterator[Start]:
     def run(bench: Bench, **changes: Any) -> Dispatcher:
         told: list[Job] = []
         given = {"take": taken, "told": told.append} | changes
-        dispatcher = Dispatcher(door.jobs, bench, **given)
-        thread = threading.Thread(target=dispatcher.run, args=(stop,))
+        leader = Dispatcher(door.jobs, bench, **given)
+        thread = threading.Thread(target=leader.run, args=(stop,))
         thread.start()
-        threads.append((thread, dispatcher))
-        return dispatcher
+        threads.append((thread, leader))
+        return leader
 
     yield run
     stop.set()
-    for thread, dispatcher in threads:
-        dispatcher.wake()
+    for thread, leader in threads:
+        leader.wake()
         thread.join(10)
 
 
@@ -94,7 +100,7 @@ def ask(jobs: Jobs, operation: Operation = Operation.classify, **fields: Any) ->
 
 
 def all_done(unit: Unit) -> Ended:
-    return Ended(run_id="r1", results={j.id: JobResult(vehicle=j.vehicle) for j in unit.jobs})
+    return Ended(run_id="r1", results={j.id: JobResult() for j in unit.jobs})
 
 
 def test_a_job_goes_from_accepted_to_completed(door: Door, start: Start) -> None:
@@ -181,6 +187,53 @@ def test_jobs_of_one_vehicle_are_answered_by_one_run(door: Door, start: Start) -
     assert len(bench.begun) == 3  # never two runs of one vehicle at a time
     next(future for unit, future in bench.begun if unit is units[0]).set_result(all_done(units[0]))
     assert [job.id for job in bench.next(4)[0].jobs] == [other.id]
+
+
+def dark(door: Door, vehicle: str = "CAR-1") -> bool:
+    options, _ = read_options(keys.VehicleId(vehicle), door.store)
+    return options.background_id == "dark_studio"
+
+
+def in_turn(door: Door, bench: Bench, start: Start) -> tuple[Job, Job]:
+    """Has two jobs of a vehicle, of other scenes, wait until the bench has a place."""
+    photo = keys.raw_photos(keys.VehicleId("CAR-1")) + "a.jpg"
+    door.store.put(photo, b"\xff\xd8\xff\xe0")
+    start(bench, take=lambda job: take(job, door.store, Fetcher.of(Settings())))
+
+    def ask_for(scene: str) -> Job:
+        options = {"background_id": scene}
+        return ask(door.jobs, vehicle="CAR-1", sources=(Source(key=photo),), options=options)
+
+    first, second = ask_for("dark_studio"), ask_for("white_studio")
+    until(lambda: {door.jobs.get(job.id).state for job in (first, second)} == {"queued"})
+    return first, second
+
+
+def test_each_job_is_made_by_its_own_options(door: Door, start: Start) -> None:
+    bench = Bench(most=0)
+    first, second = in_turn(door, bench, start)
+    bench.most = 1
+    assert bench.next(1)[0].jobs[0].id == first.id
+    assert dark(door)
+    bench.next(1)[1].set_exception(WorkerLost("killed"))
+    unit, future = bench.next(2)
+    assert unit.jobs[0].id == first.id and dark(door)
+    future.set_result(all_done(unit))
+    assert bench.next(3)[0].jobs[0].id == second.id
+    assert not dark(door)
+
+
+def test_options_that_cannot_be_used_any_more_fail_the_job_alone(door: Door, start: Start) -> None:
+    bench = Bench(most=0)
+    jobs = in_turn(door, bench, start)
+    other = ask(door.jobs, vehicle="CAR-2", sources=())
+    door.store.put(keys.raw_photos(other.vehicle_id) + "a.jpg", b"x")
+    door.store.put(keys.options(keys.VehicleId("CAR-1")), b"{")
+    bench.most = 1
+    assert bench.next(1)[0].jobs[0].id == other.id
+    until(lambda: all(door.jobs.get(job.id).has_ended for job in jobs))
+    problems = [door.jobs.get(job.id).problem for job in jobs]
+    assert [problem and problem.code for problem in problems] == ["bad_input"] * 2
 
 
 def test_a_vehicle_that_others_work_on_waits(door: Door, start: Start) -> None:
@@ -308,6 +361,37 @@ def test_a_long_job_is_stopped_and_a_quick_one_thrown_away(door: Door, start: St
     unit, future = next(one for one in bench.begun if one[0].jobs[0].id == quick.id)
     future.set_result(all_done(unit))
     until(lambda: door.jobs.get(quick.id).state == "cancelled")
+
+
+def test_a_quick_job_that_hangs_is_stopped_too(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "QUICK_SECONDS", 0.0)
+    bench = Bench()
+    start(bench)
+    job = ask(door.jobs)
+    bench.next(1)
+    door.jobs.ask_to_end(door.jobs.get(job.id))
+    until(lambda: door.jobs.get(job.id).state == "cancelled")
+    assert bench.stopped == [job.id]
+
+
+def test_a_run_is_stopped_when_none_of_its_jobs_is_wanted(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 0.1)
+    bench = Bench(most=0)
+    start(bench)
+    jobs = [ask(door.jobs, Operation.full, vehicle="CAR-1") for _ in range(2)]
+    until(lambda: {door.jobs.get(job.id).state for job in jobs} == {"queued"})
+    bench.most = 1
+    assert len(bench.next(1)[0].jobs) == 2
+    door.jobs.ask_to_end(door.jobs.get(jobs[0].id))
+    time.sleep(0.5)
+    assert bench.stopped == []
+    door.jobs.ask_to_end(door.jobs.get(jobs[1].id))
+    until(lambda: {door.jobs.get(job.id).state for job in jobs} == {"cancelled"})
+    assert len(bench.stopped) == 1
 
 
 def test_the_same_request_twice_is_one_job_and_another_is_refused(store: LocalMediaStore) -> None:

@@ -8,7 +8,7 @@ import pytest
 from okla_assets import keys
 from okla_assets.doors.fetching.addresses import AddressRules, HostRule
 from okla_assets.doors.fetching.fetch import Fetcher
-from okla_assets.doors.jobs.intake import suffix_of, take
+from okla_assets.doors.jobs.intake import give_options, suffix_of, take
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import CutOutOptions, checked
 from okla_assets.imaging.photo.signatures import media_kind
@@ -195,25 +195,40 @@ def test_a_background_is_no_photo_of_the_vehicle(
     assert not keys.lies_where_uploads_do(key)
 
 
-def test_options_are_added_to_the_vehicles(store: LocalMediaStore, fetcher: Fetcher) -> None:
-    save_options(CAR, store, StudioOptions(output_quality=80, promo=False))
+def test_options_are_added_to_the_vehicles_when_it_is_made(
+    store: LocalMediaStore, fetcher: Fetcher
+) -> None:
+    before = StudioOptions(output_quality=80, promo=False)
+    save_options(CAR, store, before)
     options = {"output_quality": 90, "background_id": "dark_studio"}
-    take(job_of(store, options=options), store, fetcher)
+    job = take(job_of(store, options=options), store, fetcher)
+    assert read_options(CAR, store)[0] == before
+    give_options(job, store)
     assert read_options(CAR, store)[0] == StudioOptions(background_id="dark_studio", promo=False)
+    save_options(CAR, store, StudioOptions(background_id="gray_showroom", max_width=800))
+    give_options(job, store)  # begun again, and the seller has set others meanwhile
+    assert read_options(CAR, store)[0] == StudioOptions(background_id="dark_studio", max_width=800)
 
 
-def test_a_film_is_made_where_it_is_asked_for(store: LocalMediaStore, fetcher: Fetcher) -> None:
-    take(job_of(store, operation="generate-360"), store, fetcher)
-    assert not read_options(CAR, store)[0].promo
-    asked = Jobs(store).accept(
-        checked(operation="full-pipeline", vehicle="CAR-2", options={"promo": True})
-    )[0]
-    take(asked, store, fetcher)
-    assert read_options(asked.vehicle_id, store)[0].promo
+def test_a_job_without_options_leaves_the_vehicles(store: LocalMediaStore) -> None:
+    give_options(job_of(store), store)
+    assert store.stat(keys.options(CAR)) is None
+
+
+def test_a_film_is_made_where_it_is_asked_for(
+    store: LocalMediaStore, server: Web, fetcher: Fetcher
+) -> None:
+    def has_film(vehicle: str, **fields: Any) -> bool:
+        source = {"url": f"{server.url}/car.png"}
+        asked = checked(operation="full-pipeline", vehicle=vehicle, sources=[source], **fields)
+        job = take(Jobs(store).accept(asked)[0], store, fetcher)
+        give_options(job, store)
+        return read_options(job.vehicle_id, store)[0].promo
+
+    assert not has_film("CAR-1")
+    assert has_film("CAR-2", options={"promo": True})
     store.put("raw/CAR-3/photos/a.jpg", b"came in by the folder")
-    come = Jobs(store).accept(checked(operation="full-pipeline", vehicle="CAR-3"))[0]
-    take(come, store, fetcher)
-    assert read_options(come.vehicle_id, store)[0].promo
+    assert has_film("CAR-3")
 
 
 def test_a_scene_that_there_is_not_is_told(store: LocalMediaStore, fetcher: Fetcher) -> None:

@@ -21,6 +21,7 @@ from okla_assets.runtime.processes import dagster_environment
 from okla_assets.vehicle_runs import JOB_TAG
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
+from tests.conftest import REPOSITORY
 from tests.running import wait_for
 
 PHOTOS = {"a.jpg": pictures.car(1), "b.jpg": pictures.cabin(2)}
@@ -131,6 +132,34 @@ def test_a_killed_lane_is_told_and_starts_again(
     ended = lanes.start(unit, done.set).result(60)
     assert ended.results, ended
     lanes.close()
+
+
+@pytest.fixture
+def hanging() -> Iterator[Lane]:
+    """A lane that starts, and never answers."""
+    one = Lane({"PYTHONPATH": str(REPOSITORY)}, "tests.doors.jobs.hanging_lane")
+    yield one
+    one.kill()
+
+
+def test_a_lane_that_hangs_in_its_work_is_killed(
+    door: Door, hanging: Lane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lanes, "UNIT_SECONDS", 0.3)
+    with pytest.raises(WorkerLost):
+        hanging.make(Unit(jobs=(a_job(door, Operation.classify, "CAR-1"),)))
+    assert hanging.process is not None and hanging.process.poll() is not None
+    assert "has not answered" in caplog.text
+
+
+def test_a_lane_that_hangs_at_its_start_is_killed(
+    hanging: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKLA_TEST_LANE_STARTS", "0")
+    monkeypatch.setattr(lanes, "START_SECONDS", 0.3)
+    with pytest.raises(WorkerUnavailable):
+        hanging.start()
+    assert hanging.process is not None and hanging.process.poll() is not None
 
 
 class Away(Lane):

@@ -3,9 +3,20 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from okla_assets.doors.jobs.requests import Operation
-from okla_assets.doors.okla.words import BadWords, cut_out_options, kind_of, studio_options
+from okla_assets.doors.jobs.record import new_id, new_job
+from okla_assets.doors.jobs.requests import Operation, checked
+from okla_assets.doors.okla.models import SpinBody
+from okla_assets.doors.okla.words import (
+    BadWords,
+    cut_out_options,
+    frames_made,
+    frames_wanted,
+    kind_of,
+    studio_options,
+)
+from okla_assets.options import StudioOptions
 
 
 def test_the_defaults_of_its_contract_are_ours() -> None:
@@ -84,6 +95,21 @@ def test_what_cannot_be_used_is_named_as_it_was_given(given: dict[str, Any]) -> 
         studio_options(given)
     assert set(refused.value.fields) <= set(given)
     assert str(refused.value)
+
+
+def test_counts_of_frames_are_those_of_the_options() -> None:
+    least, most = frames_made(1), frames_made(360)
+    for usable in (least, most):
+        assert StudioOptions(spin_frames=usable).spin_frames == usable
+    for wrong in (least - 1, most + 1):
+        with pytest.raises(ValidationError):
+            StudioOptions(spin_frames=wrong)
+    body = SpinBody(vehicle_id="CAR-1", video_url="https://example.org/1.mp4")
+    request = checked(operation="generate-360")
+    usual = StudioOptions().spin_frames
+    assert body.frame_count == usual == frames_wanted(new_job(request, new_id("", None)))
+    asked = checked(operation="generate-360", options={"spin_frames": 24})
+    assert frames_wanted(new_job(asked, new_id("", None))) == 24
 
 
 def test_types_are_names_or_numbers() -> None:

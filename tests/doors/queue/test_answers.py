@@ -59,7 +59,7 @@ def ended(reply: Reply, **changes: Any) -> Job:
     ).model_copy(update={"reply": reply})
     fields: dict[str, Any] = {
         "state": "completed",
-        "result": JobResult(vehicle="V-1", photos=(PHOTO,)),
+        "result": JobResult(photos=(PHOTO,)),
     } | changes
     return Job(
         id=JOB,
@@ -109,7 +109,7 @@ def test_a_photo_is_told_in_oklas_words() -> None:
 
 
 def test_a_spin_is_told_with_its_frames() -> None:
-    result = JobResult(vehicle="V-1", photos=(PHOTO,), spin=SPIN)
+    result = JobResult(photos=(PHOTO,), spin=SPIN)
     ((one, body),) = said(ended(Reply(kind="spin"), result=result))
     assert one.address.exchange.endswith(":Spin360CompletedMessage")
     told = body["message"]["result"]
@@ -130,7 +130,7 @@ def test_a_spin_that_could_not_be_made_has_no_result() -> None:
     job = ended(
         Reply(kind="spin"),
         state="failed",
-        result=JobResult(vehicle="V-1"),
+        result=JobResult(),
         problem=Problem(code="no_spin", detail="too few views"),
     )
     ((_, body),) = said(job)

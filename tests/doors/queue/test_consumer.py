@@ -122,7 +122,7 @@ def end(jobs: Jobs, job: Job, state: str = "completed") -> None:
         update={
             "state": state,
             "ended_at": datetime.now(UTC),
-            "result": JobResult(vehicle=job.vehicle),
+            "result": JobResult(),
             "problem": problem,
             "delivery": "pending",
         }

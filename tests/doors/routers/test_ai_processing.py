@@ -122,8 +122,6 @@ def test_a_spin_tells_its_frames(keyed: Door, client: Client) -> None:
     assert result["degreesPerFrame"] == 45 and result["frames"][4]["isKeyFrame"]
     assert requests.get(result["frames"][1]["processedUrl"], timeout=5).content == b"frame 1"
     assert requests.get(result["viewerEmbedUrl"], timeout=5).content == b"<p>the page</p>"
-    outside = result["viewerEmbedUrl"].replace("360-viewer/index.html", "jobs/x.png")
-    assert requests.get(outside, timeout=5).status_code == 403
 
 
 def test_a_spin_that_could_not_be_made_has_failed(keyed: Door, client: Client) -> None:
@@ -131,7 +129,8 @@ def test_a_spin_that_could_not_be_made_has_failed(keyed: Door, client: Client) -
     body = {"vehicleId": CAR, "sourceType": 1, "imageUrls": images}
     job_id = client.post("/api/aiprocessing/spin360/generate", body).json()["jobId"]
     job = keyed.jobs.get(job_id)
-    end(keyed, job, result=JobResult(vehicle=CAR, spin_reason="the photos show one side only"))
+    why = JobResult(spin_reason="the photos show one side only").no_spin
+    end(keyed, job, "failed", problem=why)
     told = client.get(f"/api/aiprocessing/spin360/{job_id}").json()
     assert (told["status"], told["errorCode"]) == ("failed", "no_spin")
     assert told["errorMessage"] == "the photos show one side only"
@@ -217,7 +216,7 @@ def test_the_plans_calls_take_addresses_and_files(
         b"two",
     ]
     photos = (PhotoResult(source=0, quality=50), PhotoResult(source=1, refusal="no_image"))
-    end(keyed, job, result=JobResult(vehicle=job.vehicle, photos=photos))
+    end(keyed, job, result=JobResult(photos=photos))
     told = client.get(f"/api/ai-process/status/{job.id}").json()
     assert told["result"]["qualityScore"] == 50
     assert [image.get("refusal") for image in told["images"]] == [None, "no_image"]

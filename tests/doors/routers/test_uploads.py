@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,9 +24,12 @@ from okla_assets.doors import server
 from okla_assets.doors.callers import records as caller_records
 from okla_assets.doors.callers.stored import StoredCallers
 from okla_assets.doors.door import Door
+from okla_assets.doors.errors import DoorError
 from okla_assets.doors.routers import uploads as router
 from okla_assets.doors.server import make_app
 from okla_assets.doors.uploads import resumable
+from okla_assets.doors.uploads.received import Received, take
+from okla_assets.doors.uploads.resumable import Uploads
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
@@ -148,6 +154,66 @@ def test_a_sender_who_falls_silent_is_let_go(url: str, monkeypatch: pytest.Monke
     answer = requests.patch(place, data=slow(), headers=told, timeout=30)
     assert answer.status_code == 408
     assert offset(place) == 1000
+
+
+def test_one_request_at_a_time_finishes_an_upload(
+    url: str, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is being stored, nothing else finishes it or gives it up."""
+    storing, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Received:
+        storing.set()
+        go_on.wait(10)
+        return take(*args)
+
+    monkeypatch.setattr(resumable, "take", slow)
+    place = begin(url, len(VIDEO))
+    with ThreadPoolExecutor(1) as sender:
+        last = sender.submit(send, place, VIDEO, 0)
+        assert storing.wait(5)
+        assert requests.head(place, headers=TUS, timeout=5).status_code == 423
+        assert requests.delete(place, headers=TUS, timeout=5).status_code == 423
+        assert requests.get(place, timeout=5).json()["received"] is None
+        go_on.set()
+        assert last.result().status_code == 204
+    assert offset(place) == len(VIDEO)
+    assert store.get(requests.get(place, timeout=5).json()["received"]["key"]) == VIDEO
+
+
+def test_a_sender_may_ask_how_far_he_is_while_he_sends(url: str) -> None:
+    place = begin(url, len(BIG))
+    parts = urlsplit(place)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
+    connection.putrequest("PATCH", parts.path)
+    for name, value in (PART | {"Upload-Offset": "0", "Content-Length": "10"}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    connection.send(BIG[:5])
+    assert offset(place) == 0
+    connection.close()
+
+
+def test_an_upload_that_another_process_finishes_is_not_refused(
+    url: str, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers of a store both read that it is complete; the slower one finds its parts gone."""
+    place = begin(url, len(VIDEO))
+    taking = Uploads(store, photo_bytes=50 * 2**20)
+    with monkeypatch.context() as patch:
+        patch.setattr(Uploads, "finish", lambda self, upload: upload)
+        assert send(place, VIDEO, 0).status_code == 204
+    upload = taking.get(place.rpartition("/")[2], None)
+    done = taking.finish(upload)
+    assert done.received is not None
+    assert taking.finish(upload) == done  # which was read before
+    with monkeypatch.context() as patch:
+        patch.setattr(Uploads, "get", lambda self, *_: upload)
+        with pytest.raises(DoorError) as refused:
+            taking.finish(upload)
+    assert refused.value.status == 409
+    assert taking.get(upload.id, None) == done
+    assert offset(place) == len(VIDEO)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import Address, Reply, checked
 from okla_assets.doors.jobs.results import DrawnFile, JobResult, PhotoResult, Problem
 from okla_assets.doors.links import Links
+from okla_assets.doors.okla.jobs import image_job
+from okla_assets.doors.queue.answers import Places, answers
 from okla_assets.doors.telling import callbacks, outbox
 from okla_assets.doors.telling.callbacks import CallbackSender, body_of, outcome_of, pause_after
 from okla_assets.doors.telling.signatures import verify
@@ -77,9 +79,7 @@ def ended(store: LocalMediaStore, url: str | None, **changes: Any) -> Job:
     job, _ = jobs.accept(request)
     picture = DrawnFile(key="processed/CAR-1/a.jpg", type="image/jpeg", width=4, height=3)
     matte = DrawnFile(key="processed/CAR-1/m.png", type="image/png", width=4, height=3)
-    result = JobResult(
-        vehicle="CAR-1", photos=(PhotoResult(source=0, picture=picture, matte=matte),)
-    )
+    result = JobResult(photos=(PhotoResult(source=0, picture=picture, matte=matte),))
     now = datetime.now(UTC)
     began = now - timedelta(milliseconds=1500)
     changes = {
@@ -311,10 +311,26 @@ def test_the_body_tells_why(store: LocalMediaStore) -> None:
     assert body["processed_url"] is None and body["mask_url"] is None
     cancelled = ended(store, None, state="cancelled", result=None, number=2)
     assert body_of(cancelled, links, "")["error_message"] == "the job was cancelled"
-    refused = PhotoResult(source=0, refusal="not_an_image", detail="it is no photo")
-    result = JobResult(vehicle="CAR-1", photos=(refused,))
-    told = body_of(ended(store, None, result=result, number=3), links, "")
-    assert told["error_message"] == "it is no photo"
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
+def test_the_queue_and_the_status_tell_the_same(store: LocalMediaStore, state: str) -> None:
+    """Also of a job whose other photo was refused: it has succeeded, and its status says more."""
+    changes: dict[str, Any] = {"state": state}
+    if state == "completed":
+        good = PhotoResult(source=0, category="exterior")
+        refused = PhotoResult(source=1, refusal="not_an_image", detail="it is no photo")
+        changes["result"] = JobResult(photos=(good, refused))
+    elif state == "failed":
+        changes |= {"result": None, "problem": Problem(code="broken", detail="no model")}
+    job = ended(store, None, **changes)
+    told = body_of(job, Links(store, b"secret"), "")
+    places = Places(lambda key: key, lambda vehicle: vehicle)
+    published = json.loads(next(answers(job, places)).body)["message"]
+    status = image_job(job, lambda key: key)
+    assert told["success"] is published["success"] is (status.status == "completed")
+    assert told["error_message"] == published.get("errorMessage") == status.error_message
+    assert told["success"] is (told["error_message"] is None)
 
 
 def test_the_thread_sends_what_is_there_and_what_comes(store: LocalMediaStore, server: Web) -> None:

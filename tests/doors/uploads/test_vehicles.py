@@ -67,8 +67,23 @@ def test_vehicles_come_in_pages(place: Place, store: LocalMediaStore) -> None:
     for limit in (1, 3, 7, 100):
         assert every(place.ann, limit) == cars
         assert every(place.boss, limit) == ["BUS", *cars]
-    assert place.ann("GET", "vehicles?cursor=../x").status_code == 400
+    refused = place.ann("GET", "vehicles?cursor=../x")
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["cursor"])
     assert place.ann("GET", "vehicles?limit=0").status_code == 400
+
+
+def test_a_page_goes_on_after_a_folder_that_no_new_vehicle_may_be_called(
+    place: Place, store: LocalMediaStore
+) -> None:
+    names = ["100APPLE", "DCIM", "photos"]
+    for name in names:
+        store.put(keys.raw_photos(keys.parse_vehicle_id(name)) + "a.jpg", PHOTO)
+    page = place.boss("GET", "vehicles?limit=1").json()
+    found = [page["vehicles"][0]["vehicleId"]]
+    while page["next"] is not None:
+        page = place.boss("GET", f"vehicles?limit=1&cursor={page['next']}").json()
+        found.append(page["vehicles"][0]["vehicleId"])
+    assert found == names
 
 
 def test_options_are_set_read_and_refused_by_name(place: Place, store: LocalMediaStore) -> None:
