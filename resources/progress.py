@@ -21,7 +21,7 @@ class LogProgress(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Progress as log lines of the run, one a step: a line a photo would bury the run's events."""
 
     def step(self, title: str, total: int) -> None:
-        dg.get_dagster_logger("okla").info(f"{title}: {total} photos")
+        dg.get_dagster_logger("okla").info(f"{title}: {total} photo{'s' * (total != 1)}")
 
     def advance(self, what: str) -> None:
         pass

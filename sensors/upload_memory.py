@@ -13,6 +13,7 @@ threads, 400 requests); with one object of 100,000 vehicles, rewritten, 2.7 s an
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from logging import Logger
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict
@@ -40,6 +41,10 @@ class Known(BaseModel):
     """Run key of files from the future: a clock is wrong, so they age from `since`."""
     since: float = 0.0
     """When those were seen first, by this machine's clock (seconds since 1970)."""
+
+
+MOST_SENTENCES = 20
+"""A tick, about files that nobody will look at."""
 
 
 class UploadMemory:
@@ -108,6 +113,14 @@ class UploadMemory:
         for names in ([n for n in rows if n in old], [n for n in rows if n not in old]):
             for chunk in _chunks(names):
                 self._rows.set_cursor_values({name: rows[name] for name in chunk})
+
+
+def say_once(log: Logger, memory: UploadMemory, sentences: Iterable[str]) -> None:
+    """Logs those of the sentences that were never logged; what is too many comes next time."""
+    new = memory.not_yet_logged(sentences)[:MOST_SENTENCES]
+    for sentence in new:
+        log.warning(sentence)
+    memory.mark_logged(new)
 
 
 def _chunks(items: Iterable[str]) -> Iterator[Sequence[str]]:

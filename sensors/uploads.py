@@ -36,7 +36,7 @@ from sensors.raw_folders import (
     stretches,
     without_own_music,
 )
-from sensors.upload_memory import MOST_WAITING, Known, UploadMemory
+from sensors.upload_memory import MOST_WAITING, Known, UploadMemory, say_once
 
 RECONCILE_SECONDS = 600.0
 """Between two rounds of listing raw/ where events say what changed: an event may get lost."""
@@ -46,7 +46,6 @@ MOST_REQUESTS = 50
 MOST_OBJECTS = 10_000  # listed in turn; the folder in which they are reached is still finished
 MOST_LOOKS = 100  # folders of vehicles that wait
 MOST_QUESTIONS = 200  # vehicles about whose runs Dagster is asked
-MOST_SENTENCES = 20  # about files that nobody will look at
 
 _RUNS_LOOKED_AT = 50  # the newest of a vehicle
 
@@ -203,7 +202,7 @@ def uploads(
     memory.mark(marked)
     memory.remember(tick.remembered)
     memory.unmark(mark for vehicle in settled for mark in waiting.get(vehicle, ()))
-    _say_once(context, memory, tick.sentences)
+    say_once(context.log, memory, tick.sentences)
 
     looked = turns[-1] if turns else ""
     cursor = position.model_copy(update={"after": after, "looked": looked}).model_dump_json()
@@ -295,15 +294,6 @@ def _standing(instance: dg.DagsterInstance, folder: RawFolder) -> tuple[Standing
     if any(not run.is_finished for run in last):
         return Standing.BUSY, ""
     return Standing.DUE, folder.run_key + (f":{runs[0].run_id[:8]}" if runs else "")
-
-
-def _say_once(
-    context: dg.SensorEvaluationContext, memory: UploadMemory, sentences: Sequence[str]
-) -> None:
-    new = memory.not_yet_logged(sentences)[:MOST_SENTENCES]
-    for sentence in new:
-        context.log.warning(sentence)
-    memory.mark_logged(new)
 
 
 def _left_alone(names: Sequence[str]) -> str:

@@ -120,7 +120,7 @@ def exteriors_cut_or_flagged(
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(exteriors) - len(flagged)} of {len(exteriors)} exteriors in the studio",
         metadata={
-            "flagged": [f"{p.processed_key}: {p.treatment_reason}" for p in flagged],
+            "flagged": [f"photo {p.number}: {p.treatment_reason}" for p in flagged],
             "without_reason": [str(number) for number in silent],
         },
     )

@@ -24,6 +24,7 @@ from okla_assets.cli.process import check_folder
 from okla_assets.cli.terminal import (
     Json,
     Profile,
+    counted,
     fetch_weights,
     print_json,
     print_table,
@@ -196,8 +197,9 @@ def summary(measured: Measured, price_hour: float | None, vendor: Sequence[float
     """The figures in sentences."""
     rounds = ", ".join(f"{seconds:.1f}" for seconds in measured.rounds)
     lines = [
-        f"profile {measured.profile}: {measured.photos} photos in {measured.seconds:.1f} s, "
-        f"{measured.photos_a_second:.2f} photos/s (rounds: {rounds} s)",
+        f"profile {measured.profile}: {counted(measured.photos, 'photo')} "
+        f"in {measured.seconds:.1f} s, {measured.photos_a_second:.2f} photos/s "
+        f"(rounds: {rounds} s)",
         f"warm-up, not part of any round: {measured.warm_up:.1f} s (loading the models)",
         f"CPU seconds of all cores: {measured.cpu_seconds:.1f} a vehicle; "
         f"{measured.threads} threads a network",

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from okla_assets import keys
-from okla_assets.cli.terminal import FAILED, Json, Out, print_json, say, stop, warn
+from okla_assets.cli.terminal import FAILED, Json, Out, counted, print_json, say, stop, warn
 from resources.storage.stores import existing_store
 
 
@@ -44,7 +44,7 @@ def export(
             }
         )
     else:
-        say(f"{made.folder}: {len(made.files)} pictures for {made.channel}")
+        say(f"{made.folder}: {counted(len(made.files), 'picture')} for {made.channel}")
         for one in made.verdict.refused:
             warn(f"photo {one.number} is left out: {one.reason}", "yellow")
         for rule in made.verdict.unmet:

@@ -12,8 +12,17 @@ from resources.storage.stores import existing_store, store_for
 app = typer.Typer(no_args_is_help=True, help="The keys of those who may use the doors.")
 
 Name = Annotated[str, typer.Argument(help="The caller: small letters, digits and '-'.")]
+MOST_DAYS = 36_500
+"""A key that is good for longer is one without an end."""
+
+
 Days = Annotated[
-    float | None, typer.Option(min=0.001, help="Days that the key is good; default: for ever.")
+    float | None,
+    typer.Option(
+        min=0.001,
+        max=MOST_DAYS,
+        help="Days that the key is good; default: for ever.",
+    ),
 ]
 
 
@@ -55,7 +64,12 @@ def renew_key(
     name: Name,
     days: Days = None,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, help="Hours that the key before stays good.")
+        float,
+        typer.Option(
+            min=0,
+            max=24 * MOST_DAYS,
+            help="Hours that the key before stays good.",
+        ),
     ] = 24.0,
     out: Out = "okla-media",
 ) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from okla_assets.cli.terminal import (
     Json,
     Profile,
+    counted,
     fetch_weights,
     print_json,
     print_table,
@@ -101,13 +102,13 @@ def train_views(
     if as_json:
         print_json(asdict(trained))
         return
-    table = Table(f"held out: {held.vehicles} vehicles", "right", "of")
+    table = Table(f"held out: {counted(held.vehicles, 'vehicle')}", "right", "of")
     for name, score in (("category", held.category), ("angle", held.angle), ("side", held.side)):
         table.add_row(name, str(score.right), str(score.total))
     print_table(table)
     if held.azimuth_error_deg is not None:
         say(f"azimuth: median error {held.azimuth_error_deg:.1f} degrees")
-    say(f"{trained.photos} photos of {trained.vehicles} vehicles")
+    say(f"{counted(trained.photos, 'photo')} of {counted(trained.vehicles, 'vehicle')}")
     say(trained.heads)
 
 

@@ -23,6 +23,7 @@ from okla_assets.cli.terminal import (
     Yes,
     cell,
     confirmed,
+    counted,
     fetch_weights,
     interrupted,
     print_error,
@@ -103,15 +104,19 @@ def backfill(
             check_known(vehicle, store, instance)
         if not dry_run:
             close_dead_runs(instance, only_processes=True)
+        left = []
         if wanted:
-            found = backfill.named(instance, wanted)[:limit]
+            found = backfill.named(instance, wanted)
+            found, left = found[:limit], found[limit or len(found) :]
         elif everything:
             found = backfill.every(instance, store, limit)
         else:
             most = settings().backfill_limit if limit is None else limit
             tonight = datetime.now(UTC).date()
             found = backfill.due(instance, store, runner.fingerprint(), most, tonight)
-        for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in found}:
+        for due in left:
+            warn(f"{due.vehicle}: left out, as --limit is {limit}")
+        for vehicle in dict.fromkeys(wanted).keys() - {one.vehicle for one in [*found, *left]}:
             warn(f"{vehicle}: left alone, a run of it waits or is in progress")
         if dry_run or not found:
             print_json([asdict(one) for one in found]) if as_json else _print_due(found)
@@ -210,6 +215,8 @@ def status(
     from okla_assets.operations import status as work
     from okla_assets.runtime.instance import open_instance
 
+    if vehicle is not None and state:
+        raise BadInput("give --vehicle or --state, not both")
     if wrong := sorted(set(state or ()) - set(work.STATES)):
         raise BadInput(f"there is no state {wrong[0]!r}; the states are {', '.join(work.STATES)}")
     store = existing_store(out)
@@ -261,11 +268,11 @@ def trace(
 def _print_archived(one: "Mapping[str, object]") -> None:
     files = one.get("files")
     if isinstance(files, list):
-        say(f"{one['vehicle']}: would be archived, {len(files)} files removed")
+        say(f"{one['vehicle']}: would be archived, {counted(len(files), 'file')} removed")
         for key in files:
             say(f"  {key}")
-    else:
-        say(f"{one['vehicle']}: archived, {one['removed']} files removed")
+    elif isinstance(removed := one["removed"], int):
+        say(f"{one['vehicle']}: archived, {counted(removed, 'file')} removed")
 
 
 def _print_due(found: "Sequence[Due]") -> None:
@@ -276,7 +283,7 @@ def _print_due(found: "Sequence[Due]") -> None:
     for one in found:
         table.add_row(one.vehicle, cell(one.reason), _ago(one.made))
     print_table(table)
-    say(f"{len(found)} vehicles are due")
+    say(f"{counted(len(found), 'vehicle')} {'is' if len(found) == 1 else 'are'} due")
 
 
 def _ago(moment: datetime | None) -> str:

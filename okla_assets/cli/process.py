@@ -22,6 +22,7 @@ from okla_assets.cli.terminal import (
     Out,
     Profile,
     cell,
+    counted,
     err_console,
     fetch_weights,
     interrupted,
@@ -418,16 +419,12 @@ def _print_summary(listing: "Listing") -> None:
         say(f"refused {rest:,} more files: listing.json has their names and reasons", "yellow")
     for group in listing.ignored:
         names = keys.in_short(group.examples, group.count)
-        say(f"ignored {_files(group.count)}, {IGNORED[group.rule]}: {names}", "dim")
+        say(f"ignored {counted(group.count, 'file')}, {IGNORED[group.rule]}: {names}", "dim")
     if spare := [keys.upload_name(v.source_key) for v in listing.videos if v.use == "not_needed"]:
         say(f"not needed, as another video shows the turn: {keys.in_short(spare)}", "dim")
     say(f"{listing.vehicle_id}: {listing.status}", STYLES[listing.status])
     for reason in listing.reasons:
         say(f"  {reason}")
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _finish(listing: "Listing") -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from okla_assets import keys
-from okla_assets.cli.terminal import Json, Out, print_json, print_table, say, warn
+from okla_assets.cli.terminal import Json, Out, cell, print_json, print_table, say, warn
 from resources.storage.stores import store_for
 
 
@@ -37,7 +37,7 @@ def scenes(
         floor = "#{:02X}{:02X}{:02X}".format(*scene.floor)
         names = scene.id, scene.name, scene.name_es, scene.kind
         row = (*names, floor, str(scene.shadow), str(scene.gloss))
-        table.add_row(*row)
+        table.add_row(*map(cell, row))
         headers = [str(column.header) for column in table.columns]
         facts.append(dict(zip(headers, row, strict=True)))
     if as_json:

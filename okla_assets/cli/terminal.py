@@ -66,6 +66,11 @@ def cell(text: object) -> Text:
     return Text(shown(text))
 
 
+def counted(number: int, thing: str) -> str:
+    """How many of a thing there are: "1 file", "1,200 files"."""
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
 def say(line: object, style: str | None = None) -> None:
     """Prints a line as it is: neither wrapped nor coloured by its words."""
     out_console.print(shown(line), style=style, soft_wrap=True, highlight=False, markup=False)

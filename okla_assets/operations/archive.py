@@ -162,7 +162,7 @@ def archive_each(
             refused.append(str(bad))
             context.log.error(str(bad))
         else:
-            context.log.info(f"{name}: archived, {removed} files removed")
+            context.log.info(f"{name}: archived, {removed} file{'s' * (removed != 1)} removed")
     if refused:
         raise dg.Failure("; ".join(refused), allow_retries=False)
 

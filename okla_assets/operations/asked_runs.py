@@ -1,10 +1,11 @@
 """Runs that jobs of the doors ask Dagster for: written by the doors, read by the sensor `jobs`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
 from okla_assets import keys
+from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore
 
 
@@ -29,10 +30,20 @@ def forget(store: MediaStore, name: str) -> None:
     store.delete(keys.asked_run(name))
 
 
-def asked_for(store: MediaStore, after: str = "") -> Iterator[tuple[str, AskedRun]]:
-    """All runs that are asked for and their keys, behind a key."""
+def asked_for(
+    store: MediaStore, after: str = "", unreadable: Callable[[str], None] | None = None
+) -> Iterator[tuple[str, AskedRun]]:
+    """All runs that are asked for and their keys, behind a key.
+
+    `unreadable` is called with a sentence about each that cannot be read; without it that raises
+    `Unreadable`.
+    """
     for info in store.list(keys.ASKED_RUNS, after):
         try:
             yield info.key, AskedRun.model_validate_json(store.get(info.key))
         except FileNotFoundError:  # forgotten meanwhile
             continue
+        except Unreadable as error:
+            if unreadable is None:
+                raise
+            unreadable(f"{info.key} is left alone: {error}")

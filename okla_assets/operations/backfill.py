@@ -30,6 +30,7 @@ from okla_assets.operations.run_index import (
     made_at,
     materialized,
     pages,
+    vehicle_named,
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.pipeline import parse_listing_version
@@ -117,15 +118,24 @@ def named(
 
 
 def every(instance: dg.DagsterInstance, store: MediaStore, limit: int | None) -> list[Due]:
-    """All vehicles that have uploads, the oldest listing first."""
+    """All vehicles that have uploads, those that were never made and the oldest listing first.
+
+    Also those that are no partition yet, but for archived ones and those of jobs.
+    """
     uploaded, occupied = frozenset(store.folders(keys.RAW)), busy(instance)
 
     def candidates() -> Iterator[_Candidate]:
+        partitions: set[str] = set()
         for page in pages(instance):
+            partitions.update(page)
             ids, tried = materialized(instance, page), attempts(instance, page)
             for vehicle in page:
                 if vehicle in uploaded and vehicle not in occupied:
                     yield _candidate(vehicle, "asked for", ids, tried)
+        for name in sorted(uploaded - partitions - occupied):
+            new = vehicle_named(name)
+            if new is not None and _waits_for_a_run(new, store):
+                yield _candidate(new, "asked for", {}, {})
 
     chosen = sorted(candidates()) if limit is None else heapq.nsmallest(limit, candidates())
     return _dated(chosen, instance)
@@ -159,6 +169,15 @@ def _all(
             else:
                 reason = ""
             yield _candidate(vehicle, reason, ids, tried)
+
+
+def _waits_for_a_run(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+    """Whether a folder of uploads that is no partition is to become one."""
+    try:
+        retired = is_archived(vehicle, store.list(keys.raw_folder(vehicle)))
+        return not retired and not _is_for_jobs(vehicle, store)
+    except Unreadable:  # its run says so
+        return True
 
 
 def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:

@@ -52,8 +52,9 @@ def export(vehicle: keys.VehicleId, channel_name: str, folder: Path, store: Medi
     _make_room(folder)
     photos = {photo.number: photo for photo in listing.photos}
     entries: list[dict[str, Any]] = []
+    digits = max(2, len(str(len(found.accepted))))  # so that their names sort in its order
     for position, number in enumerate(found.accepted, 1):
-        file = folder / f"{vehicle}_{position:02d}.{SUFFIX}"
+        file = folder / f"{vehicle}_{position:0{digits}d}.{SUFFIX}"
         photo, lead = photos[number], position == 1
         data, size = _picture(photo, pictures[number], channel, signer, lead=lead)
         file.write_bytes(data)
@@ -156,9 +157,23 @@ def _make_room(folder: Path) -> None:
         return
     if MANIFEST not in present:
         raise BadInput(f"{folder} holds files that are no export; give another folder with --to")
-    earlier = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    for entry in earlier["files"]:
-        (folder / entry["file"]).unlink(missing_ok=True)
+    for name in _earlier_files(folder):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _earlier_files(folder: Path) -> list[str]:
+    """The files that the manifest names. Raises BadInput where it is not one of ours."""
+    try:
+        earlier = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        names = [str(entry["file"]) for entry in earlier["files"]]
+        ours = "channel" in earlier and all(Path(name).name == name for name in names)
+    except (ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise BadInput(
+            f"{folder / MANIFEST} is of no export of ours; give another folder with --to"
+        )
+    return names
 
 
 def _picture(

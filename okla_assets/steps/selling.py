@@ -9,78 +9,78 @@ from okla_assets.contract import Listing, ListingPhoto, Retake
 
 RETAKE: dict[str, tuple[str, str]] = {
     "blurred": (
-        "La foto está borrosa. Limpia el lente, toca la pantalla sobre el carro para enfocar y "
-        "sostén el teléfono con las dos manos.",
+        "La foto está borrosa. Limpie el lente, toque la pantalla sobre el carro para enfocar y "
+        "sostenga el teléfono con las dos manos.",
         "The photo is blurred. Clean the lens, tap on the car to focus and hold the phone with "
         "both hands.",
     ),
     "dark": (
-        "La foto está muy oscura. Tómala de día, con el sol a tu espalda, o acerca una luz.",
+        "La foto está muy oscura. Tómela de día, con el sol a su espalda, o acerque una luz.",
         "The photo is too dark. Take it by day with the sun behind you, or bring a light.",
     ),
     "overexposed": (
-        "Hay zonas quemadas en blanco. Toca la pantalla sobre el carro y baja el brillo, o busca "
+        "Hay zonas quemadas en blanco. Toque la pantalla sobre el carro y baje el brillo, o busque "
         "la sombra.",
         "Parts are burnt out to white. Tap on the car and lower the exposure, or move into shade.",
     ),
     "low_contrast": (
-        "Casi no se distingue nada. Quita la neblina o la suciedad del lente y toma la foto de "
+        "Casi no se distingue nada. Quite la neblina o la suciedad del lente y tome la foto de "
         "nuevo con más luz.",
         "Hardly anything can be told apart. Wipe the lens and take the photo with more light.",
     ),
     "low_resolution": (
-        "La foto tiene muy pocos píxeles. Envía el archivo original de la cámara, no una copia de "
-        "WhatsApp, y no uses el zoom.",
+        "La foto tiene muy pocos píxeles. Envíe el archivo original de la cámara, no una copia de "
+        "WhatsApp, y no use el zoom.",
         "The photo has too few pixels. Send the camera's original file, not a copy from a chat, "
         "and do not zoom.",
     ),
     "tilted": (
-        "La foto está inclinada. Sostén el teléfono derecho: las ruedas deben quedar a nivel.",
+        "La foto está inclinada. Sostenga el teléfono derecho: las ruedas deben quedar a nivel.",
         "The photo is tilted. Hold the phone straight: the wheels should stand level.",
     ),
     "cropped": (
-        "El carro no sale completo. Da unos pasos atrás hasta que quepa entero, con espacio "
+        "El carro no sale completo. Dé unos pasos atrás hasta que quepa entero, con espacio "
         "alrededor.",
         "The car is cut off. Step back until all of it fits, with room around it.",
     ),
     "too_far": (
-        "El carro sale muy pequeño. Acércate hasta que ocupe dos tercios del ancho de la foto.",
+        "El carro sale muy pequeño. Acérquese hasta que ocupe dos tercios del ancho de la foto.",
         "The car is too small. Go closer until it fills two thirds of the photo's width.",
     ),
     "too_close": (
-        "El carro llena la foto de borde a borde. Da un paso atrás y deja espacio a los lados.",
+        "El carro llena la foto de borde a borde. Dé un paso atrás y deje espacio a los lados.",
         "The car fills the photo from edge to edge. Step back and leave room at both sides.",
     ),
     "obstructed": (
-        "Hay algo delante del carro. Quítalo o cambia de lugar, y toma la foto de nuevo.",
+        "Hay algo delante del carro. Quítelo o cambie de lugar, y tome la foto de nuevo.",
         "Something stands before the car. Move it or move yourself, and take the photo again.",
     ),
     "finger": (
-        "Se ve un dedo sobre el lente. Aparta los dedos y toma la foto de nuevo.",
+        "Se ve un dedo sobre el lente. Aparte los dedos y tome la foto de nuevo.",
         "A finger lies over the lens. Keep your fingers clear and take the photo again.",
     ),
     "screenshot_or_collage": (
-        "Parece una captura de pantalla o un collage. Envía cada foto original por separado.",
+        "Parece una captura de pantalla o un collage. Envíe cada foto original por separado.",
         "This looks like a screenshot or a collage. Send each original photo by itself.",
     ),
     "other_vehicle": (
-        "La foto parece mostrar otro vehículo. Revisa que sea el que vendes.",
+        "La foto parece mostrar otro vehículo. Revise que sea el que vende.",
         "The photo seems to show another vehicle. Check that it is the one you sell.",
     ),
     "exact_duplicate": (
-        "Esta foto está repetida. Envía en su lugar una vista que falte.",
+        "Esta foto está repetida. Envíe en su lugar una vista que falte.",
         "This photo is there twice. Send a view that is missing instead.",
     ),
     "near_duplicate": (
-        "Esta foto es casi igual a otra. Envía en su lugar una vista que falte.",
+        "Esta foto es casi igual a otra. Envíe en su lugar una vista que falte.",
         "This photo is nearly the same as another. Send a view that is missing instead.",
     ),
     "damaged_data": (
-        "El archivo llegó dañado. Envíalo de nuevo.",
+        "El archivo llegó dañado. Envíelo de nuevo.",
         "The file arrived damaged. Send it again.",
     ),
     "colour_unknown": (
-        "No se pueden leer los colores de este archivo. Envíalo como JPEG.",
+        "No se pueden leer los colores de este archivo. Envíelo como JPEG.",
         "The colours of this file cannot be read. Send it as JPEG.",
     ),
 }
@@ -88,35 +88,35 @@ RETAKE: dict[str, tuple[str, str]] = {
 
 VIEWS: dict[str, tuple[str, str]] = {
     "front-quarter": (
-        "Falta la vista de tres cuartos delantera: párate frente a una esquina delantera, a unos "
-        "cinco pasos, y toma el carro completo.",
+        "Falta la vista de tres cuartos delantera: párese frente a una esquina delantera, a unos "
+        "cinco pasos, y tome el carro completo.",
         "The front quarter view is missing: stand at a front corner, some five steps away, and "
         "take the whole car.",
     ),
     "front": (
-        "Falta la vista de frente: párate centrado delante del carro.",
+        "Falta la vista de frente: párese centrado delante del carro.",
         "The front view is missing: stand centred before the car.",
     ),
     "side-left": (
-        "Falta el costado izquierdo: toma el carro completo desde el lado del conductor.",
+        "Falta el costado izquierdo: tome el carro completo desde el lado del conductor.",
         "The left side is missing: take the whole car from its left.",
     ),
     "side-right": (
-        "Falta el costado derecho: toma el carro completo desde el lado del pasajero.",
+        "Falta el costado derecho: tome el carro completo desde el lado del pasajero.",
         "The right side is missing: take the whole car from its right.",
     ),
     "rear-quarter": (
-        "Falta la vista de tres cuartos trasera: párate frente a una esquina trasera, a unos cinco "
-        "pasos, y toma el carro completo.",
+        "Falta la vista de tres cuartos trasera: párese frente a una esquina trasera, a unos cinco "
+        "pasos, y tome el carro completo.",
         "The rear quarter view is missing: stand at a rear corner, some five steps away, and take "
         "the whole car.",
     ),
     "rear": (
-        "Falta la vista trasera: párate centrado detrás del carro.",
+        "Falta la vista trasera: párese centrado detrás del carro.",
         "The rear view is missing: stand centred behind the car.",
     ),
     "interior": (
-        "Falta el interior: toma el tablero y los asientos con las puertas abiertas.",
+        "Falta el interior: tome el tablero y los asientos con las puertas abiertas.",
         "The interior is missing: take the dashboard and the seats with the doors open.",
     ),
 }

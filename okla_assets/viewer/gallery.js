@@ -62,6 +62,7 @@ const enlarge = (index) => {
   current = (index + links.length) % links.length;
   const photo = links[current].closest(".photo");
   const [picture, words] = lightbox.children;
+  picture.removeAttribute("src"); // else the photo before stays over the next one's words
   picture.src = links[current].href;
   picture.alt = photo.querySelector(".after").alt;
   words.textContent = `${photo.querySelector("h3").textContent} · ${current + 1} ${spanish ? "de" : "of"} ${links.length}`;
@@ -76,8 +77,10 @@ links.forEach((link, index) => link.addEventListener("click", (event) => {
 for (const spot of document.querySelectorAll(".spot")) {
   spot.addEventListener("click", (event) => {
     const photo = document.querySelector(spot.hash);
+    const index = links.findIndex((link) => photo?.contains(link));
+    if (index < 0) return; // one that is kept back: the link leads to it
     event.preventDefault();
-    enlarge(links.findIndex((link) => photo.contains(link)));
+    enlarge(index);
   });
 }
 lightbox.addEventListener("click", (event) => {

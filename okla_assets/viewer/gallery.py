@@ -30,8 +30,11 @@ GOOD, FAIR = 70, 40
 """Quality scores from which a photo counts as good, or still fair."""
 
 
-def context(listing: Listing) -> dict[str, Any]:
-    """Names that `gallery.html` and `photo.html` use, but for the spin element."""
+def context(listing: Listing, *, own_scripts: bool = True) -> dict[str, Any]:
+    """Names that `gallery.html` and `photo.html` use, but for the spin element.
+
+    `own_scripts`: the vehicle has its own copies of the elements.
+    """
     promo = listing.promo
     return {
         "listing": listing,
@@ -60,7 +63,7 @@ def context(listing: Listing) -> dict[str, Any]:
         "retakes": list(_retakes(listing)),
         "refused": list(_refused(listing)),
         "passed_over": list(_passed_over(listing)),
-        "downloads": _downloads(listing),
+        "downloads": _downloads(listing, own_scripts=own_scripts),
         "treatments": TREATMENTS,
         "name_of_photo": lambda photo: _numbered(photo).lower(),
         "webp_of": _webp,
@@ -121,39 +124,51 @@ def _summary(listing: Listing) -> Iterator[Text]:
     if listing.promo:
         yield say("film of {n} s", n=f"{listing.promo.seconds:.0f}")
     if listing.refused:
-        yield say("{n} refused", n=len(listing.refused))
+        yield count(len(listing.refused), "refused")
     if ignored := sum(group.count for group in listing.ignored):
-        yield say("{n} ignored", n=f"{ignored:,}")
+        yield count(ignored, "ignored")
 
 
-def _retakes(listing: Listing) -> Iterator[tuple[str, str | None, Text]]:
+def _retakes(listing: Listing) -> Iterator[tuple[str | Text, str | None, Text]]:
     """What to take again or to add: its name, the photo's anchor, and what to do."""
     photos = {photo.number: photo for photo in listing.photos}
     for one in listing.retakes:
         if one.photo is None:
-            yield (one.view or "").replace("-", " "), None, Text(one.en, one.es)
+            yield say((one.view or "").replace("-", " ")), None, Text(one.en, one.es)
         else:
             name = keys.upload_name(photos[one.photo].source_key)
             yield name, f"#photo-{one.photo}", Text(one.en, one.es)
 
 
-def _refused(listing: Listing) -> Iterator[tuple[str, str, str]]:
+def _refused(listing: Listing) -> Iterator[tuple[str | Text, str | Text, str | Text]]:
     """Names, sentence and code of the refused files, a row a reason."""
     alike = listing.refused_alike
     for files in alike[:MOST_REFUSALS]:
         names = [keys.upload_name(file.source_key) for file in files]
-        yield keys.in_short(names), files[0].detail, files[0].reason.replace("_", " ")
+        yield _in_short(names), files[0].detail, say(files[0].reason.replace("_", " "))
     if rest := sum(map(len, alike[MOST_REFUSALS:])):
-        yield f"{rest:,} more", "Their names and reasons are in listing.json.", ""
+        told = say("Their names and reasons are in listing.json.")
+        yield say("{n} more", n=f"{rest:,}"), told, ""
 
 
-def _passed_over(listing: Listing) -> Iterator[tuple[str, str, int]]:
+def _in_short(names: Sequence[str], number: int | None = None) -> Text:
+    """The first names of a list, and how many more there are."""
+    shown = names[: keys.MOST_NAMED]
+    listed = ", ".join(shown)
+    more = (len(names) if number is None else number) - len(shown)
+    return (
+        say("{names} and {n} more", names=listed, n=f"{more:,}") if more else Text(listed, listed)
+    )
+
+
+def _passed_over(listing: Listing) -> Iterator[tuple[Text, Text, int]]:
     """Names, reason and number of the uploads of which nothing is shown and nothing is wrong."""
     for group in listing.ignored:
-        yield keys.in_short(group.examples, group.count), IGNORED[group.rule], group.count
+        yield _in_short(group.examples, group.count), say(IGNORED[group.rule]), group.count
     spare = [keys.upload_name(v.source_key) for v in listing.videos if v.use == "not_needed"]
     if spare:
-        yield keys.in_short(spare), "not needed, as another video shows the turn", len(spare)
+        told = say("not needed, as another video shows the turn")
+        yield _in_short(spare), told, len(spare)
 
 
 def _dots(photos: Sequence[ListingPhoto]) -> Iterator[tuple[ListingPhoto, str, str]]:
@@ -190,14 +205,18 @@ def _facts(photo: ListingPhoto) -> list[tuple[Text, str | Text]]:
     rows: dict[str, str | Text | None] = {
         "Finished as": photo.processed_key and _file_name(photo.processed_key),
         "Treatment": TREATMENTS[photo.treatment],
-        "Category": f"{photo.category}, {photo.category_confidence:.0%}",
-        "Angle": photo.angle and f"{photo.angle}, {photo.angle_confidence or 0:.0%}",
+        "Category": _sure(photo.category, photo.category_confidence),
+        "Angle": photo.angle and _sure(photo.angle, photo.angle_confidence or 0),
         "Side": photo.side and say(f"the vehicle's {photo.side}"),
         "Azimuth": None if photo.azimuth_deg is None else f"{photo.azimuth_deg:.0f}°",
         "Upload": f"{photo.width} x {photo.height}",
         "Plates masked": str(len(photo.plates)) if photo.plates else None,
     }
     return [(say(name), value) for name, value in rows.items() if value]
+
+
+def _sure(what: str, confidence: float) -> Text:
+    return say("{what}, {percent}", what=say(what), percent=f"{confidence:.0%}")
 
 
 def _issues(photo: ListingPhoto) -> list[Text]:
@@ -211,7 +230,7 @@ def _level(score: int) -> str:
     return "good" if score >= GOOD else "fair" if score >= FAIR else "poor"
 
 
-def _downloads(listing: Listing) -> list[tuple[Text, list[str]]]:
+def _downloads(listing: Listing, *, own_scripts: bool) -> list[tuple[Text, list[str]]]:
     """Keys of everything to download, by kind."""
     vehicle = keys.parse_vehicle_id(listing.vehicle_id)
     photos, promo, spin = listing.photos, listing.promo, listing.spin
@@ -221,11 +240,15 @@ def _downloads(listing: Listing) -> list[tuple[Text, list[str]]]:
         "Finished photos": [photo.processed_key for photo in photos if photo.processed_key],
         "Masks": [photo.mask_key for photo in photos if photo.mask_key],
         "Before": [photo.before_key for photo in photos if photo.before_key],
-        "360° view": [keys.spin_data(vehicle), keys.spin_script(vehicle), *spin.frames]
+        "360° view": [
+            keys.spin_data(vehicle),
+            *([keys.spin_script(vehicle)] if own_scripts else []),
+            *spin.frames,
+        ]
         if spin
         else [],
     }
-    if any(map(_turns, photos)):
+    if own_scripts and any(map(_turns, photos)):
         kinds["360° interior"] = [keys.panorama_script(vehicle)]
     return [(say(kind), found) for kind, found in kinds.items() if found]
 
@@ -242,7 +265,8 @@ def _title(photo: ListingPhoto) -> Text:
     if photo.side is None or photo.angle in ("front", "rear"):
         return angle
     side = say(photo.side)
-    return Text(f"{angle.en}, {side.en}", f"{angle.es}, {side.es}")
+    joint = " " if photo.angle == "side" else ", "
+    return Text(f"{angle.en}, {side.en}", f"{angle.es}{joint}{side.es}")
 
 
 def _webp(photo: ListingPhoto) -> list[tuple[str, int]]:
@@ -255,10 +279,12 @@ def _file_name(key: str) -> str:
 
 
 def _size(listing: Listing, photo: ListingPhoto) -> tuple[int, int]:
-    """The finished picture's width and height, unless it was too small to be enlarged that far.
+    """The finished picture's width and height, which the page needs before the picture is there.
 
-    The page needs the proportions before the picture is there.
+    Of an older listing, which does not hold them, those that the options ask for.
     """
+    if photo.processed_size is not None:
+        return photo.processed_size
     options = listing.options
     if photo.treatment == "studio":
         across, down = (int(part) for part in options.aspect.split(":"))

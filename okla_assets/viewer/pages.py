@@ -130,7 +130,7 @@ def gallery_page(listing: Listing, where: Addresses = BESIDE) -> bytes:
         vehicle_data=Markup(sharing.vehicle_data(listing, title, where.page)),
         inline=asset("gallery.js"),
         spin=spin,
-        **gallery.context(listing),
+        **gallery.context(listing, own_scripts=not where.scripts),
     )
 
 

@@ -26,17 +26,18 @@ def say(en: str, **names: object) -> Text:
 
 def count(number: int, thing: str) -> Text:
     """How many of a thing there are, as in "1 photo" or "5 photos"."""
-    one, more = COUNTED[thing]
-    return Text(
-        f"{number:,} {thing}" + "s" * (number != 1), f"{number:,} {(more, one)[number == 1]}"
-    )
+    several, uno, varios = COUNTED[thing]
+    en, es = (thing, uno) if number == 1 else (several, varios)
+    return Text(f"{number:,} {en}", f"{number:,} {es}")
 
 
 COUNTED = {
-    "photo": ("foto", "fotos"),
-    "frame": ("cuadro", "cuadros"),
-    "hint": ("consejo", "consejos"),
-    "file": ("archivo", "archivos"),
+    "photo": ("photos", "foto", "fotos"),
+    "frame": ("frames", "cuadro", "cuadros"),
+    "hint": ("hints", "consejo", "consejos"),
+    "file": ("files", "archivo", "archivos"),
+    "refused": ("refused", "rechazado", "rechazados"),
+    "ignored": ("ignored", "ignorado", "ignorados"),
 }
 SPANISH = {
     # the verdict
@@ -47,8 +48,6 @@ SPANISH = {
     "{n} in the studio": "{n} en el estudio",
     "360° of {frames}": "360° de {frames}",
     "film of {n} s": "video de {n} s",
-    "{n} refused": "{n} rechazados",
-    "{n} ignored": "{n} ignorados",
     "Where the exterior photos were taken from, seen from above": (
         "Desde dónde se tomaron las fotos exteriores, vista desde arriba"
     ),
@@ -67,7 +66,7 @@ SPANISH = {
     "Film": "Video",
     "Promo video, wide": "Video promocional, horizontal",
     "Promo video, upright": "Video promocional, vertical",
-    "None was made: {reason}": "No se hizo: {reason}",
+    "None was made:": "No se hizo:",
     "To take again or to add": "Para tomar de nuevo o agregar",
     "again": "de nuevo",
     "missing": "falta",
@@ -78,6 +77,9 @@ SPANISH = {
     "Finished photos": "Fotos terminadas",
     "Masks": "Máscaras",
     "Before": "Antes",
+    "{n} more": "{n} más",
+    "{names} and {n} more": "{names} y {n} más",
+    "Their names and reasons are in listing.json.": "Sus nombres y motivos están en listing.json.",
     # a photo
     "In the studio": "En el estudio",
     "Own background, corrected": "Fondo propio, corregida",
@@ -88,7 +90,7 @@ SPANISH = {
     "Quality {n}": "Calidad {n}",
     "of 100": "de 100",
     "Issues": "Problemas",
-    "Not in the studio: {reason}": "No está en el estudio: {reason}",
+    "Not in the studio:": "No está en el estudio:",
     "Facts": "Datos",
     "Mask": "Máscara",
     "Mask of {name}": "Máscara de {name}",
@@ -113,6 +115,11 @@ SPANISH = {
     "the vehicle's left": "el izquierdo del vehículo",
     "the vehicle's right": "el derecho del vehículo",
     "repeats photo {n}": "repite la foto {n}",
+    "{what}, {percent}": "{what}, {percent}",
+    # categories
+    "exterior": "exterior",
+    "interior": "interior",
+    "misc": "detalle",
     # angles and sides
     "front": "frente",
     "front-quarter": "tres cuartos delantero",
@@ -121,6 +128,49 @@ SPANISH = {
     "rear": "trasera",
     "left": "izquierdo",
     "right": "derecho",
+    # standard views
+    "front quarter": "tres cuartos delantero",
+    "side left": "lado izquierdo",
+    "side right": "lado derecho",
+    "rear quarter": "tres cuartos trasero",
+    # why a file is refused
+    "empty file": "archivo vacío",
+    "file too large": "archivo muy grande",
+    "not an image": "no es una imagen",
+    "unsupported format": "formato no admitido",
+    "corrupt": "archivo dañado",
+    "truncated": "archivo incompleto",
+    "too many pixels": "demasiados píxeles",
+    "too small": "muy pequeña",
+    "extreme aspect": "proporción extrema",
+    "decode timeout": "tarda demasiado en leerse",
+    "decoder crashed": "no se pudo leer",
+    "not a video": "no es un video",
+    "live photo": "foto en movimiento",
+    "too short": "muy corto",
+    "too long": "muy largo",
+    "no vehicle": "sin vehículo",
+    "not a turn": "no es una vuelta",
+    "step failed": "falló un paso",
+    "unreadable": "ilegible",
+    "not a file": "no es un archivo",
+    "unusable name": "nombre no utilizable",
+    # why a file is ignored
+    "hidden, as its name or its folder's begins with a dot": (
+        "oculto: su nombre o el de su carpeta empieza con un punto"
+    ),
+    "put there by the operating system": "puesto ahí por el sistema operativo",
+    "what cameras and desktops put beside a picture": (
+        "lo que cámaras y computadoras ponen junto a una foto"
+    ),
+    "a transfer that has not ended": "una transferencia que no ha terminado",
+    "neither a photo nor a video": "ni foto ni video",
+    "in a folder that may be another car's; photos go to photos/, videos to video/": (
+        "en una carpeta que puede ser de otro carro; las fotos van en photos/, los videos en video/"
+    ),
+    "not needed, as another video shows the turn": (
+        "no hace falta, pues otro video muestra la vuelta"
+    ),
     # issues
     "blurred": "borrosa",
     "dark": "oscura",

@@ -13,24 +13,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
 
-from okla_assets import definitions, sample
+from okla_assets import definitions, keys, sample
 from okla_assets.cli import process, terminal
 from okla_assets.contract import listing_schema
+from okla_assets.imaging.photo import codec
 from okla_assets.options import StudioOptions
 from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from okla_assets.vehicle_runs import FINISHED_PHOTOS
 from resources import weights
 from resources.profiles import resources_for
-from resources.storage.media_store import TEMP_FOLDER
+from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore
 from resources.storage.stores import store_for
 from tests import pictures
 from tests.cli.conftest import Command
 from tests.conftest import REPOSITORY
 from tests.fakes import fake_models
+from tests.test_owner_scenes import TOML
 
 
 @pytest.fixture(scope="module")
@@ -426,6 +429,17 @@ def test_tables_are_json_for_programs(okla: Command, tmp_path: Path) -> None:
     assert {row["name"] for row in listed["weights"]} == {w.name for w in weights.catalogue()}
     scenes = json.loads(okla("scenes", "--json").out)
     assert "white_studio" in [row["background_id"] for row in scenes]
+
+
+def test_the_name_of_an_own_scene_is_only_ever_text(okla: Command, tmp_path: Path) -> None:
+    store = LocalMediaStore(root=str(tmp_path / "media"))
+    toml = TOML.replace(b"Hall 3", b"Sala [/b] 2")
+    store.put(keys.own_scene("hall"), toml, "application/toml")
+    picture = codec.encode_jpeg(np.full((600, 800, 3), 90, np.uint8))
+    store.put(keys.own_scene_pictures("hall")[0], picture, "image/jpeg")
+    result = okla("scenes", "--out", tmp_path / "media")
+    assert result.code == 0
+    assert "Sala [/b] 2" in result.out
 
 
 def test_the_version_is_told(okla: Command) -> None:

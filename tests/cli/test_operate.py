@@ -54,7 +54,7 @@ def test_a_working_day(okla: Command, place: Path) -> None:
     assert f"1/2 {CAR}: made: ready" in result.out
     assert f"2/2 {TORN}: failed: none of the 1 uploaded files could be used" in result.out
     assert (place / keys.listing(CAR)).exists()
-    assert "1 vehicles are due" in okla("backfill", "--dry-run").out
+    assert "1 vehicle is due" in okla("backfill", "--dry-run").out
 
     result = okla("status")
     assert result.code == 3
@@ -107,6 +107,12 @@ def test_a_working_day(okla: Command, place: Path) -> None:
     assert CAR not in okla("backfill", "--all", "--dry-run").out
 
 
+def test_what_the_limit_cuts_is_not_called_busy(okla: Command) -> None:
+    result = okla("backfill", CAR, TORN, "--limit", "1", "--dry-run")
+    assert f"{TORN}: left out, as --limit is 1" in result.err
+    assert "a run of it waits" not in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -114,6 +120,7 @@ def test_a_working_day(okla: Command, place: Path) -> None:
         (["backfill", "a", "--all"], "not both"),
         (["backfill", "--profile", "quantum"], "there is no profile 'quantum'"),
         (["status", "--vehicle", "nobody"], "there is no vehicle nobody"),
+        (["status", "--vehicle", "car-1", "--state", "failed"], "not both"),
         (["status", "--state", "red"], "there is no state 'red'; the states are failed, needs"),
         (["archive", "nobody"], "there is no vehicle nobody"),
         (["backfill", "nobody"], "there is no vehicle nobody"),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from okla_assets import keys
-from okla_assets.contract import Listing
+from okla_assets.contract import ChannelVerdict, Listing
 from okla_assets.imaging.photo import codec
 from okla_assets.operations.export import MANIFEST, broken_rules, export
 from okla_assets.steps import selling
@@ -132,3 +132,35 @@ def test_what_is_not_known_is_named(store: LocalMediaStore, tmp_path: Path) -> N
         export(VEHICLE, "okla_listing", tmp_path, store)
     with pytest.raises(BadInput, match="meta_vehicle_catalog"):
         export(VEHICLE, "ebay", tmp_path, store)
+
+
+def test_the_names_of_a_hundred_pictures_sort_in_the_channels_order(
+    store: LocalMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = store_vehicle(store)
+    accepted = tuple([2] * 100)
+    monkeypatch.setattr(
+        "okla_assets.operations.export.verdict",
+        lambda *_: ChannelVerdict(accepted=accepted, refused=()),
+    )
+    data = export(VEHICLE, "okla_listing", tmp_path / "out", store).files
+    assert listing.photos
+    assert [file.name for file in data] == sorted(file.name for file in data)
+    assert data[0].name == f"{VEHICLE}_001.jpg"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["no JSON", "[]", '{"name": "A web app"}', '{"channel": "x", "files": [{"file": "../a"}]}'],
+)
+def test_a_folder_of_somebody_elses_is_left_alone(
+    store: LocalMediaStore, tmp_path: Path, manifest: str
+) -> None:
+    store_vehicle(store)
+    (tmp_path / "a").write_text("mine")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / MANIFEST).write_text(manifest)
+    with pytest.raises(BadInput, match="of no export of ours; give another folder with --to"):
+        export(VEHICLE, "okla_listing", out, store)
+    assert (tmp_path / "a").exists()

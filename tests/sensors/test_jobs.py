@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pytest
 
+from okla_assets import keys
 from okla_assets.definitions import build_definitions
 from okla_assets.operations.asked_runs import AskedRun, ask, asked_for, forget
 from okla_assets.vehicle_runs import JOB_TAG, RUN_KEY_TAG, SOURCE_TAG
 from resources.storage.media_store import LocalMediaStore
 from sensors.jobs import jobs
+from sensors.upload_memory import UploadMemory
+from tests.denied import deny
 
 Tick = Callable[..., tuple[list[dg.RunRequest], str]]
 
@@ -78,3 +81,30 @@ def test_many_jobs_have_their_turns(
         found += [request.run_key for request in requests]
     assert found == names
     assert cursor == ""
+
+
+def test_what_cannot_be_read_is_named_once_and_stops_no_other(
+    store: LocalMediaStore,
+    tick: Tick,
+    of_the_daemon: tuple[dg.DagsterInstance, dg.RepositoryDefinition],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither a vehicle's folder nor what was asked for."""
+    for number in (1, 2, 3):
+        store.put(f"raw/CAR-{number}/photos/a.jpg", b"x")
+        ask(store, AskedRun(name=f"j{number}.1", vehicle=f"CAR-{number}"))
+    deny(
+        monkeypatch,
+        store.folder / "raw/CAR-1",
+        store.folder / str(keys.asked_run("j2.1")),
+    )
+    for _ in range(2):
+        assert [request.run_key for request in tick()[0]] == ["j3.1"]
+    told: list[list[str]] = []
+    monkeypatch.setattr(UploadMemory, "mark_logged", lambda self, said: told.append(list(said)))
+    tick()
+    assert told == [[]]
+    monkeypatch.setattr(UploadMemory, "not_yet_logged", lambda self, said: list(said))
+    tick()
+    vehicles = [sentence.split(" is left alone: ")[0] for sentence in told[1]]
+    assert vehicles == [keys.asked_run("j2.1"), "CAR-1"]

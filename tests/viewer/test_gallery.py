@@ -9,9 +9,11 @@ from PIL import Image
 from playwright.sync_api import Locator, Page
 
 from okla_assets import keys
+from okla_assets.steps import selling
+from okla_assets.tables import IgnoredFiles, Quality
 from tests.fakes import VEHICLE
 from tests.viewer import made
-from tests.viewer.conftest import Open, until
+from tests.viewer.conftest import Open, Serve, until
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
@@ -26,6 +28,23 @@ def gallery(open_page: Open, site: str) -> Callable[..., Page]:
         )
 
     return start
+
+
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
+    """The gallery of a vehicle with photos to take again, views that are missing, ignored files,
+    and a close-up that is kept back."""
+    folder = tmp_path_factory.mktemp("lacking")
+    whole = made.listing()
+    photos = (
+        made.photo(1),
+        made.photo(2, angle="side", quality=Quality(score=30, issues=("blurred",))),
+        made.photo(4, "misc", processed_key=None, thumbnail_key=None, withheld="a plate shows"),
+    )
+    ignored = (IgnoredFiles(rule="sidecar", count=9, examples=("a.xmp", "b.xmp")),)
+    listing = whole.model_copy(update={"photos": photos, "ignored": ignored})
+    made.write(selling.ordered(listing), folder)
+    return f"{serve(folder)}/{keys.gallery(VEHICLE)}"
 
 
 def colour(locator: Locator, across: float, down: float) -> tuple[int, ...]:
@@ -230,6 +249,45 @@ def test_on_a_phone_nothing_runs_over_and_nothing_jumps(gallery: Callable[..., P
     assert page.evaluate(TOO_SMALL) == []
 
 
+@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("locale", ["en-US", "es-DO"])
+def test_on_no_phone_and_in_no_language_does_a_page_run_over(
+    open_page: Open, lacking: str, width: int, locale: str
+) -> None:
+    phone = PHONE | {"viewport": {"width": width, "height": 640}}
+    page = open_page(lacking, reduced_motion="reduce", locale=locale, **phone)
+    assert page.locator(".retakes").is_visible()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    reach = page.locator(".coverage .reach").first.bounding_box()
+    assert reach is not None
+    assert reach["width"] >= 24
+    hint, bar = (
+        page.locator(f"okla-spin [part={part}]").bounding_box() for part in ("hint", "bar")
+    )
+    assert hint is not None
+    assert bar is not None
+    assert hint["x"] + hint["width"] <= bar["x"] or hint["y"] + hint["height"] <= bar["y"]
+
+
+def test_the_spot_of_a_close_up_that_is_kept_back_leads_to_what_is_said_of_it(
+    open_page: Open, lacking: str
+) -> None:
+    page = open_page(lacking, reduced_motion="reduce")
+    page.locator("#photo-1").get_by_role("link", name="Detail 4").click()
+    assert page.url.endswith("#photo-4")
+    assert not page.get_by_role("dialog", name="Enlarged photo").is_visible()
+
+
+def test_without_scripts_the_finished_photo_is_seen_whole(
+    gallery: Callable[..., Page],
+) -> None:
+    page = gallery(java_script_enabled=False)
+    for name in (".before", ".handle", ".divide", ".mask", ".masks"):
+        assert page.locator(name).count()
+        assert not page.locator(name).first.is_visible(), name
+
+
 def test_every_control_has_a_name_and_every_picture_words(gallery: Callable[..., Page]) -> None:
     page = gallery()
     assert page.evaluate(UNNAMED) == []
@@ -275,8 +333,28 @@ def test_a_spanish_browser_reads_spanish(gallery: Callable[..., Page]) -> None:
     assert photo.get_by_role("heading").inner_text() == "Tres cuartos delantero, derecho"
     assert page.get_by_role("slider", name="Antes y después, exterior 1").count() == 1
     assert page.get_by_role("slider", name=f"Vista de 360° de {VEHICLE}").count() == 1
+    photo.get_by_text("Datos").click()
+    assert "exterior, 97%" in photo.locator("dl").inner_text()
+    assert "tres cuartos delantero, 90%" in photo.locator("dl").inner_text()
+    assert page.locator(".refused .code").all_inner_texts() == [
+        "no es una imagen",
+        "archivo dañado",
+    ]
+    # What stays English says so.
+    told = page.get_by_text("no trustworthy cut-out").all()
+    assert [one.evaluate("e => e.closest('[lang]').lang") for one in told] == ["en"] * 2
     page.get_by_role("link", name="Ampliar exterior 2").click()
     assert "2 de 5" in page.get_by_role("dialog", name="Foto ampliada").inner_text()
+
+
+def test_a_spanish_browser_reads_in_spanish_what_is_missing(open_page: Open, lacking: str) -> None:
+    page = open_page(lacking, reduced_motion="reduce", locale="es-DO")
+    missing = page.locator(".retakes").get_by_role("heading").all_inner_texts()
+    assert missing[-4:] == ["lado derecho", "tres cuartos trasero", "trasera", "interior"]
+    assert page.locator("#photo-2 h3").inner_text() == "Lado izquierdo"
+    ignored = page.locator(".ignored li").inner_text()
+    assert "a.xmp, b.xmp y 7 más" in ignored
+    assert "lo que cámaras y computadoras ponen junto a una foto" in ignored
 
 
 def test_on_paper_there_are_pictures_and_no_controls(gallery: Callable[..., Page]) -> None:

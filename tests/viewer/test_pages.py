@@ -17,7 +17,7 @@ from okla_assets import keys
 from okla_assets.contract import ListingVideo
 from okla_assets.options import StudioOptions
 from okla_assets.steps import selling
-from okla_assets.tables import IgnoredFiles, Quality, RefusedFile
+from okla_assets.tables import IGNORED, IgnoredFiles, Quality, RefusedFile
 from okla_assets.viewer import pages
 from okla_assets.viewer.templating import render
 from tests.fakes import VEHICLE
@@ -164,7 +164,7 @@ def test_a_vehicle_of_which_nothing_could_be_used_has_a_page_too() -> None:
 
 def test_text_is_escaped_with_the_entities_that_older_pages_have() -> None:
     page = pages.gallery_page(made.listing(reasons=("it's <b>\"&",))).decode()
-    assert "<li>it&#x27;s &lt;b&gt;&quot;&amp;</li>" in page
+    assert ">it&#x27;s &lt;b&gt;&quot;&amp;</li>" in page
 
 
 def test_elements_stand_without_space_between_them() -> None:
@@ -222,6 +222,7 @@ def test_a_shared_script_stands_in_for_the_copies() -> None:
     where = pages.Addresses(scripts="https://cdn.example/viewer")
     outputs = pages.outputs(listing, where)
     assert not {key for key in outputs if key.endswith(".js")}
+    assert not re.findall(r'href="[^"]*\.js"', outputs[keys.gallery(VEHICLE)][0].decode())
     for key, script in (
         (keys.gallery(VEHICLE), "okla-spin.js"),
         (keys.gallery(VEHICLE), "okla-panorama.js"),
@@ -277,11 +278,32 @@ def test_a_price_whose_currency_is_not_told_is_no_offer(price: str) -> None:
 def test_everything_that_the_pipeline_says_of_a_photo_has_spanish_words() -> None:
     from typing import get_args
 
-    from okla_assets.imaging.types import Angle, Side
+    from okla_assets.imaging.photo.refusals import REFUSAL_REASONS
+    from okla_assets.imaging.types import Angle, Category, Side
     from okla_assets.viewer.words import say
 
-    for word in (*get_args(Angle), *get_args(Side), *selling.RETAKE, "part_missing"):
+    for words in (get_args(Angle), get_args(Side), get_args(Category), IGNORED.values()):
+        assert all(say(word).es for word in words)
+    for word in (*selling.RETAKE, "part_missing", *REFUSAL_REASONS):
         assert say(word.replace("_", " ")).es
+    for view in selling.VIEWS:
+        assert say(view.replace("-", " ")).es
+
+
+def test_one_is_not_many() -> None:
+    one = made.listing(
+        refused=made.listing().refused[:1],
+        ignored=(IgnoredFiles(rule="not_media", count=1, examples=("a.txt",)),),
+    )
+    page = pages.gallery_page(one).decode()
+    assert '<span data-es="1 rechazado">1 refused</span>' in page
+    assert '<span data-es="1 ignorado">1 ignored</span>' in page
+
+
+def test_a_picture_has_its_own_size_not_that_of_the_options() -> None:
+    small = made.photo(1, processed_size=(500, 375))
+    page = pages.gallery_page(made.listing(photos=(small,), hotspots=())).decode()
+    assert 'width="500" height="375"' in page
 
 
 def test_the_first_picture_is_asked_for_before_anything_else() -> None:

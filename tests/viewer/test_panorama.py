@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
+from okla_assets.imaging.photo import codec
 from tests import spheres
 from tests.viewer.conftest import Open, until
 
 ELEMENT = "document.querySelector('okla-panorama')"
-SHOWN = f"!{ELEMENT}.shadowRoot.querySelector('slot').checkVisibility()"
+SHOWN = f"{ELEMENT}.shadowRoot.querySelector('slot').hidden"
 
 
 @pytest.fixture
@@ -124,3 +126,59 @@ def test_a_picture_that_does_not_come_is_said_and_asked_for_again(
     page.get_by_role("button", name="Try again").click()
     until(page, SHOWN)
     assert wall(page) == 0
+
+
+def plain(number: int) -> bytes:
+    """A panorama of one wall's colour."""
+    return codec.encode_jpeg(np.full((64, 128, 3), spheres.COLOURS[number], np.uint8))
+
+
+def test_the_last_picture_wins_however_slow_the_one_before_is(look: Callable[..., Page]) -> None:
+    page = look()
+    slow: list[Route] = []
+    asked: list[str] = []
+    page.route("**/slow.jpg", lambda route: slow.append(route))
+    page.route("**/fast*.jpg", lambda route: route.fulfill(body=plain(1)))
+    page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
+    page.evaluate(f"{ELEMENT}.setAttribute('srcset', 'slow.jpg 128w')")
+    while not slow:
+        page.wait_for_timeout(20)
+    # A car's two attributes: no picture of the car before is asked for in between.
+    page.evaluate(
+        f"{ELEMENT}.setAttribute('src', 'fast-whole.jpg');"
+        f"{ELEMENT}.setAttribute('label', 'another $& car');"
+        f"{ELEMENT}.setAttribute('srcset', 'fast.jpg 128w')"
+    )
+    until(page, SHOWN)
+    slow[0].fulfill(body=plain(2))
+    page.wait_for_timeout(300)
+    assert wall(page) == 1
+    since = asked[asked.index("slow.jpg") :]
+    pictures = ("slow", "fast", "interior_006_")
+    assert [name for name in since if name.startswith(pictures)] == ["slow.jpg", "fast.jpg"]
+    page.get_by_role("application", name="360° view inside another $& car:").wait_for()
+
+
+def test_escape_closes_the_dialog_around_it(look: Callable[..., Page]) -> None:
+    page = look()
+    page.evaluate("""() => {
+      const dialog = document.body.appendChild(document.createElement('dialog'));
+      dialog.append(document.querySelector('okla-panorama'));
+      dialog.showModal();
+    }""")
+    page.get_by_role("application").focus()
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('dialog:last-of-type').open")
+
+
+def test_no_other_try_is_offered_where_none_can_help(open_page: Open, sphere_site: str) -> None:
+    page = open_page(sphere_site)
+    page.evaluate("""() => {
+      const { prototype } = HTMLCanvasElement, { getContext } = prototype;
+      prototype.getContext = function (kind, ...more) {
+        return kind === "webgl" ? null : getContext.call(this, kind, ...more);
+      };
+    }""")
+    page.locator("okla-panorama").scroll_into_view_if_needed()
+    page.get_by_text("This browser cannot show 360° views.").wait_for()
+    assert page.get_by_role("button", name="Try again").count() == 0

@@ -250,6 +250,53 @@ def test_a_hotspot_is_a_button_on_its_frame_and_opens_the_close_up(
     dot.wait_for(state="hidden")
 
 
+def test_escape_ends_a_zoom_and_else_closes_the_dialog_around_it(
+    spin: Callable[..., Page],
+) -> None:
+    page = spin()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    page.evaluate("""() => {
+      const dialog = document.body.appendChild(document.createElement('dialog'));
+      dialog.style.width = '600px';
+      dialog.append(document.querySelector('okla-spin'));
+      dialog.showModal();
+    }""")
+    is_shown(page, 1)  # moved on the page, it stands where it stood
+    page.get_by_role("slider").focus()
+    page.keyboard.press("+")
+    assert page.evaluate(ZOOMED)
+    page.keyboard.press("Escape")
+    assert not page.evaluate(ZOOMED)
+    assert page.evaluate("document.querySelector('dialog').open")
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('dialog').open")
+
+
+def test_it_may_be_played_while_it_is_not_laid_out(spin: Callable[..., Page]) -> None:
+    page = spin()
+    page.evaluate("document.querySelector('okla-spin').hidden = true")
+    until(page, "!document.querySelector('okla-spin').clientWidth")
+    page.wait_for_timeout(100)
+    page.evaluate("document.querySelector('okla-spin').play()")
+    page.evaluate("document.querySelector('okla-spin').pause()")
+    page.evaluate("document.querySelector('okla-spin').hidden = false")
+    page.wait_for_timeout(100)
+    is_shown(page, frame(page))
+
+
+def test_another_language_is_spoken_everywhere(spin: Callable[..., Page]) -> None:
+    page = spin()
+    page.get_by_role("slider").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Detail 4").wait_for()
+    page.evaluate("document.querySelector('okla-spin').lang = 'es'")
+    page.get_by_role("button", name="Detalle 4").wait_for()
+    slider = page.get_by_role("slider", name=f"Vista de 360° de {VEHICLE}")
+    assert slider.get_attribute("aria-valuetext") == "lado izquierdo, 75°"
+
+
 # --- elsewhere ------------------------------------------------------------------------------------
 
 EMBEDDING = """<!doctype html><title>OKLA</title><link rel="icon" href="data:,">
@@ -332,6 +379,36 @@ def test_a_spin_json_that_cannot_be_used_is_told(
         path.write_text(content)
     page = open_page(f"{address}/processed/cars.html", complaints=True)
     page.get_by_text("The 360° view could not be loaded.").wait_for()
+
+
+def test_of_the_vehicle_before_nothing_stays_where_the_next_one_does_not_come(
+    open_page: Open, elsewhere: tuple[Path, str]
+) -> None:
+    page = ready(open_page(f"{elsewhere[1]}/processed/cars.html", complaints=True))
+    page.get_by_role("slider").focus()
+    page.keyboard.press("+")
+    assert page.evaluate(ZOOMED)
+    page.evaluate(
+        """() => {
+      const spin = document.querySelector('okla-spin');
+      spin.setAttribute('poster', '/processed/VEHICLE/exterior_001_processed.jpg');
+      spin.setAttribute('src', 'none.json');
+    }""".replace("VEHICLE", VEHICLE)
+    )
+    page.get_by_text("The 360° view could not be loaded.").wait_for()
+    assert not page.evaluate(ZOOMED)
+    slider = page.get_by_role("slider")
+    for name in ("aria-label", "aria-valuetext"):
+        assert slider.get_attribute(name) is None
+    inner = "document.querySelector('okla-spin').shadowRoot"
+    assert page.evaluate(
+        f"(() => {{ const c = {inner}.querySelector('canvas'); return c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data.every((v) => !v); })()"
+    )
+    assert page.evaluate(f"{inner}.querySelector('.poster').checkVisibility()")
+    page.get_by_role("button", name="Try again").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(f"{inner}.activeElement.className") == "stage"
 
 
 def test_photos_the_other_way_round_turn_the_other_way(

@@ -90,7 +90,7 @@ def _mottles() -> Floats:
 OUTDOOR_DAY = Scene(
     id="outdoor_day",
     name="Outdoors by day",
-    name_es="Exterior día",
+    name_es="Exterior de día",
     kind="outdoor",
     floor=(204, 204, 204),
     shadow=0.5,

@@ -82,13 +82,13 @@ const radians = (degrees) => (degrees * Math.PI) / 180;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 class OklaPanorama extends HTMLElement {
-  static observedAttributes = ["src", "srcset"];
+  static observedAttributes = ["src", "srcset", "label"];
   static words = WORDS;
 
   #root = this.attachShadow({ mode: "open" });
   #words = WORDS.en; #gl = null; #spots = {}; #ready = false; #asked = false; #visible = false; #size = [1, 1];
   #yaw = 0; #pitch = 0; #fov = AT_FIRST; #speed = [0, 0]; #trail = []; #clock = 0; #then = 0;
-  #pointers = new Map(); #pinch = 0; #life = null; #gyro = null; #offset = null;
+  #pointers = new Map(); #pinch = 0; #life = null; #gyro = null; #offset = null; #ticket = 0; // of the last load
 
   constructor() {
     super();
@@ -104,7 +104,7 @@ class OklaPanorama extends HTMLElement {
     this.#$("#retry").textContent = this.#words.retry;
     this.#$("#start").textContent = this.#words.start;
     this.#$("#start").hidden = this.#asked || !this.#lazy();
-    this.#$(".stage").ariaLabel = this.#words.label.replace("{name}", this.getAttribute("label") ?? "");
+    this.#label();
     this.#$("#gyro").hidden = !(globalThis.DeviceOrientationEvent && navigator.maxTouchPoints);
     this.#life = new AbortController();
     const { signal } = this.#life;
@@ -124,6 +124,7 @@ class OklaPanorama extends HTMLElement {
       event.preventDefault();
       this.#gl = null;
       this.#ready = this.#asked = false;
+      this.#ticket++;
       this.#$("slot").hidden = false;
     });
     on(this.#$("canvas"), "webglcontextrestored", () => this.#load());
@@ -147,10 +148,20 @@ class OklaPanorama extends HTMLElement {
     this.#clock = 0;
   }
 
-  attributeChangedCallback() {
-    if (!this.#life) return; // before connecting, which reads them
+  attributeChangedCallback(name, before, now) {
+    if (!this.#life || before === now) return; // before connecting, which reads them
+    if (name === "label") return this.#label();
     this.#asked = this.#ready = false;
-    if (!this.#lazy()) this.#load();
+    this.#$("canvas").hidden = true;
+    this.#$("slot").hidden = false;
+    this.#$("#start").hidden = !this.#lazy();
+    const ticket = ++this.#ticket;
+    // Once src and srcset are both set.
+    queueMicrotask(() => ticket === this.#ticket && !this.#lazy() && this.#load());
+  }
+
+  #label() {
+    this.#$(".stage").ariaLabel = this.#words.label.replace("{name}", () => this.getAttribute("label") ?? "");
   }
 
   get yaw() { return this.#yaw; }
@@ -171,9 +182,10 @@ class OklaPanorama extends HTMLElement {
   async #load() {
     if (this.#asked || !this.#visible) return;
     this.#asked = true;
+    const ticket = ++this.#ticket;
     this.#$("#start").hidden = true;
     this.#say("");
-    if (!this.#gl && !this.#begin()) return this.#say(this.#words.unable);
+    if (!this.#gl && !this.#begin()) return this.#say(this.#words.unable, false);
     const [src, srcset] = [this.getAttribute("src"), this.getAttribute("srcset") ?? ""];
     const sizes = srcset.split(",").filter(Boolean).map((one) => one.trim().split(/\s+/))
       .map(([url, wide]) => [url, parseInt(wide)]).sort((a, b) => a[1] - b[1]);
@@ -184,17 +196,19 @@ class OklaPanorama extends HTMLElement {
     const best = fitting.find(([, wide]) => wide >= wanted * 0.8) ?? fitting.at(-1);
     const urls = [...new Set([fitting[0]?.[0], best?.[0]].filter(Boolean))];
     let shown = false;
-    for (const url of urls) shown = (await this.#draw(url, src, most)) || shown;
-    if (!shown && src) shown = await this.#draw(src, src, most);
-    if (src !== this.getAttribute("src")) return;
+    for (const url of urls) shown = (await this.#draw(url, ticket, most)) || shown;
+    if (!shown && src) shown = await this.#draw(src, ticket, most);
+    if (ticket !== this.#ticket) return; // others are wanted since
     if (!shown) {
       this.#asked = false;
       // Of a file the browser lends no pixels to WebGL.
-      this.#say(this.#words[location.protocol === "file:" ? "folder" : "failed"]);
+      const folder = location.protocol === "file:";
+      this.#say(this.#words[folder ? "folder" : "failed"], !folder);
     }
   }
 
-  async #draw(url, src, most) {
+  async #draw(url, ticket, most) {
+    if (ticket !== this.#ticket) return false;
     const image = new Image();
     const elsewhere = new URL(url, document.baseURI).origin !== location.origin;
     if (elsewhere && location.protocol !== "file:") image.crossOrigin = "anonymous";
@@ -205,7 +219,7 @@ class OklaPanorama extends HTMLElement {
       return false;
     }
     const gl = this.#gl;
-    if (!gl || src !== this.getAttribute("src")) return false;
+    if (!gl || ticket !== this.#ticket) return false;
     let pixels = image;
     if (image.naturalWidth > most) {
       pixels = document.createElement("canvas");
@@ -220,6 +234,7 @@ class OklaPanorama extends HTMLElement {
     const first = !this.#ready;
     this.#ready = true;
     this.#$("slot").hidden = true;
+    this.#$("canvas").hidden = false;
     this.#paint();
     if (first) this.#emit("ready", { width: image.naturalWidth }, "script");
     return true;
@@ -273,8 +288,10 @@ class OklaPanorama extends HTMLElement {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  #say(text) {
+  /* `again`: whether another try may help. */
+  #say(text, again = true) {
     this.#$(".note").hidden = !text;
+    this.#$("#retry").hidden = !again;
     this.#$(".note span").textContent = text;
     if (text) this.#emit("error", { message: text }, "script");
   }
@@ -352,6 +369,8 @@ class OklaPanorama extends HTMLElement {
     const steps = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, 8], ArrowDown: [0, -8] };
     const tools = { "+": "in", "-": "out", f: "full", Escape: "escape" };
     if (!(event.key in steps || event.key in tools || event.key === "Home")) return;
+    if (event.key === "Escape" && !this.hasAttribute("over")) return; // a dialog's around it
+    if (event.key === "Escape") event.stopPropagation();
     event.preventDefault();
     if (this.#lazy()) this.#load();
     this.#speed = [0, 0];
@@ -364,7 +383,10 @@ class OklaPanorama extends HTMLElement {
     if (name === "in") this.#look(0, 0, this.#fov / 1.25);
     else if (name === "out") this.#look(0, 0, this.#fov * 1.25);
     else if (name === "gyro") this.#follow(!this.#gyro);
-    else if (name === "start" || name === "retry") this.#load();
+    else if (name === "start" || name === "retry") {
+      this.#$(".stage").focus({ preventScroll: true }); // the button goes
+      this.#load();
+    }
     else if (name === "escape") this.#full(false);
     else if (name === "full" && document.fullscreenElement) document.exitFullscreen();
     else if (name === "full" && document.fullscreenEnabled) this.requestFullscreen();

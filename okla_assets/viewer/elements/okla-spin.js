@@ -29,7 +29,7 @@ const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
 :host { all: initial; display: block; position: relative; overflow: hidden; contain: content;
   aspect-ratio: 4 / 3; background: var(--okla-spin-background, #eceeef); color: #16191d;
-  font: 500 14px/1.4 system-ui, sans-serif; user-select: none; -webkit-user-select: none;
+  font: 500 14px/1.4 system-ui, sans-serif; user-select: none; -webkit-user-select: none; container-type: inline-size;
   --accent: var(--okla-spin-accent, #0b66d8); }
 :host(:fullscreen), :host([over]) { width: 100vw !important; height: 100dvh !important; max-width: none !important;
   max-height: none !important; aspect-ratio: auto !important; margin: 0 !important; border: 0 !important;
@@ -52,6 +52,10 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: -3px; }
 .bar { right: 12px; bottom: 14px; }
 .bar button:hover { background: #0001; }
 .hint { left: 12px; bottom: 14px; height: 44px; padding: 0 16px 0 12px; gap: 8px; pointer-events: none; }
+@container (max-width: 420px) { /* the tools take the lower edge */
+  .hint { bottom: auto; top: 12px; }
+  .hint:has(~ .note:not([hidden])) { display: none; }
+}
 .track { position: absolute; inset: auto 0 0; height: 3px; background: #0001; transform-origin: 0 0; }
 .track b { position: absolute; height: 3px; background: var(--accent); }
 .note { left: 12px; top: 12px; min-height: 44px; padding: 0 16px; }
@@ -157,7 +161,9 @@ class OklaSpin extends HTMLElement {
       observer.observe(this);
       on(signal, "abort", () => observer.disconnect());
     }
-    this.#reset();
+    if (!this.#data) return this.#reset();
+    this.#show(); // it was only moved on the page
+    if (!this.#touched) this.#autoplay();
   }
 
   disconnectedCallback() {
@@ -171,7 +177,7 @@ class OklaSpin extends HTMLElement {
 
   attributeChangedCallback(name, before, now) {
     if (!this.#life || before === now) return; // before connecting, which reads them
-    if (name === "src") this.#reset();
+    if (name === "src") this.#started = false, this.#reset();
     else if (name === "frame") this.frame = now;
     else if (name === "autoplay") this.#autoplay();
     else this.#label(), this.#load();
@@ -218,8 +224,20 @@ class OklaSpin extends HTMLElement {
     this.#$(".poster").hidden = !poster;
     if (poster) this.#$(".poster").src = poster;
     this.#hint();
-    if (this.#data) this.#$(".stage").ariaLabel = fill(this.#words.label, { name: this.#data.label });
+    if (!this.#data) return;
+    this.#$(".stage").ariaLabel = fill(this.#words.label, { name: this.#data.label });
+    if (this.#frame >= 0) this.#$(".stage").ariaValueText = this.#view()[1];
+    for (const [[spot], dot] of this.#dots) dot.ariaLabel = dot.title = this.#called(spot);
   }
+
+  /* The view's name, alone and with its azimuth. */
+  #view() {
+    const azimuth = this.#data.azimuths[this.#frame];
+    const view = this.#words.views[Math.round(azimuth / 45) % 8];
+    return [view, `${view}, ${Math.round(azimuth)}\u00b0`];
+  }
+
+  #called(spot) { return spot.labels?.[this.#words.lang] ?? spot.label; }
 
   #hint() {
     this.#$(".hint span").textContent = this.#words[this.#turns() ? "hint" : "loading"];
@@ -228,9 +246,24 @@ class OklaSpin extends HTMLElement {
 
   // --- data and pictures
 
+  /* Nothing of the vehicle before stays, whether the new one comes or not. */
   #reset() {
+    this.#settle(false, "script");
     this.#data = null;
-    this.#started = false;
+    this.#images = [];
+    this.#dots = [];
+    this.#picture = null;
+    this.#frame = this.#drawn = -1;
+    this.#zoom = 1;
+    this.#centre = [0.5, 0.5];
+    const [stage, canvas] = [this.#$(".stage"), this.#$("canvas")];
+    stage.classList.remove("zoomed");
+    stage.ariaLabel = stage.ariaValueNow = stage.ariaValueText = null;
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    this.#$("slot").hidden = false;
+    this.#$(".dots").replaceChildren();
+    this.#$(".track").style.transform = "";
+    this.#close();
     this.#say("");
     this.#label();
     // Data that stand in the page cost nothing; others are not asked for before they can be seen.
@@ -395,13 +428,12 @@ class OklaSpin extends HTMLElement {
     const n = this.#data.frames.length;
     const frame = modulo(Math.round(this.#position), n);
     if (frame !== this.#frame) {
-      const azimuth = this.#data.azimuths[frame];
-      const view = this.#words.views[Math.round(azimuth / 45) % 8];
       this.#frame = frame;
+      const [view, text] = this.#view();
       this.#$(".stage").ariaValueNow = frame + 1;
-      this.#$(".stage").ariaValueText = `${view}, ${Math.round(azimuth)}\u00b0`;
+      this.#$(".stage").ariaValueText = text;
       this.#$(".track b").style.left = `${(100 * frame) / n}%`;
-      this.#emit("frame", { frame, azimuth, view });
+      this.#emit("frame", { frame, azimuth: this.#data.azimuths[frame], view });
     }
     const images = this.#images;
     const picture = (i) => images[1]?.[i] ?? images[0][i];
@@ -602,6 +634,11 @@ class OklaSpin extends HTMLElement {
     };
     const tools = { "+": "in", "-": "out", f: "full", Escape: "escape", ...(!onButton && { " ": "play" }) };
     if (!(event.key in steps || event.key in tools)) return;
+    if (event.key === "Escape") {
+      const used = !this.#$(".card").hidden || this.#zoom > 1 || this.#playing || this.hasAttribute("over");
+      if (!used) return; // it closes the dialog around it, say
+      event.stopPropagation();
+    }
     event.preventDefault();
     if (event.key in steps) this.#step(steps[event.key]);
     else this.#tool(tools[event.key]);
@@ -612,8 +649,11 @@ class OklaSpin extends HTMLElement {
     else if (name === "play") this.#play("person");
     else if (name === "in") this.#zoomTo(this.#zoom * 1.5);
     else if (name === "out") this.#zoomTo(this.#zoom / 1.5);
-    else if (name === "start") this.load();
-    else if (name === "retry") this.#retry();
+    else if (name === "start" || name === "retry") {
+      this.#$(".stage").focus({ preventScroll: true }); // the button goes
+      if (name === "start") this.load();
+      else this.#retry();
+    }
     else if (name === "close" || (name === "escape" && !this.#$(".card").hidden)) this.#close();
     else if (name === "escape" && this.hasAttribute("over")) this.#full(false);
     else if (name === "escape") {
@@ -641,6 +681,12 @@ class OklaSpin extends HTMLElement {
   /* Zooms so that what was under `from` comes under `to`; about the middle without them. */
   #zoomTo(zoom, from = this.#size.map((side) => side / 2), to = from) {
     if (!this.#data) return;
+    if (!this.#size[0]) { // not laid out yet: nothing can be measured
+      this.#zoom = 1;
+      this.#centre = [0.5, 0.5];
+      this.#$(".stage").classList.remove("zoomed");
+      return;
+    }
     const rect = this.#rect();
     const next = clamp(zoom, 1, MOST_ZOOM);
     this.#centre = from.map((v, i) => {
@@ -663,9 +709,9 @@ class OklaSpin extends HTMLElement {
     dot.className = "dot";
     dot.setAttribute("part", "hotspot");
     dot.hidden = true;
-    const label = spot.labels?.[this.#words.lang] ?? spot.label;
-    dot.ariaLabel = dot.title = label;
+    dot.ariaLabel = dot.title = this.#called(spot);
     dot.onclick = () => {
+      const label = this.#called(spot);
       const card = this.#$(".card");
       const [picture, text, close] = card.children;
       this.#opener = dot;
