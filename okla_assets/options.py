@@ -81,6 +81,8 @@ OF_THE_SCENE = (
     "shadow_spread",
 )
 """Options that change nothing of a picture but what the vehicle stands on."""
+OF_THE_CANVAS = ("aspect", "margin")
+"""Options that change only pictures on a scene: the others keep their photo's shape."""
 
 
 class StudioOptions(PictureOptions):
@@ -117,13 +119,24 @@ class StudioOptions(PictureOptions):
     @property
     def without_scene(self) -> PictureOptions:
         """The same of pictures that are on no scene."""
-        return PictureOptions(**self.of_pictures.model_dump(exclude=set(OF_THE_SCENE)))
+        without = {*OF_THE_SCENE, *OF_THE_CANVAS}
+        return PictureOptions(**self.of_pictures.model_dump(exclude=without))
+
+    @property
+    def of_turn(self) -> PictureOptions:
+        """The same of the turn, whose frames are JPEG on a canvas of their own."""
+        return PictureOptions(**self.of_pictures.model_dump(exclude={"margin", "output_format"}))
 
     @property
     def of_vehicle(self) -> PictureOptions:
         """The part that decides what a finished picture shows of its photo, on whatever scene."""
         without = {*OF_THE_SCENE, "output_format", "output_quality"}
         return PictureOptions(**self.of_pictures.model_dump(exclude=without))
+
+    @property
+    def of_photo(self) -> PictureOptions:
+        """The same of a picture that is on no scene."""
+        return PictureOptions(**self.of_vehicle.model_dump(exclude=set(OF_THE_CANVAS)))
 
 
 def read_options(

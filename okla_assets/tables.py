@@ -351,10 +351,19 @@ class Composite(PhotoRow):
     sizes: tuple[SizedPicture, ...] = ()
 
 
+class SearchedRoom(Row):
+    """The owner's picture of a room, searched for plates: where they are covered, search by search,
+    in its pixels; and why it must not be shown, where one can be read all the same."""
+
+    covers: tuple[tuple[Quad, ...], ...] = ()
+    withheld: str | None = None
+
+
 class Composites(Table):
-    """Table of `composites`."""
+    """Table of `composites`; `room` is what the search of their scene has found."""
 
     rows: tuple[Composite, ...]
+    room: SearchedRoom = SearchedRoom()
 
 
 class SpinFrame(Row):

@@ -114,3 +114,18 @@ def test_reported_names_and_options_hold(testdata: Path, store: LocalMediaStore)
     assert list(hotspot_problems(options, photos)) == []
     store.put(keys.options(VEHICLE), (testdata / "reports" / "options_bom.json").read_bytes())
     assert read_options(VEHICLE, store) == (StudioOptions(promo=False, max_width=800), ())
+
+
+def test_pictures_on_no_scene_do_not_depend_on_its_shape() -> None:
+    wide = StudioOptions(aspect="16:9", margin=0.1, background_id="dark_studio")
+    assert wide.without_scene == StudioOptions().without_scene
+    assert wide.of_photo == StudioOptions().of_photo
+    assert wide.of_vehicle != StudioOptions().of_vehicle
+    assert StudioOptions(max_width=800).without_scene != StudioOptions().without_scene
+
+
+def test_the_turn_is_jpeg_on_a_canvas_of_its_own() -> None:
+    usual = StudioOptions()
+    assert StudioOptions(margin=0.1, output_format="png").of_turn == usual.of_turn
+    for changed in (StudioOptions(aspect="16:9"), StudioOptions(output_quality=80)):
+        assert changed.of_turn != usual.of_turn

@@ -1,7 +1,7 @@
 """Studio: the finished photos."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,10 +18,10 @@ from okla_assets.steps.drafts import (
     compose,
     look_for_plates,
 )
-from okla_assets.steps.looks import look_of, searched_look
+from okla_assets.steps.looks import look_of, look_of_searched, searched_room
 from okla_assets.steps.panoramas import still_of
 from okla_assets.steps.pictures import encode_finished
-from okla_assets.steps.plate_masking import choose_masking
+from okla_assets.steps.plate_masking import choose_masking, options_used
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.provenance import photographed
 from okla_assets.steps.set_colour import SetColour, solve_set
@@ -45,9 +45,6 @@ from resources.content_credentials import content_signer
 from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
-
-if TYPE_CHECKING:
-    pass
 
 VERSION = "17"
 THUMBNAIL_SIDE = 400
@@ -73,11 +70,12 @@ def composites(
     covered, and a picture on which a plate can be read all the same is kept back.
     """
     vehicle = vehicle_of(context)
-    options = raw_photos.options
+    options = options_used(raw_photos.options, license_plates.style)
     finders = Finders(plate_detector, quick_plate_detector)
     search = LeakSearch(finders, plate_reader, choose_masking(options, store)[0])
     records = StepCache(store, vehicle, "plate_leaks", Found)
-    look, bare_room = searched_look(look_of(options, store), search, records)
+    room = searched_room(look_of(options, store), search, records)
+    look = look_of_searched(options, room, search.masking, store)
     signer = content_signer()
     signature = () if signer is None else (signer.fingerprint,)
     rows = list(
@@ -101,9 +99,7 @@ def composites(
                 "composite",
                 photo.number,
                 searched,
-                (options.of_pictures, look.scene.digest)
-                if choose_treatment(mask, view, options)[0] == "studio"
-                else options.without_scene,
+                (options.of_pictures, look.scene.digest) if on_scene else options.without_scene,
                 *signature,
             ),
             partial(
@@ -129,6 +125,7 @@ def composites(
         for photo, mask, view, plates in rows
         if photo.number not in unmeasured
         for standpoint in [stood.get(photo.number, Standpoint())]
+        for on_scene in [choose_treatment(mask, view, options)[0] == "studio"]
         for searched in [
             # All that decides what the picture shows of the photo: what is searched for plates.
             digest_of(
@@ -141,7 +138,7 @@ def composites(
                 standpoint.fingerprint,
                 plates.digest,
                 (search.fingerprint, search.masking.fingerprint),
-                options.of_vehicle,
+                options.of_vehicle if on_scene else options.of_photo,
                 colours.digest(photo.number),
             )
         ]
@@ -149,15 +146,17 @@ def composites(
     done = run_batches(
         "Finishing",
         photos,
-        partial(look_for_plates, search, records, bare_room),
+        partial(look_for_plates, search, records, room.withheld),
         (plate_detector,),  # the reader gets strips of text height, a few a picture
         StepCache(store, vehicle, "composites", Composite),
         progress,
         also=(search.finders.quick, search.reader),
     )
     records.prune()
+    _unpublish(vehicle, done.rows, store)
     table = Composites(
         rows=done.rows,
+        room=room,
         failed=(*colours.failed, *done.failed),
         seconds=colours.seconds + done.seconds,
         gpu_seconds=done.gpu_seconds,
@@ -233,3 +232,13 @@ def finish(
         sizes=sizes,
     )
     return row, outputs
+
+
+def _unpublish(vehicle: keys.VehicleId, rows: Sequence[Composite], store: MediaStore) -> None:
+    """Deletes what an earlier run has published of photos that are kept back now, at once: the
+    listing, which removes what it does not name, may never be made."""
+    held = {row.number for row in rows if row.withheld is not None}
+    if held:
+        for info in list(store.list(keys.processed_folder(vehicle))):
+            if keys.photo_shown(info.key) in held:
+                store.delete(info.key)

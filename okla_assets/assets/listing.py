@@ -26,6 +26,7 @@ from okla_assets.steps.addresses import addressed
 from okla_assets.steps.batches import joined
 from okla_assets.steps.listed import listed
 from okla_assets.steps.pipeline import Pipeline, listing_version
+from okla_assets.steps.plate_masking import options_used
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.wholeness import part_missing
 from okla_assets.tables import (
@@ -49,7 +50,7 @@ from okla_assets.viewer import pages
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
-VERSION = "7"
+VERSION = "8"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -169,8 +170,9 @@ class Tables:
 def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
     """The listing of the vehicle's tables. ValueError for a photo that no table accounts for."""
     raw, spin, promo = tables.raw_photos, tables.spin_frames, tables.promo_video
+    used = options_used(raw.options, tables.license_plates.style)
     photos = tuple(
-        listed(*rows, raw.options)
+        listed(*rows, used)
         for rows in joined(
             upright_photos(raw.photos, tables.masks.rows),
             tables.masks.rows,

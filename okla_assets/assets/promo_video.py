@@ -16,8 +16,9 @@ from okla_assets.digests import digest_of
 from okla_assets.options import StudioOptions
 from okla_assets.steps import metadata
 from okla_assets.steps.batches import Pictures, blame, joined, with_failures, without_failing
-from okla_assets.steps.looks import look_of
+from okla_assets.steps.looks import look_of_searched
 from okla_assets.steps.pictures import read_picture
+from okla_assets.steps.plate_masking import choose_masking, options_used
 from okla_assets.steps.promo_pictures import FilmSet, film_set, for_format, gather
 from okla_assets.steps.standing import upright_photos
 from okla_assets.steps.standpoints import standpoints
@@ -77,7 +78,7 @@ def promo_video(
     began = time.perf_counter()
     options = raw_photos.options
     tables = (raw_photos, masks, classifications, license_plates, composites, spin_frames)
-    films = film_set_of(vehicle, *tables, store, progress)
+    films = film_set_of(vehicle, *tables, promo_encoder.sizes(), store, progress)
     progress.step(TITLE, 1)
 
     def attempt(left_out: Pictures) -> Made:
@@ -146,13 +147,15 @@ def film_set_of(
     plates: LicensePlates,
     composites: Composites,
     spin: SpinFrames,
+    sizes: Sequence[tuple[int, int]],
     store: MediaStore,
     progress: Progress,
 ) -> FilmSet:
-    """What of the vehicle can be composed for the films' formats."""
-    options = raw.options
+    """What of the vehicle can be composed for films of these sizes."""
+    options = options_used(raw.options, plates.style)
+    look = look_of_searched(options, composites.room, choose_masking(options, store)[0], store)
     if not options.promo:
-        return FilmSet({}, (), (), None, options, look_of(options, store), store)
+        return FilmSet({}, (), (), None, options, look, store)
     rows = list(
         joined(
             upright_photos(raw.photos, masks.rows),
@@ -164,7 +167,7 @@ def film_set_of(
     )
     standing = standpoints(vehicle, [row[:4] for row in rows], store, progress, STOOD_BY)
     tables = spin, masks, plates, composites
-    return film_set(rows, standing, tables, options, look_of(options, store), store)
+    return film_set(rows, standing, tables, sizes, options, look, store)
 
 
 def why_none(options: StudioOptions, pictures: "tuple[Picture, ...]") -> str | None:

@@ -23,8 +23,8 @@ from okla_assets.steps.batches import (
     without_failing,
 )
 from okla_assets.steps.drafts import LeakSearch
-from okla_assets.steps.looks import look_of
-from okla_assets.steps.plate_masking import choose_masking
+from okla_assets.steps.looks import look_of_searched
+from okla_assets.steps.plate_masking import choose_masking, options_used
 from okla_assets.steps.plate_search import Finders
 from okla_assets.steps.set_colour import measured_exteriors
 from okla_assets.steps.standing import upright_photos
@@ -86,12 +86,13 @@ def spin_frames(
     began = time.perf_counter()
     cache = StepCache(store, vehicle, "spin", SpinFrames)
 
-    options = raw_photos.options
+    options = options_used(raw_photos.options, license_plates.style)
     search = LeakSearch(
         Finders(plate_detector, quick_plate_detector),
         plate_reader,
         choose_masking(options, store)[0],
     )
+    look = look_of_searched(options, composites.room, search.masking, store)
     rows = list(
         joined(
             upright_photos(raw_photos.photos, masks.rows),
@@ -104,10 +105,13 @@ def spin_frames(
     def attempt(left_out: Pictures) -> tuple[SpinFrames, int]:
         tables = walkaround_frames, masks, classifications, license_plates, composites
         pictures = choose_pictures(*tables, left_out)
+        if pictures.rows and composites.room.withheld is not None:
+            reason = f"the scene is kept back: {composites.room.withheld}"
+            return NO_SPIN.model_copy(update={"reason": reason, "problems": (reason,)}), 0
         photos: list[Measured] = []
         if options.auto_enhance and pictures.made_from == "video":
             photos = measured_exteriors(vehicle, rows, store, progress, MEASURED_BY)
-        studio = Studio(options, look_of(options, store), search, photos)
+        studio = Studio(options, look, search, photos)
         return make_spin(vehicle, pictures, studio, store, cache, progress)
 
     (table, computed), failures = without_failing(TITLE, attempt)
@@ -153,7 +157,7 @@ class Studio:
     def fingerprint(self) -> tuple[object, ...]:
         """Two equal fingerprints finish alike."""
         return (
-            self.options.of_pictures,
+            self.options.of_turn,
             self.look.scene.digest,
             (self.search.fingerprint, self.search.masking.fingerprint),
             digest_of(self.photos),

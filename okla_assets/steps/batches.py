@@ -329,7 +329,16 @@ def without_failing(title: str, attempt: Callable[[Pictures], T]) -> tuple[T, li
             if failure.picture in {f.picture for f in failures}:
                 raise  # it was left out, and is not at fault
             log.warning("%s: %s", title, failure, exc_info=failure)
-            failures.append(failure.with_traceback(None))
+            _drop_tracebacks(failure)
+            failures.append(failure)
+
+
+def _drop_tracebacks(error: BaseException) -> None:
+    """Of the error and of all that led to it: their frames hold the pictures of the photo."""
+    error.__traceback__ = None
+    for earlier in (error.__cause__, error.__context__):
+        if earlier is not None and earlier.__traceback__ is not None:
+            _drop_tracebacks(earlier)
 
 
 TableT = TypeVar("TableT", bound=Table)

@@ -89,8 +89,7 @@ def _broken(photo: ListingPhoto, listing: Listing, channel: Channel) -> Iterator
     if channel.no_overlays:
         if "screenshot_or_collage" in photo.quality.issues:
             yield "overlay", "it is a screenshot or a collage"
-        covered = listing.options.mask_license_plate and photo.plates
-        if covered and listing.options.license_plate_mask_type == "logo":
+        if _bears_a_logo(photo):
             yield "overlay", "a logo lies over its plate"
     if channel.whole and _is_cut_off(photo):
         yield "whole_vehicle", "the vehicle is cut off by the picture's edge"
@@ -104,6 +103,12 @@ def _broken(photo: ListingPhoto, listing: Listing, channel: Channel) -> Iterator
     if size[0] < channel.least[0] or size[1] < channel.least[1]:
         least = f"{channel.least[0]} x {channel.least[1]}"
         yield "size", f"{size[0]} x {size[1]} pixels are left of it, {least} are asked for"
+
+
+def _bears_a_logo(photo: ListingPhoto) -> bool:
+    """Whether a plate was covered with the owner's logo, which options alone do not tell."""
+    edits = () if photo.provenance is None else photo.provenance.edits
+    return any(e.action == "plate_masked" and e.details.get("style") == "logo" for e in edits)
 
 
 def _may_lead(photo: ListingPhoto, channel: Channel) -> bool:

@@ -166,6 +166,11 @@ class Board:
             [(view.matte_key, view.masked_key) for view in self.walk.views],
             self.options.auto_hotspots,
             [spot.model_dump() for spot in self.options.hotspots],
+            [
+                (spot.on, None if on is None else on.fingerprint)
+                for spot in self.options.hotspots
+                for on in (self.named(spot.on),)
+            ],
         )
 
     def close_ups(self) -> Iterator[Pictured]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.types import Quad
 from okla_assets.options import StudioOptions
+from okla_assets.steps.plate_masking import chosen_style
 
 if TYPE_CHECKING:
     from okla_assets.imaging.types import Alpha, Rgb
@@ -20,8 +21,9 @@ def corrected_copy(
 ) -> "Rgb":
     """RGB (H, W, 3) after the correction, its blank plates (quads in pixels) neutral again.
 
-    Of a cut-out `vehicle` (H, W), which is all of the photo that will be shown, no more is
-    corrected than that. Without a correction the copy stays as it is.
+    The options are those that were used, as of `plate_masking.options_used`. Of a cut-out `vehicle`
+    (H, W), which is all of the photo that will be shown, no more is corrected than that. Without a
+    correction the copy stays as it is.
     """
     import numpy as np
 
@@ -32,7 +34,7 @@ def corrected_copy(
         return picture
     window = None if vehicle is None else enhance.window_of(vehicle)
     corrected = enhance.corrected(picture, correction, window)
-    if options.mask_license_plate and options.license_plate_mask_type == "fill":
+    if chosen_style(options) == "fill":
         covers = [np.array(quad, np.float32) for quad in plates]
         corrected = neutralised(corrected, picture, covers)
     return corrected

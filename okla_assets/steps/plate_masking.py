@@ -35,6 +35,18 @@ class Masking:
         return None if self.logo is None else codec.decode_rgba(self.logo)
 
 
+def chosen_style(options: StudioOptions) -> PlateStyle:
+    """How the options want plates covered."""
+    return options.license_plate_mask_type if options.mask_license_plate else "none"
+
+
+def options_used(options: StudioOptions, style: PlateStyle) -> StudioOptions:
+    """The options with the style that plates are covered in, as of `choose_masking`."""
+    if style == chosen_style(options):
+        return options
+    return options.model_copy(update={"license_plate_mask_type": style})
+
+
 def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, tuple[str, ...]]:
     """How this vehicle's plates are covered, and what of that could not be had.
 
@@ -42,7 +54,7 @@ def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, 
     """
     from okla_assets.imaging.photo import codec
 
-    style: PlateStyle = options.license_plate_mask_type if options.mask_license_plate else "none"
+    style = chosen_style(options)
     if style != "logo":
         return Masking(style), ()
     problem = f"license_plate_mask_type: logo needs a picture at {keys.PLATE_LOGO}"

@@ -1,7 +1,8 @@
 """What a film shows: finished pictures, those of the studio composed anew for the film's format.
 
-A composed picture shows what the finished one shows, which was searched for plates at larger size:
-a photo or a turn on which plates were covered only then is not composed again.
+A composed picture shows what the finished one shows, which was searched for plates: a photo or a
+turn on which plates were covered only then is not composed again, nor one that the film would show
+larger than it was searched.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,8 @@ Size = tuple[int, int]
 
 LEAST_QUALITY = 25
 """Photos below this are in the gallery, but no advertisement."""
+HARDLY_LARGER = 1.2
+"""Times as large as it was searched: no plate is read that was not before."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +129,19 @@ def film_set(
     rows: Iterable[tuple[Photo, Mask, Classification, PhotoPlates, Composite]],
     standing: Mapping[int, Standpoint],
     tables: tuple[SpinFrames, Masks, LicensePlates, Composites],
+    sizes: Sequence[Size],
     options: StudioOptions,
     look: "Look",
     store: MediaStore,
 ) -> FilmSet:
-    """What a film may compose of a vehicle."""
+    """What films of these sizes may compose of a vehicle."""
     photos = {}
     for photo, mask, _, plates, finished in rows:
         if finished.treatment != "studio" or finished.processed_key is None:
             continue
         if finished.covered_late or mask.matte_key is None:
+            continue
+        if not _was_searched_as_large(photo, mask, finished, sizes):
             continue
         photos[finished.processed_key] = StudioPhoto(
             photo.number,
@@ -148,9 +154,35 @@ def film_set(
         )
     spin = tables[0]
     late = any(frame.late for frame in spin.frames)
-    turn = () if late else pictures_of(*tables)
+    turn = pictures_of(*tables) if not late and _turn_was_searched_as_large(spin, sizes) else ()
     keys = [frame.key for frame in spin.frames]
     return FilmSet(photos, turn, keys, spin.correction, options, look, store)
+
+
+def _was_searched_as_large(
+    photo: Photo, mask: Mask, finished: Composite, sizes: Sequence[Size]
+) -> bool:
+    """Whether no film shows the photo's vehicle larger than its finished picture does.
+
+    More than the photo holds no film shows of it.
+    """
+    from okla_assets.imaging.promo import formats
+
+    if mask.vehicle_box is None or finished.processed_size is None:
+        return False
+    _, _, width, height = mask.vehicle_box
+    searched = finished.source_box[2] * finished.processed_size[0] / photo.working_width
+    canvases = [formats.canvas_of(size) for size in sizes]
+    shown = [formats.share_of(width, height, w / h) * w / width for w, h in canvases]
+    return min(1.0, max(shown)) <= HARDLY_LARGER * searched
+
+
+def _turn_was_searched_as_large(spin: SpinFrames, sizes: Sequence[Size]) -> bool:
+    """The same of a turn, which fills a film's frame at most as its own pictures' width."""
+    larger = max(width for width, _ in sizes) / max(spin.width, 1)
+    return all(
+        min(1.0, larger * frame.move[0]) <= HARDLY_LARGER * frame.move[0] for frame in spin.frames
+    )
 
 
 def gather(

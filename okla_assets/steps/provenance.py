@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from okla_assets.contract import Edit, ListingPhoto, Provenance
 from okla_assets.imaging.types import Box, Quad
 from okla_assets.options import StudioOptions
+from okla_assets.steps.plate_masking import chosen_style
 from okla_assets.tables import Treatment
 
 if TYPE_CHECKING:
@@ -26,14 +27,17 @@ SOURCE_TYPE: dict[Treatment, str] = {
 
 
 def provenance_of(photo: ListingPhoto, options: StudioOptions) -> Provenance:
-    """A photo's edits in the order in which they are made, and what they leave of it."""
+    """A photo's edits in the order in which they are made, and what they leave of it.
+
+    The options are those that were used, as of `plate_masking.options_used`.
+    """
     return Provenance(
         original_key=photo.source_key,
         source_sha256=photo.source_sha256,
         edits=tuple(edit for edits in EDITS for edit in edits(photo, options))
         if photo.processed_key
         else (),
-        generated=_generated(photo),
+        generated=_generated(photo, options),
         source_type=SOURCE_TYPES + SOURCE_TYPE[photo.treatment],
     )
 
@@ -50,10 +54,11 @@ def photographed(
     return round(min(1.0, float(grey.mean()) / 255 * source_box[2] * source_box[3]), 4)
 
 
-def _generated(photo: ListingPhoto) -> float | None:
+def _generated(photo: ListingPhoto, options: StudioOptions) -> float | None:
     if photo.photographed is None:
         return None
-    covered = sum(_area(plate.quad) for plate in photo.plates) / (photo.width * photo.height)
+    plates = photo.plates if chosen_style(options) != "none" else ()
+    covered = sum(_area(plate.quad) for plate in plates) / (photo.width * photo.height)
     on_picture = covered * photo.source_box[2] * photo.source_box[3]
     return round(min(1.0, 1 - photo.photographed + on_picture), 4)
 
@@ -79,8 +84,8 @@ def _levelled(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
 
 
 def _covered(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
-    style = options.license_plate_mask_type
-    if photo.plates and options.mask_license_plate and style != "none":
+    style = chosen_style(options)
+    if photo.plates and style != "none":
         quads = tuple(plate.quad for plate in photo.plates)
         yield Edit(
             action="plate_masked", c2pa="c2pa.edited", regions=quads, details={"style": style}
@@ -110,9 +115,8 @@ def _set_into_scene(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edi
 
 def _covered_late(photo: ListingPhoto, options: StudioOptions) -> Iterator[Edit]:
     if photo.covered_late:
-        style = options.license_plate_mask_type
         details: dict[str, str | float | int | bool] = {
-            "style": style,
+            "style": chosen_style(options),
             "found_on_the_finished_picture": photo.covered_late,
         }
         yield Edit(action="plate_masked", c2pa="c2pa.edited", details=details)

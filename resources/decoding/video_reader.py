@@ -74,7 +74,7 @@ class VideoReader(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self, path: Path, side: int) -> Iterator[OpenVideo]:
         """The video's moments with their longest side at most `side`.
 
-        Raises Refused as `imaging.video.read_moments` does, and with file_too_large,
+        Raises Refused as `imaging.turn.video.read_moments` does, and with file_too_large,
         decode_timeout and decoder_crashed.
         """
         if path.stat().st_size > self.max_bytes:

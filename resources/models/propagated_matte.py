@@ -19,7 +19,7 @@ from resources.models.base import Matte, ModelInfo
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
-METHOD = 8  # of `imaging.turn.propagation`, for the fingerprint
+METHOD = 8  # of `imaging.turn.propagation` and `imaging.matte.cutout`, for the fingerprint
 
 
 class PropagatedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Box, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
-from resources.models.fused_matte import crop_of, fused
+from resources.models.fused_matte import METHOD as FUSION, crop_of, fused
+from resources.models.propagated_matte import METHOD as PROPAGATION
 from resources.models.sam2_onnx import MEAN, SIDE, STD
 from resources.models.sam2_torch import Logits, at_size, corners_of, squashed
 from resources.models.torch_models import (
@@ -87,7 +88,9 @@ class Sam2VideoTorch(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def fingerprint(self) -> str:
         where = resolve_device(self.device, "float32")
-        return f"sam2-video:{self._checkpoint().digest}:{where}:{self.saliency.fingerprint()}"
+        method = f"{FUSION}:{PROPAGATION}"
+        networks = f"{self._checkpoint().digest}:{where}:{self.saliency.fingerprint()}"
+        return f"sam2-video:{method}:{networks}"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._checkpoint().info("segmentation"), *self.saliency.models())

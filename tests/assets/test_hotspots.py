@@ -385,6 +385,16 @@ def test_any_photo_can_be_placed_by_hand_with_finding_switched_off(car: Vehicle)
     assert car.run()[0].rows == ()
 
 
+def test_a_place_on_a_photo_that_comes_later_is_shown_then(car: Vehicle) -> None:
+    car.options = by_hand(on="cabin.jpg")
+    table, _ = car.run()
+    assert table.rows[0].spots == ()
+    car.add("cabin.jpg", vehicle(9)[0], "interior", "no_vehicle")
+    table, _ = car.run()
+    (spot,) = table.rows[0].spots
+    assert (spot.on_photo, spot.by_hand) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("told", "reason"),
     [

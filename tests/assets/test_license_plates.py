@@ -18,7 +18,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.imaging.plates import quads
 from okla_assets.imaging.types import Box, Quad, Rgb
 from okla_assets.options import StudioOptions
-from okla_assets.steps.plate_masking import Masking, choose_masking
+from okla_assets.steps.plate_masking import Masking, choose_masking, options_used
 from okla_assets.steps.plate_search import Finders
 from okla_assets.tables import Classification, LicensePlates, Mask, Photo, PhotoPlates, Quality
 from okla_assets.vehicle_runs import vehicles
@@ -207,6 +207,7 @@ def test_masking_follows_the_options(store: LocalMediaStore) -> None:
     assert choose_masking(blur, store) == (Masking("blur"), ())
     off = StudioOptions(mask_license_plate=False)
     assert choose_masking(off, store) == (Masking("none"), ())
+    assert options_used(off, "none") is off
 
 
 def test_a_logo_is_the_owners_picture(store: LocalMediaStore) -> None:
@@ -224,7 +225,10 @@ def test_a_logo_is_the_owners_picture(store: LocalMediaStore) -> None:
 def test_a_missing_logo_bares_no_plate(store: LocalMediaStore, content: bytes | None) -> None:
     if content is not None:
         store.put(keys.PLATE_LOGO, content)
-    masking, (problem,) = choose_masking(StudioOptions(license_plate_mask_type="logo"), store)
+    wanted = StudioOptions(license_plate_mask_type="logo")
+    masking, (problem,) = choose_masking(wanted, store)
     assert masking == Masking("fill")
+    used = options_used(wanted, masking.style)
+    assert (choose_masking(used, store), used) == ((masking, ()), StudioOptions())
     assert keys.PLATE_LOGO in problem
     assert "filled instead" in problem

@@ -8,7 +8,7 @@ from okla_assets import keys
 from okla_assets.assets.listing import Tables, build, publish
 from okla_assets.contract import Listing, Promo, Spin
 from okla_assets.imaging.types import Category
-from okla_assets.options import StudioOptions
+from okla_assets.options import PlateStyle, StudioOptions
 from okla_assets.steps.costs import Prices
 from okla_assets.steps.pipeline import Pipeline
 from okla_assets.tables import (
@@ -80,6 +80,8 @@ def listing_of(
     frames: WalkaroundFrames = NO_VIDEO,
     spin: SpinFrames = NO_SPIN,
     promo: PromoVideo = NO_PROMO,
+    options: StudioOptions | None = None,
+    style: PlateStyle = "fill",
 ) -> Listing:
     """A listing of photos 1, 2, ... that show (category, mask status, quality issues)."""
     photos, masks, views, plates, composites = [], [], [], [], []
@@ -149,7 +151,7 @@ def listing_of(
         )
     raw = RawPhotos(
         vehicle_id=VEHICLE,
-        options=StudioOptions(),
+        options=options or StudioOptions(),
         problems=problems,
         seconds=seconds,
         photos=tuple(photos),
@@ -160,7 +162,7 @@ def listing_of(
         frames,
         Masks(rows=tuple(masks), seconds=seconds),
         Classifications(rows=tuple(views), seconds=seconds),
-        LicensePlates(style="fill", rows=tuple(plates), seconds=seconds),
+        LicensePlates(style=style, rows=tuple(plates), seconds=seconds),
         Composites(rows=tuple(composites), seconds=seconds),
         spin,
         Hotspots(rows=()),
@@ -172,6 +174,20 @@ def listing_of(
 
 CUT: Shown = ("exterior", "cut", ())
 CABIN: Shown = ("interior", "no_vehicle", ())
+
+
+@pytest.mark.parametrize(("style", "refused"), [("logo", {"overlay"}), ("fill", set())])
+def test_plates_are_told_as_they_were_covered(style: PlateStyle, refused: set[str]) -> None:
+    """Where the owner's logo is missing, plates are filled."""
+    wanted = StudioOptions(license_plate_mask_type="logo")
+    listing = listing_of(CUT, options=wanted, style=style)
+    assert listing.options == wanted
+    (photo,) = listing.photos
+    assert photo.provenance is not None
+    told = [e.details["style"] for e in photo.provenance.edits if e.action == "plate_masked"]
+    assert told == [style]
+    rules = {one.rule for verdict in listing.channels.values() for one in verdict.refused}
+    assert rules & {"overlay"} == refused
 
 
 @pytest.mark.parametrize(

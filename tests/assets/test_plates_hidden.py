@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
-import dagster as dg
 import numpy as np
 import pytest
 
 from okla_assets import keys
+from okla_assets.assets import composites as finishing
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio import guard
 from okla_assets.imaging.studio.truth import Truth
@@ -102,7 +102,10 @@ def test_a_plate_that_was_missed_is_covered_on_the_finished_picture(pipeline: Pi
 
 
 class ReadsOn(FakeReader):
-    """Reads a plate wherever it is asked, covered or not."""
+    """Reads a plate wherever it is asked, covered or not; other weights than the first reader."""
+
+    def fingerprint(self) -> str:
+        return "reads on"
 
     def read(self, strips: Sequence[Rgb]) -> list[tuple[str, float]]:
         return [("AB 1234", 0.9) for _ in strips]
@@ -149,12 +152,25 @@ def test_a_picture_that_is_not_true_to_its_photo_costs_the_vehicle_nothing_else(
 
 
 @pytest.mark.slow
+def test_what_was_published_of_a_picture_that_is_kept_back_now_goes(pipeline: Pipeline) -> None:
+    upload(pipeline)
+    assert kept_back(pipeline.run()) == []
+    pipeline.models["plate_reader"] = ReadsOn()
+    outcome = pipeline.run()
+    assert outcome.success
+    assert kept_back(outcome) == [1, 4]
+    shown = [o.key for o in pipeline.store.list(keys.processed_folder(VEHICLE))]
+    assert not [key for key in shown if keys.photo_shown(key) in (1, 4)]
+
+
+@pytest.mark.slow
 def test_a_picture_that_must_be_kept_back_stops_publication_where_it_is_shown(
-    pipeline: Pipeline, instance: dg.DagsterInstance
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(pipeline)
     pipeline.models["plate_reader"] = ReadsOn()
     published = pipeline.run().listing
+    monkeypatch.setattr(finishing, "_unpublish", lambda *_: None)
     key = keys.processed_photo(VEHICLE, "exterior", 1, "jpg")
     pipeline.store.put(key, pictures.jpeg(pictures.plated_car(1)))
     outcome = pipeline.run(may_fail=True)

@@ -16,6 +16,7 @@ from okla_assets.assets.promo_video import film_set_of, promo_video
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.options import StudioOptions
+from okla_assets.steps.promo_pictures import FilmSet
 from okla_assets.tables import (
     Classification,
     Classifications,
@@ -155,8 +156,8 @@ class Run:
                     number=number, treatment="studio" if plain else "enhanced", reason=None,
                     processed_key=None if shown.withheld else key,
                     thumbnail_key=None if shown.withheld else key, mask_key=None,
-                    before_key=None, source_box=(0, 0, 1, 1), plates_checked=True,
-                    withheld=shown.withheld,
+                    before_key=None, source_box=(0, 0, 1, 1), processed_size=(400, 300),
+                    plates_checked=True, withheld=shown.withheld,
                 ),
             ))  # fmt: skip
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
@@ -232,23 +233,35 @@ def test_the_upright_film_is_composed_for_its_format(run: Run) -> None:
     assert np.ptp(scene, axis=2).max() < 20
 
 
-def test_a_picture_on_which_a_plate_was_covered_late_is_not_composed_again(run: Run) -> None:
-    """Its masked copy still shows the plate."""
+def films_of(run: Run, short_side: int = 90, **changed: object) -> FilmSet:
+    """What films may compose of a vehicle with one photo in the studio, whose row is changed."""
     tables = run.tables((Shown(angle="side", has_matte=True),), StudioOptions(), NO_SPIN)
-    rows = tuple(r.model_copy(update={"covered_late": 1}) for r in tables["composites"].rows)
-    tables["composites"] = Composites(rows=rows)
-    films = film_set_of(
+    rows = tuple(r.model_copy(update=changed) for r in tables["composites"].rows)
+    return film_set_of(
         VEHICLE,
         tables["raw_photos"],
         tables["masks"],
         tables["classifications"],
         tables["license_plates"],
-        tables["composites"],
+        Composites(rows=rows),
         NO_SPIN,
+        PromoEncoder(short_side=short_side).sizes(),
         run.store,
         Quiet(),
     )
-    assert not films.photos
+
+
+def test_a_picture_on_which_a_plate_was_covered_late_is_not_composed_again(run: Run) -> None:
+    """Its masked copy still shows the plate."""
+    assert films_of(run).photos
+    assert not films_of(run, covered_late=1).photos
+
+
+def test_no_picture_is_composed_larger_than_it_was_searched_for_plates(run: Run) -> None:
+    """A photo of 400 pixels, of which the finished picture shows a third or all."""
+    assert films_of(run, short_side=1080).photos
+    assert not films_of(run, short_side=1080, processed_size=(140, 105)).photos
+    assert films_of(run, short_side=90, processed_size=(140, 105)).photos
 
 
 @pytest.mark.slow

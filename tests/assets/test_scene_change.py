@@ -9,9 +9,10 @@ import pytest
 from okla_assets import keys
 from okla_assets.contract import ListingPhoto
 from okla_assets.imaging.photo import codec
-from tests import pictures
-from tests.assets.test_plates_hidden import characters
-from tests.fakes import VEHICLE, FakePlates, Pipeline, finished_key
+from resources.decoding.promo_encoder import PromoEncoder
+from tests import clips, pictures
+from tests.assets.test_plates_hidden import ReadsOn, characters
+from tests.fakes import VEHICLE, FakePlates, Outcome, Pipeline, finished_key
 
 
 def upload(pipeline: Pipeline) -> None:
@@ -96,16 +97,22 @@ def shadow_source(photo: ListingPhoto) -> object:
     return edits.get("shadow", {}).get("source")
 
 
+def hang_a_plate_in_the_hall(pipeline: Pipeline) -> None:
+    """An owner's scene whose picture shows a car with its plate."""
+    room = np.full((1200, 1600, 3), 180, np.uint8)
+    plated = cv2.resize(pictures.plated_car(1), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    room[150 : 150 + plated.shape[0], 600 : 600 + plated.shape[1]] = plated
+    picture = codec.encode_jpeg(room, 95)
+    assert characters(picture) > 20
+    pipeline.store.put(keys.own_scene("hall"), b"horizon = 0.4\nwheels = 0.8\n")
+    pipeline.store.put(keys.own_scene_pictures("hall")[0], picture)
+
+
 @pytest.mark.slow
 def test_a_plate_in_the_owners_room_is_covered_and_searched_for_once(pipeline: Pipeline) -> None:
     """The vehicle is searched without its scene, so the room is searched by itself."""
     upload(pipeline)
-    room = np.full((1200, 1600, 3), 180, np.uint8)
-    plated = pictures.plated_car(1)
-    room[: plated.shape[0], : plated.shape[1]] = plated
-    assert characters(codec.encode_jpeg(room, 95)) > 20
-    pipeline.store.put(keys.own_scene("hall"), b"horizon = 0.4\nwheels = 0.8\n")
-    pipeline.store.put(keys.own_scene_pictures("hall")[0], codec.encode_jpeg(room, 95))
+    hang_a_plate_in_the_hall(pipeline)
     choose(pipeline, background_id="hall")
     outcome = pipeline.run()
     before = asked(pipeline)
@@ -114,3 +121,32 @@ def test_a_plate_in_the_owners_room_is_covered_and_searched_for_once(pipeline: P
     choose(pipeline, background_id="hall", shadow_opacity=0.2)
     pipeline.run()
     assert asked(pipeline) == before
+
+
+def turning_in_the_hall(pipeline: Pipeline) -> Outcome:
+    pipeline.models["views"] = clips.TurningViews()
+    pipeline.models["promo_encoder"] = PromoEncoder(short_side=240, fps=6)
+    hang_a_plate_in_the_hall(pipeline)
+    pipeline.upload({f"{n:02}.jpg": pictures.jpeg(clips.turning_car(22.5 * n)) for n in range(16)})
+    choose(pipeline, background_id="hall", promo=True, promo_title="x")
+    return pipeline.run()
+
+
+@pytest.mark.slow
+def test_nor_do_the_turn_and_the_film_show_it(pipeline: Pipeline) -> None:
+    listing = turning_in_the_hall(pipeline).listing
+    assert listing.spin is not None
+    assert listing.promo is not None
+    posters = [listing.promo.poster_key, listing.promo.vertical_poster_key]
+    for key in [*listing.spin.frames, *filter(None, posters)]:
+        assert characters(pipeline.store.get(key)) == 0, key
+
+
+@pytest.mark.slow
+def test_a_room_on_which_a_plate_reads_all_the_same_is_shown_nowhere(pipeline: Pipeline) -> None:
+    pipeline.models["plate_reader"] = ReadsOn()
+    outcome = turning_in_the_hall(pipeline)
+    listing = outcome.listing
+    assert all(photo.withheld for photo in listing.photos)
+    assert listing.spin is None
+    assert listing.status == "needs_review"

@@ -1,10 +1,12 @@
 """Steps in batches: the same rows as one by one, and a bad photo costs no other its own."""
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import pytest
 
 from okla_assets import keys
@@ -13,8 +15,11 @@ from okla_assets.steps.batches import (
     Done,
     Outputs,
     PhotoWork,
+    Pictures,
+    blame,
     joined,
     run_batches,
+    without_failing,
 )
 from okla_assets.steps.step_cache import StepCache
 from okla_assets.tables import PhotoRow
@@ -331,6 +336,26 @@ def test_no_more_photos_are_in_memory_than_a_few(store: LocalMediaStore) -> None
     Step(store, Model(batch), prepare, done_with).run(*range(60))
     threads = 8  # at most
     assert most <= 3 * batch + 2 * threads
+
+
+def test_pictures_of_failed_photos_leave_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("okla_assets.steps.batches.log.disabled", True)  # pytest keeps records
+    pictures: list[weakref.ref[object]] = []
+
+    def attempt(left_out: Pictures) -> int:
+        for number in (1, 2, 3):
+            if ("photo", number) not in left_out:
+                with blame("photo", number):
+                    picture = np.zeros((4, 4))
+                    pictures.append(weakref.ref(picture))
+                    try:
+                        raise RuntimeError("no contour")
+                    except RuntimeError as error:
+                        raise ValueError("bad pixels") from error
+        return sum(picture() is not None for picture in pictures)
+
+    alive, failures = without_failing("Turning", attempt)
+    assert (alive, [failure.picture[1] for failure in failures]) == (0, [1, 2, 3])
 
 
 # --- helpers --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from okla_assets.contract import ChannelVerdict
 from okla_assets.options import StudioOptions
 from okla_assets.steps import channels, selling
 from okla_assets.steps.channel_rules import CHANNELS, RECALLED, ChannelName
+from okla_assets.steps.provenance import provenance_of
 from okla_assets.tables import Quality
 from tests.viewer import made
 
@@ -20,7 +21,9 @@ def verdict(
     """Of a sound front quarter, and a second photo with these changes."""
     size: dict[str, Any] = {"processed_size": (1600, 1200), "source_box": (0.0, 0.0, 1.0, 1.0)}
     photos = (made.photo(1, **size), made.photo(2, **size | {"angle": "rear"} | changed))
-    listing = made.listing(photos=photos, options=options or StudioOptions())
+    used = options or StudioOptions()
+    told = [p.model_copy(update={"provenance": provenance_of(p, used)}) for p in photos]
+    listing = made.listing(photos=tuple(told), options=used)
     return channels.judged(selling.ordered(listing)).channels[name]
 
 
@@ -61,6 +64,7 @@ def test_a_photo_is_refused_by_rule(name: ChannelName, changed: dict[str, Any], 
 def test_a_logo_over_a_plate_is_an_overlay() -> None:
     logo = StudioOptions(license_plate_mask_type="logo")
     assert verdict("google_vehicle_listings", logo, plates=(PLATE,)).accepted == (1,)
+    assert verdict("google_vehicle_listings", logo, covered_late=1).accepted == (1,)
     assert verdict("google_vehicle_listings", plates=(PLATE,)).accepted == (1, 2)
 
 

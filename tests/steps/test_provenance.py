@@ -53,10 +53,16 @@ def test_what_was_not_done_is_not_told() -> None:
     assert told.source_type.endswith("/digitalCapture")
     studio = provenance_of(made.photo(1), options)
     assert [edit.action for edit in studio.edits] == ["scene"]
-    unmasked = StudioOptions(mask_license_plate=False)
-    assert "plate_masked" not in {
-        edit.action for edit in provenance_of(made.photo(1, plates=(PLATE,)), unmasked).edits
-    }
+
+
+@pytest.mark.parametrize(
+    "bare",
+    [StudioOptions(mask_license_plate=False), StudioOptions(license_plate_mask_type="none")],
+)
+def test_a_plate_that_is_not_covered_is_photographed(bare: StudioOptions) -> None:
+    told = provenance_of(made.photo(1, plates=(PLATE,), photographed=0.3), bare)
+    assert "plate_masked" not in {edit.action for edit in told.edits}
+    assert told.generated == 0.7
 
 
 def test_only_the_matte_is_photographed() -> None:

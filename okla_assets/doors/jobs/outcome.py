@@ -18,6 +18,7 @@ from okla_assets.doors.jobs.results import (
 )
 from okla_assets.steps.corrected import corrected_copy
 from okla_assets.steps.pictures import encode_finished
+from okla_assets.steps.plate_masking import options_used
 from okla_assets.steps.standing import upright_photos
 from okla_assets.tables import (
     Classification,
@@ -85,6 +86,7 @@ class Made:
             tables.append(views := table("classifications", Classifications))
         if operation not in (Operation.cut_out, Operation.segment, Operation.classify):
             tables.append(plates := table("license_plates", LicensePlates))
+            raw = raw.model_copy(update={"options": options_used(raw.options, plates.style)})
         if plates is not None and operation is not Operation.mask_plate:
             tables.append(finished := table("composites", Composites))
         spin = listing = None

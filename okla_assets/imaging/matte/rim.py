@@ -42,6 +42,8 @@ def settled(photo: Rgb, alpha: Alpha) -> Alpha:
     inside = cv2.distanceTransform(solid, cv2.DIST_L2, 3)
     outside = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 3)
     band = np.flatnonzero((inside <= reach) & (outside <= reach))
+    if not band.size:  # the vehicle fills the crop, or is all edge
+        return alpha
     size = (-(-alpha.shape[1] // COARSE), -(-alpha.shape[0] // COARSE))
     small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
     front, front_spread, front_share = _colours(small, inside > reach, window, band)

@@ -32,6 +32,7 @@ OFF_LIGHTS = (0.25, 0.5)
 their photos), from the second on none does, and no light."""
 WHITE_PAINT = (66.0, 90.0)  # L* from which light paint is raised, and where white paint belongs
 MIDDLE = 0.46  # encoded: where a well exposed scene has its middle
+DARKEST = 1e-3  # encoded: keeps the logarithm of an all-black set's middle finite
 MOST_SET_STOPS = 0.8
 SET_SHARE = 0.6  # of these, where the picture's own background goes and the paint stays
 MOST_STOPS = 1.3
@@ -220,7 +221,8 @@ def solve_cabin(photos: Sequence[Measured]) -> list[Correction]:
     for photo in photos:
         cast = 0.5 * np.clip(light, -MOST_CABIN_CAST, MOST_CABIN_CAST)
         cast = cast + 0.8 * np.clip(photo.light - light, -MOST_CABIN_CAST, MOST_CABIN_CAST)
-        stops = float(np.clip(0.7 * 2.2 * np.log2(aim / max(photo.middle, 0.05)), -0.3, 1.0))
+        ratio = max(aim, DARKEST) / max(photo.middle, 0.05)
+        stops = float(np.clip(0.7 * 2.2 * np.log2(ratio), -0.3, 1.0))
         x = np.array([*-cast, stops * np.log(2), 0.0])
         corrections.append(Correction(_gains(x), 1.0, _curve(x[2], photo.black)))
     return corrections
@@ -422,7 +424,7 @@ def _gains(x: Doubles) -> tuple[float, float, float]:
 
 
 def _moved(colour: Doubles, x: Doubles, black: float) -> Doubles:
-    """Linear colours (..., 3) under gains, saturation and curve: what `correction.apply` does."""
+    """Linear colours (..., 3) under gains, saturation and curve: what `enhance.corrected` does."""
     lifted = colour * np.array(_gains(x))
     luminance = (lifted @ LUMINANCE)[..., None]
     lifted = luminance + np.exp(x[3]) * (lifted - luminance)

@@ -31,7 +31,7 @@ RAW_HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\0MRM", "MRW"),
     (b"FOVb", "X3F"),
 )
-"""Camera raw that is not TIFF; what is, `tiff.camera_raw` tells by its pages."""
+"""Camera raw that is not TIFF; what is, `tiff.main_page` tells by its pages."""
 
 _PHOTO_HEADS = (
     b"\xff\xd8",

@@ -90,11 +90,14 @@ def _fit_sides(quad: Corners, points: Floats) -> Corners | None:
 
 
 def corners_of(lines: Sequence[tuple[Floats, Floats]]) -> Corners | None:
-    """Where each line (point, direction) meets the one before it; None for parallel neighbours."""
+    """Where each line (point, direction) meets the one before it.
+
+    None for parallel neighbours, and for a line without a direction.
+    """
     corners = []
     for (p, d), (q, e) in zip([lines[-1], *lines[:-1]], lines, strict=True):
-        cross = float(d[0] * e[1] - d[1] * e[0]) / float(np.hypot(*d) * np.hypot(*e))
-        if abs(cross) < 0.15:
+        cross, lengths = float(d[0] * e[1] - d[1] * e[0]), float(np.hypot(*d) * np.hypot(*e))
+        if lengths == 0 or abs(cross / lengths) < 0.15:
             return None
         step = np.linalg.solve(np.array([d, -e]).T.astype(np.float64), (q - p).astype(np.float64))
         corners.append(p + step[0] * d)

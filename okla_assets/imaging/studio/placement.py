@@ -65,14 +65,14 @@ class Extent:
 def extent(alpha: Alpha) -> Extent:
     """Where the matte is solid; a stray pixel or an antenna's tip does not count.
 
-    Raises ValueError on an empty matte.
+    Raises ValueError on a matte that is empty but for such.
     """
     solid = alpha > 0.5
     columns, rows = solid.sum(axis=0), solid.sum(axis=1)
-    if not columns.any():
-        raise ValueError("the matte is empty")
     xs = np.flatnonzero(columns >= max(2, 0.01 * columns.max()))
     ys = np.flatnonzero(rows >= max(2, 0.015 * rows.max()))
+    if not (xs.size and ys.size):
+        raise ValueError("the matte is empty")
     return Extent(int(xs[0]), int(ys[0]), int(xs[-1]), int(ys[-1]))
 
 

@@ -67,6 +67,8 @@ def reflected(
     top = min(max(0, int(np.nanmin(line) - SILL * tall)), height - 1)
     bottom = min(height, round(lowest + DEEPEST * tall))
     window = slice(top, bottom), slice(left, right)
+    if (bottom - top) * scale < 2:  # so flat a silhouette mirrors nothing
+        return window, np.zeros_like(wall[window])
     shown = slice(int(solid[0]), int(lowest) + 1), window[1]  # what is mirrored into it
 
     columns = max(1, round((right - left) * scale))

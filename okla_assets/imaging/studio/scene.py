@@ -113,7 +113,9 @@ class Scene:
         return _painted(self, width, height, *steps)
 
 
-@lru_cache(maxsize=8)
+# A spin and an owner's scene need one, photos of different cameras share few. One of 4096 x 5461
+# pixels takes 268 MB.
+@lru_cache(maxsize=2)
 def _painted(scene: Scene, width: int, height: int, horizon: int, wheels: int) -> Floats:
     unit = ROWS_ALIKE * height
     pixels = scene.paint(Stage(width, height, horizon * unit, wheels * unit))

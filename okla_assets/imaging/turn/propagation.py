@@ -5,7 +5,7 @@ network runs on few key frames; in between, their propagated silhouettes decide 
 what is not, and the cheap saliency network draws the edge on every frame.
 
 Frames are RGB uint8 (H, W, 3), mattes float32 (H, W) in [0, 1], boxes (x, y, w, h) in pixels. A
-`grid` is a vehicle's crop (`matte.crop_box`) squashed to GRID x GRID.
+`grid` is a vehicle's crop (`matte.cutout.crop_box`) squashed to GRID x GRID.
 """
 
 from collections.abc import Sequence

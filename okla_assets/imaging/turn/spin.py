@@ -78,19 +78,22 @@ class Steady:
 def stand_of(alpha: Alpha) -> Stand:
     """Where the solid part of a matte stands, as `placement.extent` but between the pixels.
 
-    Raises ValueError on an empty matte.
+    Raises ValueError on a matte that is empty but for stray pixels.
     """
     columns, rows = alpha.sum(axis=0), alpha.sum(axis=1)
-    if float(columns.max(initial=0)) < 1:
-        raise ValueError("the matte is empty")
     left, right = _span(columns, max(2.0, 0.01 * float(columns.max())))
     top, ground = _span(rows, max(2.0, 0.015 * float(rows.max())))
     return Stand(left, right, top, ground)
 
 
 def _span(profile: Floats, least: float) -> tuple[float, float]:
-    """Where a profile first rises over `least` and last falls under it."""
+    """Where a profile first rises over `least` and last falls under it.
+
+    Raises ValueError where it stays under it.
+    """
     over = np.flatnonzero(profile >= least)
+    if not over.size:
+        raise ValueError("the matte is empty")
     first, last = int(over[0]), int(over[-1])
 
     def crossing(inside: int, outside: int) -> float:

@@ -92,6 +92,11 @@ def test_an_empty_matte_stays_empty() -> None:
     assert not rim.settled(photo, np.zeros((60, 80), np.float32)).any()
 
 
+def test_a_vehicle_without_an_edge_stays_as_it_is() -> None:
+    photo = np.zeros((60, 80, 3), np.uint8)
+    assert rim.settled(photo, np.ones((60, 80), np.float32)).all()
+
+
 def test_a_settled_edge_stays_a_line_in_grain() -> None:
     rows, columns = np.mgrid[0:300, 0:400].astype(np.float32)
     roof = 120.4 + columns / 12

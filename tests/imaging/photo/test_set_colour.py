@@ -216,6 +216,11 @@ def test_cabins_come_together() -> None:
     assert solve_cabin([]) == []
 
 
+def test_a_cabin_all_in_black_is_solved() -> None:
+    (correction,) = solve_cabin([measure(np.zeros((30, 40, 3), np.uint8), None)])
+    assert np.isfinite(correction.gains).all()
+
+
 def test_a_turn_has_one_correction_for_all() -> None:
     pictures = sample()[::3]
     one = solve_turn([measure(*picture) for picture in pictures])

@@ -173,6 +173,12 @@ def test_refining_finds_the_plates_edge_again(move: tuple[int, int]) -> None:
     assert plates.contains(plates.padded(found), TILTED).all()
 
 
+def test_a_line_without_a_direction_meets_no_other() -> None:
+    across, down, none = (np.array(d, np.float32) for d in ((1, 0), (0, 1), (0, 0)))
+    start = np.zeros(2, np.float32)
+    assert quads.corners_of([(start, d) for d in (across, down, across, none)]) is None
+
+
 def test_refining_leaves_a_quad_alone_where_there_is_no_edge() -> None:
     flat = np.full((480, 640, 3), 120, np.uint8)
     assert np.allclose(quads.refined(flat, TILTED), TILTED, atol=0.01)

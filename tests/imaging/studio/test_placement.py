@@ -55,8 +55,12 @@ def test_a_small_photo_is_not_blown_up() -> None:
 
 
 def test_an_empty_matte_has_no_extent() -> None:
+    matte = np.zeros((10, 10), np.float32)
     with pytest.raises(ValueError, match="empty"):
-        extent(np.zeros((10, 10), np.float32))
+        extent(matte)
+    matte[4, 4] = 1  # a stray pixel
+    with pytest.raises(ValueError, match="empty"):
+        extent(matte)
 
 
 def test_an_antenna_does_not_change_the_scale() -> None:

@@ -79,3 +79,16 @@ def test_a_floor_mirrors_most_where_the_camera_looks_along_it() -> None:
     shares = strength(view, np.array([view.horizon, 420.0, 590.0], np.float32))
     assert shares[0] == pytest.approx(MOST)
     assert MOST > shares[1] > shares[2] > 0.04
+
+
+def test_a_flat_silhouette_at_the_pictures_end_mirrors_nothing() -> None:
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[578:598, 200:600] = 1
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    scene = np.full((600, 800, 3), WALL, np.float32)
+    left = np.ones(alpha.shape, np.float32)
+    colour = photo_of(alpha, (20, 20, 20))
+    window, layer = reflected(colour, alpha, scene, left, floor_of(alpha, view), 0.5, 0.02)
+    assert layer.shape == scene[window].shape
+    assert not layer.any()

@@ -3,6 +3,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from okla_assets.imaging.studio.scene import _painted
 from okla_assets.imaging.studio.scenes import SCENES, SceneId
 
 WIDTH, HEIGHT = 1600, 1200
@@ -36,6 +37,12 @@ def test_a_scene_is_painted_once_for_a_camera_and_nobody_writes_on_it(name: Scen
     assert SCENES[name].render(400, 300, HORIZON + 0.001, WHEELS) is pixels
     with pytest.raises(ValueError, match="read-only"):
         pixels[0, 0] = 0
+
+
+def test_few_canvases_stay_in_memory() -> None:
+    for width in range(400, 440, 10):
+        SCENES["white_studio"].render(width, 300, HORIZON, WHEELS)
+    assert _painted.cache_info().currsize == 2
 
 
 @pytest.mark.parametrize("name", SCENES)

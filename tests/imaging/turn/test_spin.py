@@ -153,8 +153,12 @@ def test_a_stand_is_measured_between_the_pixels() -> None:
     first, second = spin.stand_of(disc(200, 150)), spin.stand_of(disc(200.4, 150.25))
     assert second.centre - first.centre == pytest.approx(0.4, abs=0.3)
     assert second.ground - first.ground == pytest.approx(0.25, abs=0.3)
+    matte = np.zeros((9, 9), np.float32)
     with pytest.raises(ValueError, match="empty"):
-        spin.stand_of(np.zeros((9, 9), np.float32))
+        spin.stand_of(matte)
+    matte[4, 4] = 1  # a stray pixel
+    with pytest.raises(ValueError, match="empty"):
+        spin.stand_of(matte)
 
 
 @pytest.mark.parametrize("scale", [0.45, 0.8, 1.3])

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.sam2_torch import KINDS, Sam2Torch, _Sam2, at_size
 from resources.models.sam2_video import Sam2VideoTorch
 from resources.models.torch_models import checkpoint, resolve_device
+from resources.models.u2net_onnx import U2NetOnnx
 from tests import networks
 from tests.conftest import REPOSITORY
 from tests.torch_here import torch_or_skip
@@ -100,6 +102,21 @@ def test_a_turn_is_tracked_from_its_key_frames(tmp_path: Path) -> None:
     tracked = Sam2VideoTorch(weights=str(folder), device="cpu").tracked(frames, boxes)
     assert [logits.shape for logits in tracked] == [(256, 256)] * 3
     assert all(np.isfinite(logits).all() for logits in tracked)
+
+
+def test_a_tracked_turn_is_made_anew_with_a_new_method(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Sam2VideoTorch, "_checkpoint", lambda _: SimpleNamespace(digest="1"))
+    monkeypatch.setattr(U2NetOnnx, "fingerprint", lambda _: "2")
+    monkeypatch.setattr("resources.models.sam2_video.resolve_device", lambda *_: "cpu")
+    model = Sam2VideoTorch()
+    found = {model.fingerprint()}
+    for method in ("FUSION", "PROPAGATION"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"resources.models.sam2_video.{method}", "new")
+            found.add(model.fingerprint())
+    assert len(found) == 3
 
 
 @pytest.fixture(scope="session")
