@@ -260,7 +260,7 @@ def test_the_proxy_answers_for_both_names(
     # The door answers, not the proxy.
     assert "x-request-id" in get(theirs, "/v1.0/account").headers
     assert "x-request-id" not in get(theirs, "/v1.0/../metrics").headers
-    large = get(ours, "/health", method="POST", body=b"x" * (3 << 20))
+    large = get(ours, "/api/aiprocessing/callback", method="POST", body=b"x" * (3 << 20))
     assert large.status == 413
     with pytest.raises((urllib3.exceptions.SSLError, ssl.SSLError)):
         get("another.example.org", "/health")
