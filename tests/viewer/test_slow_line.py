@@ -24,8 +24,8 @@ LATENCY, RATE = 0.4, 400_000 / 8
 SEGMENT = 1460
 """Bytes that a TCP segment holds."""
 FIRST_PICTURE, TURNS = 2.5, 25.0
-"""Seconds. The first picture takes 1.2 to 1.5; on a busy machine, where the browser asks for the script
-first now and then, 2.0 to 2.1."""
+"""Seconds. The first picture takes 1.2 to 1.5; on a busy machine, where the browser asks for the
+script first now and then, 2.0 to 2.1."""
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
