@@ -358,10 +358,16 @@ def upload_name(key: str) -> str:
     return re.sub(r"\A(photos|video)/(?=.)", "", path)
 
 
-def in_short(names: Sequence[str], count: int | None = None) -> str:
+def first_names(names: Sequence[str], count: int | None = None) -> tuple[str, int]:
     """The first names of a list, and how many more there are; `count` in all."""
     more = (len(names) if count is None else count) - min(len(names), MOST_NAMED)
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more else "")
+    return ", ".join(names[:MOST_NAMED]), more
+
+
+def in_short(names: Sequence[str], count: int | None = None) -> str:
+    """The same as a sentence's part."""
+    listed, more = first_names(names, count)
+    return listed + (f" and {more:,} more" if more else "")
 
 
 def lies_where_uploads_do(key: str) -> bool:

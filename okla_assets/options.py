@@ -84,11 +84,14 @@ OF_THE_SCENE = (
 OF_THE_CANVAS = ("aspect", "margin")
 """Options that change only pictures on a scene: the others keep their photo's shape."""
 
+LEAST_FRAMES, USUAL_FRAMES, MOST_FRAMES = 8, 36, 72
+"""Pictures of a filmed turn."""
+
 
 class StudioOptions(PictureOptions):
     """How a vehicle's media are finished. The names are those OKLA's backend uses."""
 
-    spin_frames: int = Field(default=36, ge=8, le=72)
+    spin_frames: int = Field(default=USUAL_FRAMES, ge=LEAST_FRAMES, le=MOST_FRAMES)
     auto_hotspots: bool = True
     hotspots: tuple[HandHotspot, ...] = ()
     promo: bool = True

@@ -152,10 +152,8 @@ def _refused(listing: Listing) -> Iterator[tuple[str | Text, str | Text, str | T
 
 
 def _in_short(names: Sequence[str], number: int | None = None) -> Text:
-    """The first names of a list, and how many more there are."""
-    shown = names[: keys.MOST_NAMED]
-    listed = ", ".join(shown)
-    more = (len(names) if number is None else number) - len(shown)
+    """`keys.in_short` in both languages."""
+    listed, more = keys.first_names(names, number)
     return (
         say("{names} and {n} more", names=listed, n=f"{more:,}") if more else Text(listed, listed)
     )

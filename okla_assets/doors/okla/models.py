@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from okla_assets.doors.okla.words import KINDS, MOST_ASKED, USUAL_FRAMES, folded
-from okla_assets.options import StudioOptions
+from okla_assets.doors.okla.words import KINDS, MOST_ASKED, folded
+from okla_assets.options import USUAL_FRAMES, StudioOptions
 
 LEAST_IMAGES, MOST_IMAGES = 6, 100
 """Photos of a 360° view, and of one request."""

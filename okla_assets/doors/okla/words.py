@@ -14,7 +14,7 @@ from okla_assets.doors.jobs import results
 from okla_assets.doors.jobs.record import Job, State
 from okla_assets.doors.jobs.requests import CutOutOptions, Operation
 from okla_assets.doors.jobs.results import JobResult, PhotoResult, SpinResult
-from okla_assets.options import StudioOptions
+from okla_assets.options import LEAST_FRAMES, MOST_FRAMES, USUAL_FRAMES, StudioOptions
 from resources.errors import BadInput
 
 Url = Callable[[str], str]
@@ -73,11 +73,6 @@ _ONLY: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """What may be said at these values alone, and why."""
 
-_SPIN_FRAMES: Mapping[str, Any] = StudioOptions.model_json_schema()["properties"]["spin_frames"]
-LEAST_FRAMES: int = _SPIN_FRAMES["minimum"]
-MOST_FRAMES: int = _SPIN_FRAMES["maximum"]
-USUAL_FRAMES: int = _SPIN_FRAMES["default"]
-"""Of a 360° view for which no number is named."""
 MOST_ASKED = 360
 """Frames that may be asked for, of which MOST_FRAMES are made."""
 _QUALITIES = {"low": 70, "medium": 80, "high": 90, "ultra": 95, "maximum": 95}

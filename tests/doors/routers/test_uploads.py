@@ -101,14 +101,20 @@ def test_parts_larger_than_ours_are_cut(
     assert store.get(key) == BIG
 
 
-def test_what_came_before_the_connection_broke_is_kept(url: str, store: LocalMediaStore) -> None:
-    place = begin(url, len(BIG))
+def sending(place: str, length: int) -> http.client.HTTPConnection:
+    """A connection that has begun to send the upload's first part, of `length` bytes."""
     parts = urlsplit(place)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
     connection.putrequest("PATCH", parts.path)
-    for name, value in (PART | {"Upload-Offset": "0", "Content-Length": str(len(BIG))}).items():
+    for name, value in (PART | {"Upload-Offset": "0", "Content-Length": str(length)}).items():
         connection.putheader(name, value)
     connection.endheaders()
+    return connection
+
+
+def test_what_came_before_the_connection_broke_is_kept(url: str, store: LocalMediaStore) -> None:
+    place = begin(url, len(BIG))
+    connection = sending(place, len(BIG))
     connection.send(BIG[:700_000])
     connection.close()
     until = time.monotonic() + 5
@@ -121,12 +127,7 @@ def test_what_came_before_the_connection_broke_is_kept(url: str, store: LocalMed
 
 def test_two_senders_of_one_upload_do_not_mix(url: str) -> None:
     place = begin(url, len(BIG))
-    parts = urlsplit(place)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-    connection.putrequest("PATCH", parts.path)
-    for name, value in (PART | {"Upload-Offset": "0", "Content-Length": "10"}).items():
-        connection.putheader(name, value)
-    connection.endheaders()
+    connection = sending(place, 10)
     connection.send(BIG[:5])
     # Asked too early, the second would be the first, and the other the one that is refused.
     time.sleep(0.3)
@@ -183,12 +184,7 @@ def test_one_request_at_a_time_finishes_an_upload(
 
 def test_a_sender_may_ask_how_far_he_is_while_he_sends(url: str) -> None:
     place = begin(url, len(BIG))
-    parts = urlsplit(place)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-    connection.putrequest("PATCH", parts.path)
-    for name, value in (PART | {"Upload-Offset": "0", "Content-Length": "10"}).items():
-        connection.putheader(name, value)
-    connection.endheaders()
+    connection = sending(place, 10)
     connection.send(BIG[:5])
     assert offset(place) == 0
     connection.close()
