@@ -244,7 +244,7 @@ def _process(
     """
     from okla_assets.operations.folder_import import import_folder
     from okla_assets.options import merge_options, save_options
-    from resources.profiles import weights_of
+    from resources.profiles import load_ahead, weights_of
 
     store = store_for(out)
     # Mistakes in the command are reported before anything is copied or fetched.
@@ -256,8 +256,11 @@ def _process(
     imported = uploads(first_only=first_only)
     save_options(vehicle, store, options)
     fetch_weights(wanted)
+    if fresh or store.stat(keys.table(vehicle, "masks")) is None:
+        load_ahead(profile)
     if first_only:
         _show_first(vehicle, store, profile)
+        load_ahead(profile)  # they are warm, and stay for the others
         imported = uploads()
     if imported.earlier:
         names = keys.in_short([keys.upload_name(key) for key in imported.earlier])

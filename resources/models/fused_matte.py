@@ -16,6 +16,7 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Alpha, Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
+from resources.models.onnx import load_ahead
 from resources.models.sam2_onnx import Sam2Onnx
 from resources.models.u2net_onnx import U2NetOnnx
 
@@ -41,6 +42,16 @@ class FusedMatte(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def models(self) -> tuple[ModelInfo, ...]:
         return self.sam2.models() + self.saliency.models()
+
+    def load_ahead(self) -> None:
+        """Begins to load the two large networks, before the first photo is there."""
+        edge = self.saliency
+        load_ahead(
+            [
+                (self.sam2.encoder, self.sam2.threads, "cpu"),
+                (edge.weights, edge.threads, edge.runs_on),
+            ]
+        )
 
     def _segment(self, photo: Rgb, subject: Subject) -> Matte:
         crop = crop_of(photo, subject.box)

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 RunsOn = Literal["cpu", "gpu", "auto"]
 GpuEngine = Literal["onnxruntime-cuda", "torch-cuda"]
 Engine = CpuEngine | GpuEngine
+Network = tuple[str, int, RunsOn]
+"""The first three arguments of `load_session`."""
+_Key = tuple[str, int, Engine]
+"""A weight's digest, threads and engine."""
+
 _MARKS = {*get_args(CpuEngine), *get_args(GpuEngine)} - {"onnxruntime"}  # see engine_mark
 
-_sessions: dict[tuple[str, int, Engine], tuple[str, onnxruntime.InferenceSession]] = {}
-"""Weight and session by the weight's digest, threads and engine."""
+_sessions: dict[_Key, tuple[str, onnxruntime.InferenceSession]] = {}
+"""Weight and session."""
+_ahead: set[_Key] = set()
+"""Which of them `load_ahead` has loaded and nobody has asked since."""
 _loading = threading.Lock()
 
 # Past this the small networks here spend their time waiting for each other.
@@ -158,15 +166,45 @@ def load_session(
     `any_size` takes one picture of any height and width, whatever its file says. Raises
     `WeightsMissing` where the file is not there.
     """
-    count = threads or thread_count()
-    engine = engine_for(weight, runs_on)
-    key = (weight_digest(weight), count, engine)
+    key = _key(weight, threads, runs_on)
+    _ahead.discard(key)
     if warm := _sessions.get(key):
         return warm[1]
     with _loading:
-        if key not in _sessions:
-            _sessions[key] = weight, _new_session(weight, count, engine, any_size)
-        return _sessions[key][1]
+        _ahead.discard(key)
+        return _loaded(key, weight, any_size)
+
+
+def load_ahead(networks: Sequence[Network]) -> threading.Thread:
+    """Has networks loaded in a thread, which it returns, while what comes before them is done.
+
+    Until they are asked `let_go` leaves them alone, those too that were warm. What fails here
+    fails again where the network is asked, and is told there.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(Exception):
+            for network in networks:
+                key = _key(*network)
+                with _loading:
+                    _loaded(key, network[0])
+                    _ahead.add(key)
+
+    thread = threading.Thread(target=load, name="load ahead")
+    thread.start()
+    return thread
+
+
+def _key(weight: str, threads: int, runs_on: RunsOn) -> _Key:
+    return weight_digest(weight), threads or thread_count(), engine_for(weight, runs_on)
+
+
+def _loaded(key: _Key, weight: str, any_size: bool = False) -> onnxruntime.InferenceSession:
+    """The session of the key, loaded if it is not warm; the caller holds `_loading`."""
+    if key not in _sessions:
+        _, threads, engine = key
+        _sessions[key] = weight, _new_session(weight, threads, engine, any_size)
+    return _sessions[key][1]
 
 
 def let_go() -> None:
@@ -179,7 +217,7 @@ def let_go() -> None:
         large = [
             key
             for key, (weight, _) in _sessions.items()
-            if weight_file(weight).stat().st_size >= LARGE
+            if key not in _ahead and weight_file(weight).stat().st_size >= LARGE
         ]
         for key in large:
             del _sessions[key]

@@ -9,7 +9,7 @@ import pytest
 
 from okla_assets import definitions
 from okla_assets.cli import app
-from resources import weights
+from resources import profiles, weights
 from resources.profiles import resources_for
 from tests.fakes import fake_models
 
@@ -32,6 +32,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     fakes = fake_models()
     monkeypatch.setattr(definitions, "resources_for", lambda name: resources_for(name) | fakes)
     monkeypatch.setattr(weights, "ensure", lambda *_: {})
+    monkeypatch.setattr(profiles, "load_ahead", lambda _: None)
     return fakes
 
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from okla_assets.imaging.photo import codec
 from okla_assets.options import StudioOptions
 from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from okla_assets.vehicle_runs import FINISHED_PHOTOS
-from resources import weights
+from resources import profiles, weights
 from resources.profiles import resources_for
 from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore
 from resources.storage.stores import store_for
@@ -108,12 +107,13 @@ def test_who_waits_at_a_terminal_sees_the_first_picture_before_the_others(
 ) -> None:
     for name in ("0 first.jpg", "3.jpg"):
         (folder / name).write_bytes(pictures.jpeg(pictures.car(int(name[0]) + 7)))
-    asked: list[Sequence[str] | None] = []
+    asked: list[object] = []
+    monkeypatch.setattr(profiles, "load_ahead", lambda profile: asked.append(f"load {profile}"))
     runs = process.run_vehicle
 
     def run(*arguments: Any, **named: Any) -> Any:
         asked.append(named.get("assets"))
-        if asked == [FINISHED_PHOTOS]:
+        if asked == ["load local", FINISHED_PHOTOS]:
             raw = tmp_path / "media" / "raw" / "v1" / "photos"
             assert [path.name for path in raw.iterdir()] == ["0 first.jpg"]
         return runs(*arguments, **named)
@@ -128,7 +128,8 @@ def test_who_waits_at_a_terminal_sees_the_first_picture_before_the_others(
     with Image.open(made) as picture:
         assert picture.width <= 640
     assert "the first picture" not in okla(*command).err  # the vehicle is no new one
-    assert asked == [FINISHED_PHOTOS, None, None]
+    # A new vehicle's networks are loaded at once, and kept for the others; this one is known now.
+    assert asked == ["load local", FINISHED_PHOTOS, "load local", None, None]
 
 
 @pytest.mark.slow

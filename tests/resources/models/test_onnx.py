@@ -1,6 +1,7 @@
 import pytest
 
 from resources.models import onnx
+from resources.weights import WeightsMissing
 
 pytestmark = pytest.mark.weights
 
@@ -31,3 +32,20 @@ def test_where_nothing_large_is_warm_nothing_is_collected(
     assert collected == [True]
     onnx.let_go()
     assert collected == [True]
+
+
+def test_what_is_loaded_ahead_stays_until_it_was_asked(weights: object) -> None:
+    onnx.load_session("u2net")
+    onnx.let_go()
+    onnx.load_ahead([("u2net", 0, "cpu")]).join()
+    onnx.let_go()
+    assert "u2net" in _warm()
+    onnx.load_session("u2net")
+    onnx.let_go()
+    assert "u2net" not in _warm()
+
+
+def test_what_cannot_be_loaded_ahead_is_told_to_who_asks(weights: object) -> None:
+    onnx.load_ahead([("nowhere.onnx", 0, "cpu"), ("u2net", 0, "cpu")]).join()
+    with pytest.raises(WeightsMissing, match=r"nowhere\.onnx"):
+        onnx.load_session("nowhere.onnx")
