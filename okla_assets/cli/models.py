@@ -83,7 +83,7 @@ def train_views(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained heads.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same heads.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same heads.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Train the heads for category, angle and side on your own labelled photos.
@@ -106,7 +106,9 @@ def train_views(
     for name, score in (("category", held.category), ("angle", held.angle), ("side", held.side)):
         table.add_row(name, str(score.right), str(score.total))
     print_table(table)
-    if held.azimuth_error_deg is not None:
+    if held.azimuth_error_deg is None:
+        say("azimuth: not measured, for no photo held out has azimuth_deg")
+    else:
         say(f"azimuth: median error {held.azimuth_error_deg:.1f} degrees")
     say(f"{counted(trained.photos, 'photo')} of {counted(trained.vehicles, 'vehicle')}")
     say(trained.heads)

@@ -11,7 +11,8 @@ import numpy as np
 
 from okla_assets.imaging.types import Floats
 from okla_assets.training.labels import LabelError, LabelledPhoto, read_labels
-from okla_assets.training.samples import FindBox, Report, read_shot
+from okla_assets.training.output import check_writable
+from okla_assets.training.samples import FindBox, Report, check_photos, read_shot
 from okla_assets.training.temperature import FEWEST, fitted_temperature, nll
 from resources.errors import BadInput
 from resources.models.clip_views import (
@@ -60,6 +61,10 @@ def calibrate_clip(
     """
     report = progress or (lambda _step, _share: None)
     photos = [photo for table in labels for photo in read_labels(table)]
+    if out.is_dir():
+        raise BadInput(f"{out}: is a folder, not the file to write")
+    check_writable(out.parent)
+    check_photos(photos, report)
     found: list[ClipLogits] = []
     for start in range(0, len(photos), READ_AT_ONCE):
         report("features", start / len(photos))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -65,23 +67,61 @@ def read_labels(table: Path) -> list[LabelledPhoto]:
     ]
 
 
+def check_classes(photos: Sequence[LabelledPhoto]) -> None:
+    """Raises `LabelError` where no photo shows a class that the heads would then never name.
+
+    Pieces of exteriors teach `misc`, and mirror images the other side.
+    """
+    shown = {fact for photo in photos for fact in _taught(photo)}
+    needed = [("category", name) for name in CATEGORIES if name != "misc"]
+    needed += [("angle", name) for name in ANGLES]
+    if missing := [f"{column} {name}" for column, name in needed if (column, name) not in shown]:
+        raise LabelError(
+            f"no photo is labelled {', '.join(missing)}: the heads would never name what they have "
+            "not seen"
+        )
+    if ("side", "") not in shown:
+        raise LabelError("side: no photo has one, so the heads would guess it")
+
+
 def choose_held_out(
-    photos: list[LabelledPhoto], share: float, rng: np.random.Generator
+    photos: Sequence[LabelledPhoto], share: float, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
-    """Which photos are held out: those of a share of the vehicles, at least one, never all."""
-    vehicles = sorted({photo.vehicle for photo in photos})
+    """Which photos are held out: those of a share of the vehicles, at least one, never all.
+
+    A vehicle stays that alone shows what is to be learnt. Raises `LabelError` where all do.
+    """
+    facts: dict[str, set[tuple[str, str]]] = {}
+    for photo in photos:
+        facts.setdefault(photo.vehicle, set()).update(_taught(photo))
+    vehicles = sorted(facts)
     if len(vehicles) < 2:
         raise LabelError("the tables hold fewer than two vehicles; none could be held out")
     count = min(len(vehicles) - 1, max(1, round(share * len(vehicles))))
-    chosen = {vehicles[n] for n in rng.permutation(len(vehicles))[:count]}
-    kept = [photo for photo in photos if photo.vehicle not in chosen]
-    for what, labelled in (
-        ("category", any(photo.category for photo in kept)),
-        ("angle", any(photo.angle for photo in kept)),
-    ):
-        if not labelled:
-            raise LabelError(f"{what}: no labelled photo is left once whole vehicles are held out")
+    shown_by = Counter(fact for one in facts.values() for fact in one)
+    chosen: set[str] = set()
+    for vehicle in (vehicles[n] for n in rng.permutation(len(vehicles))):
+        if len(chosen) < count and all(shown_by[fact] > 1 for fact in facts[vehicle]):
+            chosen.add(vehicle)
+            shown_by.subtract(facts[vehicle])
+    if not chosen:
+        raise LabelError(
+            "no vehicle can be held out: each is the only one that shows some category or angle"
+        )
     return np.array([photo.vehicle in chosen for photo in photos])
+
+
+def _taught(photo: LabelledPhoto) -> Iterator[tuple[str, str]]:
+    """What is learnt from a photo: its category and angle, and that it tells a side, an azimuth."""
+    if photo.category is not None:
+        yield "category", photo.category
+    if photo.angle is None:
+        return
+    yield "angle", photo.angle
+    if photo.side is not None:
+        yield "side", ""
+    if photo.azimuth_deg is not None:
+        yield "azimuth_deg", ""
 
 
 def _labelled_photo(row: _Row, side_column: str) -> LabelledPhoto:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
+from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.types import Bools, Box, Floats, Rgb
 from okla_assets.training.augment import (
     Gray,
@@ -23,6 +24,7 @@ from okla_assets.training.augment import (
     whole_box,
 )
 from okla_assets.training.labels import LabelError, LabelledPhoto
+from resources.decoding.photo_decoder import PhotoDecoder
 from resources.models import tiny_vit
 from resources.models.view_heads import ANGLES, BIN_DEG, BINS, CATEGORIES, SIDES
 
@@ -37,6 +39,7 @@ Report = Callable[[str, float], None]
 _PHOTO_PX = 1024  # longest side a photo is read at
 _SCENE_PX = 512
 _SCENES = 64
+_SHAPE = 0.02  # of its width by its height: how far a mask's may be from its photo's
 # A studio set shows each car from everywhere but always alike: real photos must outweigh it.
 _STUDIO_COPIES, _REAL_COPIES_TOTAL, _REAL_COPIES_MOST = 2, 2400, 12
 _REAL_WEIGHT = 3.0
@@ -119,7 +122,8 @@ def collect_samples(
     report: Report,
 ) -> Samples:
     """Augmented samples of every photo, and clean ones of those that are `held` (N,) out."""
-    scenes = _scenes(photos, rng)
+    # Of held-out photos nothing may be seen before they are measured, be it behind another vehicle.
+    scenes = _scenes([photo for photo, out in zip(photos, held, strict=True) if not out], rng)
     grids, clean_grids = _Features(session), _Features(session)
     means, clean_means = (_Features(session, tiny_vit.mean_features) for _ in range(2))
     angle_owner: list[int] = []
@@ -242,31 +246,60 @@ def read_shot(photo: LabelledPhoto, find_box: FindBox | None) -> Shot:
     return Shot(picture, mask, box or whole_box(picture))
 
 
+def check_photos(photos: Sequence[LabelledPhoto], report: Report) -> None:
+    """Reads every photo and mask once.
+
+    Raises one `LabelError` with a line for each that cannot be used: the next one would else only
+    be met hours later.
+    """
+    refused = []
+    for number, photo in enumerate(photos):
+        report("photos", number / len(photos))
+        try:
+            read_shot(photo, None)
+        except LabelError as error:
+            refused.append(str(error))
+    report("photos", 1.0)
+    if refused:
+        raise LabelError("\n".join(refused))
+
+
 def _read_photo(photo: LabelledPhoto) -> tuple[Rgb, float]:
-    """The upright photo, at most 1024 px long, and its size as a share of the file's."""
+    """The photo as every step sees it, upright and in sRGB, at most 1024 px long, and its size as a
+    share of the file's."""
     try:
-        with Image.open(photo.path) as file:
-            longest = max(file.size)
-            file.draft("RGB", (_PHOTO_PX, _PHOTO_PX))
-            picture = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        found = PhotoDecoder().decode(photo.path.read_bytes(), _PHOTO_PX)
+    except OSError as error:
         raise LabelError(f"{photo.where}, file: cannot be read: {photo.path.name}") from error
-    picture = shrink(picture, _PHOTO_PX)
-    return picture, max(picture.shape[:2]) / longest
+    except Refused as refused:
+        raise LabelError(f"{photo.where}, file: {photo.path.name}: {refused.detail}") from refused
+    if {"damaged_data", "truncated_repaired"} & set(found.notes):
+        raise LabelError(f"{photo.where}, file: {photo.path.name}: a part of the picture is lost")
+    picture = shrink(found.rgb, _PHOTO_PX)
+    return picture, max(picture.shape[:2]) / max(found.width, found.height)
 
 
 def _read_mask(photo: LabelledPhoto, picture: Rgb) -> Gray | None:
-    """The mask at the picture's size, 255 = vehicle; None where there is none."""
+    """The mask at the picture's size, 255 = vehicle; None where there is none.
+
+    Of a cut-out it is what is opaque.
+    """
     if photo.mask is None:
         return None
     try:
         with Image.open(photo.mask) as file:
             mask = np.asarray(file.convert("L"))
+            if file.has_transparency_data:
+                opaque = np.asarray(file.convert("RGBA").getchannel("A"))
+                mask = mask if opaque.min() == 255 else opaque
     except (OSError, ValueError) as error:
         raise LabelError(f"{photo.where}, mask: cannot be read: {photo.mask.name}") from error
+    height, width = picture.shape[:2]
+    if abs(mask.shape[1] / mask.shape[0] * height / width - 1) > _SHAPE:
+        size = f"{mask.shape[1]} x {mask.shape[0]} pixels"
+        raise LabelError(f"{photo.where}, mask: is not of the upright photo's shape: {size}")
     if not (mask > 127).any():
         raise LabelError(f"{photo.where}, mask: shows no vehicle: {photo.mask.name}")
-    height, width = picture.shape[:2]
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 

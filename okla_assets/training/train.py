@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from okla_assets.training.fit import fit_heads
-from okla_assets.training.labels import choose_held_out, read_labels
+from okla_assets.training.labels import check_classes, choose_held_out, read_labels
 from okla_assets.training.measure import HeldOut, find_temperatures, measure
-from okla_assets.training.samples import FindBox, Report, collect_samples
+from okla_assets.training.output import check_writable
+from okla_assets.training.samples import FindBox, Report, check_photos, collect_samples
 from resources.models import tiny_vit
 from resources.models.onnx import load_session
 from resources.models.view_heads import FILE_NAME, save_heads
@@ -50,12 +51,17 @@ def train_views(
     augmented samples a photo, each about 0.04 s on one core. `progress` gets the step's name and
     the share of it done, in [0, 1].
 
-    Raises `LabelError` for an unusable table or too few vehicles, `WeightsMissing` without TinyViT.
+    All that cannot be used is looked for first. Raises `LabelError` for an unusable table, a photo
+    that cannot be read, a class that no photo shows and too few vehicles, `BadInput` where
+    `out_dir` cannot be written, `WeightsMissing` without TinyViT.
     """
     started = time.monotonic()
     report = progress or (lambda _step, _share: None)
     photos = [photo for table in labels for photo in read_labels(table)]
     held = choose_held_out(photos, held_out_share, np.random.default_rng(seed))
+    check_classes(photos)
+    check_writable(out_dir)
+    check_photos(photos, report)
     session = load_session(tiny_vit.WEIGHT, threads)
     rng = np.random.default_rng(seed + 1)
     samples = collect_samples(session, photos, held, find_box, rng, report)

@@ -196,6 +196,7 @@ def test_a_step_that_fails_is_reported_in_a_line(
         (["up", "--profile", "moon"], "there is no profile 'moon'"),
         (["models", "pull", "resnet"], "no weights are called 'resnet'"),
         (["models", "pull", "u2netp", "--from", "npm:nonsense"], "is no source of weights"),
+        (["train-views", "x.csv", "--out", "x", "--seed", "-1"], "'--seed'"),
         (["fly"], "No such command 'fly'"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",

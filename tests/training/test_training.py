@@ -7,11 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from okla_assets.imaging.types import Rgb
+from okla_assets.training import samples
 from okla_assets.training.fit import fit_angle_head, fit_category_head
-from okla_assets.training.labels import LabelError, read_labels
+from okla_assets.training.labels import (
+    LabelError,
+    LabelledPhoto,
+    check_classes,
+    choose_held_out,
+    read_labels,
+)
 from okla_assets.training.measure import Score
-from okla_assets.training.samples import AngleTargets
+from okla_assets.training.samples import AngleTargets, check_photos, collect_samples, read_shot
 from okla_assets.training.train import train_views
+from resources.errors import BadInput
+from resources.models import tiny_vit
 from resources.models.view_heads import ANGLES, BINS, CHANNELS, GRID, load_heads
 
 COLUMNS = ["file", "category", "angle", "side", "azimuth_deg", "vehicle_id", "mask", "box"]
@@ -38,7 +48,7 @@ def write_table(folder: Path, rows: list[dict[str, str]], columns: list[str] | N
 def folder(tmp_path: Path) -> Path:
     from PIL import Image
 
-    Image.new("RGB", (80, 60), (120, 40, 40)).save(tmp_path / "a.jpg")
+    Image.new("RGB", (120, 90), (120, 40, 40)).save(tmp_path / "a.jpg")
     return tmp_path
 
 
@@ -98,6 +108,135 @@ def test_one_vehicle_is_too_few_to_hold_one_out(folder: Path) -> None:
     with pytest.raises(LabelError, match="fewer than two vehicles"):
         train_views([write_table(folder, [GOOD, GOOD])], folder / "out")
     assert not (folder / "out").exists()
+
+
+def all_classes(folder: Path, vehicles: int) -> list[dict[str, str]]:
+    """Rows that show every angle and a cabin, each from each of so many vehicles."""
+    return [
+        GOOD | {"vehicle_id": f"v{n}", **change}
+        for n in range(vehicles)
+        for change in (
+            *({"angle": angle} for angle in ANGLES),
+            {"category": "interior", "angle": "", "side": "", "azimuth_deg": ""},
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ({"category": "interior"}, "no photo is labelled category interior: the heads would never"),
+        ({"angle": "rear"}, "no photo is labelled angle rear"),
+    ],
+)
+def test_heads_are_not_trained_that_could_never_name_a_class(
+    folder: Path, lost: dict[str, str], message: str
+) -> None:
+    rows = [row for row in all_classes(folder, 2) if not lost.items() <= row.items()]
+    with pytest.raises(LabelError, match=message):
+        train_views([write_table(folder, rows)], folder / "out")
+    assert not (folder / "out").exists()
+
+
+def test_a_side_has_to_be_known_of_one_photo_at_least(folder: Path) -> None:
+    rows = [row | {"side": ""} for row in all_classes(folder, 2)]
+    with pytest.raises(LabelError, match="side: no photo has one"):
+        check_classes(read_labels(write_table(folder, rows)))
+    check_classes(read_labels(write_table(folder, [*rows[:-1], *all_classes(folder, 1)])))
+
+
+def test_the_only_vehicle_of_a_class_is_never_held_out(folder: Path) -> None:
+    rows = all_classes(folder, 3)
+    cabins = [row for row in rows if row["category"] != "interior" or row["vehicle_id"] == "v1"]
+    photos = read_labels(write_table(folder, cabins))
+    for seed in range(20):
+        held = choose_held_out(photos, 0.7, np.random.default_rng(seed))
+        assert {p.vehicle for p, out in zip(photos, held, strict=True) if out} == {"v0", "v2"}
+    alone = [row | {"vehicle_id": f"v{n}"} for n, row in enumerate(all_classes(folder, 1))]
+    with pytest.raises(LabelError, match="each is the only one"):
+        choose_held_out(read_labels(write_table(folder, alone)), 0.2, np.random.default_rng(0))
+
+
+def test_all_that_cannot_be_read_is_told_at_once_before_the_training(folder: Path) -> None:
+    whole = (folder / "a.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.jpg").write_bytes(b"not a picture")
+    rows = [*all_classes(folder, 2), GOOD | {"file": "cut.jpg"}, GOOD | {"file": "text.jpg"}]
+    with pytest.raises(LabelError) as told:
+        train_views([write_table(folder, rows)], folder / "out")
+    first, second = str(told.value).split("\n")
+    assert first.startswith("labels.csv row 14, file: cut.jpg: The file begins like a JPEG")
+    assert second.startswith("labels.csv row 15, file: text.jpg: This file holds plain text")
+
+
+def test_where_nothing_can_be_written_is_told_before_the_training(folder: Path) -> None:
+    (folder / "out").write_text("a file")
+    with pytest.raises(BadInput, match="out: cannot be written"):
+        train_views([write_table(folder, all_classes(folder, 2))], folder / "out")
+
+
+def one_photo(path: Path, mask: Path | None = None) -> LabelledPhoto:
+    return LabelledPhoto(path, "row 2", "v1", "exterior", "side", "left", None, mask, None)
+
+
+def test_photos_are_read_as_the_steps_read_them(tmp_path: Path) -> None:
+    """A phone's HEIC, and grey of 16 bits, which Pillow alone would make white."""
+    import pillow_heif
+    from PIL import Image
+
+    grey = np.tile(np.linspace(0, 255, 128).astype(np.uint8), (96, 1))
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    pillow_heif.from_pillow(Image.fromarray(grey).convert("RGB")).save(tmp_path / "phone.heic")
+    for name in ("deep.png", "phone.heic"):
+        picture = read_shot(one_photo(tmp_path / name), None).picture
+        off = np.abs(picture.astype(int) - grey[..., None])
+        assert np.percentile(off, 99) <= 6, name
+
+
+def test_a_mask_is_of_its_photos_shape_and_of_a_cut_out_what_is_opaque(folder: Path) -> None:
+    from PIL import Image
+
+    photo, mask = folder / "a.jpg", folder / "mask.png"
+    Image.new("L", (60, 80), 255).save(mask)
+    with pytest.raises(LabelError, match="row 2, mask: is not of the upright photo's shape: 60 x"):
+        check_photos([one_photo(photo, mask)], lambda _step, _share: None)
+    cut_out = Image.new("RGBA", (160, 120), (250, 250, 250, 0))
+    cut_out.paste((10, 10, 10, 255), (40, 20, 120, 100))
+    cut_out.save(mask)
+    assert read_shot(one_photo(photo, mask), None).box == (30, 15, 60, 60)
+    opaque = Image.new("RGBA", (160, 120), "black")
+    opaque.paste((255, 255, 255, 255), (40, 20, 120, 100))
+    opaque.save(mask)
+    assert read_shot(one_photo(photo, mask), None).box == (30, 15, 60, 60)
+
+
+def test_nothing_of_what_is_held_out_is_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even as what lies behind another vehicle."""
+    from PIL import Image
+
+    rows = all_classes(folder, 2)
+    for row, tone in zip(rows, range(0, 240, 20), strict=True):
+        row["file"] = f"{tone}.png"
+        Image.new("RGB", (80, 64), (tone,) * 3).save(folder / row["file"])
+    photos = read_labels(write_table(folder, rows))
+    held = np.array([photo.vehicle == "v1" for photo in photos])
+    behind: list[int] = []
+
+    def sample(shot: object, scenes: list[Rgb], rng: np.random.Generator) -> tuple[Rgb, bool]:
+        behind.extend(int(scene[0, 0, 0]) for scene in scenes)
+        return np.zeros((224, 224, 3), np.uint8), False
+
+    monkeypatch.setattr(samples, "angle_sample", sample)
+    monkeypatch.setattr(
+        tiny_vit,
+        "grid_features",
+        lambda _session, pictures: np.zeros((len(pictures), GRID, GRID, CHANNELS), np.float32),
+    )
+    rng = np.random.default_rng(0)
+    collect_samples(None, photos, held, None, rng, lambda _step, _share: None)  # type: ignore[arg-type]
+    assert set(behind) == {100}  # the cabin of v0; that of v1 is 220
 
 
 def test_score_without_photos_has_no_rate() -> None:
