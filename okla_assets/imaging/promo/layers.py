@@ -1,5 +1,6 @@
 """Words and panels: what is drawn over a shot."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,8 @@ def layer(
     """A layer of an RGBA picture (straight alpha) whose corner is at (x, y) of the frame."""
     left, top = x % 2, y % 2
     height, width = rgba.shape[:2]
-    padding = ((top, (top + height) % 2), (left, (left + width) % 2), (0, 0))
+    room = 2 * math.ceil(rise / 2)  # below, where it comes from
+    padding = ((top, (top + height) % 2 + room), (left, (left + width) % 2), (0, 0))
     even = np.pad(rgba, padding, mode="edge")
     even[..., 3] = np.pad(rgba[..., 3], padding[:2])
     weights = np.ascontiguousarray(even[..., 3])
@@ -67,8 +69,9 @@ def draw_layer(frame: Frame, drawn: Layer, seconds: float) -> None:
         values = getattr(drawn.planes, name)
         x, y = drawn.x // halves, drawn.y // halves
         if sink:
-            weights = _shifted(weights, sink / halves)
-            values = _shifted(values, sink / halves)
+            weights = _shifted(weights, sink / halves, cv2.BORDER_CONSTANT)
+            # Colours are not weighted: mixed with nothing, the first row would be dark and green.
+            values = _shifted(values, sink / halves, cv2.BORDER_REPLICATE)
         if strength < 1:
             weights = np.asarray(cv2.convertScaleAbs(weights, alpha=strength), np.uint8)
         h, w = weights.shape
@@ -76,9 +79,8 @@ def draw_layer(frame: Frame, drawn: Layer, seconds: float) -> None:
         part[:] = mix(part, values[: part.shape[0], : part.shape[1]], weights)
 
 
-def _shifted(plane: Plane, down: float) -> Plane:
+def _shifted(plane: Plane, down: float, border: int) -> Plane:
     """The plane moved down by a fraction of a pixel or more; what leaves is lost."""
     height, width = plane.shape
     warp = np.array([[1, 0, 0], [0, 1, down]], np.float64)
-    edge = cv2.BORDER_CONSTANT
-    return np.asarray(cv2.warpAffine(plane, warp, (width, height), borderMode=edge), np.uint8)
+    return np.asarray(cv2.warpAffine(plane, warp, (width, height), borderMode=border), np.uint8)
