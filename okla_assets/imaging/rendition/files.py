@@ -82,11 +82,13 @@ def _spread(picture: Rgba) -> Pixels:
     """The colours (H, W, 3), gone on beyond the rim, where the alpha hides them."""
     height, width = picture.shape[:2]
     half = max(1, width // 2), max(1, height // 2)
-    small = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.float32)
-    share = small[..., 3:] / 255
-    window = SPREAD // 2 | 1
-    weighted = cv2.blur(small[..., :3] * share, (window, window))
-    around = weighted / np.maximum(cv2.blur(share, (window, window)), 1e-3)[..., None]
-    whole = cv2.resize(cv2.convertScaleAbs(around), (width, height))
+    alpha = picture[..., 3].copy()
     colours = np.ascontiguousarray(picture[..., :3])
-    return np.asarray(cv2.copyTo(colours, picture[..., 3].copy(), whole), np.uint8)
+    # Weighted before they are made smaller: what is transparent is black, and would darken the rim.
+    shown = cv2.multiply(colours, cv2.merge((alpha, alpha, alpha)), scale=1 / 255)
+    weighted = np.asarray(cv2.resize(shown, half, interpolation=cv2.INTER_AREA), np.float32)
+    share = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.float32) / 255
+    window = (SPREAD // 2 | 1,) * 2
+    around = cv2.blur(weighted, window) / np.maximum(cv2.blur(share, window), 1e-3)[..., None]
+    whole = cv2.resize(cv2.convertScaleAbs(around), (width, height))
+    return np.asarray(cv2.copyTo(colours, alpha, whole), np.uint8)

@@ -219,6 +219,15 @@ def test_files_hold_the_picture() -> None:
     assert Image.open(BytesIO(files.encoded(opaque.picture, "png"))).mode == "RGB"
 
 
+def test_beside_a_thin_part_an_archives_colours_go_on_undimmed() -> None:
+    """An antenna: what is transparent beside it is black, and of no weight."""
+    picture = np.zeros((120, 90, 4), np.uint8)
+    picture[20:100, 45] = (240, 240, 240, 255)
+    with zipfile.ZipFile(BytesIO(files.encoded(picture, "zip"))) as archive:
+        colour = np.asarray(Image.open(BytesIO(archive.read("color.jpg"))).convert("L"), int)
+    assert np.abs(colour[24:96, 40:51] - 240).max() <= 3
+
+
 def test_a_matte_is_a_grey_picture() -> None:
     _, alpha = car()
     png = Image.open(BytesIO(files.encoded_matte(alpha, "png")))
