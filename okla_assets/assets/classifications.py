@@ -29,7 +29,7 @@ from resources.models.base import View, ViewClassifier
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "4"
+VERSION = "5"
 SURE = 0.98
 """Confidence from which the angle of a bus, lorry or van is told: the heads know cars."""
 

@@ -52,7 +52,8 @@ def wheel_line_tilt(matte: Pixels) -> float | None:
         return None
     inside = solid[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = inside.shape
-    lowest = height - 1 - inside[::-1].argmax(axis=0)
+    # A mirror may lie apart, with nothing between it and the body.
+    lowest = np.where(inside.any(axis=0), height - 1 - inside[::-1].argmax(axis=0), 0)
     half = width // 2
     feet = [_foot(lowest[:half], height, width), _foot(lowest[half:], height, width)]
     if feet[0] is None or feet[1] is None:

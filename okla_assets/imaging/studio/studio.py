@@ -135,7 +135,8 @@ def _ground(
         whole[vehicle.window] = vehicle.colour
         shine = scene.gloss, scene.roughness
         window, image = reflected(whole, alpha, empty, lit, floor, *shine)
-        ground[window] += image
+        # Where the floor changes within a pixel of the image, less is there than the image takes.
+        ground[window] = np.maximum(ground[window] + image, 0)
     return ground
 
 

@@ -82,6 +82,14 @@ def test_the_line_under_the_wheels_tells_the_tilt(degrees: int) -> None:
     assert abs(found - degrees) < 2
 
 
+@pytest.mark.parametrize("columns", [slice(810, 830), slice(70, 90)])
+def test_a_mirror_that_lies_apart_has_no_feet(columns: slice) -> None:
+    """Between it and the body there is nothing, least of all a lowest row."""
+    matte = car_matte(5)
+    matte[260:290, columns] = 255
+    assert faults.wheel_line_tilt(matte) == faults.wheel_line_tilt(car_matte(5))
+
+
 def test_no_tilt_is_told_without_two_feet() -> None:
     assert faults.wheel_line_tilt(np.zeros((600, 900), np.uint8)) is None
     whole = np.full((600, 900), 255, np.uint8)

@@ -7,7 +7,9 @@ from okla_assets.imaging.studio import studio
 from okla_assets.imaging.studio.camera import view_of
 from okla_assets.imaging.studio.disc import on_turntable
 from okla_assets.imaging.studio.floor import floor_of
+from okla_assets.imaging.studio.own_scene import own_scene
 from okla_assets.imaging.studio.placement import extent, place, wheel_line, width_share
+from okla_assets.imaging.studio.reflection import UNDERSIDE
 from okla_assets.imaging.studio.scenes import SCENES, SceneId
 from okla_assets.imaging.studio.shadow import Casting
 from okla_assets.imaging.studio.studio import Look
@@ -115,3 +117,24 @@ def test_without_a_view_the_vehicle_stands_on_the_empty_scene() -> None:
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert (finished() == finished()).all()
+
+
+def test_a_floor_of_two_colours_shines_within_its_levels() -> None:
+    """The image is worked out smaller than the picture, where a joint is as light as its slabs: it
+    took more from it than was there, which came out as a pale line."""
+    alpha = car_alpha()
+    rows, columns = np.mgrid[:600, :800]
+    room = np.full((600, 800, 3), 230, np.uint8)
+    room[(rows > 300) & ((columns // 12 + rows // 12) % 2 == 0)] = 4
+    toml = b"horizon = 0.4\nwheels = 0.7\ngloss = 1.0\nroughness = 0.0\n"
+    placement = place(extent(alpha), 800, 4 / 3, "side")
+
+    def floor(gloss: float) -> np.ndarray:
+        scene = replace(own_scene("mine", toml, room, "digest"), gloss=gloss)
+        black = photo_of(alpha, (0, 0, 0))
+        look = Look(scene, None)
+        return studio.compose(black, alpha, placement, view_of(alpha, 90.0), look).astype(int)
+
+    brighter = floor(1.0) - floor(0.0)
+    assert brighter.min() < -20  # a black car takes light from the floor
+    assert brighter[floor(0.0) < 100].max() <= UNDERSIDE
