@@ -73,7 +73,7 @@ def check_classes(photos: Sequence[LabelledPhoto]) -> None:
     Pieces of exteriors teach `misc`, and mirror images the other side.
     """
     shown = {fact for photo in photos for fact in _taught(photo)}
-    needed = [("category", name) for name in CATEGORIES if name != "misc"]
+    needed: list[tuple[str, str]] = [("category", name) for name in CATEGORIES if name != "misc"]
     needed += [("angle", name) for name in ANGLES]
     if missing := [f"{column} {name}" for column, name in needed if (column, name) not in shown]:
         raise LabelError(

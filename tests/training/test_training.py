@@ -110,15 +110,14 @@ def test_one_vehicle_is_too_few_to_hold_one_out(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
-def all_classes(folder: Path, vehicles: int) -> list[dict[str, str]]:
+def all_classes(vehicles: int) -> list[dict[str, str]]:
     """Rows that show every angle and a cabin, each from each of so many vehicles."""
+    cabin = {"category": "interior", "angle": "", "side": "", "azimuth_deg": ""}
+    changes: list[dict[str, str]] = [{"angle": angle} for angle in ANGLES]
     return [
-        GOOD | {"vehicle_id": f"v{n}", **change}
+        GOOD | {"vehicle_id": f"v{n}"} | change
         for n in range(vehicles)
-        for change in (
-            *({"angle": angle} for angle in ANGLES),
-            {"category": "interior", "angle": "", "side": "", "azimuth_deg": ""},
-        )
+        for change in (*changes, cabin)
     ]
 
 
@@ -132,27 +131,27 @@ def all_classes(folder: Path, vehicles: int) -> list[dict[str, str]]:
 def test_heads_are_not_trained_that_could_never_name_a_class(
     folder: Path, lost: dict[str, str], message: str
 ) -> None:
-    rows = [row for row in all_classes(folder, 2) if not lost.items() <= row.items()]
+    rows = [row for row in all_classes(2) if not lost.items() <= row.items()]
     with pytest.raises(LabelError, match=message):
         train_views([write_table(folder, rows)], folder / "out")
     assert not (folder / "out").exists()
 
 
 def test_a_side_has_to_be_known_of_one_photo_at_least(folder: Path) -> None:
-    rows = [row | {"side": ""} for row in all_classes(folder, 2)]
+    rows = [row | {"side": ""} for row in all_classes(2)]
     with pytest.raises(LabelError, match="side: no photo has one"):
         check_classes(read_labels(write_table(folder, rows)))
-    check_classes(read_labels(write_table(folder, [*rows[:-1], *all_classes(folder, 1)])))
+    check_classes(read_labels(write_table(folder, [*rows[:-1], *all_classes(1)])))
 
 
 def test_the_only_vehicle_of_a_class_is_never_held_out(folder: Path) -> None:
-    rows = all_classes(folder, 3)
+    rows = all_classes(3)
     cabins = [row for row in rows if row["category"] != "interior" or row["vehicle_id"] == "v1"]
     photos = read_labels(write_table(folder, cabins))
     for seed in range(20):
         held = choose_held_out(photos, 0.7, np.random.default_rng(seed))
         assert {p.vehicle for p, out in zip(photos, held, strict=True) if out} == {"v0", "v2"}
-    alone = [row | {"vehicle_id": f"v{n}"} for n, row in enumerate(all_classes(folder, 1))]
+    alone = [row | {"vehicle_id": f"v{n}"} for n, row in enumerate(all_classes(1))]
     with pytest.raises(LabelError, match="each is the only one"):
         choose_held_out(read_labels(write_table(folder, alone)), 0.2, np.random.default_rng(0))
 
@@ -161,7 +160,7 @@ def test_all_that_cannot_be_read_is_told_at_once_before_the_training(folder: Pat
     whole = (folder / "a.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "text.jpg").write_bytes(b"not a picture")
-    rows = [*all_classes(folder, 2), GOOD | {"file": "cut.jpg"}, GOOD | {"file": "text.jpg"}]
+    rows = [*all_classes(2), GOOD | {"file": "cut.jpg"}, GOOD | {"file": "text.jpg"}]
     with pytest.raises(LabelError) as told:
         train_views([write_table(folder, rows)], folder / "out")
     first, second = str(told.value).split("\n")
@@ -172,7 +171,7 @@ def test_all_that_cannot_be_read_is_told_at_once_before_the_training(folder: Pat
 def test_where_nothing_can_be_written_is_told_before_the_training(folder: Path) -> None:
     (folder / "out").write_text("a file")
     with pytest.raises(BadInput, match="out: cannot be written"):
-        train_views([write_table(folder, all_classes(folder, 2))], folder / "out")
+        train_views([write_table(folder, all_classes(2))], folder / "out")
 
 
 def one_photo(path: Path, mask: Path | None = None) -> LabelledPhoto:
@@ -216,7 +215,7 @@ def test_nothing_of_what_is_held_out_is_trained_on(
     """Not even as what lies behind another vehicle."""
     from PIL import Image
 
-    rows = all_classes(folder, 2)
+    rows = all_classes(2)
     for row, tone in zip(rows, range(0, 240, 20), strict=True):
         row["file"] = f"{tone}.png"
         Image.new("RGB", (80, 64), (tone,) * 3).save(folder / row["file"])
@@ -235,7 +234,7 @@ def test_nothing_of_what_is_held_out_is_trained_on(
         lambda _session, pictures: np.zeros((len(pictures), GRID, GRID, CHANNELS), np.float32),
     )
     rng = np.random.default_rng(0)
-    collect_samples(None, photos, held, None, rng, lambda _step, _share: None)  # type: ignore[arg-type]
+    collect_samples(None, photos, held, None, rng, lambda _step, _share: None)
     assert set(behind) == {100}  # the cabin of v0; that of v1 is 220
 
 
