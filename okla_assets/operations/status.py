@@ -20,19 +20,21 @@ from okla_assets.contract import Listing
 from okla_assets.operations.archive import is_archived
 from okla_assets.operations.failures import problem_of
 from okla_assets.operations.run_index import (
+    PAGE,
     UNDER_WAY,
     WAITING,
     attempts,
     last_run,
     listing_versions,
     materialized,
+    of_vehicles,
     partition_names,
     vehicle_named,
     vehicle_of_run,
 )
 from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.steps.uploads import may_hold_media
-from okla_assets.vehicle_runs import SOURCE_TAG
+from okla_assets.vehicle_runs import SOURCE_TAG, vehicles
 from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore
 
@@ -55,7 +57,7 @@ STATES: tuple[State, ...] = get_args(State)
 NEED_A_PERSON: frozenset[State] = frozenset({"failed", "needs_review", "left_alone"})
 
 MOST_FAILURES = 200
-MOST_UNFINISHED = 1000
+"""Failed runs that are looked into for their error, the newest first; all are told."""
 MOST_OPENED = 200
 MOST_NEW = 2000
 READERS = 16
@@ -111,12 +113,13 @@ class VehicleStatus:
 def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
     """How every vehicle stands."""
     unfinished, jobs = _unfinished(instance)
-    failed = _failed(instance)
     known: set[str] = set()
     lines: list[VehicleLine] = []
+    failures: list[dg.RunRecord] = []
     for page in partition_names(instance):
         known.update(page)
         versions = listing_versions(instance, page)
+        failed = _failed(instance, page)
         for name in page:
             version = parse_listing_version(versions.get(name))
             if vehicle_named(name) is None:
@@ -124,13 +127,13 @@ def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
             elif name in unfinished:
                 lines.append(unfinished[name])
             elif name in failed:
-                lines.append(_failure(instance, failed[name]))
+                failures.append(failed[name])
             elif version is not None:
                 lines.append(VehicleLine(name, version.status))
             else:
                 lines.append(VehicleLine(name, "not_made"))
     lines += [line for name, line in unfinished.items() if name not in known]
-    lines += [_failure(instance, record) for name, record in failed.items() if name not in known]
+    lines += _failures(instance, failures)
     known |= {line.vehicle for line in lines}
     lines += _unknown_folders(store, known)
     lines, reasons, opened = _with_reasons(lines, store)
@@ -153,12 +156,16 @@ def of_vehicle(
     listing = _listing(vehicle, store)
     gallery = store.url(keys.gallery(vehicle)) if listing is not None else ""
     line: VehicleLine | None = None
+    # One that was archived is no partition any more, whatever its last run came to.
+    is_partition = instance.has_dynamic_partition(str(vehicles.name), vehicle)
     if record is not None:
         status = record.dagster_run.status
         if status in (*WAITING, *UNDER_WAY):
             line = _unfinished_line(instance, record)
-        elif status is dg.DagsterRunStatus.FAILURE:
+        elif status is dg.DagsterRunStatus.FAILURE and is_partition:
             line = _failure(instance, record)
+    if line is None and not is_partition:
+        line = _folder(vehicle, store)
     if line is None and listing is not None:
         line = VehicleLine(vehicle, listing.status, listing.reasons)
     if line is None:
@@ -190,17 +197,18 @@ def _unfinished(
     instance: dg.DagsterInstance,
 ) -> tuple[dict[str, VehicleLine], list[VehicleLine]]:
     """Runs that wait or are under way: by vehicle, and those that are about none."""
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=[*WAITING, *UNDER_WAY]), limit=MOST_UNFINISHED
-    )
     by_vehicle: dict[str, VehicleLine] = {}
     jobs: list[VehicleLine] = []
-    for record in records:
-        line = _unfinished_line(instance, record)
-        if vehicle_of_run(record.dagster_run) is None:
-            jobs.append(line)
-        elif line.state == "running" or line.vehicle not in by_vehicle:  # who runs counts more
-            by_vehicle[line.vehicle] = line
+    filters = dg.RunsFilter(statuses=[*WAITING, *UNDER_WAY])
+    cursor = None
+    while records := instance.get_run_records(filters, limit=PAGE, cursor=cursor):
+        for record in records:
+            line = _unfinished_line(instance, record)
+            if vehicle_of_run(record.dagster_run) is None:
+                jobs.append(line)
+            elif line.state == "running" or line.vehicle not in by_vehicle:  # who runs counts more
+                by_vehicle[line.vehicle] = line
+        cursor = records[-1].dagster_run.run_id
     return by_vehicle, jobs
 
 
@@ -219,20 +227,25 @@ def _unfinished_line(instance: dg.DagsterInstance, record: dg.RunRecord) -> Vehi
     return line
 
 
-def _failed(instance: dg.DagsterInstance) -> dict[str, dg.RunRecord]:
-    """The newest failed run of each vehicle that no later run has made good; newest first."""
+def _failed(instance: dg.DagsterInstance, page: Sequence[str]) -> dict[str, dg.RunRecord]:
+    """The newest failed run of each of these vehicles that no later run has made good."""
+    made, tried = materialized(instance, page), attempts(instance, page)
+    not_made_good = [name for name in page if tried.get(name, -1) > made.get(name, -1)]
     failures: dict[str, dg.RunRecord] = {}
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=MOST_FAILURES
-    )
-    for record in records:
-        failures.setdefault(_about(record.dagster_run), record)
-    made, tried = materialized(instance, failures), attempts(instance, failures)
-    return {
-        about: record
-        for about, record in failures.items()
-        if about in tried and tried[about] > made.get(about, -1)
-    }
+    if not_made_good:
+        filters = of_vehicles(not_made_good, statuses=[dg.DagsterRunStatus.FAILURE])
+        for record in instance.get_run_records(filters):
+            failures.setdefault(_about(record.dagster_run), record)
+    return failures
+
+
+def _failures(
+    instance: dg.DagsterInstance, records: Sequence[dg.RunRecord]
+) -> Iterator[VehicleLine]:
+    """Each failed run, MOST_FAILURES of them with their error; of the others listings tell."""
+    newest = sorted(records, key=lambda record: record.create_timestamp, reverse=True)
+    for position, record in enumerate(newest):
+        yield _failure(instance, record) if position < MOST_FAILURES else _line(record, "failed")
 
 
 def _failure(instance: dg.DagsterInstance, record: dg.RunRecord) -> VehicleLine:

@@ -5,6 +5,7 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.definitions import build_definitions, runner_of
+from okla_assets.operations import status as work
 from okla_assets.operations.archive import archive
 from okla_assets.operations.status import of_vehicle, overview
 from okla_assets.vehicle_runs import vehicles
@@ -127,3 +128,36 @@ def test_one_bad_entry_stops_nothing(fleet: Pipeline, monkeypatch: pytest.Monkey
     assert states["look"] == "needs_review"
     assert whole.reasons == {}
     assert whole.counts["ready"] == 2
+
+
+def test_failures_are_told_however_many_there_are(
+    fleet: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the newest have their error read from their runs; waiting ones are all told, too."""
+    monkeypatch.setattr(work, "MOST_FAILURES", 1)
+    monkeypatch.setattr(work, "PAGE", 1)
+    resources = fleet.models | {"store": fleet.store, "progress": FullDisk()}
+    runner = runner_of(build_definitions("local", **resources))
+    for name in ("broken-2", "broken-3"):
+        fleet.upload({"a.jpg": b"1"}, vehicle_id(name))
+        runner.run(vehicle_id(name), fleet.store, fleet.instance, "upload")
+    mark_run(fleet.instance, vehicle_id("queued-2"), dg.DagsterRunStatus.NOT_STARTED)
+    whole = overview(fleet.instance, fleet.store)
+    states = {line.vehicle: line.state for line in whole.vehicles}
+    assert {states[name] for name in ("broken", "broken-2", "broken-3")} == {"failed"}
+    assert states["fine"] == "ready"
+    assert {states[name] for name in ("queued", "queued-2")} == {"waiting"}
+    told = [line for line in whole.vehicles if line.reasons == ("OSError: the disk is full",)]
+    assert len(told) == 1
+
+
+def test_a_vehicle_that_failed_and_was_archived_needs_nobody(fleet: Pipeline) -> None:
+    vehicle = vehicle_id("broken")
+    archive(vehicle, fleet.store, fleet.instance)
+    whole = overview(fleet.instance, fleet.store)
+    assert {line.vehicle: line.state for line in whole.vehicles}["broken"] == "archived"
+    one = of_vehicle(vehicle, fleet.instance, fleet.store)
+    assert one is not None
+    assert one.line.state == "archived"
+    archive(vehicle, fleet.store, fleet.instance, processed=True, raw=True)
+    assert "broken" not in {line.vehicle for line in overview(fleet.instance, fleet.store).vehicles}
