@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Answers units until stdin ends."""
-    from sqlalchemy.exc import DatabaseError
-
     from okla_assets.definitions import runner_of
     from okla_assets.doors.jobs.work import Ended, Unit, Worker, WorkerUnavailable
-    from okla_assets.runtime.instance import close_dead_runs, open_instance
+    from okla_assets.runtime.instance import close_dead_runs, database_errors, open_instance
 
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -40,7 +38,7 @@ def main() -> None:
         for line in sys.stdin.buffer:
             try:
                 ended = worker.make(Unit.model_validate_json(line))
-            except (WorkerUnavailable, BrokenSetup, OSError, DatabaseError) as error:
+            except (WorkerUnavailable, BrokenSetup, OSError, *database_errors()) as error:
                 ended = Ended(unavailable=" ".join(str(error).split())[:500])
             answers.write(ended.model_dump_json(exclude_defaults=True).encode() + b"\n")
             answers.flush()

@@ -259,13 +259,27 @@ def open_instance(media: str | Path) -> "Iterator[dg.DagsterInstance]":
     try:
         with _configured(home) as instance:
             yield instance
-    except exc.DatabaseError as error:
-        if type(error) not in (exc.DatabaseError, exc.OperationalError):
+    except database_errors() as error:
+        if isinstance(error, exc.DatabaseError) and type(error) not in (
+            exc.DatabaseError,
+            exc.OperationalError,
+        ):
             raise  # a mistake in a statement, not the database's state
-        reason = " ".join(str(error.orig).split())
+        told = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+        reason = " ".join(str(told).split())
         if shutil.disk_usage(home).free < 2**20:  # SQLite says "disk I/O error"
             reason = system_reason(OSError(ENOSPC, os.strerror(ENOSPC)))
         raise BrokenSetup(f"Dagster's records in {home} cannot be used: {reason}") from error
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """What is raised where the database of Dagster's records fails: its disk is full, its file
+    damaged, its server gone. For `except`, which asks only when there is an error."""
+    from dagster_postgres.utils import DagsterPostgresException
+    from sqlalchemy.exc import DatabaseError
+
+    # The second where PostgreSQL is still away after some tries.
+    return DatabaseError, DagsterPostgresException
 
 
 def _configured(home: Path) -> "dg.DagsterInstance":

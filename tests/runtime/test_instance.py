@@ -8,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_postgres.utils import DagsterPostgresException
 from dagster_shared.yaml_utils import load_yaml_from_path
 from hypothesis import given, settings
+from sqlalchemy.exc import OperationalError
 
 from okla_assets.runtime.instance import (
     BROKER_URL,
@@ -253,6 +255,19 @@ def test_records_that_are_damaged_are_told(home: Path) -> None:
     told = pytest.raises(BrokenSetup, match="cannot be used: file is not a database")
     with told, open_instance(home) as instance:
         instance.get_runs()
+
+
+def test_a_database_that_stays_away_in_the_middle_is_told(home: Path) -> None:
+    """After some tries Dagster raises an error of its own, which says nothing of the reason."""
+    gone = OperationalError("select 1", None, ConnectionError("the server\nis gone"))
+    with (
+        pytest.raises(BrokenSetup, match=r"records in .* cannot be used: the server is gone$"),
+        open_instance(home),
+    ):
+        try:
+            raise gone
+        except OperationalError as error:
+            raise DagsterPostgresException("too many retries for DB connection") from error
 
 
 def test_a_configuration_is_written_once(home: Path) -> None:

@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
 
-from sqlalchemy.exc import DatabaseError
-
 from okla_assets import keys
 from okla_assets.doors.jobs.intake import give_options
 from okla_assets.doors.jobs.record import PROGRESS, Job, Jobs
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable, fits
+from okla_assets.runtime.instance import database_errors
 from resources.errors import BadInput, BrokenSetup, Unreadable
 
 log = logging.getLogger("okla.doors")
@@ -126,7 +125,7 @@ class Dispatcher:
                     self._collect()
                     self._take(fetchers)
                     self._start()
-                except (OSError, BrokenSetup, DatabaseError) as error:  # it may be mended
+                except (OSError, BrokenSetup, *database_errors()) as error:  # it may be mended
                     log.error("jobs wait: %s", " ".join(str(error).split())[:500])
                     stop.wait(LOOK_SECONDS)
                 self._event.wait(LOOK_SECONDS)
