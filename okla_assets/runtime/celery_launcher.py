@@ -22,6 +22,7 @@ from okla_assets.runtime.dagster_private import (
     UserConfigSchema,
     WorkerStatus,
 )
+from okla_assets.runtime.instance import PROCESS_TAG, lives, owner_of
 
 # dagster-celery 0.29.27 makes the same task anew for each run, of which celery 5.7 warns.
 warnings.filterwarnings("ignore", message="Task name 'execute_job'")
@@ -54,9 +55,9 @@ class WarmWorkerLauncher(CeleryRunLauncher):
         )
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Queues the run; a retry must not inherit the task of the run that died."""
+        """Queues the run; a retry must not inherit the task or the process of the run that died."""
         run_id = context.dagster_run.run_id
-        self._instance.add_run_tags(run_id, {DAGSTER_CELERY_TASK_ID_TAG: ""})
+        self._instance.add_run_tags(run_id, {DAGSTER_CELERY_TASK_ID_TAG: "", PROCESS_TAG: ""})
         super().launch_run(context)
 
     def terminate(self, run_id: str) -> bool:
@@ -74,8 +75,14 @@ class WarmWorkerLauncher(CeleryRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """FAILED when the task has ended, one way or the other, and the run has not."""
+        """FAILED when the task has ended, one way or the other, and the run has not.
+
+        A run without a task is one that a process makes by itself: FAILED when that is gone.
+        """
         task = self._task(run)
+        owner = owner_of(run)
+        if task is None and owner is not None and not lives(owner):
+            return CheckRunHealthResult(WorkerStatus.FAILED, "the process of this run is gone")
         if task is None or task.state in {"STARTED", *WAITING}:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(

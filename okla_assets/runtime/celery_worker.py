@@ -24,7 +24,7 @@ from okla_assets.runtime.dagster_private import (
     recon_job_from_origin,
     unpack_value,
 )
-from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
+from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL, close_dead_runs
 
 LAST_WORDS_SECONDS = 20
 """How long a run may still say that it failed after its worker lost the broker."""
@@ -51,6 +51,8 @@ def execute_job(task: Task, execute_job_args_packed: Any) -> None:
     """
     run_id = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs).run_id
     with dg.DagsterInstance.get() as instance:
+        # Those of a batch that was killed with its worker here: nobody else can tell.
+        close_dead_runs(instance, only_processes=True)
         if _status(instance, run_id) is dg.DagsterRunStatus.STARTED:
             if not task.request.delivery_info.get("redelivered"):
                 raise Ignore

@@ -197,6 +197,11 @@ def name_of_process(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:{started:.0f}"
 
 
+def owner_of(run: "dg.DagsterRun") -> str | None:
+    """The name of the process that makes the run, where it has one of its own."""
+    return run.tags.get(PROCESS_TAG) or None
+
+
 def lives(name: str) -> bool:
     """Whether a process named by `name_of_process` still runs; on another host it is taken to."""
     import psutil
@@ -232,7 +237,7 @@ def close_dead_runs(instance: "dg.DagsterInstance", *, only_processes: bool) -> 
     )
     closed = 0
     for run in instance.get_runs(unfinished):
-        owner = run.tags.get(PROCESS_TAG)
+        owner = owner_of(run)
         may_be_anybodys = owner is None and (only_processes or run.status is not_begun)
         if may_be_anybodys or (owner is not None and lives(owner)):
             continue

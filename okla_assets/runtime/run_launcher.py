@@ -17,7 +17,13 @@ from okla_assets.runtime.dagster_private import (
     LaunchRunContext,
     WorkerStatus,
 )
-from okla_assets.runtime.instance import PROCESS_TAG, lives, name_of_process, this_process
+from okla_assets.runtime.instance import (
+    PROCESS_TAG,
+    lives,
+    name_of_process,
+    owner_of,
+    this_process,
+)
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
@@ -57,7 +63,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """FAILED when the run's process is gone; a run without a process tag counts as running."""
-        owner = run.tags.get(PROCESS_TAG)
+        owner = owner_of(run)
         if owner is None or lives(owner):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if not self._code_server_answers(run):

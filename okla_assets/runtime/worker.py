@@ -5,19 +5,22 @@ import os
 import sys
 from typing import NoReturn
 
-from okla_assets.runtime.instance import BROKER_URL, check_broker, open_instance
+from okla_assets.runtime.instance import BROKER_URL, check_broker, close_dead_runs, open_instance
 from okla_assets.runtime.processes import dagster_environment
 from resources.errors import BrokenSetup
 from resources.settings import settings
 
 
 def check_setup(out: str) -> None:
-    """Raises BrokenSetup where a worker could not work; makes Dagster's tables if missing."""
+    """Raises BrokenSetup where a worker could not work; makes Dagster's tables if missing.
+
+    Closes the runs of batches that were killed with an earlier worker on this machine.
+    """
     if not settings().broker_url:
         raise BrokenSetup(f"a worker needs {BROKER_URL}, the same as `okla up` has")
     check_broker()
-    with open_instance(out):
-        pass
+    with open_instance(out) as instance:
+        close_dead_runs(instance, only_processes=True)
 
 
 def command(queue: str, name: str) -> list[str]:
