@@ -141,6 +141,82 @@ def test_the_compose_file_is_whole() -> None:
     assert all("no-new-privileges:true" in one["security_opt"] for one in OURS.values())
 
 
+def test_a_new_container_knows_the_runs_of_the_old_one() -> None:
+    """Runs are named by host, process and start. What makes runs by itself keeps its host's name;
+    workers may be several, and theirs are known by their tasks."""
+    assert OURS["serve"]["hostname"] == "serve"
+
+
+def test_links_in_dagsters_ui_open_whoever_made_the_vehicle() -> None:
+    """`okla up` tells its own servers alone where its file server is."""
+    port = typer.main.get_command(app).commands["up"].params  # type: ignore[attr-defined]
+    (usual,) = [one.default for one in port if one.name == "port"]
+    for name in ("up", "serve", "worker"):
+        assert OURS[name]["environment"]["OKLA_FILES_URL"] == f"http://127.0.0.1:{usual + 1}"
+
+
+def _named(found: Any, key: str) -> set[str]:
+    """All values of a key, anywhere in a document."""
+    if isinstance(found, list):
+        return set().union(*(_named(one, key) for one in found))
+    if isinstance(found, dict):
+        here = {found[key]} if isinstance(found.get(key), str) else set()
+        return here.union(*(_named(one, key) for one in found.values()))
+    return set()
+
+
+def test_what_the_pods_need_is_made_before() -> None:
+    folder = DEPLOY / "kubernetes"
+    values, workers, claim = (
+        yaml.safe_load((folder / f"{name}.yaml").read_text())
+        for name in ("values", "workers", "models")
+    )
+    text = (DEPLOY / "README.md").read_text()
+    secrets = set(re.findall(r"^ +kubectl create secret generic ([\w-]+)", text, re.MULTILINE))
+    assert secrets == {"okla", values["global"]["postgresqlSecretName"]}
+    for path in folder.glob("*.yaml"):
+        assert f"kubernetes/{path.name}" in text, path
+    # The chart's dagster.yaml asks for the password, which the chart gives to its own pods.
+    pod = workers["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (password,) = [one for one in container["env"] if one["name"] == "DAGSTER_PG_PASSWORD"]
+    wanted = {"name": values["global"]["postgresqlSecretName"], "key": "postgresql-password"}
+    assert password["valueFrom"]["secretKeyRef"] == wanted
+    assert f"{wanted['key']}=" in text
+    # Nothing but `okla` fetches weights, and runs of the chart start without it.
+    run = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    (first,) = run["podSpecConfig"]["initContainers"]
+    assert first["command"] == ["okla", "models", "pull"]
+    _check_command(first["command"][1:])
+    for spec, mounts in ((run["podSpecConfig"], run["containerConfig"]), (pod, container)):
+        assert _named(spec["volumes"], "claimName") == {claim["metadata"]["name"]}
+        assert {"name": "models", "mountPath": "/models"} in mounts["volumeMounts"]
+        uid = re.findall(r"--uid (\d+)", (DEPLOY / "Dockerfile").read_text())
+        assert [str(spec["securityContext"]["fsGroup"])] == uid
+
+
+def test_only_dagsters_own_pods_reach_the_code_server() -> None:
+    policy = yaml.safe_load((DEPLOY / "kubernetes" / "code-server-policy.yaml").read_text())
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"component": "user-deployments"}
+    assert _named(policy["spec"]["ingress"], "component") == {"dagster-webserver", "dagster-daemon"}
+
+
+def test_a_new_machine_installs_what_lies_here() -> None:
+    """No registry has the package: `pip install okla-media` finds none."""
+    text = (DEPLOY / "README.md").read_text()
+    installed = re.findall(r"pip install (\S+)", text)
+    assert installed
+    extras = set(
+        tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"][
+            "optional-dependencies"
+        ]
+    )
+    for what in installed:
+        found = re.fullmatch(r"'\.\.\[([\w,]+)\]'", what)
+        assert found is not None, what
+        assert set(found[1].split(",")) <= extras
+
+
 def test_the_image_runs_as_nobody_in_particular_and_holds_no_weights() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     (user,) = [n for n, line in enumerate(lines) if line.startswith("USER ")]
