@@ -4,7 +4,7 @@ import shlex
 from typing import Any, TypeVar
 
 import dagster as dg
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from okla_assets import keys
 from resources.errors import BadInput
@@ -14,17 +14,33 @@ TableT = TypeVar("TableT", bound=BaseModel)
 
 
 def read_table(store: MediaStore, key: str, kind: type[TableT]) -> TableT:
-    """A stored table. Raises FileNotFoundError with what to do where it is not there."""
-    return kind.model_validate_json(_read(store, key))
+    """A stored table. Raises FileNotFoundError where it is not there, BadInput where it is another
+    release's; both say what to do."""
+    return _parsed(_read(store, key), key, kind)
+
+
+def _parsed(data: bytes, key: str, kind: type[TableT]) -> TableT:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"{key} is of another release ({where}: {first['msg']}); materialize "
+            f"{_asset_of(key)} for this vehicle again, or all of it by the job vehicle_media"
+        ) from error
+
+
+def _asset_of(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")
 
 
 def _read(store: MediaStore, key: str) -> bytes:
     try:
         return store.get(key)
     except FileNotFoundError as error:
-        asset = key.rpartition("/")[2].removesuffix(".json")
         raise FileNotFoundError(
-            f"{error}; materialize {asset} for this vehicle first (work/ was emptied)"
+            f"{error}; materialize {_asset_of(key)} for this vehicle first (work/ was emptied)"
         ) from None
 
 
@@ -49,7 +65,7 @@ class TableIOManager(dg.IOManager):
         key = _key(context)
         if key not in self._cache:
             self._cache[key] = _read(self._store, key)
-        return table.model_validate_json(self._cache[key])
+        return _parsed(self._cache[key], key, table)
 
 
 def vehicle_of_partition(name: str | None) -> keys.VehicleId:

@@ -5,8 +5,11 @@ import pytest
 
 from okla_assets import keys
 from okla_assets.definitions import build_definitions
+from okla_assets.tables import Masks
 from okla_assets.vehicle_runs import vehicle_media
+from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.table_io import read_table
 from tests import pictures
 from tests.fakes import VEHICLE, Pipeline, Quiet
 
@@ -75,3 +78,13 @@ def test_a_table_that_is_gone_says_what_to_materialize(made: Pipeline) -> None:
     made.store.delete(keys.table(VEHICLE, "masks"))
     with pytest.raises(FileNotFoundError, match="materialize masks for this vehicle first"):
         only(made, "classifications")
+
+
+def test_a_table_of_another_release_says_what_to_materialize(made: Pipeline) -> None:
+    key = keys.table(VEHICLE, "masks")
+    made.store.put(key, made.store.get(key).replace(b'"agreement"', b'"agreed"'))
+    told = f"{key} is of another release .* materialize masks for this vehicle again"
+    with pytest.raises(BadInput, match=told):
+        only(made, "classifications")
+    with pytest.raises(BadInput, match=told):
+        read_table(made.store, key, Masks)
