@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from okla_assets import keys
 from resources.errors import Unreadable
@@ -35,15 +35,16 @@ def asked_for(
 ) -> Iterator[tuple[str, AskedRun]]:
     """All runs that are asked for and their keys, behind a key.
 
-    `unreadable` is called with a sentence about each that cannot be read; without it that raises
-    `Unreadable`.
+    `unreadable` is called with a sentence about each that cannot be read, or that a machine without
+    power has left half; without it that raises `Unreadable` or pydantic's ValidationError.
     """
     for info in store.list(keys.ASKED_RUNS, after):
         try:
             yield info.key, AskedRun.model_validate_json(store.get(info.key))
         except FileNotFoundError:  # forgotten meanwhile
             continue
-        except Unreadable as error:
+        except (Unreadable, ValidationError) as error:
             if unreadable is None:
                 raise
-            unreadable(f"{info.key} is left alone: {error}")
+            reason = "it is no record of a run" if isinstance(error, ValidationError) else error
+            unreadable(f"{info.key} is left alone: {reason}")

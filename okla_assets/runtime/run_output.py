@@ -92,15 +92,23 @@ def shorten(path: Path) -> None:
 def tidy(folder: Path) -> None:
     """Deletes files of KEPT_SECONDS ago, and all but the newest MOST_FILES; cuts what a killed
     process left."""
-    if not folder.is_dir():
-        return
-    dated = [(path.stat().st_mtime, path) for path in folder.rglob("*") if path.is_file()]
     now = time.time()
-    for position, (modified, path) in enumerate(sorted(dated, reverse=True)):
+    for position, (modified, path) in enumerate(sorted(_dated(folder), reverse=True)):
         if position >= MOST_FILES or now - modified > KEPT_SECONDS:
             path.unlink(missing_ok=True)
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
                 path.parent.parent.rmdir()
-        elif now - modified > 3600 and path.stat().st_size > LONGEST:
-            shorten(path)
+        elif now - modified > 3600:
+            with suppress(FileNotFoundError):
+                shorten(path)
+
+
+def _dated(folder: Path) -> Iterator[tuple[float, Path]]:
+    """The files below, with when they were changed, but for those that go meanwhile: each run that
+    begins or ends beside this one deletes some."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            path = Path(above, name)
+            with suppress(FileNotFoundError):
+                yield path.stat().st_mtime, path

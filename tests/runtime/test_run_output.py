@@ -1,9 +1,12 @@
 """What a run printed is there after it failed, also where native code or the system ended it."""
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,30 @@ def test_what_is_long_is_cut_and_what_is_empty_goes(tmp_path: Path) -> None:
     assert long.read_bytes().endswith(b"last")
     assert b"first" not in long.read_bytes()
     assert not empty.exists()
+
+
+def test_runs_that_begin_and_end_beside_do_not_matter(tmp_path: Path) -> None:
+    """Output without a word goes at a run's end, while the next one looks what to delete."""
+    ended = threading.Event()
+
+    def begin_and_end() -> None:
+        while not ended.is_set():
+            for number in range(20):
+                folder = tmp_path / f"run-{number}" / "compute_logs"
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "steps.err").touch()
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"run-{number}")
+
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(begin_and_end)
+        try:
+            until = time.monotonic() + 1
+            while time.monotonic() < until:
+                tidy(tmp_path)
+        finally:
+            ended.set()
+        running.result()
 
 
 def test_old_output_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

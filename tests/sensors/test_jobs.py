@@ -98,6 +98,7 @@ def test_what_cannot_be_read_is_named_once_and_stops_no_other(
         store.folder / "raw/CAR-1",
         store.folder / str(keys.asked_run("j2.1")),
     )
+    store.put(str(keys.asked_run("j4.1")), b"")  # the power went
     for _ in range(2):
         assert [request.run_key for request in tick()[0]] == ["j3.1"]
     told: list[list[str]] = []
@@ -107,4 +108,4 @@ def test_what_cannot_be_read_is_named_once_and_stops_no_other(
     monkeypatch.setattr(UploadMemory, "not_yet_logged", lambda self, said: list(said))
     tick()
     vehicles = [sentence.split(" is left alone: ")[0] for sentence in told[1]]
-    assert vehicles == [keys.asked_run("j2.1"), "CAR-1"]
+    assert vehicles == [keys.asked_run("j2.1"), keys.asked_run("j4.1"), "CAR-1"]
