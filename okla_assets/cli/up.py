@@ -70,12 +70,13 @@ def up(
     from okla_assets.operations.run_news import RunNews
     from okla_assets.runtime import servers
     from resources.profiles import check_profile
-    from sensors.schedules import nightly_backfill
+    from sensors.schedules import nightly_backfill, nightly_report
 
     if verbose and quiet:
         raise BadInput("give -v or -q, not both")
     check_profile(profile)
-    nightly_backfill()  # its settings are told now, not by a server that does not start
+    for schedule in (nightly_backfill, nightly_report):
+        schedule()  # its settings are told now, not by a server that does not start
     ensure_weights(profile)
     console = Console(out, as_json=log_format is LogFormat.json, quiet=quiet, news=RunNews())
     servers.run(

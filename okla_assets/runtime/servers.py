@@ -31,6 +31,7 @@ from okla_assets.runtime.instance import (
     close_dead_runs,
     dagster_home,
     open_instance,
+    overruled,
     write_config,
 )
 from okla_assets.runtime.processes import (
@@ -158,7 +159,7 @@ def run(plan: Plan) -> None:
         check_writable(store)
         Path(plan.out, keys.RAW).mkdir(exist_ok=True)
     with _alone(dagster_home(plan.out)):
-        if closed := prepare(plan.out, plan.runs, plan.gpu_slots):
+        if closed := prepare(plan.out, plan.runs, plan.gpu_slots, plan.say):
             plan.say(f"{closed} runs of killed processes reported as failed")
         with serving(store, plan.files_port, plan.port + 1) as files_url:
             place = f"{plan.out.rstrip('/')}/{keys.RAW}VEHICLE_ID/photos/"
@@ -197,19 +198,22 @@ def check_port(port: int) -> None:
             ) from None
 
 
-def prepare(out: str, runs: int, gpu_slots: int | None) -> int:
+def prepare(out: str, runs: int, gpu_slots: int | None, say: Say) -> int:
     """Writes the configuration, makes the tables, and closes runs whose process is gone.
 
     All before the first server starts: two that make the tables at once would break one.
     `gpu_slots` is how many steps may hold a GPU at a time; None leaves the database's limit, which
     is none at first. Not `concurrency.pools.default_limit` of dagster.yaml: a limit in the database
     wins over it, a DAGSTER_HOME of the user's own would not have it, and a worker on another
-    machine, whose file does not have it, would delete it. Returns how many runs were closed.
+    machine, whose file does not have it, would delete it. `say` is told what a DAGSTER_HOME of the
+    user's own overrules. Returns how many runs were closed.
     """
     check_broker()
     if not os.environ.get("DAGSTER_HOME"):
         write_config(dagster_home(out), runs)
     with open_instance(out) as instance:
+        for sentence in overruled(instance, runs):
+            say(sentence)
         if gpu_slots is not None:
             instance.event_log_storage.set_concurrency_slots(GPU_POOL, gpu_slots)
         return close_dead_runs(instance, only_processes=_workers_have_runs())

@@ -100,6 +100,7 @@ def test_records_that_go_away_are_told_once(
         ([], {"OKLA_RUNS": "0"}, "OKLA_RUNS", 1),
         ([], {"OKLA_QUIET_SECONDS": "-1"}, "OKLA_QUIET_SECONDS is '-1'; give the seconds", 1),
         ([], {"OKLA_BACKFILL_CRON": "nightly"}, "OKLA_BACKFILL_CRON='nightly'", 1),
+        ([], {"OKLA_REPORT_CRON": "daily"}, "OKLA_REPORT_CRON='daily'", 1),
         ([], {"OKLA_BACKFILL_TIMEZONE": "Mars"}, "OKLA_BACKFILL_TIMEZONE='Mars'", 1),
         ([], {"OKLA_FILES_URL": "my-files"}, "OKLA_FILES_URL is 'my-files'; give the addr", 1),
     ],
