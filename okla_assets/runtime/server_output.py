@@ -8,6 +8,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,13 @@ LAST_LINES = 15
 _PROBLEM = re.compile(r".* - (WARNING|ERROR|CRITICAL) - (.*)")
 _OF_A_RUN = re.compile(r"(STEP|RUN)_FAILURE")
 _VARIES = re.compile(r"\b[0-9a-f-]{8,}\b|\d+")
+
+
+class _Log(RotatingFileHandler):
+    """A log file; where the disk is full its lines are missing, and nothing else is."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Nothing: logging's own prints a traceback with each line."""
 
 
 class ServerOutput:
@@ -36,7 +44,7 @@ class ServerOutput:
         self._everything = everything
         self._told: set[str] = set()
         self._last: dict[str, deque[str]] = {}
-        self._logs: dict[str, RotatingFileHandler] = {}
+        self._logs: dict[str, _Log] = {}
 
     def follow(self, name: str, stream: IO[bytes]) -> threading.Thread:
         """Reads a server's output in a thread until it ends."""
@@ -44,7 +52,7 @@ class ServerOutput:
         if name not in self._logs:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{name.replace(' ', '-')}.log"
-            self._logs[name] = RotatingFileHandler(
+            self._logs[name] = _Log(
                 path, maxBytes=LARGEST, backupCount=OLDER, encoding="utf-8", delay=True
             )
         reader = threading.Thread(target=self._read, args=(name, stream), daemon=True)
@@ -65,7 +73,8 @@ class ServerOutput:
                     self._tell(name, line)
                 elif problem := self._new_problem(line):
                     self._tell(name, problem)
-        self._logs[name].close()  # opened again where the server is started again
+        with suppress(OSError):
+            self._logs[name].close()  # opened again where the server is started again
 
     def _new_problem(self, line: str) -> str | None:
         found = _PROBLEM.fullmatch(line)

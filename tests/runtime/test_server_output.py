@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+import pytest
+
 from okla_assets.runtime.server_output import ServerOutput
 
 LINES = """\
@@ -35,6 +37,14 @@ def test_each_warning_is_told_once_and_all_is_in_the_log(tmp_path: Path) -> None
 
 def test_a_database_that_is_gone_makes_one_line_of_thousands(tmp_path: Path) -> None:
     assert len(told(tmp_path, LINES * 500)) == 2
+
+
+def test_a_full_disk_is_not_told_with_each_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "daemon.log").symlink_to("/dev/full")
+    assert len(told(tmp_path, LINES)) == 2
+    assert capsys.readouterr().err == ""
 
 
 def test_all_is_told_where_it_is_wanted(tmp_path: Path) -> None:
