@@ -56,3 +56,30 @@ def test_tags_for_machines_are_hidden(pipeline: Pipeline) -> None:
     shown = {name for name in run.tags if not name.startswith((".dagster/", "dagster/"))}
     assert shown == {"okla/source"}
     assert any("run_key" in name for name in run.tags)
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn"])
+def test_a_listing_that_is_not_there_fails_its_check_and_not_the_run(
+    pipeline: Pipeline, damage: str
+) -> None:
+    """A run that fails would be told by an alert, and put an empty listing there."""
+    vehicle = keys.parse_vehicle_id("emptied")
+    pipeline.instance.add_dynamic_partitions(str(vehicles.name), [vehicle])
+    if damage == "torn":
+        pipeline.store.put(keys.listing(vehicle), b"{}")
+    job = (
+        definitions(pipeline)
+        .resolve_implicit_global_asset_job_def()
+        .get_subset(
+            asset_selection=set(),
+            asset_check_selection={dg.AssetCheckKey(LISTING, "listing_valid")},
+        )
+    )
+    ran = job.execute_in_process(
+        partition_key=vehicle, instance=pipeline.instance, raise_on_error=False
+    )
+    assert ran.success
+    (evaluation,) = ran.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert evaluation.severity is dg.AssetCheckSeverity.ERROR
+    assert keys.listing(vehicle) in str(evaluation.description)

@@ -153,6 +153,8 @@ def listing_valid(
     key = keys.listing(vehicle)
     try:
         stored = Listing.model_validate_json(store.get(key))
+    except FileNotFoundError:
+        return dg.AssetCheckResult(passed=False, description=f"there is no {key}")
     except ValidationError as error:
         return dg.AssetCheckResult(passed=False, description=f"{key} does not fit: {error}")
     named = stored.files
