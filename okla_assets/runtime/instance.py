@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from okla_assets.dagster_tags import HIDDEN, PARTITION
+from okla_assets.dagster_tags import HIDDEN
 from resources.errors import BrokenSetup, system_reason
 from resources.storage.stores import bucket_of
 
@@ -300,38 +300,6 @@ def _configured(home: Path) -> "dg.DagsterInstance":
     except (dg.DagsterError, CheckError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise BrokenSetup(f"{home / 'dagster.yaml'} cannot be used: {reason}") from error
-
-
-def overruled(instance: "dg.DagsterInstance", runs: int) -> "Iterator[str]":
-    """What `okla up` and the environment ask for, and the instance's own configuration decides
-    otherwise: that of a DAGSTER_HOME of the user's own, which may be another project's."""
-    from dagster_postgres import PostgresEventLogStorage
-
-    from resources.settings import settings
-
-    chosen = settings()
-    place = Path(instance.root_directory) / "dagster.yaml"
-    queue = instance.get_concurrency_config().run_queue_config
-    most = None if queue is None else queue.max_concurrent_runs
-    if most != runs:
-        how_many = "no limit" if most is None or most < 0 else most
-        yield (
-            f"{place} decides how many vehicles are made at a time ({how_many}), "
-            f"not --runs or OKLA_RUNS ({runs})"
-        )
-    limits = [] if queue is None else queue.tag_concurrency_limits
-    if not any(limit["key"] == PARTITION and limit["limit"] == 1 for limit in limits):
-        yield (
-            f"{place} does not keep two runs of one vehicle apart, which write the same files; "
-            f"copy tag_concurrency_limits from {packaged_config()}"
-        )
-    if chosen.postgres_url and not isinstance(instance.event_log_storage, PostgresEventLogStorage):
-        yield f"{place} keeps the records elsewhere than in the database of {POSTGRES_URL}"
-    if chosen.broker_url:
-        from okla_assets.runtime.celery_launcher import WarmWorkerLauncher
-
-        if not isinstance(instance.run_launcher, WarmWorkerLauncher):
-            yield f"{place} names another run launcher: no worker of {BROKER_URL} gets a run"
 
 
 def check_broker() -> None:

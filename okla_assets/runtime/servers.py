@@ -31,9 +31,9 @@ from okla_assets.runtime.instance import (
     close_dead_runs,
     dagster_home,
     open_instance,
-    overruled,
     write_config,
 )
+from okla_assets.runtime.overruled import overruled
 from okla_assets.runtime.processes import (
     OUR_FOLDER,
     dagster_environment,

@@ -21,7 +21,6 @@ from okla_assets.runtime.instance import (
     close_dead_runs,
     dagster_home,
     open_instance,
-    overruled,
     records_folder,
     this_process,
     write_config,
@@ -119,31 +118,6 @@ def test_a_dagster_home_of_the_users_own_is_used(
     with open_instance(home) as instance:
         assert Path(instance.root_directory) == own
     assert not home.exists()
-
-
-def test_what_a_dagster_home_of_the_users_own_overrules_is_told(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    write_config(dagster_home(home), runs=3)
-    with open_instance(home) as instance:
-        assert list(overruled(instance, 3)) == []
-    own = tmp_path / "own"
-    own.mkdir()
-    monkeypatch.setenv("DAGSTER_HOME", str(own))
-    with open_instance(home) as instance:  # as another project has it
-        many, apart = overruled(instance, 3)
-    assert "at a time (10), not" in many and "(3)" in many
-    assert "two runs of one vehicle" in apart
-    shutil.copy(REPOSITORY / "dagster.yaml", own)
-    with open_instance(home) as instance:
-        (fewer,) = overruled(instance, 3)
-        assert "at a time (1), not" in fewer
-        assert list(overruled(instance, 1)) == []
-        monkeypatch.setenv(POSTGRES_URL, "postgresql://me@127.0.0.1:1/d")
-        monkeypatch.setenv(BROKER_URL, "memory://")
-        records, launcher = overruled(instance, 1)
-    assert POSTGRES_URL in records and BROKER_URL in launcher
 
 
 def test_a_bucket_has_its_records_in_one_place_from_any_directory(
