@@ -142,6 +142,13 @@ def table_of(
     return read_table(store, keys.table(vehicle_of(context), asset), kind)
 
 
+def makes_listing(run: dg.DagsterRun) -> bool:
+    """Whether the run makes the whole vehicle; not where single assets or checks were chosen."""
+    if run.asset_selection:
+        return LISTING in run.asset_selection
+    return not run.asset_check_selection
+
+
 def note_uploads(
     context: dg.AssetExecutionContext, vehicle: keys.VehicleId, store: MediaStore
 ) -> None:
@@ -152,8 +159,7 @@ def note_uploads(
     """
     if RUN_KEY_TAG in context.run.tags or not context.has_partition_key:
         return
-    selected = context.run.asset_selection
-    if not selected or LISTING in selected:
+    if makes_listing(context.run):
         uploads = list(store.list(keys.raw_folder(vehicle)))
         # One whose uploads were all withdrawn is told so in its listing.
         if not uploads and store.stat(keys.listing(vehicle)) is None:

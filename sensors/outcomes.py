@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from okla_assets import dagster_tags
+from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.operations.archive import archive_vehicles
 from okla_assets.operations.backfill import refresh_vehicles
 from okla_assets.operations.failures import mark_failed, problem_of
 from okla_assets.operations.fleet.fleet_report import report_job
-from okla_assets.operations.run_index import last_run, vehicle_of_run
-from okla_assets.vehicle_runs import vehicle_media, vehicles
+from okla_assets.operations.run_index import overtaken, vehicle_of_run
+from okla_assets.vehicle_runs import makes_listing, vehicle_media, vehicles
 from resources.alerts import Alerts
 from resources.storage.media_store import MediaStore
 
@@ -34,7 +34,7 @@ def outcomes(
     """Marks a failed vehicle's listing and sends an alert, for each run that fails for good.
 
     A run that Dagster will retry, that somebody cancelled, or that a newer one of the same vehicle
-    has overtaken is no failure.
+    has overtaken is no failure. One of single photos overtakes no run of the whole vehicle.
     """
     run = context.dagster_run
     vehicle = vehicle_of_run(run) if run.job_name in OURS else None
@@ -43,9 +43,11 @@ def outcomes(
     if run.job_name not in OURS or passing:
         return
     if vehicle is not None:
-        newest = last_run(context.instance, vehicle)
-        if newest is not None and newest.dagster_run.run_id != run.run_id:
+        if overtaken(context.instance, run, vehicle):
             return
-        if context.instance.has_dynamic_partition(str(vehicles.name), vehicle):  # not archived
+        archived = not context.instance.has_dynamic_partition(str(vehicles.name), vehicle)
+        # A vehicle of which single photos were asked for may never have a listing.
+        has_listing = makes_listing(run) or store.stat(keys.listing(vehicle)) is not None
+        if has_listing and not archived:
             mark_failed(vehicle, run.run_id, problem, store)
     alerts.run_failed(run, vehicle, problem.step, problem.error, context.log)

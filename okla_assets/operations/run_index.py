@@ -6,11 +6,12 @@ release of Dagster is pinned, and `tests/runtime/test_dagster_private.py` checks
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 
 import dagster as dg
 
 from okla_assets import dagster_tags, keys
-from okla_assets.vehicle_runs import LISTING, vehicles
+from okla_assets.vehicle_runs import LISTING, makes_listing, vehicles
 from resources.errors import UnknownVehicle
 from resources.storage.media_store import MediaStore
 
@@ -140,6 +141,14 @@ def made_at(instance: dg.DagsterInstance, storage_ids: Sequence[int]) -> Mapping
         )
         times |= {r.storage_id: datetime.fromtimestamp(r.timestamp, UTC) for r in found.records}
     return times
+
+
+def overtaken(instance: dg.DagsterInstance, run: dg.DagsterRun, vehicle: keys.VehicleId) -> bool:
+    """Whether a newer run of the vehicle is to make what this one was; one of single photos does
+    not make the whole vehicle."""
+    newest = instance.get_runs(of_vehicles([vehicle]), limit=PAGE)
+    newer = takewhile(lambda one: one.run_id != run.run_id, newest)
+    return any(makes_listing(one) or not makes_listing(run) for one in newer)
 
 
 def last_run(instance: dg.DagsterInstance, vehicle: keys.VehicleId) -> dg.RunRecord | None:

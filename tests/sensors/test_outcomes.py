@@ -1,6 +1,7 @@
 """A failed run in the listing and in the alerts. The sensor is called as its daemon would."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from logging import Logger
 from typing import Any
@@ -42,12 +43,16 @@ class FullDisk(Quiet):
         raise self.error
 
 
-def fail(pipeline: Pipeline, error: BaseException | None = None) -> dg.DagsterRun:
-    """A run of the vehicle that fails at `raw_photos`."""
+def fail(
+    pipeline: Pipeline,
+    error: BaseException | None = None,
+    assets: Sequence[str] | None = None,
+) -> dg.DagsterRun:
+    """A run of the vehicle, or of these assets of it, that fails at `raw_photos`."""
     broken = FullDisk() if error is None else FullDisk(error)
     resources = pipeline.models | {"store": pipeline.store, "progress": broken}
     runner = runner_of(build_definitions("local", **resources))
-    ran = runner.run(VEHICLE, pipeline.store, pipeline.instance, "process")
+    ran = runner.run(VEHICLE, pipeline.store, pipeline.instance, "process", assets)
     assert ran.listing is None
     (run,) = pipeline.instance.get_runs(limit=1)
     return run
@@ -152,6 +157,24 @@ def test_a_failure_that_a_newer_run_has_overtaken_is_none(pipeline: Pipeline) ->
     mark_run(pipeline.instance, VEHICLE, dg.DagsterRunStatus.SUCCESS)
     assert notice(pipeline, run) == []
     assert published(pipeline).status == "ready"
+
+
+def test_a_newer_run_of_single_photos_hides_no_failure(pipeline: Pipeline) -> None:
+    """A job of the doors for one of its photos makes good nothing of the whole vehicle."""
+    publish(pipeline.store, listing_of(VEHICLE))
+    run = fail(pipeline)
+    resources = pipeline.models | {"store": pipeline.store, "progress": Quiet()}
+    runner = runner_of(build_definitions("local", **resources))
+    ran = runner.run(VEHICLE, pipeline.store, pipeline.instance, "job", ("raw_photos",))
+    assert not ran.problem
+    assert len(notice(pipeline, run)) == 1
+    assert published(pipeline).status == "needs_review"
+
+
+def test_a_run_of_single_photos_makes_no_listing_as_it_fails(pipeline: Pipeline) -> None:
+    run = fail(pipeline, assets=("raw_photos", "masks"))
+    assert len(notice(pipeline, run)) == 1
+    assert list(pipeline.store.list("processed/")) == []
 
 
 @pytest.mark.parametrize("why", ["retried", "interrupted", "another job"])
