@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from okla_assets.runtime.processes import READY, definitions_module
-from resources.errors import BrokenSetup
 from resources.settings import settings
 from resources.storage.stores import location_of, store_for
 
@@ -22,8 +21,9 @@ def main() -> None:
     """Answers units until stdin ends."""
     from okla_assets.definitions import runner_of
     from okla_assets.doors.jobs.work import Ended, Unit, Worker, WorkerUnavailable
-    from okla_assets.runtime.instance import close_dead_runs, database_errors, open_instance
+    from okla_assets.runtime.instance import close_dead_runs, open_instance, waited_out
 
+    passing: tuple[type[Exception], ...] = (WorkerUnavailable, *waited_out())
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     store = store_for(settings().media_dir)
@@ -38,7 +38,7 @@ def main() -> None:
         for line in sys.stdin.buffer:
             try:
                 ended = worker.make(Unit.model_validate_json(line))
-            except (WorkerUnavailable, BrokenSetup, OSError, *database_errors()) as error:
+            except passing as error:
                 ended = Ended(unavailable=" ".join(str(error).split())[:500])
             answers.write(ended.model_dump_json(exclude_defaults=True).encode() + b"\n")
             answers.flush()

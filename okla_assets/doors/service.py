@@ -31,7 +31,7 @@ from okla_assets.doors.telling import outbox
 from okla_assets.doors.telling.callbacks import CallbackSender, shown_in_dagster
 from okla_assets.operations.archive import archive
 from okla_assets.operations.run_index import busy
-from okla_assets.runtime.instance import dagster_home, database_errors, open_instance
+from okla_assets.runtime.instance import dagster_home, open_instance, waited_out
 from okla_assets.runtime.processes import dagster_environment
 from resources.errors import BadInput, BrokenSetup, UnknownVehicle, Unreadable
 from resources.settings import Settings, settings
@@ -204,7 +204,7 @@ def sweep(
         began = time.monotonic()
         try:
             removed = remove_old(jobs, instance, timedelta(days=chosen.job_days), stop)
-        except (OSError, BrokenSetup, *database_errors()) as error:  # it may be mended
+        except waited_out() as error:
             log.error("old jobs stay for now: %s", " ".join(str(error).split())[:500])
         else:
             if removed:

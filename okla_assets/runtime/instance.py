@@ -287,6 +287,12 @@ def database_errors() -> tuple[type[Exception], ...]:
     return DatabaseError, DagsterPostgresException
 
 
+def waited_out() -> tuple[type[Exception], ...]:
+    """What a service waits for: the media store or Dagster's records do not answer, or a person has
+    to mend the setup. For `except`."""
+    return OSError, BrokenSetup, *database_errors()
+
+
 def _configured(home: Path) -> "dg.DagsterInstance":
     """The instance of a DAGSTER_HOME, whose dagster.yaml may be the user's own."""
     import dagster as dg

@@ -17,9 +17,8 @@ from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import ASSETS, Ended, Unit, Worker
 from okla_assets.operations.asked_runs import AskedRun, ask, forget
 from okla_assets.operations.failures import problem_of
-from okla_assets.runtime.instance import database_errors
+from okla_assets.runtime.instance import waited_out
 from okla_assets.vehicle_runs import JOB_TAG
-from resources.errors import BrokenSetup
 
 log = logging.getLogger("okla.doors")
 
@@ -77,7 +76,7 @@ class DagsterRuns:
                     continue
                 try:
                     ended = self._ended(unit)
-                except (OSError, BrokenSetup, *database_errors()) as error:  # it may be mended
+                except waited_out() as error:
                     log.error("run of job %s: %s", unit.jobs[0].id, error)
                     continue
                 except Exception as error:  # noqa: BLE001  told to whoever waits for the unit

@@ -21,8 +21,8 @@ from okla_assets.doors.jobs.intake import give_options
 from okla_assets.doors.jobs.record import PROGRESS, Job, Jobs
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable, fits
-from okla_assets.runtime.instance import database_errors
-from resources.errors import BadInput, BrokenSetup, Unreadable
+from okla_assets.runtime.instance import waited_out
+from resources.errors import BadInput, Unreadable
 
 log = logging.getLogger("okla.doors")
 
@@ -125,7 +125,7 @@ class Dispatcher:
                     self._collect()
                     self._take(fetchers)
                     self._start()
-                except (OSError, BrokenSetup, *database_errors()) as error:  # it may be mended
+                except waited_out() as error:
                     log.error("jobs wait: %s", " ".join(str(error).split())[:500])
                     stop.wait(LOOK_SECONDS)
                 self._event.wait(LOOK_SECONDS)
