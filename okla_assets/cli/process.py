@@ -367,7 +367,7 @@ def run_vehicle(
     with _kept_for_good():
         from okla_assets.definitions import build_definitions, runner_of
         from okla_assets.operations.archive import remove_work
-        from okla_assets.operations.run_index import busy
+        from okla_assets.operations.run_index import busy, under_way
         from okla_assets.runtime.instance import close_dead_runs, open_instance
 
         definitions = build_definitions(profile, store=store, progress=progress)
@@ -377,6 +377,11 @@ def run_vehicle(
             if busy(instance, [vehicle]):
                 raise BadInput(f"a run of {vehicle} waits or is in progress; cancel it first")
             remove_work(vehicle, store)
+        elif under_way(instance, vehicle):
+            raise BadInput(
+                f"a run of {vehicle} is in progress, and two would remove each other's files; run "
+                f"the same command when it has ended (`okla status --vehicle {vehicle}`)"
+            )
         ran = runner_of(definitions).run(vehicle, store, instance, "process", assets)
     if ran.interrupted:
         raise KeyboardInterrupt

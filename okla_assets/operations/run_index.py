@@ -5,7 +5,7 @@ release of Dagster is pinned, and `tests/runtime/test_dagster_private.py` checks
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 import dagster as dg
@@ -23,6 +23,8 @@ UNDER_WAY = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
+LONGEST_RUN = timedelta(hours=2)
+"""As max_runtime_seconds of dagster.yaml."""
 NO_GOOD_END = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -87,6 +89,16 @@ def busy(
         found.update(v for run in runs if (v := vehicle_of_run(run)) is not None)
         cursor = runs[-1].run_id
     return frozenset(found)
+
+
+def under_way(instance: dg.DagsterInstance, vehicle: keys.VehicleId) -> bool:
+    """Whether a run of the vehicle is in progress.
+
+    One that began LONGEST_RUN ago is lost: where the name of its machine has changed since, nobody
+    can tell that its process is gone."""
+    since = datetime.now(UTC) - LONGEST_RUN
+    filters = of_vehicles([vehicle], statuses=list(UNDER_WAY), updated_after=since)
+    return bool(instance.get_runs(filters, limit=1))
 
 
 def materialized(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:

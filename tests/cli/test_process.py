@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from okla_assets import keys
 from okla_assets.cli import process
 from okla_assets.cli.process import run_vehicle
 from okla_assets.cli.terminal import BAD_INPUT, FAILED
+from okla_assets.operations import run_index
 from okla_assets.operations.folder_import import import_folder
 from okla_assets.options import StudioOptions, merge_options, read_options, save_options
 from okla_assets.runtime.instance import open_instance
@@ -747,6 +749,27 @@ def test_fresh_is_refused_while_a_run_of_the_vehicle_is_unfinished(
     assert result.code == BAD_INPUT
     assert f"a run of {VEHICLE} waits or is in progress" in result.err
     assert store.stat(keys.table(VEHICLE, "masks")) is not None
+
+
+def test_two_runs_of_a_vehicle_never_go_on_at_once(
+    faked: dict[str, object],
+    command: Command,
+    folder: Path,
+    store: LocalMediaStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One would remove what the other has just written. A lost run holds nobody up for ever."""
+    (folder / "a.jpg").write_bytes(PHOTOS["1 cut.jpg"])
+    with open_instance(store.folder) as instance:
+        mark_run(instance, VEHICLE, dg.DagsterRunStatus.STARTED)
+    arguments = ("process", folder, "--vehicle-id", VEHICLE, "--out", store.folder)
+    result = command(*arguments)
+    assert result.code == BAD_INPUT
+    assert f"a run of {VEHICLE} is in progress" in result.err
+    assert store.stat(keys.listing(VEHICLE)) is None
+    monkeypatch.setattr(run_index, "LONGEST_RUN", timedelta(0))
+    assert command(*arguments).code == 0
+    assert store.stat(keys.listing(VEHICLE)) is not None
 
 
 def test_what_goes_wrong_is_reported_by_asset(
