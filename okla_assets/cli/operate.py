@@ -302,6 +302,9 @@ def _print_overview(
     """The counts, then the vehicles of each state; ready and archived ones only where asked for."""
     counts = ", ".join(f"{count} {name}" for name, count in whole.counts.items())
     say(f"vehicles: {counts or 'none'}")
+    if whole.not_looked_at:
+        more = counted(whole.not_looked_at, "more folder")
+        warn(f"{more} under {keys.RAW}, new or archived, not looked at: okla status --vehicle NAME")
     for line in whole.jobs:
         say(f"{line.state}: {_vehicle_line(line)}")
     for state, lines in groupby(shown, lambda line: line.state):

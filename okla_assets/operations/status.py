@@ -60,6 +60,7 @@ MOST_FAILURES = 200
 """Failed runs that are looked into for their error, the newest first; all are told."""
 MOST_OPENED = 200
 MOST_NEW = 2000
+"""Folders under raw/ that are no partition and are listed, to tell new ones from archived."""
 READERS = 16
 
 
@@ -93,6 +94,8 @@ class Status:
     jobs: tuple[VehicleLine, ...]
     reasons: Mapping[str, int]
     reasons_of: int
+    not_looked_at: int
+    """Folders under raw/ beyond MOST_NEW that are no partition: new, or archived."""
 
     @property
     def needs_a_person(self) -> bool:
@@ -135,7 +138,8 @@ def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
     lines += [line for name, line in unfinished.items() if name not in known]
     lines += _failures(instance, failures)
     known |= {line.vehicle for line in lines}
-    lines += _unknown_folders(store, known)
+    folders, not_looked_at = _unknown_folders(store, known)
+    lines += folders
     lines, reasons, opened = _with_reasons(lines, store)
     lines.sort(key=lambda line: (STATES.index(line.state), line.vehicle))
     return Status(
@@ -144,6 +148,7 @@ def overview(instance: dg.DagsterInstance, store: MediaStore) -> Status:
         jobs=tuple(jobs),
         reasons=reasons,
         reasons_of=opened,
+        not_looked_at=not_looked_at,
     )
 
 
@@ -253,20 +258,22 @@ def _failure(instance: dg.DagsterInstance, record: dg.RunRecord) -> VehicleLine:
     return _line(record, "failed", problem.step, (problem.error,))
 
 
-def _unknown_folders(store: MediaStore, known: set[str]) -> Iterator[VehicleLine]:
-    """Folders under raw/ that are no partition: new, archived, or never taken up."""
+def _unknown_folders(store: MediaStore, known: set[str]) -> tuple[list[VehicleLine], int]:
+    """Folders under raw/ that are no partition: new, archived, or never taken up; and how many more
+    of them were not looked at."""
+    lines: list[VehicleLine] = []
     unknown: list[keys.VehicleId] = []
     for name in store.folders(keys.RAW):
-        if name in known or len(unknown) >= MOST_NEW:
+        if name in known:
             continue
         try:
             unknown.append(keys.new_vehicle_id(name))
         except keys.BadVehicleId as bad:
-            yield VehicleLine(name, "left_alone", (str(bad),))
+            lines.append(VehicleLine(name, "left_alone", (str(bad),)))
     with ThreadPoolExecutor(READERS) as readers:
-        for line in readers.map(lambda vehicle: _folder(vehicle, store), unknown):
-            if line is not None:
-                yield line
+        found = readers.map(lambda vehicle: _folder(vehicle, store), unknown[:MOST_NEW])
+        lines += [line for line in found if line is not None]
+    return lines, len(unknown[MOST_NEW:])
 
 
 def _folder(vehicle: keys.VehicleId, store: MediaStore) -> VehicleLine | None:

@@ -151,6 +151,22 @@ def test_failures_are_told_however_many_there_are(
     assert len(told) == 1
 
 
+def test_folders_that_were_not_looked_at_are_counted(
+    fleet: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs a request, and archived ones become more and more."""
+    assert overview(fleet.instance, fleet.store).not_looked_at == 0
+    monkeypatch.setattr(work, "MOST_NEW", 1)
+    fleet.upload({"a.jpg": b"1"}, vehicle_id("zzz"))
+    fleet.upload({"a.jpg": b"1"}, vehicle_id("DCIM"))
+    whole = overview(fleet.instance, fleet.store)
+    states = {line.vehicle: line.state for line in whole.vehicles}
+    assert states["new"] == "waiting"
+    assert not {"sold", "zzz"} & states.keys()
+    assert whole.not_looked_at == 2
+    assert states["DCIM"] == "left_alone"
+
+
 def test_a_vehicle_that_failed_and_was_archived_needs_nobody(fleet: Pipeline) -> None:
     vehicle = vehicle_id("broken")
     archive(vehicle, fleet.store, fleet.instance)
