@@ -8,6 +8,7 @@ night's share of the vehicles.
 """
 
 import heapq
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,9 @@ from resources.storage.media_store import MediaStore
 
 BATCH = 20
 """Vehicles a run: enough to make use of warm models, few enough that an upload never waits long."""
+LONGEST_BATCH = 3600.0
+"""Seconds after which a batch begins no further vehicle: uploads wait for it, the backstop of
+dagster.yaml would break it off after two hours, and RabbitMQ hand it to a second worker."""
 INSPECTED = 2000
 """Vehicles whose files are inspected per night; where there are more, they take turns by night."""
 READERS = 16
@@ -322,8 +326,11 @@ def refresh_each(
     in its own run, is named in this run's metadata and log, and is reported by the sensor
     `outcomes`: if the batch were red as well, it would be red every night because of one hopeless
     vehicle, and nobody would look any more. Red when nothing was made or the setup is broken.
+
+    After an hour it begins no further vehicle; the next night has those that are left.
     """
     done: list[Refreshed] = []
+    began = time.monotonic()
     try:
         for position, one in enumerate(
             refresh(config.vehicles, runner, store, context.instance), 1
@@ -331,14 +338,16 @@ def refresh_each(
             done.append(one)
             log = context.log.error if one.outcome == "failed" else context.log.info
             log(f"{position}/{len(config.vehicles)} {one.vehicle}: {one.outcome}: {one.detail}")
+            if time.monotonic() - began > LONGEST_BATCH:
+                break
     except Interrupted as interrupted:
         raise dg.DagsterExecutionInterruptedError(str(interrupted)) from None
     finally:
-        context.add_output_metadata(_metadata(done))
+        context.add_output_metadata(_metadata(done, config.vehicles[len(done) :]))
     if _failed(done) and not any(one.outcome == "made" for one in done):
         raise dg.Failure(
             f"none of {len(done)} vehicles could be made: {_failed(done)[0].detail}",
-            metadata=_metadata(done),
+            metadata=_metadata(done, config.vehicles[len(done) :]),
             allow_retries=False,
         )
 
@@ -347,7 +356,7 @@ def _failed(done: Iterable[Refreshed]) -> list[Refreshed]:
     return [one for one in done if one.outcome == "failed"]
 
 
-def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
+def _metadata(done: Sequence[Refreshed], left: Sequence[str]) -> Mapping[str, dg.MetadataValue]:
     counts = {
         outcome: dg.MetadataValue.int(sum(one.outcome == outcome for one in done))
         for outcome in get_args(Outcome)
@@ -366,6 +375,7 @@ def _metadata(done: Sequence[Refreshed]) -> Mapping[str, dg.MetadataValue]:
     failed = ", ".join(one.vehicle for one in _failed(done))
     return counts | {
         "failed_vehicles": dg.MetadataValue.text(failed or "none"),
+        "left_for_the_next_night": dg.MetadataValue.int(len(left)),
         "vehicles": dg.MetadataValue.table(rows) if rows else dg.MetadataValue.null(),
     }
 

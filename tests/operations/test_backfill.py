@@ -307,6 +307,30 @@ def test_a_batch_of_which_nothing_came_through_is_red(pipeline: Pipeline) -> Non
     assert not result.success
 
 
+def test_a_batch_begins_no_vehicle_after_its_time(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine twenty vehicles take longer than a run may."""
+    monkeypatch.setattr(backfill, "LONGEST_BATCH", 0.0)
+    wanted = [vehicle_id(n) for n in range(3)]
+    for vehicle in wanted:
+        upload(pipeline, vehicle)
+    result = (
+        definitions_of(pipeline)
+        .resolve_job_def("refresh_vehicles")
+        .execute_in_process(
+            instance=pipeline.instance,
+            run_config=backfill.run_config_for(wanted)
+            | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    )
+    assert result.success
+    (output,) = [e for e in result.all_events if e.event_type_value == "STEP_OUTPUT"]
+    metadata = output.step_output_data.metadata
+    assert (metadata["made"].value, metadata["left_for_the_next_night"].value) == (1, 2)
+    assert [vehicle for vehicle, _ in due(pipeline)] == wanted[1:]
+
+
 # --- the schedule ---------------------------------------------------------------------------------
 
 
