@@ -14,6 +14,7 @@ from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import FaceFound, ModelInfo
 from resources.models.cpu_engines import engine_on_cpu
+from resources.models.detections import from_centres
 from resources.models.onnx import catalogue_model, engine_mark, load_session, weight_digest
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class CenterFace(dg.ConfigurableResource):  # type: ignore[type-arg]
             return []
         h, w = np.exp(sizes[:, ys, xs]) * CELL
         cy, cx = (np.stack([ys, xs]) + offsets[:, ys, xs] + 0.5) * CELL
-        boxes = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
+        boxes = from_centres(np.stack([cx, cy, w, h], axis=1))
         boxes *= np.array([width / columns, height / rows] * 2)
         scores = heat[ys, xs]
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), least, NMS_IOU)

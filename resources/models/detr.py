@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import dagster as dg
 import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
+from resources.models.detections import Classes, DetectorNetwork, from_centres
 from resources.models.preprocessing import preprocessing
 from resources.models.torch_models import (
     Checkpoint,
@@ -24,7 +24,7 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of
+from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES
 
 KINDS = ("d_fine", "rt_detr", "rt_detr_v2")
 """Those that give each class a probability of its own; the first DETRs have a class for nothing."""
@@ -33,7 +33,7 @@ OTHER_NAMES = {"motorbike": "motorcycle", "pottedplant": "potted plant"}
 """What RT-DETR's and D-FINE's own configurations call some of COCO's classes."""
 
 
-class Detr(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Detr(DetectorNetwork):
     """Vehicles and what may stand before them, by the names in the checkpoint's own `id2label`.
 
     `weights` is a name of the catalogue, a folder or a hub id. `vehicles` are its labels of
@@ -42,9 +42,6 @@ class Detr(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     weights: str = "dfine_medium"
     vehicles: list[str] = Field(default_factory=lambda: list(VEHICLES))
-    min_score: float = 0.25
-    min_object_score: float = 0.35
-    nms_iou: float = 0.6
     device: str = "auto"
     batch: int = 8
 
@@ -97,23 +94,19 @@ class Detr(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         return numbers
 
+    def _classes(self, numbers: Mapping[str, int]) -> Classes:
+        """Other things than vehicles are looked for where these are COCO's."""
+        beside = OBJECT_CLASSES.values() if tuple(self.vehicles) == VEHICLES else ()
+        return Classes(
+            [numbers[name] for name in self.vehicles],
+            {numbers[name]: name for name in beside if name in numbers},
+            numbers["car"] if "car" in self.vehicles else None,
+        )
+
     def _found(
         self, shape: tuple[int, ...], scores: Floats, boxes: Floats, numbers: Mapping[str, int]
     ) -> list[Detection]:
         """`scores` (N, classes); `boxes` (N, 4): centre and size in shares of the photo."""
         height, width = shape
-        cx, cy, w, h = boxes.T * np.array([[width], [height], [width], [height]], np.float32)
-        placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
-
-        def best(names: Sequence[str], least: float, kind: str) -> list[Detection]:
-            score = scores[:, [numbers[name] for name in names]].max(axis=1)
-            keep = score >= least
-            cars = scores[keep, numbers["car"]] if kind == "vehicle" and "car" in names else None
-            return best_of(placed[keep], score[keep], least, self.nms_iou, shape, cars, kind)
-
-        found = best(self.vehicles, self.min_score, "vehicle")
-        if tuple(self.vehicles) == VEHICLES:
-            for name in OBJECT_CLASSES.values():
-                if name in numbers:
-                    found += best([name], self.min_object_score, name)
-        return found
+        placed = from_centres(boxes * np.array([width, height, width, height], np.float32))
+        return self.chosen(placed, scores, self._classes(numbers), shape)

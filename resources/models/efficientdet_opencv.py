@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
+from resources.models.detections import Classes, DetectorNetwork, by_class, from_corners
 from resources.models.onnx import catalogue_model, weight_digest, weight_file
-from resources.models.yolo_onnx import best_of
 
 if TYPE_CHECKING:
     import cv2
 
-CAR = 2
-VEHICLES = {CAR: "car", 5: "bus", 7: "truck"}
-OBJECTS = {
-    0: "person",
-    1: "bicycle",
-    3: "motorcycle",
-    10: "fire hydrant",
-    12: "stop sign",
-    13: "parking meter",
-    14: "bench",
-    16: "cat",
-    17: "dog",
-    27: "umbrella",
-    32: "suitcase",
-    61: "chair",
-    63: "potted plant",
-}
+COCO = Classes(
+    vehicles=(2, 5, 7),
+    objects={
+        0: "person",
+        1: "bicycle",
+        3: "motorcycle",
+        10: "fire hydrant",
+        12: "stop sign",
+        13: "parking meter",
+        14: "bench",
+        16: "cat",
+        17: "dog",
+        27: "umbrella",
+        32: "suitcase",
+        61: "chair",
+        63: "potted plant",
+    },
+    car=2,
+)
 """COCO's own numbers less one: unlike YOLO's, they have gaps."""
 
 _networks: dict[str, cv2.dnn.Net] = {}
 _in_use = threading.Lock()
 
 
-class EfficientDetLite(dg.ConfigurableResource):  # type: ignore[type-arg]
+class EfficientDetLite(DetectorNetwork):
     """EfficientDet-Lite (Tan et al. 2020; Google's TFLite files, Apache-2.0), trained on COCO.
 
     `weights` is a name of the catalogue or the path of a .tflite file whose NMS is inside; `side`
@@ -50,9 +51,6 @@ class EfficientDetLite(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     weights: str = "efficientdet_lite2"
     side: int = 448
-    min_score: float = 0.25
-    min_object_score: float = 0.35
-    nms_iou: float = 0.6
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         return [self._detect(photo) for photo in photos]
@@ -66,23 +64,13 @@ class EfficientDetLite(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _detect(self, photo: Rgb) -> list[Detection]:
         rows = self._run(photo)
-        found = self._found(photo, rows, VEHICLES, self.min_score, "vehicle")
-        for number, name in OBJECTS.items():
-            found += self._found(photo, rows, {number: name}, self.min_object_score, name)
-        return found
-
-    def _found(
-        self, photo: Rgb, rows: Floats, classes: Mapping[int, str], least: float, kind: str
-    ) -> list[Detection]:
-        """`rows` (N, 7): unused, class, score, and two corners in shares of the photo."""
-        kept = rows[np.isin(rows[:, 1].astype(int), list(classes)) & (rows[:, 2] >= least)]
         height, width = photo.shape[:2]
-        corners = kept[:, 3:] * np.array([width, height, width, height], np.float32)
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-        cars = kept[:, 2] * (kept[:, 1] == CAR) if kind == "vehicle" else None
-        return best_of(boxes, kept[:, 2], least, self.nms_iou, (height, width), cars, kind)
+        boxes = from_corners(rows[:, 3:] * np.array([width, height, width, height], np.float32))
+        scores = by_class(rows[:, 1], rows[:, 2], COCO)
+        return self.chosen(boxes, scores, COCO, (height, width))
 
     def _run(self, photo: Rgb) -> Floats:
+        """(N, 7): unused, class, score, and two corners in shares of the photo."""
         import cv2
 
         # Not padded: the boxes of a squashed photo are the better ones (IoU .97 against .94).

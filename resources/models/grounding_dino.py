@@ -11,7 +11,8 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.models.base import Detection, ModelInfo
-from resources.models.sam2_onnx import MEAN, STD
+from resources.models.detections import best_of, from_centres
+from resources.models.inputs import MEAN, STD
 from resources.models.torch_models import (
     Checkpoint,
     checkpoint,
@@ -24,7 +25,6 @@ from resources.models.torch_models import (
     to_device,
     tokenizer_of,
 )
-from resources.models.yolo_onnx import best_of
 
 
 class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -92,9 +92,8 @@ class GroundingDino(dg.ConfigurableResource):  # type: ignore[type-arg]
         height, width = photo.shape[:2]
         score = np.max([probabilities[:, a:b].max(axis=1) for a, b in spans], axis=0)
         keep = score >= self.min_score
-        cx, cy, w, h = boxes[keep].T
-        placed = np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
-        placed = placed * np.array([width, height, width, height], np.float32)
+        size = np.array([width, height, width, height], np.float32)
+        placed = from_centres(boxes[keep]) * size
         return best_of(placed, score[keep], self.min_score, self.nms_iou, (height, width))
 
 

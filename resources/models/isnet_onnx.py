@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from okla_assets.imaging.types import Alpha, Rgb
-from resources.models.base import ModelInfo
-from resources.models.onnx import catalogue_model, engine_mark, load_session, weight_digest
+from resources.models.onnx import engine_mark, load_session, weight_digest
 from resources.models.u2net_onnx import U2NetOnnx
 
 SIDE = 1024
@@ -39,6 +38,3 @@ class IsNetOnnx(U2NetOnnx):
 
     def fingerprint(self) -> str:
         return f"isnet:{weight_digest(self.weights)}{engine_mark(self.weights, self.runs_on)}"
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (catalogue_model(self.weights, "saliency matte"),)

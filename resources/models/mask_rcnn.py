@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Detection, Matte, ModelInfo, Subject
-from resources.models.efficientdet_opencv import OBJECTS, VEHICLES
+from resources.models.detections import DetectorNetwork, by_class, from_corners
+from resources.models.efficientdet_opencv import COCO
 from resources.models.torch_models import (
     Device,
     file_digest,
@@ -24,13 +24,11 @@ from resources.models.torch_models import (
     tensors_file,
     to_device,
 )
-from resources.models.yolo_onnx import best_of
 
 CLASSES = 91
-CAR = "car"
 
 
-class MaskRcnn(dg.ConfigurableResource):  # type: ignore[type-arg]
+class MaskRcnn(DetectorNetwork):
     """Trained on COCO (BSD-3-Clause). `weights` is torchvision's .pth, or its tensors as
     .safetensors; `architecture` is torchvision's name of the network they are of, `proposals` how
     many places of a photo it looks at."""
@@ -41,9 +39,6 @@ class MaskRcnn(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     side: int = 800
     proposals: int = 1000
-    min_score: float = 0.25
-    min_object_score: float = 0.35
-    nms_iou: float = 0.6
     device: str = "auto"
     batch: int = 4
 
@@ -101,31 +96,24 @@ class MaskRcnn(dg.ConfigurableResource):  # type: ignore[type-arg]
         return filled(network, tensors_file(self.weights)).to(where.device)
 
     def _detections(self, shape: tuple[int, ...], answer: Mapping[str, Floats]) -> list[Detection]:
-        def found(names: Mapping[int, str], least: float, kind: str) -> list[Detection]:
-            # COCO's own numbers; the table has them less one.
-            keep = np.isin(answer["labels"], [n + 1 for n in names]) & (answer["scores"] >= least)
-            corners, scores = answer["boxes"][keep], answer["scores"][keep]
-            boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-            cars = [n + 1 for n, name in names.items() if name == CAR]
-            as_car = scores * np.isin(answer["labels"][keep], cars) if cars else None
-            return best_of(boxes, scores, least, self.nms_iou, shape, as_car, kind)
+        scores = by_class(_numbers(answer), answer["scores"], COCO)
+        return self.chosen(from_corners(answer["boxes"]), scores, COCO, shape)
 
-        detections = found(VEHICLES, self.min_score, "vehicle")
-        for number, name in OBJECTS.items():
-            detections += found({number: name}, self.min_object_score, name)
-        return detections
+
+def _numbers(answer: Mapping[str, Floats]) -> Floats:
+    """The labels as `COCO` numbers them; the network's are COCO's own."""
+    return answer["labels"] - 1
 
 
 def mask_at(shape: tuple[int, ...], box: Box, answer: Mapping[str, Floats]) -> Floats:
     """The mask (H, W) in [0, 1] of the vehicle whose box overlaps `box` most, by half at least."""
     from okla_assets.imaging.geometry import box_iou
 
-    vehicles = np.isin(answer["labels"], [number + 1 for number in VEHICLES])
+    vehicles = np.isin(_numbers(answer), COCO.vehicles)
     corners = answer["boxes"][vehicles]
     if not len(corners):
         return np.zeros(shape, np.float32)
-    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    overlaps = box_iou(np.array(box, np.float32), boxes)
+    overlaps = box_iou(np.array(box, np.float32), from_corners(corners))
     best = int(overlaps.argmax())
     if overlaps[best] < 0.5:
         return np.zeros(shape, np.float32)

@@ -20,9 +20,9 @@ from pydantic import Field
 from okla_assets.imaging.types import Alpha, Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
+from resources.models.inputs import MEAN, STD
 from resources.models.onnx import catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.onnx_torch import HALF
-from resources.models.sam2_onnx import MEAN, STD
 from resources.models.u2net_onnx import U2NetOnnx
 
 Answer = Literal["matte", "logits", "unscaled"]

@@ -23,6 +23,7 @@ from resources import weights
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
 from resources.models.cpu_engines import CpuEngine, engine_on_cpu
+from resources.models.torch_models import file_digest
 from resources.weights import WeightsMissing
 
 if TYPE_CHECKING:
@@ -60,12 +61,8 @@ def catalogue_model(weight: str, role: str = "") -> ModelInfo:
 
 def weight_digest(weight: str) -> str:
     """SHA-256 of a weight of the catalogue, or of the .onnx file at a path."""
-    return _digest_of_file(weight) if _is_file(weight) else weights.digest(weight)
-
-
-def _digest_of_file(weight: str) -> str:
-    from resources.models.torch_models import file_digest
-
+    if not _is_file(weight):
+        return weights.digest(weight)
     path = Path(weight).expanduser()
     if not path.is_file():
         raise WeightsMissing(f"{path}: there is no such file of weights")

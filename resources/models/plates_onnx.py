@@ -19,8 +19,10 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Box, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
+from resources.models.detections import from_centres
+from resources.models.inputs import Letterboxed, letterbox
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
-from resources.models.yolo_onnx import INPUT_SIDE, Letterboxed, letterbox
+from resources.models.yolo_onnx import INPUT_SIDE
 
 if TYPE_CHECKING:
     from okla_assets.imaging.plates import Candidate, RawDetection
@@ -80,7 +82,7 @@ class PlatedetOnnx(PlateNetwork):
         output, prototypes = session.run(None, {"images": pixels.astype(np.float16)})
         rows = np.asarray(output, np.float32)[0]
         rows = rows[:, rows[4] >= self.min_score]
-        boxes = _boxes(rows[:4])
+        boxes = from_centres(rows[:4].T)
         outlined = _surest(boxes, rows[4])
         found = []
         for i, (box, row) in enumerate(zip(boxes, rows.T, strict=True)):
@@ -114,7 +116,7 @@ class PlateFastOnnx(PlateNetwork):
         rows = rows[:, rows[4] >= self.min_score]
         return [
             RawDetection(_placed(box, scale, left, top), float(score), network)
-            for box, score in zip(_boxes(rows[:4]), rows[4], strict=True)
+            for box, score in zip(from_centres(rows[:4].T), rows[4], strict=True)
         ]
 
     def fingerprint(self) -> str:
@@ -243,12 +245,6 @@ def plates_found(
         agreement = candidate.agreement * agreed
         found.append(PlateFound(as_quad(quad), candidate.box, candidate.score, agreement))
     return found
-
-
-def _boxes(rows: Floats) -> Floats:
-    """(4, N) of centre x, y, width, height as (N, 4) of x, y, width, height."""
-    cx, cy, w, h = rows
-    return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1)
 
 
 def _placed(box: Floats, scale: float, left: float, top: float) -> Box:

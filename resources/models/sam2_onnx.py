@@ -12,12 +12,11 @@ import numpy as np
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources import weights
 from resources.models.base import Matte, ModelInfo, Subject
+from resources.models.inputs import imagenet_pixels
 from resources.models.onnx import catalogue_model, engine_mark, load_session
 
 SIDE = 1024
 BOX_CORNERS = (2, 3)  # labels of a box's two points
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -55,7 +54,7 @@ class Sam2Onnx(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _encode(self, crop: Rgb) -> dict[str, Floats]:
         session = load_session(self.encoder, self.threads)
-        outputs = session.run(None, {"image": normalised(crop, SIDE)})
+        outputs = session.run(None, {"image": imagenet_pixels(squashed(crop))})
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, (np.asarray(o) for o in outputs), strict=True))
 
@@ -120,10 +119,8 @@ class Embedded:
         return np.asarray(points, np.float32) * scale
 
 
-def normalised(picture: Rgb, side: int) -> Floats:
-    """Squashed to a square and ImageNet-normalised: float32 1x3xSxS."""
+def squashed(crop: Rgb) -> Rgb:
+    """The crop at SAM 2's input size, its aspect ratio not kept."""
     import cv2
 
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR)
-    pixels = (small.astype(np.float32) / 255 - MEAN) / STD
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)

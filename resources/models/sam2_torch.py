@@ -19,8 +19,9 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.fused_matte import METHOD, Crop, crop_of, fused
+from resources.models.inputs import MEAN, STD
 from resources.models.onnx import usable_cores
-from resources.models.sam2_onnx import MEAN, SIDE, STD
+from resources.models.sam2_onnx import SIDE, squashed
 from resources.models.torch_models import (
     Checkpoint,
     Device,
@@ -217,13 +218,6 @@ class _Embedded:
         """`imaging.matte.prompts.Ask`."""
         scale = np.array([SIDE / self.shape[1], SIDE / self.shape[0]], np.float32)
         return self.network.answer(self.features, np.asarray(points, np.float32) * scale, labels)
-
-
-def squashed(crop: Rgb) -> Rgb:
-    """The crop at SAM 2's input size, its aspect ratio not kept."""
-    import cv2
-
-    return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def corners_of(crop: Rgb, box: Box) -> tuple[float, float, float, float]:

@@ -16,9 +16,10 @@ from pydantic import Field
 from okla_assets.imaging.types import Box, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
 from resources.models.fused_matte import METHOD as FUSION, crop_of, fused
+from resources.models.inputs import MEAN, STD
 from resources.models.propagated_matte import METHOD as PROPAGATION
-from resources.models.sam2_onnx import MEAN, SIDE, STD
-from resources.models.sam2_torch import Logits, at_size, corners_of, squashed
+from resources.models.sam2_onnx import SIDE, squashed
+from resources.models.sam2_torch import Logits, at_size, corners_of
 from resources.models.torch_models import (
     Checkpoint,
     checkpoint,

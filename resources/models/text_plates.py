@@ -15,10 +15,10 @@ from pydantic import Field
 
 from okla_assets.imaging.types import Box, Corners, Floats, Quad, Rgb
 from resources.models.base import ModelInfo, PlateFound
+from resources.models.inputs import imagenet_pixels
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.plates_onnx import plates_found
 from resources.models.ppocr_onnx import PpOcrReader
-from resources.models.sam2_onnx import MEAN, STD
 
 STRIDE = 32  # the network takes sides that are a multiple of it
 LEAST_TEXT = 0.3  # probability of a pixel that belongs to text, as PP-OCR has it
@@ -86,11 +86,8 @@ class TextPlates(dg.ConfigurableResource):  # type: ignore[type-arg]
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         # BGR, as it was trained, and ImageNet's mean and spread in that order all the same.
         small = cv2.resize(picture, (columns, rows), interpolation=method)[..., ::-1]
-        pixels = (small.astype(np.float32) / 255 - MEAN) / STD
         name = session.get_inputs()[0].name
-        (answered,) = session.run(
-            None, {name: np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])}
-        )
+        (answered,) = session.run(None, {name: imagenet_pixels(np.asarray(small, np.uint8))})
         text = np.asarray(answered, np.float32)[0, 0]
         back = np.array([width / columns, height / rows], np.float32)
         return [(quad * back, score) for quad, score in text_lines(text, self.min_score)]

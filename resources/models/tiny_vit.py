@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from okla_assets.imaging.types import Box, Floats, Rgb
+from resources.models import inputs
 from resources.models.base import ModelInfo, View
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.view_heads import (
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 WEIGHT = "tiny_vit_5m_patch"
 SIDE_PX = 224
 MARGIN = 0.06  # of the box, on each side: the heads were trained with it
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
-_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+_MEAN, _STD = inputs.MEAN * 255, inputs.STD * 255
 # Memory, not speed: the network is no faster a picture in a batch.
 _BATCH = 8
 

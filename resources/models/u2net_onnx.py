@@ -10,6 +10,7 @@ import numpy as np
 
 from okla_assets.imaging.types import Alpha, Rgb
 from resources.models.base import Matte, ModelInfo, Subject
+from resources.models.inputs import MEAN, STD
 from resources.models.onnx import (
     RunsOn,
     catalogue_model,
@@ -17,7 +18,6 @@ from resources.models.onnx import (
     load_session,
     weight_digest,
 )
-from resources.models.sam2_onnx import MEAN, STD
 
 SIDE = 320
 

@@ -13,13 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
+from resources.models.detections import (
+    Classes,
+    DetectorNetwork,
+    by_class,
+    from_centres,
+    from_corners,
+)
+from resources.models.inputs import letterbox
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 from resources.models.torch_models import (
     Device,
@@ -32,7 +39,7 @@ from resources.models.torch_models import (
     size_of,
     to_device,
 )
-from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES, best_of, letterbox
+from resources.models.yolo_onnx import OBJECT_CLASSES, VEHICLE_CLASSES
 from resources.weights import WeightsMissing
 
 QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -40,7 +47,7 @@ QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "f
 installs packages by itself."""
 
 
-class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
+class YoloUltralytics(DetectorNetwork):
     """Vehicles (COCO car, bus, truck) by a YOLO network.
 
     `weights` is a name of the catalogue, or the path of an .onnx or .pt file. A .pt is a pickle,
@@ -50,9 +57,6 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     weights: str = "yolov8m"
     side: int = 640
-    min_score: float = 0.25
-    min_object_score: float = 0.35
-    nms_iou: float = 0.6
     classes: dict[str, str] = Field(
         default_factory=lambda: {str(number): name for number, name in VEHICLE_CLASSES.items()}
     )
@@ -103,34 +107,28 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             name = session.get_inputs()[0].name
             # Exports have their batch of 1 inside.
             outputs = [np.asarray(session.run(None, {name: p})[0])[0] for p, *_ in boxed]
-        found = []
-        for photo, output, (_, scale, left, top) in zip(photos, outputs, boxed, strict=True):
-            place = (np.array([left, top, 0, 0], np.float32), np.float32(scale), photo.shape[:2])
-            numbers = [int(number) for number in self.classes]
-            detections = self._found(output, numbers, self.min_score, "vehicle", place)
-            for number, name in self._objects(output).items():
-                detections += self._found(output, [number], self.min_object_score, name, place)
-            found.append(detections)
-        return found
-
-    def _objects(self, output: Floats) -> dict[int, str]:
-        """What may stand before a vehicle, by its class, where the network knows COCO's classes."""
-        coco = {int(number) for number in self.classes} == set(VEHICLE_CLASSES)
-        has_them = output.shape[-1] == 6 or output.shape[0] > 4 + max(OBJECT_CLASSES)
-        return OBJECT_CLASSES if coco and has_them else {}
+        return [
+            self._found(photo, output, *place)
+            for photo, output, (_, *place) in zip(photos, outputs, boxed, strict=True)
+        ]
 
     def _found(
-        self,
-        output: Floats,
-        numbers: Sequence[int],
-        least: float,
-        kind: str,
-        place: tuple[Floats, np.float32, tuple[int, ...]],
+        self, photo: Rgb, output: Floats, scale: float, left: float, top: float
     ) -> list[Detection]:
-        offset, scale, shape = place
-        boxes, scores, cars = self._candidates(output, numbers, least)
-        cars = cars if kind == "vehicle" else None
-        return best_of((boxes - offset) / scale, scores, least, self.nms_iou, shape, cars, kind)
+        classes = self._classes(output)
+        boxes, scores = self._read(output, classes)
+        offset = np.array([left, top, 0, 0], np.float32)
+        return self.chosen((boxes - offset) / np.float32(scale), scores, classes, photo.shape[:2])
+
+    def _classes(self, output: Floats) -> Classes:
+        """What may stand before a vehicle is looked for where the network knows COCO's classes."""
+        numbers = [int(number) for number in self.classes]
+        has_objects = output.shape[-1] == 6 or output.shape[0] > 4 + max(OBJECT_CLASSES)
+        return Classes(
+            numbers,
+            OBJECT_CLASSES if set(numbers) == set(VEHICLE_CLASSES) and has_objects else {},
+            next((int(number) for number, name in self.classes.items() if name == "car"), None),
+        )
 
     def _by_torch(self, pixels: Floats) -> list[Floats]:
         torch = need("torch")
@@ -143,33 +141,22 @@ class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
             output = output[0] if isinstance(output, (tuple, list)) else output
             return list(output.float().cpu().numpy())
 
-    def _candidates(
-        self, output: Floats, numbers: Sequence[int], least: float
-    ) -> tuple[Floats, Floats, Floats | None]:
-        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, their scores (N,), and those as a
-        car, None where no class is called so.
+    def _read(self, output: Floats, classes: Classes) -> tuple[Floats, Floats]:
+        """Boxes (N, 4; x, y, w, h) of the letterboxed picture, and scores (N, classes).
 
         A network gives (4 + classes, anchors): centre, size and a score per class; or, where NMS
         is inside (26), (boxes, 6): two corners, score and class.
         """
-        car = next((int(number) for number, name in self.classes.items() if name == "car"), None)
         rows = np.asarray(output, np.float32)
         if rows.ndim == 2 and rows.shape[1] == 6:
-            wanted = np.isin(rows[:, 5].astype(int), numbers) & (rows[:, 4] >= least)
-            kept = rows[wanted]
-            boxes = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
-            return boxes, kept[:, 4], None if car is None else kept[:, 4] * (kept[:, 5] == car)
-        last = max(numbers)
+            return from_corners(rows[:, :4]), by_class(rows[:, 5], rows[:, 4], classes)
+        last = max(classes.vehicles)
         if rows.ndim != 2 or rows.shape[0] <= 4 + last:
             raise BrokenSetup(
                 f"{self.weights}: its output {rows.shape} has no class {last}; set classes to the "
                 'network\'s own numbers, for one of cars alone {"0" = "car"}'
             )
-        score = rows[[4 + number for number in numbers]].max(axis=0)
-        keep = score >= least
-        cx, cy, w, h = rows[:4, keep]
-        cars = None if car is None else rows[4 + car, keep]
-        return np.stack([cx - w / 2, cy - h / 2, w, h], axis=1), score[keep], cars
+        return from_centres(rows[:4].T), rows[4:].T
 
 
 def _network(path: Path, where: Device) -> Any:

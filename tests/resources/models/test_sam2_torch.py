@@ -42,7 +42,7 @@ def test_pictures_reach_the_encoder_as_through_transformers_own_processor(smalle
     torch = torch_or_skip("transformers", "torchvision")
     from transformers import Sam2ImageProcessor
 
-    from resources.models.sam2_onnx import MEAN, STD
+    from resources.models.inputs import MEAN, STD
     from resources.models.torch_models import normalised
 
     picture = noise(1024, 1024)
@@ -53,7 +53,7 @@ def test_pictures_reach_the_encoder_as_through_transformers_own_processor(smalle
 
 def test_its_features_are_those_of_the_model_as_a_whole(smallest: Path) -> None:
     torch = torch_or_skip("transformers")
-    from resources.models.sam2_onnx import MEAN, STD
+    from resources.models.inputs import MEAN, STD
     from resources.models.torch_models import normalised
 
     network = _Sam2(checkpoint(str(smallest), KINDS), resolve_device("cpu"))

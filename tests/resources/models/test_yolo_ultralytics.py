@@ -9,7 +9,8 @@ import pytest
 from okla_assets.imaging.types import Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import VehicleDetector
-from resources.models.yolo_onnx import YoloOnnxDetector, best_of
+from resources.models.detections import best_of
+from resources.models.yolo_onnx import YoloOnnxDetector
 from resources.models.yolo_ultralytics import QUIET, YoloUltralytics
 from resources.weights import WeightsMissing
 from tests.torch_here import torch_or_skip
@@ -17,6 +18,9 @@ from tests.torch_here import torch_or_skip
 
 def picture(seed: int = 0) -> Rgb:
     return np.random.default_rng(seed).integers(0, 256, (300, 400, 3), np.uint8)
+
+
+PHOTO = picture()
 
 
 def test_it_fills_its_role() -> None:
@@ -28,17 +32,16 @@ def test_both_forms_of_output_are_read() -> None:
     many = np.zeros((84, 3), np.float32)
     many[:4] = [[50, 90, 20], [40, 80, 20], [20, 30, 10], [10, 20, 10]]
     many[4 + 2], many[4 + 7], many[4] = [0.9, 0.1, 0.1], [0.2, 0.6, 0.1], 0.99
-    boxes, scores, cars = yolo._candidates(many, [2, 5, 7], 0.25)
-    assert cars is not None
-    assert cars.tolist() == pytest.approx([0.9, 0.1])
-    assert scores.tolist() == pytest.approx([0.9, 0.6])
-    assert boxes.tolist() == [[40, 35, 20, 10], [75, 70, 30, 20]]
+    car, truck, *people = yolo._found(PHOTO, many, 1.0, 0.0, 0.0)
+    assert (car.box, truck.box) == ((40, 35, 20, 10), (75, 70, 30, 20))
+    assert (car.score, truck.score) == pytest.approx((0.9, 0.6))
+    assert (car.other_vehicle, truck.other_vehicle) == (False, True)
+    assert [one.kind for one in people] == ["person"] * 3
     few = np.array([[40, 35, 60, 45, 0.9, 2], [0, 0, 9, 9, 0.9, 0], [1, 1, 2, 2, 0.1, 7]])
-    boxes, scores, cars = yolo._candidates(few.astype(np.float32), [2, 5, 7], 0.25)
-    assert cars is not None
-    assert cars.tolist() == pytest.approx([0.9])
-    assert scores.tolist() == pytest.approx([0.9])
-    assert boxes.tolist() == [[40, 35, 20, 10]]
+    car, person = yolo._found(PHOTO, few.astype(np.float32), 1.0, 0.0, 0.0)
+    assert (car.kind, car.box, car.other_vehicle) == ("vehicle", (40, 35, 20, 10), False)
+    assert car.score == pytest.approx(0.9)
+    assert (person.kind, person.box) == ("person", (0, 0, 9, 9))
 
 
 def test_a_bus_is_told_from_a_car() -> None:
@@ -52,8 +55,8 @@ def test_a_bus_is_told_from_a_car() -> None:
 
 def test_a_network_without_the_classes_says_which_is_missing() -> None:
     with pytest.raises(BrokenSetup, match="has no class 7; set classes"):
-        YoloUltralytics(weights="cars.onnx")._candidates(
-            np.zeros((5, 8400), np.float32), [2, 5, 7], 0.25
+        YoloUltralytics(weights="cars.onnx")._found(
+            PHOTO, np.zeros((5, 8400), np.float32), 1.0, 0.0, 0.0
         )
 
 
