@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Floats
@@ -24,36 +24,37 @@ class Classes:
     car: int | None
 
 
-class DetectorNetwork(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """What is common to networks that score each box by class.
+class Limits(Protocol):
+    """What a detector's own fields say: vehicles score `min_score` at least, what may stand before
+    one `min_object_score`; of boxes that overlap by more than `nms_iou` the best one stays."""
 
-    Vehicles have `min_score` at least, what may stand before one `min_object_score`; of boxes that
-    overlap by more than `nms_iou` the best one stays.
+    @property
+    def min_score(self) -> float: ...
+    @property
+    def min_object_score(self) -> float: ...
+    @property
+    def nms_iou(self) -> float: ...
+
+
+def detections_of(
+    boxes: Floats, scores: Floats, classes: Classes, shape: tuple[int, ...], limits: Limits
+) -> list[Detection]:
+    """The vehicles among a network's answers, best first, then what may stand before one.
+
+    `boxes` (N, 4; x, y, w, h) are in pixels of the photo of `shape`, `scores` (N, classes).
     """
 
-    min_score: float = 0.25
-    min_object_score: float = 0.35
-    nms_iou: float = 0.6
+    def best(numbers: Sequence[int], least: float, kind: str) -> list[Detection]:
+        score = scores[:, numbers].max(axis=1)
+        keep = score >= least
+        tells = kind == "vehicle" and classes.car is not None
+        cars = scores[keep, classes.car] if tells else None
+        return best_of(boxes[keep], score[keep], least, limits.nms_iou, shape, cars, kind)
 
-    def chosen(
-        self, boxes: Floats, scores: Floats, classes: Classes, shape: tuple[int, ...]
-    ) -> list[Detection]:
-        """The vehicles among a network's answers, best first, then what may stand before one.
-
-        `boxes` (N, 4; x, y, w, h) are in pixels of the photo of `shape`, `scores` (N, classes).
-        """
-
-        def best(numbers: Sequence[int], least: float, kind: str) -> list[Detection]:
-            score = scores[:, numbers].max(axis=1)
-            keep = score >= least
-            tells = kind == "vehicle" and classes.car is not None
-            cars = scores[keep, classes.car] if tells else None
-            return best_of(boxes[keep], score[keep], least, self.nms_iou, shape, cars, kind)
-
-        found = best(classes.vehicles, self.min_score, "vehicle")
-        for number, name in classes.objects.items():
-            found += best([number], self.min_object_score, name)
-        return found
+    found = best(classes.vehicles, limits.min_score, "vehicle")
+    for number, name in classes.objects.items():
+        found += best([number], limits.min_object_score, name)
+    return found
 
 
 def best_of(

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import dagster as dg
 import numpy as np
 from pydantic import Field
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
-from resources.models.detections import Classes, DetectorNetwork, from_centres
+from resources.models.detections import Classes, detections_of, from_centres
 from resources.models.preprocessing import preprocessing
 from resources.models.torch_models import (
     Checkpoint,
@@ -33,7 +34,7 @@ OTHER_NAMES = {"motorbike": "motorcycle", "pottedplant": "potted plant"}
 """What RT-DETR's and D-FINE's own configurations call some of COCO's classes."""
 
 
-class Detr(DetectorNetwork):
+class Detr(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Vehicles and what may stand before them, by the names in the checkpoint's own `id2label`.
 
     `weights` is a name of the catalogue, a folder or a hub id. `vehicles` are its labels of
@@ -42,6 +43,9 @@ class Detr(DetectorNetwork):
 
     weights: str = "dfine_medium"
     vehicles: list[str] = Field(default_factory=lambda: list(VEHICLES))
+    min_score: float = 0.25
+    min_object_score: float = 0.35
+    nms_iou: float = 0.6
     device: str = "auto"
     batch: int = 8
 
@@ -109,4 +113,4 @@ class Detr(DetectorNetwork):
         """`scores` (N, classes); `boxes` (N, 4): centre and size in shares of the photo."""
         height, width = shape
         placed = from_centres(boxes * np.array([width, height, width, height], np.float32))
-        return self.chosen(placed, scores, self._classes(numbers), shape)
+        return detections_of(placed, scores, self._classes(numbers), shape, self)

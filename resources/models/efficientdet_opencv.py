@@ -6,12 +6,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Floats, Rgb
 from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
-from resources.models.detections import Classes, DetectorNetwork, by_class, from_corners
+from resources.models.detections import Classes, by_class, detections_of, from_corners
 from resources.models.onnx import catalogue_model, weight_digest, weight_file
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _networks: dict[str, cv2.dnn.Net] = {}
 _in_use = threading.Lock()
 
 
-class EfficientDetLite(DetectorNetwork):
+class EfficientDetLite(dg.ConfigurableResource):  # type: ignore[type-arg]
     """EfficientDet-Lite (Tan et al. 2020; Google's TFLite files, Apache-2.0), trained on COCO.
 
     `weights` is a name of the catalogue or the path of a .tflite file whose NMS is inside; `side`
@@ -51,6 +52,9 @@ class EfficientDetLite(DetectorNetwork):
 
     weights: str = "efficientdet_lite2"
     side: int = 448
+    min_score: float = 0.25
+    min_object_score: float = 0.35
+    nms_iou: float = 0.6
 
     def detect(self, photos: Sequence[Rgb]) -> list[list[Detection]]:
         return [self._detect(photo) for photo in photos]
@@ -67,7 +71,7 @@ class EfficientDetLite(DetectorNetwork):
         height, width = photo.shape[:2]
         boxes = from_corners(rows[:, 3:] * np.array([width, height, width, height], np.float32))
         scores = by_class(rows[:, 1], rows[:, 2], COCO)
-        return self.chosen(boxes, scores, COCO, (height, width))
+        return detections_of(boxes, scores, COCO, (height, width), self)
 
     def _run(self, photo: Rgb) -> Floats:
         """(N, 7): unused, class, score, and two corners in shares of the photo."""

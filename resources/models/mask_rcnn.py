@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Box, Floats, Rgb
 from resources.models.base import Detection, Matte, ModelInfo, Subject
-from resources.models.detections import DetectorNetwork, by_class, from_corners
+from resources.models.detections import by_class, detections_of, from_corners
 from resources.models.efficientdet_opencv import COCO
 from resources.models.torch_models import (
     Device,
@@ -28,7 +29,7 @@ from resources.models.torch_models import (
 CLASSES = 91
 
 
-class MaskRcnn(DetectorNetwork):
+class MaskRcnn(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Trained on COCO (BSD-3-Clause). `weights` is torchvision's .pth, or its tensors as
     .safetensors; `architecture` is torchvision's name of the network they are of, `proposals` how
     many places of a photo it looks at."""
@@ -39,6 +40,9 @@ class MaskRcnn(DetectorNetwork):
     )
     side: int = 800
     proposals: int = 1000
+    min_score: float = 0.25
+    min_object_score: float = 0.35
+    nms_iou: float = 0.6
     device: str = "auto"
     batch: int = 4
 
@@ -97,7 +101,7 @@ class MaskRcnn(DetectorNetwork):
 
     def _detections(self, shape: tuple[int, ...], answer: Mapping[str, Floats]) -> list[Detection]:
         scores = by_class(_numbers(answer), answer["scores"], COCO)
-        return self.chosen(from_corners(answer["boxes"]), scores, COCO, shape)
+        return detections_of(from_corners(answer["boxes"]), scores, COCO, shape, self)
 
 
 def _numbers(answer: Mapping[str, Floats]) -> Floats:

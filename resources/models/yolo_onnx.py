@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import dagster as dg
 import numpy as np
 
 from okla_assets.imaging.types import Rgb
 from resources.models.base import Detection, ModelInfo
-from resources.models.detections import Classes, DetectorNetwork, from_centres
+from resources.models.detections import Classes, detections_of, from_centres
 from resources.models.inputs import letterbox
 from resources.models.onnx import RunsOn, catalogue_model, engine_mark, load_session, weight_digest
 
@@ -39,12 +40,15 @@ COCO = Classes(tuple(VEHICLE_CLASSES), OBJECT_CLASSES, CAR)
 """COCO's classes as YOLO numbers them, without gaps."""
 
 
-class YoloOnnxDetector(DetectorNetwork):
+class YoloOnnxDetector(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Vehicles (COCO car, bus, truck), and what may stand before them, by an Ultralytics YOLOv8
     export without NMS inside."""
 
     in_threads: ClassVar[bool] = True
     weights: str = "yolov8s"
+    min_score: float = 0.25
+    min_object_score: float = 0.35
+    nms_iou: float = 0.6
     threads: int = 0
     runs_on: RunsOn = "cpu"
 
@@ -66,4 +70,4 @@ class YoloOnnxDetector(DetectorNetwork):
         rows = np.asarray(output)[0].T  # centre, size, and a score a class
         corner = np.array([left / scale, top / scale, 0, 0], np.float32)
         boxes = from_centres(rows[:, :4] / scale) - corner
-        return self.chosen(boxes, rows[:, 4:], COCO, photo.shape[:2])
+        return detections_of(boxes, rows[:, 4:], COCO, photo.shape[:2], self)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 from pydantic import Field
 
@@ -21,8 +22,8 @@ from resources.errors import BrokenSetup
 from resources.models.base import Detection, ModelInfo
 from resources.models.detections import (
     Classes,
-    DetectorNetwork,
     by_class,
+    detections_of,
     from_centres,
     from_corners,
 )
@@ -47,7 +48,7 @@ QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "f
 installs packages by itself."""
 
 
-class YoloUltralytics(DetectorNetwork):
+class YoloUltralytics(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Vehicles (COCO car, bus, truck) by a YOLO network.
 
     `weights` is a name of the catalogue, or the path of an .onnx or .pt file. A .pt is a pickle,
@@ -57,6 +58,9 @@ class YoloUltralytics(DetectorNetwork):
 
     weights: str = "yolov8m"
     side: int = 640
+    min_score: float = 0.25
+    min_object_score: float = 0.35
+    nms_iou: float = 0.6
     classes: dict[str, str] = Field(
         default_factory=lambda: {str(number): name for number, name in VEHICLE_CLASSES.items()}
     )
@@ -118,7 +122,9 @@ class YoloUltralytics(DetectorNetwork):
         classes = self._classes(output)
         boxes, scores = self._read(output, classes)
         offset = np.array([left, top, 0, 0], np.float32)
-        return self.chosen((boxes - offset) / np.float32(scale), scores, classes, photo.shape[:2])
+        return detections_of(
+            (boxes - offset) / np.float32(scale), scores, classes, photo.shape[:2], self
+        )
 
     def _classes(self, output: Floats) -> Classes:
         """What may stand before a vehicle is looked for where the network knows COCO's classes."""
