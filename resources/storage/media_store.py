@@ -9,9 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import socket
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -35,9 +32,8 @@ from resources.storage.odd_entries import (
     odd_of,
     warn_once,
 )
+from resources.storage.whole_files import AlreadyThere, temp_file, write_whole
 
-TEMP_FOLDER = ".tmp"
-STALE_TEMP_SECONDS = 24 * 3600
 LEAST_FREE = 100 * 2**20
 """What a vehicle of some photos takes beside its uploads, in bytes."""
 
@@ -198,7 +194,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
         try:
             self._write(key, lambda temp: temp.write_bytes(data), durable=True, new=True)
-        except _AlreadyThere:
+        except AlreadyThere:
             return False
         return True
 
@@ -329,7 +325,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def check_writable(self, uploads: int = 0) -> None:
         """Raises BrokenSetup where nothing can be written, or not `uploads` bytes and a vehicle."""
         with self._writing():
-            temp = self._temp_file()
+            temp = temp_file(self.folder)
             try:
                 temp.write_bytes(b"\0")
             finally:
@@ -349,143 +345,11 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except OSError as error:
             raise BrokenSetup(f"{self.folder} cannot be written: {system_reason(error)}") from error
 
-    def _temp_file(self) -> Path:
-        folder = self.folder / TEMP_FOLDER
-        if folder not in _swept:
-            _swept.add(folder)
-            _remove_stale_temps(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
-
     def _write(
         self, key: str, fill: Callable[[Path], object], durable: bool, new: bool = False
     ) -> str:
-        path = self._path(key)
         with self._writing():
-            temp = self._temp_file()
-            try:
-                fill(temp)
-                replaces = not new and _date_after(temp, path)
-                if durable:
-                    _sync(temp)
-                etag = _etag(temp.stat())  # after the move it may be another writer's
-                made = _move_in(temp, path, new)
-                if durable and not replaces:
-                    _sync(path.parent)
-                    for folder in path.parent.parents if made else ():
-                        _sync(folder)
-                        if folder == self.folder:
-                            break
-                return etag
-            except BaseException:
-                temp.unlink(missing_ok=True)
-                raise
-
-
-class _AlreadyThere(Exception):
-    """There is an object where a new one was to be."""
-
-
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-"""What file systems without hard links answer, such as exFAT."""
-
-
-def _move_in(temp: Path, path: Path, new: bool) -> bool:
-    """Gives a finished file its name; True where a folder had to be made for it.
-
-    Raises `_AlreadyThere` where it is to be `new` and is not.
-    """
-    made = False
-    while True:
-        try:
-            if made:
-                _make_folder(path.parent)
-            if new:
-                _name_once(temp, path)
-            else:
-                temp.replace(path)
-            return made
-        except FileNotFoundError:
-            # No folder yet, or none any more: whoever deletes the last file of one removes it.
-            if not temp.exists():
-                raise
-            made = True
-
-
-def _make_folder(folder: Path) -> None:
-    """Makes a folder, which may be gone again when this returns.
-
-    Raises `FileExistsError` where something else has its name.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        # mkdir found it, and then asked whether it is a folder; by then it may have been deleted.
-        if os.path.lexists(folder) and not folder.is_dir():
-            raise
-
-
-def _name_once(temp: Path, path: Path) -> None:
-    try:
-        os.link(temp, path)
-        temp.unlink()
-    except FileExistsError:
-        raise _AlreadyThere from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if path.exists():  # two writers at the same moment may both come past this
-            raise _AlreadyThere from None
-        temp.replace(path)
-
-
-def _sync(path: Path) -> None:
-    """Has the disk hold a file's bytes, or a folder's names; Windows has no such call for those."""
-    if os.name != "posix" and path.is_dir():
-        return
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-_swept: set[Path] = set()
-"""Temp folders that this process has already cleared of what killed processes left."""
-
-
-def _remove_stale_temps(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        host, _, rest = path.name.rpartition(".")[0].rpartition(".")
-        dead = host == socket.gethostname() and not (rest.isdigit() and _alive(int(rest)))
-        try:
-            if dead or time.time() - path.stat().st_mtime > STALE_TEMP_SECONDS:
-                path.unlink()
-        except FileNotFoundError:  # another process was quicker
-            continue
-
-
-def _alive(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid)
-
-
-def _date_after(temp: Path, path: Path) -> bool:
-    """Makes the mtime, and so the ETag, differ from that of the file which is about to go; False
-    where there is none.
-
-    Many file systems have timestamps of some milliseconds: two quick writes would look the same.
-    """
-    try:
-        before = path.stat().st_mtime_ns
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if temp.stat().st_mtime_ns <= before:
-        os.utime(temp, ns=(before + 1000, before + 1000))  # Windows counts in 100 ns
-    return True
+            return _etag(write_whole(self.folder, self._path(key), fill, durable=durable, new=new))
 
 
 def _etag(stat: os.stat_result) -> str:

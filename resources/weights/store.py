@@ -22,6 +22,7 @@ from typing import Literal
 
 from resources.errors import BrokenSetup
 from resources.settings import settings
+from resources.storage.whole_files import sync
 from resources.weights.entries import SAFE_SUFFIXES, Weight, find
 
 Status = Literal["present", "missing", "damaged"]
@@ -202,7 +203,7 @@ def put(weight: Weight, files: Mapping[str, tuple[Path, str]], source: str) -> N
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         files[relative][0].replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
 
 
 def read_record(weight: Weight) -> Record | None:
@@ -247,13 +248,3 @@ def sweep_records() -> None:
 
 def _record_path(weight: Weight) -> Path:
     return models_dir() / f"{weight.name}.ok.json"
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows opens no folders
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

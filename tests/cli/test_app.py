@@ -26,8 +26,9 @@ from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
 from okla_assets.vehicle_runs import FINISHED_PHOTOS
 from resources import profiles, weights
 from resources.profiles import resources_for
-from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore
+from resources.storage.media_store import LocalMediaStore
 from resources.storage.stores import store_for
+from resources.storage.whole_files import TEMP_FOLDER
 from tests import pictures
 from tests.cli.conftest import Command
 from tests.conftest import REPOSITORY

@@ -13,7 +13,7 @@ import pytest
 from okla_assets.cli.terminal import BAD_INPUT, FAILED
 from okla_assets.runtime.instance import open_instance
 from resources.errors import BrokenSetup
-from resources.storage import media_store
+from resources.storage import whole_files
 from resources.storage.media_store import LEAST_FREE, LocalMediaStore
 from tests import pictures
 from tests.cli.conftest import Command
@@ -141,7 +141,7 @@ def test_a_store_that_cannot_be_written_is_a_broken_setup(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number), "somewhere")
 
-    monkeypatch.setattr(media_store, "_date_after", refuse)
+    monkeypatch.setattr(whole_files, "_date_after", refuse)
     with pytest.raises(BrokenSetup) as told:
         store.put("a/b", b"1")
     reason = f"{store.folder} cannot be written: {os.strerror(number)}; "

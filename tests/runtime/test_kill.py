@@ -14,7 +14,8 @@ from PIL import Image
 
 from okla_assets import keys
 from okla_assets.contract import Listing
-from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore
+from resources.storage.media_store import LocalMediaStore
+from resources.storage.whole_files import TEMP_FOLDER
 from tests import pictures
 from tests.conftest import REPOSITORY
 from tests.fakes import VEHICLE, Pipeline, contents

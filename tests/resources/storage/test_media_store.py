@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from resources.errors import BrokenSetup, Unreadable
-from resources.storage import media_store, odd_entries
-from resources.storage.media_store import TEMP_FOLDER, LocalMediaStore, MediaStore
+from resources.storage import odd_entries, whole_files
+from resources.storage.media_store import LocalMediaStore, MediaStore
 from resources.storage.odd_entries import BadKey, OddEntry
 from resources.storage.stores import store_for
+from resources.storage.whole_files import TEMP_FOLDER
 from tests.denied import deny
 
 ODD_NAMES = ["photo 1.jpg", "niño.jpg", "日本.png", "a+b&c=d?.jpg", "100%.jpg", "'\"#.jpg"]
@@ -373,7 +374,7 @@ def test_a_killed_writer_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def temps_after_a_write() -> list[str]:
-        monkeypatch.setattr(media_store, "_swept", set())  # as in a process that has just started
+        monkeypatch.setattr(whole_files, "_swept", set())  # as in a process that has just started
         store.put("raw/v/mine.jpg", b"1")
         return [path.name for path in (store.folder / TEMP_FOLDER).iterdir()]
 
@@ -412,7 +413,7 @@ def test_temps_of_other_machines_go_after_a_day(
         path = folder / f"another-machine.1.{name}"
         path.write_bytes(b"1")
         os.utime(path, (time.time() - hours * 3600,) * 2)
-    monkeypatch.setattr(media_store, "_swept", set())
+    monkeypatch.setattr(whole_files, "_swept", set())
     store.put("a", b"1")
     assert [path.name for path in folder.iterdir()] == ["another-machine.1.fresh"]
 
