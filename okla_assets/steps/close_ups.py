@@ -240,11 +240,12 @@ def _by_hand(
         elif (point := on.on_finished(given.x, given.y)) is None:
             reason = f"options.json places it outside the finished picture of {given.on!r}"
         else:
-            spots.append(_spot(number, point, on_photo=on.photo.number, by_hand=True))
-            on_frames = _on_frames(number, on, given.x, given.y, board, by_hand=True)
+            place = _Place(number, given.x, given.y, by_hand=True)
+            spots.append(place.at(point, on_photo=on.photo.number))
+            on_frames = _on_frames(place, on, board)
             spots += on_frames
             if on.mask.matte_key is not None:
-                spots += _along_walk(number, on, given.x, given.y, board, on_frames, by_hand=True)
+                spots += _along_walk(place, on, board, on_frames)
     return spots, reason
 
 
@@ -270,18 +271,16 @@ def _as_found(close_up: Pictured, board: Board) -> tuple[list[Hotspot], str | No
         shown = best
     spots: list[Hotspot] = []
     if shown is not None and (where := places[shown]) is not None:
-        view = board.views[shown]
-        point = view.on_finished(where.x, where.y)
-        if point is not None:
-            spots.append(_spot(number, point, on_photo=view.photo.number, matches=where.matches))
-        spots += _on_frames(number, view, where.x, where.y, board, matches=where.matches)
+        view, place = board.views[shown], _Place(number, where.x, where.y, matches=where.matches)
+        if (point := view.on_finished(place.x, place.y)) is not None:
+            spots.append(place.at(point, on_photo=view.photo.number))
+        spots += _on_frames(place, view, board)
     # The walk's own frames before a photo, whose camera stood elsewhere.
     on_walk = hotspots.choose(places[count:])
     start = best if on_walk is None else count + on_walk
     if (where := places[start]) is not None:
-        spots += _along_walk(
-            number, seen[start], where.x, where.y, board, spots, matches=where.matches
-        )
+        place = _Place(number, where.x, where.y, matches=where.matches)
+        spots += _along_walk(place, seen[start], board, spots)
     if not spots:
         return _nowhere("it lies outside every finished picture")
     return spots, None
@@ -320,43 +319,53 @@ def carried(
     return pixel[0] / width, pixel[1] / height
 
 
-def _along_walk(
-    number: int,
-    view: "Pictured | WalkView",
-    x: float,
-    y: float,
-    board: Board,
-    known: Sequence[Hotspot],
-    *,
-    by_hand: bool = False,
-    matches: int = 0,
-) -> list[Hotspot]:
-    """The place at (x, y), in shares of the view's copy, on the frames of a filmed turn.
+@dataclass(frozen=True)
+class _Place:
+    """Where close-up `number` belongs on one picture, in shares of its copy, and who says so."""
 
-    Frames on which the place is `known` are left out.
-    """
+    number: int
+    x: float
+    y: float
+    by_hand: bool = False
+    matches: int = 0
+
+    def at(
+        self,
+        point: tuple[float, float],
+        *,
+        on_photo: int | None = None,
+        on_frame: int | None = None,
+    ) -> Hotspot:
+        """The same place at this point of a finished picture, in shares of that."""
+        return Hotspot(
+            photo=self.number,
+            on_photo=on_photo,
+            on_frame=on_frame,
+            x=round(point[0], 4),
+            y=round(point[1], 4),
+            by_hand=self.by_hand,
+            matches=self.matches,
+        )
+
+
+def _along_walk(
+    place: _Place, view: "Pictured | WalkView", board: Board, known: Sequence[Hotspot]
+) -> list[Hotspot]:
+    """The view's place on the frames of a filmed turn, but for those on which it is `known`."""
     if not board.walk.views or view.azimuth is None:
         return []
     width, height = view.copy_size
+    x, y = place.x * width, place.y * height
     have = {spot.on_frame for spot in known}
     return [
-        _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)
-        for position, point in board.walk.carried(view.camera, view.azimuth, x * width, y * height)
+        place.at(point, on_frame=position)
+        for position, point in board.walk.carried(view.camera, view.azimuth, x, y)
         if position not in have
     ]
 
 
-def _on_frames(
-    number: int,
-    view: Pictured,
-    x: float,
-    y: float,
-    board: Board,
-    *,
-    by_hand: bool = False,
-    matches: int = 0,
-) -> list[Hotspot]:
-    """The place on the spin frames that were made of this photo."""
+def _on_frames(place: _Place, view: Pictured, board: Board) -> list[Hotspot]:
+    """The view's place on the spin frames that were made of this photo."""
     from okla_assets.imaging import hotspots
 
     spots = []
@@ -365,34 +374,12 @@ def _on_frames(
             made_of_it = frame.from_photo and frame.source == view.photo.number
             if not made_of_it or ("frame", position) in board.left_out:
                 continue
-            point = hotspots.map_to_frame(x, y, view.features, board.features_of_frame(position))
+            features = view.features, board.features_of_frame(position)
+            point = hotspots.map_to_frame(place.x, place.y, *features)
             if point is not None:
-                spots.append(
-                    _spot(number, point, on_frame=position, by_hand=by_hand, matches=matches)
-                )
+                spots.append(place.at(point, on_frame=position))
     return spots
 
 
 def _nowhere(reason: str) -> tuple[list[Hotspot], str | None]:
     return [], reason
-
-
-def _spot(
-    number: int,
-    point: tuple[float, float],
-    *,
-    on_photo: int | None = None,
-    on_frame: int | None = None,
-    by_hand: bool = False,
-    matches: int = 0,
-) -> Hotspot:
-    x, y = point
-    return Hotspot(
-        photo=number,
-        on_photo=on_photo,
-        on_frame=on_frame,
-        x=round(x, 4),
-        y=round(y, 4),
-        by_hand=by_hand,
-        matches=matches,
-    )

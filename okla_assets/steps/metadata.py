@@ -36,7 +36,7 @@ from okla_assets.vehicle_runs import vehicle_of
 from resources.ahead import mapped
 from resources.storage.media_store import MediaStore
 
-TableT = TypeVar("TableT", bound=BaseModel)
+TableT = TypeVar("TableT", bound=Table | Listing)
 Cell = str | int | float | None
 
 MASK_STATUSES: tuple[MaskStatus, ...] = get_args(MaskStatus)
@@ -74,7 +74,7 @@ def result(
     name = context.asset_key.path[-1]
     row_total = row_count(table)
     reused = max(0, (row_total if units is None else units) - computed)
-    total = table.seconds if isinstance(table, Table) else table_seconds(table)
+    total = table.seconds if isinstance(table, Table) else sum(table.cost.seconds.values())
     # In the order in which a person reads: what it says, what it looks like, where it is.
     metadata: dict[str, dg.MetadataValue[Any]] = {n: _value(v) for n, v in (extra or {}).items()}
     if pictures:
@@ -106,12 +106,6 @@ def _value(fact: str | float) -> dg.MetadataValue[Any]:
     if isinstance(fact, str):
         return dg.MetadataValue.text(fact)
     return dg.MetadataValue.int(fact) if isinstance(fact, int) else dg.MetadataValue.float(fact)
-
-
-def table_seconds(listing: BaseModel) -> float:
-    """Seconds of computing that went into a listing, whenever that was."""
-    assert isinstance(listing, Listing)
-    return sum(listing.cost.seconds.values())
 
 
 def listing_numbers(listing: Listing) -> dict[str, int | float]:

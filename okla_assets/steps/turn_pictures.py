@@ -11,6 +11,7 @@ from okla_assets.tables import (
     Classifications,
     Composites,
     LicensePlates,
+    Mask,
     Masks,
     PhotoPlates,
     SpinFrames,
@@ -34,6 +35,22 @@ class SpinPicture:
     plates: tuple[Quad, ...]
     digests: tuple[str, str]
     correction: Correction | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: Literal["photo", "frame"],
+        azimuth: float,
+        mask: Mask,
+        plates: PhotoPlates,
+        correction: Correction | None = None,
+    ) -> "SpinPicture":
+        """The picture of these rows, whose vehicle was cut out."""
+        assert mask.matte_key is not None
+        own = tuple(plate.quad for plate in plates.plates if plate.vehicle == "main")
+        digests = mask.digest, plates.digest
+        copy, matte = plates.masked_key, mask.matte_key
+        return cls(kind, mask.number, azimuth, copy, matte, own, digests, correction)
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
@@ -84,15 +101,7 @@ def _frames_around(
     if problem := masks.turn_problem or plates.turn_problem:
         return SpinPictures(None, (), problem)
     rows = [
-        SpinPicture(
-            "frame",
-            frame.number,
-            frame.azimuth_deg,
-            plate.masked_key,
-            mask.matte_key,
-            _own(plate),
-            (mask.digest, plate.digest),
-        )
+        SpinPicture.of("frame", frame.azimuth_deg, mask, plate)
         for frame, mask, plate in zip(frames.frames, masks.frames, plates.frames, strict=True)
         if mask.status == "cut" and mask.matte_key and ("frame", frame.number) not in left_out
     ]
@@ -128,18 +137,7 @@ def _photos(
             continue
         if view.azimuth_deg is None or ("photo", mask.number) in left_out:
             continue
-        rows.append(
-            SpinPicture(
-                "photo",
-                mask.number,
-                view.azimuth_deg,
-                plate.masked_key,
-                mask.matte_key,
-                _own(plate),
-                (mask.digest, plate.digest),
-                finished.correction,
-            )
-        )
+        rows.append(SpinPicture.of("photo", view.azimuth_deg, mask, plate, finished.correction))
         scores.append(view.quality.score + (view.angle_confidence or 0.0))
     return rows, scores
 
@@ -166,20 +164,6 @@ def pictures_of(
         plate = next((row for row in of[1] if row.number == frame.source), None)
         if mask is None or plate is None or mask.matte_key is None:
             return ()
-        found.append(
-            SpinPicture(
-                kind,
-                frame.source,
-                frame.azimuth_deg,
-                plate.masked_key,
-                mask.matte_key,
-                _own(plate),
-                (mask.digest, plate.digest),
-                corrections.get(frame.source) if frame.from_photo else None,
-            )
-        )
+        correction = corrections.get(frame.source) if frame.from_photo else None
+        found.append(SpinPicture.of(kind, frame.azimuth_deg, mask, plate, correction))
     return tuple(found)
-
-
-def _own(plates: PhotoPlates) -> tuple[Quad, ...]:
-    return tuple(plate.quad for plate in plates.plates if plate.vehicle == "main")

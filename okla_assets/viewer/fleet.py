@@ -307,7 +307,7 @@ def _percent(share: float) -> str:
 
 
 def _number(figure: float | None) -> str:
-    """To three digits; nothing where it is not known."""
+    """To three digits, where it is known."""
     if figure is None:
         return "not known"
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
