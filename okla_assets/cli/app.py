@@ -28,6 +28,7 @@ from okla_assets.cli import (
     up,
 )
 from okla_assets.cli.terminal import BAD_INPUT, FAILED, print_error, print_json
+from resources.errors import BadInput, BrokenSetup, system_sentence
 
 
 def schema(
@@ -105,8 +106,6 @@ app.add_typer(caller_keys.app, name="keys")
 
 def main() -> None:
     """Runs the command line: an error of a person or of the system is a sentence, no traceback."""
-    from resources.errors import BadInput, BrokenSetup, system_sentence
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may hold what the terminal's encoding has not.

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from okla_assets import keys
 from okla_assets.cli.terminal import Json, Out, cell, print_json, print_table, say, warn
+from resources.errors import BadInput
 from resources.storage.stores import store_for
 
 
@@ -22,7 +23,6 @@ def scenes(
     from okla_assets.imaging.studio.scene import Scene
     from okla_assets.imaging.studio.scenes import SCENES
     from okla_assets.owner_scenes import own_scenes, scene_of
-    from resources.errors import BadInput
 
     store = store_for(out)
     found: list[Scene] = list(SCENES.values())

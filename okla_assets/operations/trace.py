@@ -4,6 +4,7 @@ Sources, models and options are read from listing.json. Runs and times come from
 listing.json they would change with every run that computes nothing.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -210,8 +211,6 @@ def _compare(
 
 
 def _now(key: str, sha256: str | None, etag: str | None, store: MediaStore) -> str:
-    import hashlib
-
     info = store.stat(key)
     if info is None:
         return "gone"

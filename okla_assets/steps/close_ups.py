@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from okla_assets.imaging.types import Corners, Rgb
 from okla_assets.options import HandHotspot, StudioOptions
 from okla_assets.steps.batches import Pictures, blame
 from okla_assets.steps.pictures import read_matte, read_picture
@@ -24,7 +27,6 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.hotspots import Features, LocatedCloseUp
     from okla_assets.imaging.studio.camera import View
-    from okla_assets.imaging.types import Corners, Rgb
 
 SHOWS_PART = frozenset({"cropped", "no_vehicle"})
 """Mask statuses of an exterior that is a close-up."""
@@ -122,9 +124,8 @@ class Pictured:
         x, y = left + x * width, top + y * height
         return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
-    def _seen(self) -> "tuple[Rgb, list[Corners]]":
+    def _seen(self) -> tuple[Rgb, list[Corners]]:
         """The copy without plates, and where on it they were."""
-        import numpy as np
 
         picture = read_picture(self.store, self.plates.masked_key)
         return picture, [np.array(p.quad, np.float32) for p in self.plates.plates]

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from okla_assets.imaging import geometry
 from okla_assets.imaging.photo.correction import Correction
 from okla_assets.imaging.photo.levelled import Levelled
 from okla_assets.imaging.studio.truth import Truth
-from okla_assets.imaging.types import Box, Quad
+from okla_assets.imaging.types import Alpha, Box, Floats, Quad, Rgb
 from okla_assets.options import StudioOptions
 from okla_assets.steps.corrected import corrected_copy
 from okla_assets.steps.pictures import read_picture
@@ -33,12 +36,8 @@ from resources.models.base import TextReader
 from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from okla_assets.imaging.studio.camera import View
     from okla_assets.imaging.studio.studio import Look
-    from okla_assets.imaging.types import Alpha, Floats, Rgb
 
 BEFORE_SIDE = 1200
 BRIGHTENED = 1.25
@@ -86,7 +85,7 @@ class LeakSearch:
         logo = self.masking.picture()
         return () if logo is None else texts_on(logo[..., :3], self.reader)
 
-    def cleared(self, pictures: "Sequence[Rgb]", shown: Sequence[SearchRegion]) -> "list[Cleared]":
+    def cleared(self, pictures: Sequence[Rgb], shown: Sequence[SearchRegion]) -> list[Cleared]:
         """Each picture with what was left of plates covered; with leaks, it is kept back."""
         if not pictures:
             return []
@@ -120,15 +119,15 @@ class Draft:
 
     treatment: Treatment
     reason: str | None
-    picture: "Rgb"
-    alone: "Rgb"
+    picture: Rgb
+    alone: Rgb
     search: str
     found: Found | None
     shown: SearchRegion
-    before: "Rgb"
+    before: Rgb
     before_shows: SearchRegion
     source_box: Box
-    grey: "npt.NDArray[np.uint8] | None"
+    grey: npt.NDArray[np.uint8] | None
     correction: Correction | None
     levelled: Levelled | None
     truth: Truth
@@ -247,8 +246,8 @@ def _brightened(correction: Correction | None) -> bool:
 
 
 def _own_shadow(
-    photo: "Rgb", alpha: "Alpha", camera: "View | None"
-) -> "tuple[Floats | None, str | None]":
+    photo: Rgb, alpha: Alpha, camera: "View | None"
+) -> tuple[Floats | None, str | None]:
     """The photo's own shadow, or why it cannot be told."""
     from okla_assets.imaging.studio.own_shadow import NotPlain, shadow_of
 
@@ -326,9 +325,8 @@ def _searched(draft: Draft, found: Found, masking: Masking, bare_room: str | Non
     )
 
 
-def _covered_alike(picture: "Rgb", alone: "Rgb", covers: Covers, masking: Masking) -> "Rgb":
+def _covered_alike(picture: Rgb, alone: Rgb, covers: Covers, masking: Masking) -> Rgb:
     """The picture with the covers that were drawn, and searched again, on the vehicle alone."""
-    import numpy as np
 
     change = with_covers(alone, covers, masking).astype(np.int16) - alone
     return np.asarray((picture + change).clip(0, 255), np.uint8)

@@ -1,17 +1,13 @@
 """Plates and faces on a panorama: looked for in ordinary views, which is what the networks know."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from okla_assets.imaging.types import Rgb
+from okla_assets.imaging.types import Corners, Rgb
 from okla_assets.steps.plate_search import Finders, Sighting, search
 from resources.models.base import FaceDetector, FaceFound
 from resources.models.plates_onnx import as_quad
-
-if TYPE_CHECKING:
-    from okla_assets.imaging.types import Corners
 
 YAWS = tuple(range(0, 360, 45))
 """Degrees; plates and faces stand near the horizon, and each lies well inside of one view."""
@@ -55,7 +51,7 @@ def still_of(sphere: Rgb) -> Rgb:
     return panorama.view(sphere, 0, 0, AHEAD, AHEAD_SIZE)
 
 
-def _moved(corners: "Corners", yaw: int, sphere: Rgb) -> Iterator["Corners"]:
+def _moved(corners: Corners, yaw: int, sphere: Rgb) -> Iterator[Corners]:
     """Corners of a view on the panorama, where they lie on it."""
     from okla_assets.imaging.photo import panorama
 

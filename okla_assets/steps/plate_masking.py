@@ -3,17 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from okla_assets import keys
-from okla_assets.imaging.types import Box, Quad, Rgb
+from okla_assets.imaging.types import Box, Quad, Rgb, Rgba
 from okla_assets.options import PlateStyle, StudioOptions
 from okla_assets.steps.pictures import encode_working
 from okla_assets.tables import Classification, Mask, PlateCarrier
 from resources.storage.media_store import MediaStore
-
-if TYPE_CHECKING:
-    from okla_assets.imaging.types import Rgba
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Masking:
         """Two equal fingerprints cover alike."""
         return self.style, None if self.logo is None else hashlib.sha256(self.logo).hexdigest()
 
-    def picture(self) -> "Rgba | None":
+    def picture(self) -> Rgba | None:
         """The logo's pixels, RGBA uint8 (h, w, 4)."""
         from okla_assets.imaging.photo import codec
 
@@ -82,7 +80,6 @@ def masked_copy(
     Without either it is handed on as it is, not encoded once more. On a frame plates are drawn as
     they were tracked: an edge found on each frame anew would flicker.
     """
-    import numpy as np
 
     from okla_assets.imaging import plates
     from okla_assets.imaging.faces import blur_faces

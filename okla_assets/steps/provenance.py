@@ -5,17 +5,15 @@ those of the C2PA specification 2.x, "Actions"; terms of the source are IPTC's d
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from okla_assets.contract import Edit, ListingPhoto, Provenance
 from okla_assets.imaging.types import Box, Quad
 from okla_assets.options import StudioOptions
 from okla_assets.steps.plate_masking import chosen_style
 from okla_assets.tables import Treatment
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE: dict[Treatment, str] = {
@@ -43,7 +41,7 @@ def provenance_of(photo: ListingPhoto, options: StudioOptions) -> Provenance:
 
 
 def photographed(
-    treatment: Treatment, grey: "npt.NDArray[np.uint8] | None", source_box: Box
+    treatment: Treatment, grey: npt.NDArray[np.uint8] | None, source_box: Box
 ) -> float:
     """Share of the finished picture's pixels that the photo gave.
 

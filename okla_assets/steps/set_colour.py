@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.correction import Correction, Measured
@@ -110,7 +112,6 @@ def _measured(
 ) -> Measured:
     """Of the copy without plates, whose covers are no paint."""
     import cv2
-    import numpy as np
 
     from okla_assets.imaging.photo import codec, set_colour
     from okla_assets.imaging.studio.studio import as_alpha

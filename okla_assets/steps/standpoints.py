@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from okla_assets import keys
 from okla_assets.digests import digest_of
 from okla_assets.imaging.photo.levelled import Levelled
-from okla_assets.imaging.types import Quad
+from okla_assets.imaging.types import Alpha, Quad
 from okla_assets.steps.batches import Outputs, PhotoWork, run_batches
 from okla_assets.steps.pictures import read_picture
 from okla_assets.steps.step_cache import StepCache
@@ -22,7 +24,6 @@ from resources.storage.media_store import MediaStore
 
 if TYPE_CHECKING:
     from okla_assets.imaging.studio.camera import View
-    from okla_assets.imaging.types import Alpha
 
 TITLE = "Finding cameras"
 
@@ -42,7 +43,6 @@ class Camera(Row):
     @property
     def view(self) -> "View":
         """The same with arrays."""
-        import numpy as np
 
         from okla_assets.imaging.studio.camera import View
 
@@ -87,7 +87,7 @@ class Standpoint:
         """Two equal fingerprints see a matte alike."""
         return self.azimuth, self.height, self.focal, self.levelled
 
-    def view(self, alpha: "Alpha") -> "View | None":
+    def view(self, alpha: Alpha) -> "View | None":
         """The camera of a photo with this matte (H, W), which is levelled."""
         from okla_assets.imaging.studio.camera import view_of
 

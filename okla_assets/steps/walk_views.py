@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from okla_assets.imaging.types import Quad
+import numpy as np
+
+from okla_assets.imaging.types import Corners, Quad
 from okla_assets.steps.batches import Pictures, blame
 from okla_assets.steps.pictures import read_matte, read_picture
 from okla_assets.tables import LicensePlates, Mask, Masks, PhotoPlates, SpinFrame, SpinFrames
@@ -14,7 +16,6 @@ from resources.storage.media_store import MediaStore
 if TYPE_CHECKING:
     from okla_assets.imaging.hotspots import Features
     from okla_assets.imaging.studio.camera import View
-    from okla_assets.imaging.types import Corners
 
 SEARCHED_APART = 18.0
 """Degrees between two frames that close-ups are searched for on; those between show the same."""
@@ -158,8 +159,7 @@ def _by_number(rows: Sequence[RowT]) -> Mapping[int, RowT]:
     return {row.number: row for row in rows}
 
 
-def _corners(plates: Sequence[Quad]) -> "list[Corners]":
-    import numpy as np
+def _corners(plates: Sequence[Quad]) -> list[Corners]:
 
     return [np.array(quad, np.float32) for quad in plates]
 

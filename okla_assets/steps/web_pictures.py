@@ -4,14 +4,10 @@ WebP was measured against AVIF on finished pictures: at 640 pixels of width AVIF
 saves a fifth at best and costs ten times the seconds (docs/measured.md).
 """
 
-from typing import TYPE_CHECKING
-
 from okla_assets import keys
+from okla_assets.imaging.types import Rgb
 from okla_assets.steps.batches import Outputs
 from okla_assets.tables import Projection, SizedPicture
-
-if TYPE_CHECKING:
-    from okla_assets.imaging.types import Rgb
 
 SMALL_FRAME = 640
 """Width of the spin's first pictures: 36 of them come in 25 s at 400 kbit/s."""
@@ -21,7 +17,7 @@ SMALL_QUALITY, LARGE_QUALITY = 75, 80
 
 
 def sizes_of_frame(
-    vehicle: keys.VehicleId, position: int, picture: "Rgb"
+    vehicle: keys.VehicleId, position: int, picture: Rgb
 ) -> tuple[tuple[SizedPicture, ...], Outputs]:
     """A spin picture small (WebP, and JPEG for old browsers) and whole (WebP); its files.
 
@@ -45,7 +41,7 @@ def sizes_of_photo(
     vehicle: keys.VehicleId,
     category: str,
     number: int,
-    picture: "Rgb",
+    picture: Rgb,
     projection: Projection | None = None,
 ) -> tuple[tuple[SizedPicture, ...], Outputs]:
     """A finished photo as WebP at those of PHOTO_WIDTHS that are narrower than it; its files.
@@ -66,7 +62,7 @@ def sizes_of_photo(
     return _listed(named)
 
 
-def _listed(named: "list[tuple[str, Rgb, bytes]]") -> tuple[tuple[SizedPicture, ...], Outputs]:
+def _listed(named: list[tuple[str, Rgb, bytes]]) -> tuple[tuple[SizedPicture, ...], Outputs]:
     sizes = tuple(
         SizedPicture(key=key, width=pixels.shape[1], height=pixels.shape[0])
         for key, pixels, _ in named

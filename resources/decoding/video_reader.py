@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import dagster as dg
+import numpy as np
 
 from okla_assets.imaging.photo.refusals import REFUSAL_REASONS, Refused
 from okla_assets.imaging.types import Rgb
@@ -134,7 +135,6 @@ class _VideoWorker(WorkerProcess):
 
     def picture(self, index: int) -> Rgb:
         """The upright picture of one moment; raises Refused where the process has died."""
-        import numpy as np
 
         with Deadline(self.process, PICTURE_SECONDS):
             try:

@@ -23,6 +23,8 @@ from resources import weights
 from resources.errors import BrokenSetup
 from resources.models.base import ModelInfo
 from resources.models.cpu_engines import CpuEngine, engine_on_cpu
+from resources.models.onnx_openvino import OpenVinoSession, Precision
+from resources.models.onnx_torch import TorchSession
 from resources.models.torch_models import file_digest
 from resources.weights import WeightsMissing
 
@@ -227,18 +229,14 @@ def let_go() -> None:
 
 
 def _new_session(
-    weight: str, threads: int, engine: Engine, any_size: bool = False
+    weight: str, threads: int, engine: Engine, any_size: bool
 ) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     path = weight_file(weight)
     if engine == "torch-cuda":
-        from resources.models.onnx_torch import TorchSession
-
         return TorchSession(path, "cuda")
     if engine in ("openvino-float32", "openvino-bfloat16"):
-        from resources.models.onnx_openvino import OpenVinoSession, Precision
-
         precision: Precision = "bfloat16" if engine == "openvino-bfloat16" else "float32"
         return OpenVinoSession(path, weight_digest(weight), threads, precision, any_size=any_size)
     _share_one_arena()
