@@ -14,15 +14,11 @@ ROLES = tuple(MODELS_BY_ROLE)
 """Keys of the resources that decide what comes out."""
 
 
-def profile_names() -> tuple[str, ...]:
-    return tuple(PROFILES)
-
-
 def check_profile(profile: str) -> None:
     """Raises BadInput for a profile that does not exist, or for a config file that cannot be used;
     BrokenSetup where packages that it needs are not installed."""
-    if profile not in profile_names():
-        raise BadInput(f"there is no profile {profile!r}; there are: {', '.join(profile_names())}")
+    if profile not in PROFILES:
+        raise BadInput(f"there is no profile {profile!r}; there are: {', '.join(PROFILES)}")
     check_extras(profile)
     models_for(profile)
 

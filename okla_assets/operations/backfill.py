@@ -36,7 +36,6 @@ from okla_assets.operations.run_index import (
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.steps.uploads import may_hold_media
-from okla_assets.vehicle_runs import Source
 from resources.errors import BrokenSetup, Unreadable
 from resources.storage.media_store import MediaStore
 
@@ -254,7 +253,6 @@ def refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: Source = "backfill",
     *,
     fresh: bool = False,
 ) -> Iterator[Refreshed]:
@@ -265,7 +263,7 @@ def refresh(
     """
     for name in wanted:
         began = datetime.now(UTC)
-        outcome, detail = _refresh(name, runner, store, instance, source, fresh)
+        outcome, detail = _refresh(name, runner, store, instance, fresh)
         yield Refreshed(name, outcome, detail, (datetime.now(UTC) - began).total_seconds())
 
 
@@ -274,7 +272,6 @@ def _refresh(
     runner: VehicleRunner,
     store: MediaStore,
     instance: dg.DagsterInstance,
-    source: Source,
     fresh: bool,
 ) -> tuple[Outcome, str]:
     try:
@@ -297,7 +294,7 @@ def _refresh(
         return "skipped", "a run of it is waiting or in progress"
     if fresh:
         remove_work(vehicle, store)
-    ran = runner.run(vehicle, store, instance, source)
+    ran = runner.run(vehicle, store, instance, "backfill")
     if ran.interrupted:
         raise Interrupted(f"interrupted at {vehicle}")
     if ran.broken_setup:

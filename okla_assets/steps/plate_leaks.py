@@ -202,11 +202,6 @@ class Cleared:
     covers: Covers
     leaks: Sequence[Leak]
 
-    @property
-    def covered(self) -> int:
-        """So many leaks were covered."""
-        return sum(map(len, self.covers))
-
 
 def with_covers(picture: Rgb, covers: Iterable[Sequence[Quad]], masking: Masking) -> Rgb:
     """The picture with quads covered, round by round."""

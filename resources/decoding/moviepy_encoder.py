@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resources.decoding.promo_encoder import PEAK, X264, Music, PromoEncoder
+from resources.decoding.promo_encoder import COLOURS, PEAK, X264, Music, PromoEncoder
 from resources.errors import BadInput, BrokenSetup
 
 if TYPE_CHECKING:
@@ -71,14 +71,12 @@ class MoviePyEncoder(PromoEncoder):
 
     def _ffmpeg_params(self) -> list[str]:
         """What MoviePy leaves to ffmpeg: BT.709 in video range, and no trace of time or machine."""
-        colours = ["-color_range", "tv", "-colorspace", "bt709"]
-        colours += ["-color_primaries", "bt709", "-color_trc", "bt709"]
         # Chroma on the left of its luma, where `to_rgb` took it from: else colours shift.
         planes = "scale=out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:flags=accurate_rnd"
         planes += ",format=yuv420p"
         exact = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
         return [
-            *("-vf", planes, "-crf", str(self.crf), "-profile:v", "high", *colours),
+            *("-vf", planes, "-crf", str(self.crf), "-profile:v", "high", *COLOURS),
             *("-g", str(2 * self.fps), "-x264-params", X264, *exact),
             *("-movflags", "+faststart", "-f", "mp4"),
         ]

@@ -31,6 +31,10 @@ X264 = "mbtree=1:rc-lookahead=10:cpu-independent=1"
 """Look-ahead halves the file for a tenth of the time: on the promo's calm pictures that and
 superfast give veryfast's size and quality at three fifths of its seconds. cpu-independent: without
 it x264 takes other short cuts on other processors."""
+COLOURS = (
+    *("-color_range", "tv", "-colorspace", "bt709"),
+    *("-color_primaries", "bt709", "-color_trc", "bt709"),
+)
 LONGEST_SECONDS = 60
 """Of a music file, at most this is read."""
 
@@ -101,10 +105,8 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _arguments(
         self, size: tuple[int, int], music: Music | None, sound: Path | None
     ) -> list[str]:
-        colours = ["-color_range", "tv", "-colorspace", "bt709"]
-        colours += ["-color_primaries", "bt709", "-color_trc", "bt709"]
         shape = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{size[0]}x{size[1]}"]
-        arguments = ["-nostdin", "-v", "error", "-y", *shape, *colours, "-r", str(self.fps)]
+        arguments = ["-nostdin", "-v", "error", "-y", *shape, *COLOURS, "-r", str(self.fps)]
         arguments += ["-i", "pipe:0"]
         if music is not None and sound is not None:
             arguments += ["-f", "f32le", "-ar", "48000", "-ac", "2", "-i", _file(sound)]
@@ -112,7 +114,7 @@ class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
             arguments += ["-af", level, "-c:a", "aac", "-b:a", "160k", "-ar", "48000"]
         arguments += ["-map", "0:v:0", *(["-map", "1:a:0", "-shortest"] if music else [])]
         arguments += ["-c:v", "libx264", "-preset", self.preset, "-crf", str(self.crf)]
-        arguments += ["-profile:v", "high", "-pix_fmt", "yuv420p", *colours]
+        arguments += ["-profile:v", "high", "-pix_fmt", "yuv420p", *COLOURS]
         arguments += ["-g", str(2 * self.fps), "-threads", str(self.threads)]
         arguments += ["-x264-params", X264]
         exact = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]

@@ -153,7 +153,7 @@ def main() -> None:
     cleared = [
         cover_leaks([i.picture], [i.region], finders, reader, masking)[0] for i in (*plated, *free)
     ]
-    print(f"masked pictures covered once more: {sum(bool(c.covered) for c in cleared)}")
+    print(f"masked pictures covered once more: {sum(bool(c.covers) for c in cleared)}")
     print(f"kept back: {sum(bool(c.leaks) for c in cleared)} of {len(cleared)}")
 
     # What cannot be read on the photo itself proves nothing when it is planted.

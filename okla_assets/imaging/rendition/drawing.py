@@ -37,11 +37,6 @@ class Drawn:
     matte: Alpha
     foreground: Box | None
 
-    @property
-    def is_opaque(self) -> bool:
-        """Whether nothing of it is transparent."""
-        return bool(self.picture[..., 3].min() == 255)
-
 
 def draw(
     photo: Rgb,
