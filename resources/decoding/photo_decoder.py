@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 
-from okla_assets.imaging.photo.refusals import REFUSAL_REASONS, Refused
+from okla_assets.imaging.photo.refusals import Refused
 from resources.ahead import work_ahead
 from resources.decoding.decode_worker import read_header, write_message
-from resources.decoding.worker_process import Deadline, WorkerProcess, read_into
+from resources.decoding.worker_process import Deadline, WorkerProcess, read_picture, refusal_in
 
 if TYPE_CHECKING:
     from okla_assets.imaging.photo.decode import DecodedPhoto, DecodeLimits
@@ -99,8 +99,6 @@ class _Worker(WorkerProcess):
         self, data: bytes, limits: "DecodeLimits", working_side: int, seconds: float
     ) -> "DecodedPhoto":
         """Raises Refused; where the process did not survive it, `process` has ended."""
-        import numpy as np
-
         from okla_assets.imaging.photo.decode import DecodedPhoto
         from okla_assets.imaging.photo.panorama import LARGER
 
@@ -116,13 +114,9 @@ class _Worker(WorkerProcess):
                 write_message(self.requests, request, data)
                 answer = read_header(self.answers)
                 if answer and "shape" in answer:
-                    height, width, channels = answer["shape"]
                     whole = LARGER if "equirectangular" in answer["notes"] else 1
-                    if channels != 3 or max(height, width) > working_side * whole:
-                        raise ValueError(f"an impossible answer: {answer['shape']}")
-                    rgb = np.empty((height, width, 3), np.uint8)
-                    if read_into(self.answers, rgb.data.cast("B")) < rgb.nbytes:
-                        answer = None
+                    rgb = read_picture(self.answers, answer["shape"], working_side * whole)
+                    answer = answer if rgb is not None else None
             except BrokenPipeError:
                 answer = None  # the process died before it had read everything
         if deadline.passed:
@@ -141,10 +135,7 @@ class _Worker(WorkerProcess):
                 "save it again as JPEG and upload that.",
             )
         if rgb is None:
-            reason, detail = answer["refused"]
-            if reason not in REFUSAL_REASONS:
-                raise ValueError(f"an impossible answer: {reason!r}")
-            raise Refused(reason, str(detail))
+            raise refusal_in(answer)
         return DecodedPhoto(
             rgb,
             answer["width"],

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import dagster as dg
-import numpy as np
 
-from okla_assets.imaging.photo.refusals import REFUSAL_REASONS, Refused
+from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.types import Rgb
 from resources.decoding.decode_worker import read_header, write_message
-from resources.decoding.worker_process import Deadline, WorkerProcess, read_into
+from resources.decoding.worker_process import Deadline, WorkerProcess, read_picture, refusal_in
 
 if TYPE_CHECKING:
     from okla_assets.imaging.turn.video import VideoLimits
@@ -125,10 +124,7 @@ class _VideoWorker(WorkerProcess):
         if answer is None:
             self._fail()
         if "refused" in answer:
-            reason, detail = answer["refused"]
-            if reason not in REFUSAL_REASONS:
-                raise ValueError(f"an impossible answer: {reason!r}")
-            raise Refused(reason, str(detail))
+            raise refusal_in(answer)
         found = answer["moments"][:MOST_MOMENTS]
         self._moments = tuple(MomentInfo(float(t), float(s)) for t, s in found)
         self._side = limits.side
@@ -144,11 +140,8 @@ class _VideoWorker(WorkerProcess):
                 answer = None
             if answer is None:
                 self._fail()
-            height, width, channels = answer["shape"]
-            if channels != 3 or not 0 < min(height, width) <= max(height, width) <= self._side:
-                raise ValueError(f"an impossible answer: {answer['shape']}")
-            rgb = np.empty((height, width, 3), np.uint8)
-            if read_into(self.answers, rgb.data.cast("B")) < rgb.nbytes:
+            rgb = read_picture(self.answers, answer["shape"], self._side)
+            if rgb is None:
                 self._fail()
         return rgb
 

@@ -14,10 +14,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
+
+from okla_assets.imaging.photo.refusals import REFUSAL_REASONS, Refused
+from okla_assets.imaging.types import Rgb
 from resources.decoding.decode_worker import read_header
 from resources.errors import BrokenSetup
 
@@ -94,6 +98,26 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._timer.join()
+
+
+def refusal_in(answer: Mapping[str, Any]) -> Refused:
+    """The refusal that a header holds. Raises ValueError for a reason that no decoder has."""
+    reason, detail = answer["refused"]
+    if reason not in REFUSAL_REASONS:
+        raise ValueError(f"an impossible answer: {reason!r}")
+    return Refused(reason, str(detail))
+
+
+def read_picture(stream: IO[bytes], shape: Sequence[int], longest: int) -> Rgb | None:
+    """The picture whose header told its shape; None where the process ended in the middle of it.
+
+    Raises ValueError for a shape that no decoder has, as of a side of more than `longest` pixels.
+    """
+    height, width, channels = shape
+    if channels != 3 or not 0 < min(height, width) <= max(height, width) <= longest:
+        raise ValueError(f"an impossible answer: {shape}")
+    rgb = np.empty((height, width, 3), np.uint8)
+    return rgb if read_into(stream, rgb.data.cast("B")) == rgb.nbytes else None
 
 
 def read_into(stream: IO[bytes], view: memoryview) -> int:

@@ -229,7 +229,7 @@ def let_go() -> None:
 
 
 def _new_session(
-    weight: str, threads: int, engine: Engine, any_size: bool
+    weight: str, threads: int, engine: Engine, any_size: bool = False
 ) -> onnxruntime.InferenceSession:
     import onnxruntime
 
