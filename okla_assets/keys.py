@@ -182,9 +182,13 @@ def inbox_cancel(job: JobId) -> str:
     return f"{CANCELS}{job}"
 
 
+INBOX_FILES = f"{JOBS}files/"
+"""Files that came with jobs: a folder each."""
+
+
 def inbox_files(job: JobId) -> str:
     """Prefix of the files that came with a job."""
-    return f"{JOBS}files/{job}/"
+    return f"{INBOX_FILES}{job}/"
 
 
 UPLOADS = f"{JOBS}uploads/"

@@ -118,23 +118,26 @@ class Door:
             self.claim(request.vehicle_id, caller)
         if random or self.jobs.find(named) is None:  # what is sent again counts once
             self.callers.counts(caller, max(1, len(request.sources)))
-        stored = [key for key in files if self.store.stat(key) is None]
-        for key in stored:
-            self.store.put_file(key, files[key].path, durable=True)
+        for key, one in files.items():
+            if self.store.stat(key) is None:
+                self.store.put_file(key, one.path, durable=True)
         try:
             job, new = self.jobs.accept(request, named, random=random)
         except OtherRequest as error:
-            self._delete(stored)
+            self._delete_after_the_end(named, files)
             raise DoorError(409, str(error)) from None
         if new:
             self.woken(job.job_id)
-        elif job.has_ended:  # else its end is still to come, which removes them
-            self._delete(files)
+        else:
+            self._delete_after_the_end(named, files)
         return job
 
-    def _delete(self, files: Iterable[str]) -> None:
-        for key in files:
-            self.store.delete(key)
+    def _delete_after_the_end(self, job_id: keys.JobId, files: Iterable[str]) -> None:
+        """Deletes what was sent for a job that has ended; one that has not needs its files, and
+        its end removes them all."""
+        if self.jobs.ended(job_id) is not None:
+            for key in files:
+                self.store.delete(key)
 
     def _check_urls(self, request: JobRequest) -> None:
         urls = {i: source.url for i, source in enumerate(request.sources)}

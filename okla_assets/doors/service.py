@@ -40,6 +40,8 @@ from resources.storage.media_store import MediaStore
 log = logging.getLogger("okla.doors")
 
 SWEEP_SECONDS = 3600.0
+NO_JOBS_AGE = timedelta(days=1)
+"""After which a file that came with a request is no job's that is about to be written."""
 
 
 @dataclass(frozen=True)
@@ -199,10 +201,12 @@ def _listening(host: str, port: int) -> socket.socket:
 def sweep(
     jobs: Jobs, instance: dg.DagsterInstance, chosen: Settings, stop: threading.Event
 ) -> None:
-    """Now and every hour, has jobs leave that named no vehicle and have become old."""
+    """Now and every hour, has jobs leave that named no vehicle and have become old, and files of
+    requests that have become no job."""
     while not stop.is_set():
         began = time.monotonic()
         try:
+            remove_files_of_no_job(jobs.store, NO_JOBS_AGE)
             removed = remove_old(jobs, instance, timedelta(days=chosen.job_days), stop)
         except waited_out() as error:
             log.error("old jobs stay for now: %s", " ".join(str(error).split())[:500])
@@ -210,6 +214,16 @@ def sweep(
             if removed:
                 log.info("%d old jobs have left with their files", removed)
         stop.wait(max(0.0, SWEEP_SECONDS - (time.monotonic() - began)))
+
+
+def remove_files_of_no_job(store: MediaStore, age: timedelta) -> None:
+    """Deletes files that came so long ago with requests of which no job waits: the process that
+    was to write it has ended before, or the store has failed. Those of a job that waits stay."""
+    last = datetime.now(UTC) - age
+    for info in list(store.list(keys.INBOX_FILES)):
+        job = keys.JobId(info.key.removeprefix(keys.INBOX_FILES).partition("/")[0])
+        if info.modified < last and store.stat(keys.inbox_job(job)) is None:
+            store.delete(info.key)
 
 
 def remove_old(

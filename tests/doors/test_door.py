@@ -67,12 +67,12 @@ def test_who_sees_all_takes_no_vehicle_from_its_owner(door: Door) -> None:
     assert door.jobs.owner_of(CAR) == "ann"
 
 
-def asked(door: Door, folder: Path, name: str = "order 7") -> Job:
+def asked(door: Door, folder: Path, operation: Operation = Operation.classify) -> Job:
     """A request with a photo and the caller's own name for it."""
-    path = folder / "came.jpg"
+    path = folder / f"{operation}.jpg"
     path.write_bytes(PHOTO)
     upload = Upload(path, sha256(PHOTO).hexdigest(), len(PHOTO), "a.jpg")
-    asking = door.accept(ANN, uploads=[upload], operation=Operation.classify, idempotency=name)
+    asking = door.accept(ANN, uploads=[upload], operation=operation, idempotency="order 7")
     return asyncio.run(asking)
 
 
@@ -97,3 +97,36 @@ def test_a_request_sent_again_before_the_end_keeps_its_photo(door: Door, tmp_pat
     job = asked(door, tmp_path)
     assert asked(door, tmp_path).id == job.id
     assert files(door, job) == [PHOTO]
+
+
+class BothFirst(LocalMediaStore):
+    """A store whose two callers have both looked for the photo before either writes it."""
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        found = super().stat(key)
+        if key.startswith(keys.INBOX_FILES):
+            _both.wait(10)
+        return found
+
+
+def test_of_two_requests_of_one_name_the_refused_one_takes_no_photo_away(
+    store: LocalMediaStore, tmp_path: Path
+) -> None:
+    door = door_on(BothFirst(root=store.root))
+
+    def ask(operation: Operation) -> Job | None:
+        try:
+            return asked(door, tmp_path, operation)
+        except DoorError as error:
+            assert error.status == 409
+            return None
+
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(ask, (Operation.classify, Operation.segment))
+        (job,) = (one for one in found if one is not None)
+    assert files(door, job) == [PHOTO]
+    end(door, job)
+    with pytest.raises(DoorError):  # and after the end it leaves none
+        other = Operation.segment if job.request.operation is Operation.classify else None
+        asked(door_on(store), tmp_path, other or Operation.classify)
+    assert files(door, job) == []

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from okla_assets import keys
 from okla_assets.cli.serve import serve
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import JobRequest, Operation
-from okla_assets.doors.service import remove_old, sweep
+from okla_assets.doors.service import remove_files_of_no_job, remove_old, sweep
 from okla_assets.operations.archive import archive
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput, BrokenSetup, Unreadable
@@ -63,6 +64,35 @@ def test_a_job_without_a_vehicle_leaves_when_it_is_old(
     assert of(store, of_a_vehicle) != []
     assert jobs.get(waiting.id).state == "accepted"
     assert remove_old(jobs, instance, timedelta(), stop) == 0
+
+
+def test_files_of_a_request_that_became_no_job_leave(store: LocalMediaStore) -> None:
+    waiting, _ = Jobs(store).accept(JobRequest(operation=Operation.classify))
+    kept = keys.inbox_files(waiting.job_id) + "a"
+    lost = keys.inbox_files(keys.JobId(str(uuid.uuid4()))) + "a"
+    for key in (kept, lost):
+        store.put(key, b"a private photo")
+    remove_files_of_no_job(store, timedelta(hours=1))  # its job may be about to be written
+    assert [one.key for one in store.list(keys.INBOX_FILES)] == sorted((kept, lost))
+    remove_files_of_no_job(store, timedelta(seconds=-1))
+    assert [one.key for one in store.list(keys.INBOX_FILES)] == [kept]
+
+
+def test_each_sweep_looks_for_files_of_no_job(
+    store: LocalMediaStore, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("okla_assets.doors.service.NO_JOBS_AGE", timedelta(seconds=-1))
+    store.put(keys.inbox_files(keys.JobId(str(uuid.uuid4()))) + "a", b"a private photo")
+    sweep(Jobs(store), instance, Settings(), Once())
+    assert list(store.list(keys.INBOX_FILES)) == []
+
+
+class Once(threading.Event):
+    """Is set when it is first waited for."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
 
 
 def end_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -116,16 +146,11 @@ def test_a_database_that_is_away_ends_no_service(
 ) -> None:
     old = made(store, instance)
 
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            self.set()
-            return True
-
     def away(*_: object) -> bool:
         raise OperationalError("select", {}, Exception("no database"))
 
     monkeypatch.setattr(dg.DagsterInstance, "has_dynamic_partition", away)
-    sweep(Jobs(store), instance, Settings(job_days=0), Stop())
+    sweep(Jobs(store), instance, Settings(job_days=0), Once())
     assert "old jobs stay for now" in caplog.text
     assert of(store, old) != []
 
