@@ -5,8 +5,8 @@ from itertools import islice
 import dagster as dg
 
 from okla_assets import keys
+from okla_assets.asked_runs import AskedRun, asked_for
 from okla_assets.code_links import code_link
-from okla_assets.operations.asked_runs import AskedRun, asked_for
 from okla_assets.vehicle_runs import JOB_TAG, selection_of, tags_for, vehicle_media, vehicles
 from resources.errors import Unreadable
 from resources.storage.media_store import MediaStore

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from okla_assets import keys
+from okla_assets.asked_runs import give_asked_options
 from okla_assets.digests import digest_of
 from okla_assets.options import hotspot_problems, read_options
 from okla_assets.steps import metadata
@@ -65,6 +66,7 @@ def raw_photos(
     the person who uploaded it. Numbers are kept from run to run.
     """
     vehicle = vehicle_of(context)
+    give_asked_options(context.run.tags, vehicle, store)
     note_uploads(context, vehicle, store)
     began = time.perf_counter()
     table, computed = take_in(vehicle, store, decoder, progress)

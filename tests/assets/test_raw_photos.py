@@ -10,9 +10,11 @@ from PIL import Image
 from pydantic import PrivateAttr
 
 from okla_assets import keys
+from okla_assets.asked_runs import AskedRun, ask
 from okla_assets.assets.raw_photos import take_in
 from okla_assets.options import StudioOptions, read_options
 from okla_assets.tables import RawPhotos
+from okla_assets.vehicle_runs import JOB_TAG
 from resources.storage.media_store import LocalMediaStore
 from resources.storage.s3_client import client_for
 from resources.storage.s3_store import S3MediaStore
@@ -231,6 +233,16 @@ def test_no_options_are_no_problem(store: LocalMediaStore) -> None:
 
 
 # --- mixed folders --------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_that_a_job_asked_for_begins_with_its_options(pipeline: Pipeline) -> None:
+    store = pipeline.store
+    ask(store, AskedRun(name="j1.1", vehicle=VEHICLE, options={"background_id": "dark_studio"}))
+    store.put(keys.options(VEHICLE), b'{"background_id": "outdoor_day", "promo": false}')
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
+    listing = pipeline.run(tags={JOB_TAG: "j1.1"}).listing
+    assert (listing.options.background_id, listing.options.promo) == ("dark_studio", False)
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from okla_assets import keys
+from okla_assets.asked_runs import AskedRun, ask, asked_for, forget
 from okla_assets.definitions import build_definitions
-from okla_assets.operations.asked_runs import AskedRun, ask, asked_for, forget
 from okla_assets.vehicle_runs import JOB_TAG, RUN_KEY_TAG, SOURCE_TAG
 from resources.storage.media_store import LocalMediaStore
 from sensors.jobs import jobs

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from okla_assets import dagster_tags
+from okla_assets.asked_runs import AskedRun, ask, forget
+from okla_assets.doors.jobs.intake import options_asked
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import ASSETS, Ended, Unit, Worker
-from okla_assets.operations.asked_runs import AskedRun, ask, forget
 from okla_assets.operations.failures import problem_of
 from okla_assets.runtime.instance import waited_out
 from okla_assets.vehicle_runs import JOB_TAG
@@ -43,8 +44,7 @@ class DagsterRuns:
         """Asks for the unit's run; `watch` ends the future."""
         future: Future[Ended] = Future()
         future.add_done_callback(lambda _: done())
-        assets = ASSETS[unit.operation]
-        ask(self.worker.store, _asked(unit, assets))
+        ask(self.worker.store, self._asked(unit))
         with self._lock:
             self._open[_name(unit)] = unit, future
         return future
@@ -99,6 +99,14 @@ class DagsterRuns:
         failed = Problem(code="processing_failed", detail=f"{problem.step}: {problem.error}")
         return Ended(run_id=run.run_id, problems={job.id: failed for job in unit.jobs})
 
+    def _asked(self, unit: Unit) -> AskedRun:
+        return AskedRun(
+            name=_name(unit),
+            vehicle=unit.vehicle,
+            assets=ASSETS[unit.operation],
+            options=options_asked(unit.jobs[0], self.worker.store),
+        )
+
     def _newest(self, unit: Unit) -> dg.DagsterRun | None:
         tags = {JOB_TAG: _name(unit)}
         return next(iter(self.worker.instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
@@ -107,7 +115,3 @@ class DagsterRuns:
 def _name(unit: Unit) -> str:
     """Of the unit's run: its first job and the attempt, so that each attempt is a run."""
     return f"{unit.jobs[0].id}.{unit.jobs[0].attempts}"
-
-
-def _asked(unit: Unit, assets: tuple[str, ...] | None) -> AskedRun:
-    return AskedRun(name=_name(unit), vehicle=unit.vehicle, assets=assets)

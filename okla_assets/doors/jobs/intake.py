@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from okla_assets import keys
 from okla_assets.doors.fetching.addresses import CannotFetch
@@ -90,18 +91,25 @@ def give_options(job: Job, store: MediaStore) -> None:
     """Adds the job's options to its vehicle's, from which its run reads them.
 
     When the run begins, and not before: meanwhile another job of the vehicle may be made by other
-    options, or its seller set some. Raises as `take` does.
+    options, or its seller set some. Whoever makes the run gives them once more where it begins, as
+    a lane may still load its models, and Dagster let the run wait. Raises as `take` does.
     """
     options = _options(job, store)
     if options is not None:
         save_options(job.vehicle_id, store, options)
 
 
-def _options(job: Job, store: MediaStore) -> StudioOptions | None:
-    """The vehicle's options with those of the job over them; None where it asks for none."""
+def options_asked(job: Job, store: MediaStore) -> dict[str, Any]:
+    """The options that the job asks for, and the one that goes without saying."""
     given = dict(job.request.options)
     if not job.request.operation.is_quick and _is_for_jobs(job.vehicle_id, store):
         given.setdefault("promo", False)  # a film takes a minute: it is made where it is asked for
+    return given
+
+
+def _options(job: Job, store: MediaStore) -> StudioOptions | None:
+    """The vehicle's options with those of the job over them; None where it asks for none."""
+    given = options_asked(job, store)
     return merge_options(None, job.vehicle_id, store, given) if given else None
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from okla_assets import keys
+from okla_assets.doors.jobs.intake import give_options
 from okla_assets.doors.jobs.outcome import Made, result_of
 from okla_assets.doors.jobs.record import Job
 from okla_assets.doors.jobs.requests import Operation
@@ -14,6 +15,7 @@ from okla_assets.doors.jobs.results import DrawnFile, JobResult, Problem
 from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.tables import Masks, RawPhotos
 from okla_assets.vehicle_runs import FINISHED_PHOTOS, JOB_TAG
+from resources.errors import BadInput, Unreadable
 from resources.models.base import Segmenter
 from resources.storage.media_store import MediaStore
 from resources.storage.table_io import read_table
@@ -90,6 +92,11 @@ class Worker:
 
         Raises `WorkerUnavailable` where the setup is broken.
         """
+        try:
+            give_options(unit.jobs[0], self.store)  # which are those of all
+        except (BadInput, Unreadable) as error:
+            unusable = Problem(code="bad_input", detail=str(error))
+            return Ended(problems={job.id: unusable for job in unit.jobs})
         ran = self.runner.run(
             unit.vehicle,
             self.store,
