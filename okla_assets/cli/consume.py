@@ -21,7 +21,7 @@ def consume(out: Out = "okla-media") -> None:
         if error.name != "pika":
             raise
         raise BrokenSetup("RabbitMQ needs pika: pip install 'okla-media[rabbitmq]'") from None
-    from okla_assets.doors.callers.caller import Anybody
+    from okla_assets.doors.callers.stored import caller_named, callers_for
     from okla_assets.doors.door import Door
     from okla_assets.doors.jobs.record import Jobs
     from okla_assets.doors.links import Links, file_address, secret_of
@@ -38,11 +38,12 @@ def consume(out: Out = "okla-media") -> None:
         warn("answers name files by their paths alone: set OKLA_API_URL to the HTTP door's address")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by us
-    door = Door(store, Jobs(store), Anybody(), links, now.api_url)
+    door = Door(store, Jobs(store), callers_for(store, now), links, now.api_url)
     places = Places(
         file_address(links, now.api_url), lambda vehicle: page_url(door, vehicle, now.api_url)
     )
-    consumer = Consumer(store, parameters, now.amqp_caller, places)
+    caller = caller_named(now.amqp_caller, store, now)
+    consumer = Consumer(door, parameters, caller, places)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: consumer.stopping.set())
     consumer.run()

@@ -190,6 +190,20 @@ def callers_for(store: MediaStore, settings: Settings) -> Callers:
     return Anybody()
 
 
+def caller_named(name: str, store: MediaStore, settings: Settings) -> Caller:
+    """Who comes by the queue, in the name of a caller: he may what the key of that name allows.
+
+    Where nobody needs a key he sees all, and where the name has none that is good, only what is
+    his. Raises BrokenSetup where the settings cannot be used.
+    """
+    if isinstance(callers_for(store, settings), Anybody):
+        return Caller(name)
+    record = caller_records.find(store, name)
+    if record is None or record.state(datetime.now(UTC)) != "good":
+        return Caller(name, frozenset({"jobs", "vehicles"}))
+    return Caller(name, frozenset(record.scopes))
+
+
 def check_host(host: str, callers: Callers) -> None:
     """Raises BrokenSetup where others could call a door that asks nobody for a key."""
     if isinstance(callers, Anybody) and not is_loopback(host):

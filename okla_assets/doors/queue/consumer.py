@@ -19,10 +19,13 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from okla_assets.doors.callers.caller import Caller
+from okla_assets.doors.door import Door
+from okla_assets.doors.errors import DoorError
 from okla_assets.doors.jobs.record import Delivery, Job, Jobs
 from okla_assets.doors.queue.answers import Places, Publication, answers, refusals
 from okla_assets.doors.queue.broker import Broker, connected
-from okla_assets.doors.queue.messages import QUEUES, Asked, Letter, asked
+from okla_assets.doors.queue.messages import QUEUES, Asked, Letter, Poison, asked
 from okla_assets.doors.telling import outbox
 from okla_assets.doors.telling.callbacks import MOST_RECORDED
 from resources.errors import BadInput, BrokenSetup
@@ -48,14 +51,21 @@ def pauses() -> Iterator[float]:
 class Consumer:
     """One process that takes messages. `caller` is in whose name its jobs are."""
 
-    store: MediaStore
+    door: Door
     parameters: pika.URLParameters
-    caller: str
+    caller: Caller
     places: Places
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def __post_init__(self) -> None:
-        self.jobs = Jobs(self.store)
+    @property
+    def jobs(self) -> Jobs:
+        """All jobs."""
+        return self.door.jobs
+
+    @property
+    def store(self) -> MediaStore:
+        """Where they lie."""
+        return self.door.store
 
     def run(self) -> None:
         """Takes and answers messages until `stopping` is set, whatever the broker does meanwhile.
@@ -119,7 +129,7 @@ class Consumer:
         )
         reason, reply = None, None
         try:
-            wanted = asked(letter, self.caller)
+            wanted = asked(letter, self.caller.name)
             if not self._accept(broker, wanted):
                 return
         except BadInput as error:
@@ -146,7 +156,7 @@ class Consumer:
     def _accept(self, broker: Broker, wanted: Asked) -> bool:
         """Writes the job's record, as often as it takes; False where we are to stop first.
 
-        Raises BadInput where the job's id is another request's.
+        Raises BadInput where the job's id is another request's, or the vehicle another caller's.
         """
         waits = pauses()
         while True:
@@ -164,8 +174,11 @@ class Consumer:
 
     def _write(self, wanted: Asked) -> None:
         vehicle = wanted.request.vehicle_id
-        if vehicle is not None and self.jobs.owner_of(vehicle) is None:
-            self.jobs.own(vehicle, self.caller)
+        if vehicle is not None:
+            try:
+                self.door.claim(vehicle, self.caller)
+            except DoorError as error:
+                raise Poison(error.detail, wanted.request.reply) from None
         job, is_new = self.jobs.accept(wanted.request, wanted.job_id)
         log.info("job %s %s", job.id, "accepted" if is_new else f"is known, and {job.state}")
         if job.has_ended and not is_new:

@@ -12,7 +12,7 @@ import requests
 from okla_assets import keys
 from okla_assets.doors.callers import records as caller_records, stored as stored_callers
 from okla_assets.doors.callers.caller import Anybody, Caller
-from okla_assets.doors.callers.stored import StoredCallers, callers_for, check_host
+from okla_assets.doors.callers.stored import StoredCallers, caller_named, callers_for, check_host
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError
 from resources.errors import BadInput, BrokenSetup
@@ -216,3 +216,16 @@ def test_a_wrong_scope_or_a_taken_name_is_refused(store: LocalMediaStore) -> Non
         caller_records.create(store, "a", ["jobs"])
     with pytest.raises(BadInput, match="there is no caller b"):
         caller_records.revoke(store, "b")
+
+
+def test_who_comes_by_the_queue_may_what_the_key_of_his_name_allows(store: LocalMediaStore) -> None:
+    def sees(name: str, **settings: str) -> str | None:
+        return caller_named(name, store, Settings(**settings)).sees  # type: ignore[arg-type]
+
+    assert sees("amqp") is None  # nobody needs a key
+    assert sees("amqp", jwt_secret=SECRET) == "amqp"
+    caller_records.create(store, "boss", ["jobs", "admin"])
+    caller_records.create(store, "okla", ["jobs"])
+    assert [sees(name) for name in ("amqp", "okla", "boss")] == ["amqp", "okla", None]
+    caller_records.revoke(store, "boss")
+    assert sees("boss") == "boss"

@@ -22,6 +22,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPConnectionError, UnroutableError
 
 from okla_assets import keys
+from okla_assets.doors.callers.caller import Caller
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.results import JobResult, Problem
 from okla_assets.doors.queue.answers import COMPLETED, Places
@@ -33,6 +34,7 @@ from resources.errors import BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 from tests.conftest import REPOSITORY
+from tests.doors.conftest import door_on
 from tests.doors.queue.test_messages import BAD, enveloped, spin, worker
 from tests.rabbitmq import Rabbit, running_rabbitmq
 from tests.running import wait_for
@@ -69,7 +71,7 @@ def channel(parameters: pika.URLParameters) -> Iterator[BlockingChannel]:
 
 @pytest.fixture
 def consumer(store: LocalMediaStore, parameters: pika.URLParameters) -> Consumer:
-    return Consumer(store, parameters, "okla", Places(str, str))
+    return Consumer(door_on(store), parameters, Caller("okla"), Places(str, str))
 
 
 @contextmanager
@@ -191,7 +193,7 @@ def test_an_id_of_another_request_or_of_another_caller_is_refused(
     channel: BlockingChannel, consumer: Consumer
 ) -> None:
     mine, other = new(), new()
-    with consuming(replace(consumer, caller="another", stopping=threading.Event())):
+    with consuming(replace(consumer, caller=Caller("another"), stopping=threading.Event())):
         send(channel, worker(job_id=other))
         wait_for(lambda: _known(consumer, other), 20)
     with consuming(consumer):
@@ -204,6 +206,33 @@ def test_an_id_of_another_request_or_of_another_caller_is_refused(
         assert "another request" in properties.headers["x-okla-reason"]
     found = consumer.jobs.get(other)
     assert (found.request.caller, found.state) == ("another", "accepted")
+
+
+def test_a_vehicle_of_another_caller_is_refused_as_over_http(
+    channel: BlockingChannel, consumer: Consumer
+) -> None:
+    """Nor does one that came by folder become the caller's, unless he sees all."""
+    theirs, by_folder, ours = (keys.VehicleId(f"CAR-{number}") for number in range(3))
+    consumer.jobs.own(theirs, "another")
+    consumer.store.put(keys.raw_photos(by_folder) + "a.jpg", b"x")
+    consumer.jobs.own(ours, "okla")
+    sent = [worker(job_id=new(), vehicle_id=one) for one in (theirs, by_folder, ours, "CAR-3")]
+    plain = replace(
+        consumer, caller=Caller("okla", frozenset({"jobs"})), stopping=threading.Event()
+    )
+    with consuming(plain):
+        for message in sent:
+            send(channel, message)
+        wait_for(lambda: all(_known(consumer, message["job_id"]) for message in sent[2:]), 20)
+        wait_for(lambda: left(channel, DEAD_QUEUE) == 2, 20)
+    reasons = [p.headers["x-okla-reason"] for p, _ in taken(channel, DEAD_QUEUE)]
+    assert reasons == [f"vehicle {one} belongs to another caller" for one in (theirs, by_folder)]
+    assert [consumer.jobs.owner_of(one) for one in (theirs, by_folder)] == ["another", None]
+    with consuming(consumer):  # who sees all may
+        for message in sent[:2]:
+            send(channel, message)
+        wait_for(lambda: all(_known(consumer, message["job_id"]) for message in sent), 20)
+    assert consumer.jobs.owner_of(theirs) == "another"
 
 
 def test_poison_is_buried_with_the_reason_and_the_rest_goes_on(
