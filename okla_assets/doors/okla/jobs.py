@@ -25,7 +25,9 @@ from okla_assets.doors.okla.words import (
     error_message,
     frames_wanted,
     image_result,
+    spin_error_message,
     spin_made,
+    spin_problem,
     spin_status,
     studio_options,
 )
@@ -178,14 +180,14 @@ def image_job(job: Job, url: Url, job_id: str | None = None) -> ImageJob:
 
 def spin_job(job: Job, url: Url, embed_url: str, job_id: str | None = None) -> SpinJob:
     """The status of a job that makes a 360° view, which has its page at `embed_url`."""
-    made = spin_made(job)
+    made, problem = spin_made(job), spin_problem(job)
     scores = [p.quality for p in job.result.photos if p.quality is not None] if job.result else []
     return SpinJob(
         job_id=job_id or job.id,
         vehicle_id=job.vehicle,
         status=spin_status(job),
-        error_message=error_message(job),
-        error_code=None if job.problem is None else job.problem.code,
+        error_message=spin_error_message(job),
+        error_code=None if problem is None else problem.code,
         progress_percent=progress(job),
         total_frames=frames_wanted(job) if made is None else len(made.frames),
         processed_frames=0 if made is None else len(made.frames),

@@ -18,13 +18,12 @@ from okla_assets.doors.door import Door
 from okla_assets.doors.jobs.record import Job
 from okla_assets.doors.okla.jobs import KEY_FRAMES, makes_spin, progress
 from okla_assets.doors.okla.words import (
-    NO_SPIN,
     VIEW_STATUS,
     Url,
-    error_message,
     frames_wanted,
-    no_spin,
+    spin_error_message,
     spin_made,
+    spin_problem,
 )
 from okla_assets.viewer import gallery
 
@@ -92,7 +91,7 @@ def of_job(job: Job) -> View:
         "video" if _has_video(job) else "photos",
         job.created_at,
         job,
-        no_spin(job) if lacks else error_message(job),
+        spin_error_message(job),
     )
 
 
@@ -258,7 +257,7 @@ def _embed(page: str) -> str:
 def job_document(job: Job, url: Url, page: str, job_id: str) -> dict[str, Any]:
     """A job that makes a view; `progress` is a number, for those who want more see
     `progress_told`. `job_id` is the one that was asked for."""
-    view = of_job(job)
+    view, problem = of_job(job), spin_problem(job)
     frames = frames_told(view, url)
     ready = bool(frames)
     total = len(frames) or frames_wanted(job)
@@ -277,7 +276,7 @@ def job_document(job: Job, url: Url, page: str, job_id: str) -> dict[str, Any]:
         "thumbnailUrl": frames[0]["thumbnailUrl"] if frames else None,
         "spinViewerUrl": page if ready else None,
         "errorMessage": view.error,
-        "errorCode": job.problem.code if job.problem else NO_SPIN if view.error else None,
+        "errorCode": None if problem is None else problem.code,
         "createdAt": job.created_at.isoformat(),
         "startedAt": job.started_at and job.started_at.isoformat(),
         "updatedAt": (job.ended_at or job.started_at or job.created_at).isoformat(),

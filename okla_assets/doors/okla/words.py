@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from okla_assets.doors.jobs import results
 from okla_assets.doors.jobs.record import Job, State
 from okla_assets.doors.jobs.requests import CutOutOptions, Operation
-from okla_assets.doors.jobs.results import JobResult, PhotoResult, SpinResult
+from okla_assets.doors.jobs.results import JobResult, PhotoResult, Problem, SpinResult
 from okla_assets.options import LEAST_FRAMES, MOST_FRAMES, USUAL_FRAMES, StudioOptions
 from resources.errors import BadInput
 
@@ -268,28 +267,37 @@ def spin_made(job: Job) -> SpinResult | None:
     return made if made is not None and made.frames else None
 
 
-NO_SPIN = results.NO_SPIN
+def spin_problem(job: Job) -> Problem | None:
+    """Why there is no 360° view, also where the job has completed: a whole vehicle's does without
+    one."""
+    if job.state == "completed" and spin_made(job) is None:
+        return (job.result or JobResult()).no_spin
+    return job.problem
 
 
 def spin_status(job: Job) -> str:
     """The status of a 360° job. Its words have none for a cancelled one."""
     if job.state == "running":
         return "extractingframes" if job.progress < 50 else "processingframes"
-    if job.state in ("failed", "cancelled"):
+    if job.state == "cancelled" or spin_problem(job) is not None:
         return "failed"
     return "completed" if job.has_ended else "pending"
 
 
-def no_spin(job: Job) -> str:
-    """Why a whole vehicle's job, which has completed, made no 360° view."""
-    return (job.result or JobResult()).no_spin.detail
-
-
 def error_message(job: Job) -> str | None:
     """Why there is no result; None where there is one, or will be."""
+    return _said(job, job.problem)
+
+
+def spin_error_message(job: Job) -> str | None:
+    """Why there is no 360° view, likewise."""
+    return _said(job, spin_problem(job))
+
+
+def _said(job: Job, problem: Problem | None) -> str | None:
     if job.state == "cancelled":
         return "the job was cancelled"
-    return None if job.problem is None else job.problem.detail
+    return None if problem is None else problem.detail
 
 
 def image_result(photo: PhotoResult, url: Url) -> dict[str, Any]:

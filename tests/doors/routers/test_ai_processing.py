@@ -136,6 +136,23 @@ def test_a_spin_that_could_not_be_made_has_failed(keyed: Door, client: Client) -
     assert told["errorMessage"] == "the photos show one side only"
 
 
+@pytest.mark.parametrize(
+    "status",
+    ["/api/aiprocessing/spin360/{}", "/api/ai-process/360/status/{}", "/api/vehicle360/jobs/{}"],
+)
+def test_a_whole_vehicle_without_a_view_has_failed_as_a_view_everywhere(
+    keyed: Door, client: Client, status: str
+) -> None:
+    body = {"vehicleId": CAR, "imageUrl": IMAGE}
+    job_id = client.post("/api/aiprocessing/process", body).json()["jobId"]
+    job = keyed.jobs.get(job_id)
+    end(keyed, job, result=image_made(keyed, job).model_copy(update={"spin_reason": "one side"}))
+    assert client.get(f"/api/aiprocessing/jobs/{job_id}").json()["status"] == "completed"
+    told = client.get(status.format(job_id)).json()
+    assert told["status"].lower() == "failed"
+    assert (told["errorCode"], told["errorMessage"]) == ("no_spin", "one side")
+
+
 def test_jobs_are_cancelled_and_tried_again(keyed: Door, client: Client) -> None:
     body = {"vehicleId": CAR, "imageUrl": IMAGE, "type": "LicensePlateMasking"}
     first = client.post("/api/aiprocessing/process", body).json()["jobId"]
