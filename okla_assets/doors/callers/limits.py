@@ -3,10 +3,11 @@
 import math
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
-MOST_BUCKETS = 10_000
-"""Buckets that are remembered; beyond, full ones are forgotten, which changes nothing."""
+FULL_SECONDS = 60.0
+"""After which any bucket is full again, and may be forgotten."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,14 @@ class Taken:
 
 @dataclass
 class Limits:
-    """Token buckets by name: each holds a minute's requests and fills in a minute."""
+    """Token buckets by name: each holds a minute's requests and fills in a minute.
 
-    _buckets: dict[str, tuple[float, float, int]] = field(default_factory=dict, init=False)
+    Those that nobody has taken from for so long are forgotten, so that there are never more than
+    names of the last minute, however many there are in all.
+    """
+
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, init=False)
+    """What was left and when, the longest ago first."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def take(self, name: str, a_minute: int) -> Taken:
@@ -48,9 +54,9 @@ class Limits:
             allowed = left >= 1
             if allowed:
                 left -= 1
-            if len(self._buckets) >= MOST_BUCKETS:
-                self._forget_full(now)
-            self._buckets[name] = (left, now, a_minute)
+            self._forget_full(now)
+            self._buckets[name] = (left, now)
+            self._buckets.move_to_end(name)
         rate = a_minute / 60
         return Taken(
             allowed,
@@ -66,12 +72,12 @@ class Limits:
             return self._left(name, a_minute, time.monotonic()) < 1
 
     def _left(self, name: str, a_minute: int, now: float) -> float:
-        left, at, _ = self._buckets.get(name, (float(a_minute), now, a_minute))
+        left, at = self._buckets.get(name, (float(a_minute), now))
         return min(float(a_minute), left + (now - at) * a_minute / 60)
 
     def _forget_full(self, now: float) -> None:
-        self._buckets = {
-            name: bucket
-            for name, bucket in self._buckets.items()
-            if self._left(name, bucket[2], now) < bucket[2]
-        }
+        while self._buckets:
+            _, at = next(iter(self._buckets.values()))
+            if now - at < FULL_SECONDS:
+                return
+            self._buckets.popitem(last=False)

@@ -1,5 +1,6 @@
 """The callers of a door that others can reach: by API key, or by token."""
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ KNOWN_SECONDS = 5.0
 """How long a record is believed before it is read again: a revoked key works so long."""
 MOST_KNOWN = 10_000
 FAILURES_A_MINUTE = 60
-"""Requests without a good key, an address."""
+"""Requests without a good key, an address; of IPv6 a network of 64 bits."""
 
 
 @dataclass
@@ -46,7 +47,7 @@ class StoredCallers:
         Raises `DoorError`: 401 without a good key or token, 403 where it does not allow this, 429
         too often.
         """
-        address = f"ip {request.client.host if request.client else '-'}"
+        address = f"ip {_place(request.client.host) if request.client else '-'}"
         try:
             caller, a_minute = self._known(request, address)
         except DoorError as error:
@@ -157,6 +158,19 @@ class _Quotas:
 def _pictures_of(store: MediaStore, caller: str, month: str) -> int:
     """As lists name the caller's jobs of a month."""
     return sum(one.pictures for one in Jobs(store).of_caller(caller, month))
+
+
+def _place(host: str) -> str:
+    """Whom requests of an address are counted for: of IPv6 a network, as everybody has one."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def _credentials(request: Request) -> str | None:

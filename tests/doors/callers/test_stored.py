@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from starlette.requests import Request
 
 from okla_assets import keys
 from okla_assets.doors.callers import records as caller_records, stored as stored_callers
@@ -229,3 +230,28 @@ def test_who_comes_by_the_queue_may_what_the_key_of_his_name_allows(store: Local
     assert [sees(name) for name in ("amqp", "okla", "boss")] == ["amqp", "okla", None]
     caller_records.revoke(store, "boss")
     assert sees("boss") == "boss"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "statuses"),
+    [
+        (["2001:db8::1", "2001:db8::ffff:2"], [401, 429]),
+        (["2001:db8::1", "2001:db8:0:1::1"], [401, 401]),
+        (["::ffff:192.0.2.1", "192.0.2.1"], [401, 429]),
+        (["192.0.2.1", "192.0.2.2"], [401, 401]),
+        (["fe80::1%eth0", "testclient"], [401, 401]),
+    ],
+)
+def test_who_has_a_network_of_addresses_guesses_no_more_than_another(
+    store: LocalMediaStore,
+    addresses: list[str],
+    statuses: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stored_callers, "FAILURES_A_MINUTE", 1)
+    callers, found = StoredCallers(store, Settings()), []
+    for address in addresses:
+        with pytest.raises(DoorError) as refused:
+            callers.of(Request({"type": "http", "headers": [], "client": (address, 1)}), "jobs")
+        found.append(refused.value.status)
+    assert found == statuses
