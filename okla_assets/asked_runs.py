@@ -38,6 +38,13 @@ def forget(store: MediaStore, name: str) -> None:
     store.delete(keys.asked_run(name))
 
 
+def forget_all(store: MediaStore) -> None:
+    """Nobody waits for any of them: the process that has asked for them has ended. Its jobs are
+    asked for anew, as another attempt."""
+    for info in list(store.list(keys.ASKED_RUNS)):
+        store.delete(info.key)
+
+
 def asked_for(
     store: MediaStore, after: str = "", unreadable: Callable[[str], None] | None = None
 ) -> Iterator[tuple[str, AskedRun]]:

@@ -16,6 +16,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from okla_assets import keys
+from okla_assets.asked_runs import forget_all
 from okla_assets.doors.callers.stored import callers_for, check_host
 from okla_assets.doors.connections import STOPPING_SECONDS
 from okla_assets.doors.fetching.fetch import Fetcher
@@ -100,6 +101,7 @@ def run(plan: Plan, store: MediaStore) -> None:
         listening = stack.enter_context(_listening(plan.host, plan.port))
         instance = stack.enter_context(open_instance(plan.out))
         jobs = Jobs(store)
+        forget_all(store)  # what the one before has asked for and nobody waits for any more
         environment = dagster_environment(plan.out, plan.profile)
         workers, tasks = _workers(plan, environment, instance, stack)
         fetcher = Fetcher.of(chosen)

@@ -281,10 +281,10 @@ def database_errors() -> tuple[type[Exception], ...]:
     """What is raised where the database of Dagster's records fails: its disk is full, its file
     damaged, its server gone. For `except`, which asks only when there is an error."""
     from dagster_postgres.utils import DagsterPostgresException
-    from sqlalchemy.exc import DatabaseError
+    from sqlalchemy.exc import DBAPIError, TimeoutError as NoConnection
 
-    # The second where PostgreSQL is still away after some tries.
-    return DatabaseError, DagsterPostgresException
+    # The last where PostgreSQL is still away after some tries.
+    return DBAPIError, NoConnection, DagsterPostgresException
 
 
 def waited_out() -> tuple[type[Exception], ...]:

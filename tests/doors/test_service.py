@@ -11,15 +11,20 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from okla_assets import keys
+from okla_assets.asked_runs import AskedRun, ask, asked_for
 from okla_assets.cli.serve import serve
+from okla_assets.doors.http_process import HttpProcess
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import JobRequest, Operation
-from okla_assets.doors.service import remove_files_of_no_job, remove_old, sweep
+from okla_assets.doors.jobs.work import Worker
+from okla_assets.doors.service import Plan, remove_files_of_no_job, remove_old, run, sweep
 from okla_assets.operations.archive import archive
+from okla_assets.operations.vehicle_runner import VehicleRunner
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput, BrokenSetup, Unreadable
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
+from tests.fakes import FakeSegmenter
 from tests.runs_made import mark_run
 
 DAYS = timedelta(days=7)
@@ -169,3 +174,26 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         port = taken.getsockname()[1]
         with pytest.raises(BadInput, match=f"127.0.0.1:{port} cannot be listened on"):
             serve(out=str(tmp_path / "media"), host="127.0.0.1", port=port, lanes=1)
+
+
+def test_runs_that_an_earlier_service_has_asked_for_are_asked_for_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs ask anew, as another attempt: nobody would ever forget the run of the first."""
+
+    def nothing_starts(_: HttpProcess) -> None:
+        raise BrokenSetup("no HTTP door")
+
+    monkeypatch.setattr(HttpProcess, "start", nothing_starts)
+    store = LocalMediaStore(root=str(tmp_path / "media"))
+    ask(store, AskedRun(name="j1.1", vehicle="CAR-1"))
+
+    def worker(instance: dg.DagsterInstance) -> Worker:
+        runner = VehicleRunner(lambda: dg.Definitions(), lambda: "")
+        return Worker(runner, store, instance, FakeSegmenter())
+
+    out = str(store.folder)
+    plan = Plan(out, "local", "127.0.0.1", 0, 0, False, False, worker, lambda _: None)
+    with pytest.raises(BrokenSetup, match="no HTTP door"):
+        run(plan, store)
+    assert list(asked_for(store)) == []

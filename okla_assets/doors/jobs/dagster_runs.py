@@ -7,7 +7,8 @@ into runs; the runs are then watched by their tag.
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -34,6 +35,8 @@ class DagsterRuns:
     worker: Worker
     most: int = 200
     _open: dict[str, tuple[Unit, "Future[Ended]"]] = field(default_factory=dict, init=False)
+    _stopped: set[str] = field(default_factory=set, init=False)
+    """Of those, what Dagster has been told to cancel."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def takes(self, quick: bool) -> bool:
@@ -54,17 +57,30 @@ class DagsterRuns:
         forget(self.worker.store, _name(unit))
         with self._lock:
             self._open.pop(_name(unit), None)
+            self._stopped.discard(_name(unit))
 
     def stop(self, unit: Unit) -> None:
-        """Has Dagster cancel the run; one that has not begun is never asked for again."""
-        forget(self.worker.store, _name(unit))
+        """Has Dagster cancel the run; one that has not begun is never asked for again.
+
+        To be called until it has ended: who does not answer is asked once more.
+        """
+        name = _name(unit)
+        if name in self._stopped:
+            return
+        forget(self.worker.store, name)
         run = self._newest(unit)
-        if run is not None and not run.is_finished:
-            self.worker.instance.run_coordinator.cancel_run(run.run_id)
-        elif run is None:
+        if run is None:
             with self._lock:
-                _, future = self._open[_name(unit)]
-            future.set_result(Ended(again=True))
+                _, future = self._open[name]
+            with suppress(InvalidStateError):  # `watch` was quicker
+                future.set_result(Ended(again=True))
+        elif not run.is_finished:
+            try:
+                self.worker.instance.run_coordinator.cancel_run(run.run_id)
+            except Exception as error:  # noqa: BLE001  a code server, or a broker, that is away
+                log.error("run of job %s cannot be cancelled: %s", unit.jobs[0].id, error)
+            else:
+                self._stopped.add(name)
 
     def watch(self, stop: threading.Event) -> None:
         """Looks after the runs that were asked for, until it is stopped."""
@@ -72,18 +88,20 @@ class DagsterRuns:
             with self._lock:
                 open_now = [*self._open.values()]
             for unit, future in open_now:
-                if future.done():
-                    continue
-                try:
-                    ended = self._ended(unit)
-                except waited_out() as error:
-                    log.error("run of job %s: %s", unit.jobs[0].id, error)
-                    continue
-                except Exception as error:  # noqa: BLE001  told to whoever waits for the unit
-                    future.set_exception(error)
-                    continue
-                if ended is not None and not future.done():
-                    future.set_result(ended)
+                if not future.done():
+                    with suppress(InvalidStateError):  # `stop` was quicker
+                        self._look(unit, future)
+
+    def _look(self, unit: Unit, future: "Future[Ended]") -> None:
+        try:
+            ended = self._ended(unit)
+        except waited_out() as error:
+            log.error("run of job %s: %s", unit.jobs[0].id, error)
+        except Exception as error:  # noqa: BLE001  told to whoever waits for the unit
+            future.set_exception(error)
+        else:
+            if ended is not None:
+                future.set_result(ended)
 
     def _ended(self, unit: Unit) -> Ended | None:
         run = self._newest(unit)

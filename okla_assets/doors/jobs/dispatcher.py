@@ -279,7 +279,12 @@ class Dispatcher:
             for job in unit.jobs
         ]
         started = Unit(jobs=tuple(begun))
-        future = self.workers.start(started, self.wake)
+        try:
+            future = self.workers.start(started, self.wake)
+        except Exception:  # it has not begun, and this was no attempt
+            for job in begun:
+                self._known[job.id] = job.model_copy(update={"attempts": job.attempts - 1})
+            raise
         self._making[unit.vehicle] = _Begun(started, future, time.monotonic())
 
     def _made(self, unit: Unit, future: "Future[Ended]") -> None:

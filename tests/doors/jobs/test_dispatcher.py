@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from dagster_postgres.utils import DagsterPostgresException
 
 from okla_assets import keys
 from okla_assets.doors.door import Door
@@ -296,6 +297,47 @@ def test_a_store_that_is_away_when_sources_are_there_is_waited_for(
     start(bench)
     assert bench.next(1)[0].jobs[0].uploads == ("raw/x.jpg",)
     assert failures == []
+
+
+def no_database() -> Exception:
+    """What dagster-postgres raises when it has tried for some seconds."""
+    return DagsterPostgresException("too many retries for DB connection")
+
+
+def test_records_that_are_away_are_waited_for(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 0.01)
+    failures = [no_database(), no_database()]
+
+    def occupied(_: set[str]) -> frozenset[str]:
+        if failures:
+            raise failures.pop()
+        return frozenset()
+
+    ask(door.jobs)
+    bench = Bench()
+    start(bench, occupied=occupied)
+    bench.next(1)
+    assert failures == []
+
+
+def test_a_unit_that_could_not_be_asked_for_was_no_attempt(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 0.01)
+    failures = [ConnectionError("the store is away") for _ in range(MOST_ATTEMPTS)]
+
+    class Away(Bench):
+        def start(self, unit: Unit, done: Callable[[], object]) -> "Future[Ended]":
+            if failures:
+                raise failures.pop()
+            return super().start(unit, done)
+
+    ask(door.jobs)
+    bench = Away()
+    start(bench)
+    assert bench.next(1)[0].jobs[0].attempts == 1
 
 
 def test_sources_that_cannot_be_had_fail_the_job(door: Door, start: Start) -> None:

@@ -1,13 +1,18 @@
 """Jobs as runs of Dagster: what is asked for, and what becomes of it, without a daemon."""
 
+import threading
 import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_postgres.utils import DagsterPostgresException
 
 from okla_assets import keys
-from okla_assets.asked_runs import asked_for, give_asked_options
+from okla_assets.asked_runs import asked_for, forget_all, give_asked_options
 from okla_assets.doors.jobs.dagster_runs import DagsterRuns
 from okla_assets.doors.jobs.intake import give_options
 from okla_assets.doors.jobs.record import Job
@@ -18,6 +23,7 @@ from okla_assets.options import StudioOptions, read_options, save_options
 from okla_assets.vehicle_runs import JOB_TAG
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import FakeSegmenter
+from tests.runs_made import mark_run
 
 CAR = keys.VehicleId("CAR-1")
 
@@ -101,6 +107,118 @@ def test_options_that_cannot_be_used_any_more_fail_a_lanes_job(
     unit = a_unit(store)
     store.put(keys.options(CAR), b"{")
     assert "is no JSON" in made(worker, unit)
+
+
+def runs_of(worker: Worker, unit: Unit) -> tuple[DagsterRuns, "Future[Ended]"]:
+    """The unit, asked for."""
+    runs = DagsterRuns(worker)
+    return runs, runs.start(unit, lambda: None)
+
+
+def watched(runs: DagsterRuns, future: "Future[Ended]") -> None:
+    """Has them looked after until the future has ended, or for some looks."""
+    looks = 0
+
+    class Some(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal looks
+            looks += 1
+            return looks > 3 or future.done()
+
+    runs.watch(Some())
+
+
+def a_run(worker: Worker, unit: Unit, status: dg.DagsterRunStatus) -> str:
+    """What the sensor makes of it."""
+    run_id = mark_run(worker.instance, CAR, status)
+    worker.instance.add_run_tags(run_id, {JOB_TAG: f"{unit.jobs[0].id}.1"})
+    return run_id
+
+
+def away() -> Exception:
+    """What dagster-postgres raises when it has tried for some seconds."""
+    return DagsterPostgresException("too many retries for DB connection")
+
+
+def raises(error: Exception) -> Callable[..., Any]:
+    def call(*_: object, **__: object) -> None:
+        raise error
+
+    return call
+
+
+def test_a_database_that_is_away_is_waited_for_and_no_attempt(
+    store: LocalMediaStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = a_unit(store)
+    runs, future = runs_of(worker, unit)
+    with monkeypatch.context() as broken:
+        broken.setattr(dg.DagsterInstance, "get_runs", raises(away()))
+        watched(runs, future)
+        assert not future.done()
+    a_run(worker, unit, dg.DagsterRunStatus.CANCELED)
+    watched(runs, future)
+    assert future.result(0).again
+
+
+def test_what_is_no_state_of_the_database_is_told(
+    store: LocalMediaStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, future = runs_of(worker, a_unit(store))
+    monkeypatch.setattr(dg.DagsterInstance, "get_runs", raises(KeyError("x")))
+    watched(runs, future)
+    assert isinstance(future.exception(0), KeyError)
+
+
+@pytest.mark.parametrize("error", [None, KeyError("x")])
+def test_a_unit_that_is_stopped_while_it_is_looked_at_ends_no_service(
+    store: LocalMediaStore,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+) -> None:
+    unit = a_unit(store)
+    runs, future = runs_of(worker, unit)
+
+    def looked(*_: object) -> Ended:
+        runs.stop(unit)
+        if error is not None:
+            raise error
+        return Ended()
+
+    monkeypatch.setattr(DagsterRuns, "_ended", looked)
+    watched(runs, future)
+    assert future.result(0).again
+    runs.stop(unit)  # its end has not been seen to yet
+
+
+def test_a_run_is_cancelled_once_and_again_where_nobody_answers(
+    store: LocalMediaStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = a_unit(store)
+    runs, _ = runs_of(worker, unit)
+    a_run(worker, unit, dg.DagsterRunStatus.STARTED)
+    asked, answers = 0, [ConnectionError("no code server"), RuntimeError("no broker")]
+
+    def cancel(_run_id: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if answers:
+            raise answers.pop()
+        return True
+
+    monkeypatch.setattr(worker.instance.run_coordinator, "cancel_run", cancel)
+    for _ in range(5):
+        runs.stop(unit)
+    assert asked == 3
+
+
+def test_what_an_earlier_process_has_asked_for_is_asked_for_no_more(
+    store: LocalMediaStore, worker: Worker
+) -> None:
+    runs_of(worker, a_unit(store))
+    forget_all(store)
+    assert list(asked_for(store)) == []
 
 
 def made(worker: Worker, unit: Unit) -> str:
