@@ -38,11 +38,16 @@ from okla_assets.doors.routers import (
     vehicles,
 )
 from okla_assets.doors.uploads.bodies import largest_body
+from okla_assets.runtime.instance import may_be_mended
+from resources.errors import Unreadable
 
 log = logging.getLogger("okla.doors")
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 """Those that are counted by name: strangers can make up as many as they like."""
+
+AGAIN_SECONDS = "5"
+"""After which a request may be sent again where the store, or the records, were away."""
 
 QUIET_SECONDS = 60.0
 """How long nothing of a body may come."""
@@ -151,6 +156,9 @@ def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
 
     async def broken(request: Request, error: Exception) -> Response:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
+        if may_be_mended(error) and not isinstance(error, Unreadable):
+            said = "what is stored here cannot be reached now; try again"
+            return answer(request, DoorError(503, said, headers={"Retry-After": AGAIN_SECONDS}))
         return answer(request, DoorError(500, "this is our fault; the log has the details"))
 
     app.add_exception_handler(DoorError, told)

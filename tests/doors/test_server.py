@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy.exc import OperationalError
 
 from okla_assets.doors.door import Door
 from okla_assets.doors.routers import system
 from okla_assets.doors.server import make_app
 from okla_assets.doors.uploads.bodies import JSON_BYTES
+from resources.errors import BrokenSetup, Unreadable
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
 
@@ -64,6 +66,33 @@ def test_why_no_jobs_are_taken_is_in_the_log_alone(
     assert (answer.status_code, answer.json()) == (503, {"status": "Unhealthy"})
     assert "no space on /srv/secret" in caplog.text
     assert requests.get(f"{url}/health/ready", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ConnectionError("no bucket"), 503),
+        (BrokenSetup("no space left"), 503),
+        (OperationalError("select", {}, Exception("no database")), 503),
+        (Unreadable("one file may not be read"), 500),
+        (ValueError("a fault of ours"), 500),
+    ],
+    ids=repr,
+)
+def test_a_store_that_is_away_is_worth_another_try_and_a_fault_of_ours_is_not(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def broken(*args: Any, **more: Any) -> bool:
+        raise error
+
+    monkeypatch.setattr(LocalMediaStore, "put_new", broken)
+    body = {"vehicleId": "CAR-1", "imageUrl": "https://photos.example.org/1.jpg"}
+    answer = requests.post(
+        f"{serve(make_app(door))}/api/aiprocessing/process", json=body, timeout=5
+    )
+    assert answer.status_code == status == answer.json()["status"]
+    assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
+    assert str(error) not in answer.text
 
 
 def test_methods_that_strangers_make_up_are_counted_as_one(door: Door, serve: Serve) -> None:

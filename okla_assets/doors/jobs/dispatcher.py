@@ -22,7 +22,7 @@ from okla_assets.doors.jobs.record import PROGRESS, Job, Jobs
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable, fits
 from okla_assets.runtime.instance import waited_out
-from resources.errors import BadInput, Unreadable
+from resources.errors import BadInput, BrokenSetup, Unreadable
 
 log = logging.getLogger("okla.doors")
 
@@ -94,7 +94,8 @@ class Dispatcher:
     told: Callable[[Job], object]
     occupied: Callable[[set[str]], frozenset[str]] = lambda wanted: frozenset()
     _known: dict[str, Job] = field(default_factory=dict, init=False)
-    _untaken: list[str] = field(default_factory=list, init=False)
+    _untaken: dict[str, float] = field(default_factory=dict, init=False)
+    """Jobs whose sources are still to be taken over, and when, by the monotonic clock."""
     _taking: dict[str, "Future[Job]"] = field(default_factory=dict, init=False)
     _making: dict[str, _Begun] = field(default_factory=dict, init=False)
     """By vehicle."""
@@ -148,7 +149,7 @@ class Dispatcher:
         if job.id not in self._known:
             self._known[job.id] = job
             if job.state == "accepted":
-                self._untaken.append(job.id)
+                self._untaken[job.id] = 0.0
 
     def _look(self) -> None:
         """Finds what other processes have accepted, or want to end."""
@@ -185,7 +186,7 @@ class Dispatcher:
                 try:
                     self._taken(self._known[job_id], taking)
                 except BaseException:  # the store does not answer: another time
-                    self._untaken.append(job_id)
+                    self._untaken[job_id] = time.monotonic() + LOOK_SECONDS
                     raise
         for vehicle, begun in [*self._making.items()]:
             if begun.future.done():
@@ -194,8 +195,10 @@ class Dispatcher:
                 self._made(begun.unit, begun.future)
 
     def _take(self, fetchers: ThreadPoolExecutor) -> None:
-        while self._untaken:
-            job = self._known.get(self._untaken.pop(0))
+        now = time.monotonic()
+        for job_id in [job_id for job_id, at in self._untaken.items() if at <= now]:
+            del self._untaken[job_id]
+            job = self._known.get(job_id)
             if job is not None:  # else it was cancelled
                 future = fetchers.submit(self.take, job)
                 future.add_done_callback(lambda _: self.wake())
@@ -208,12 +211,16 @@ class Dispatcher:
             self._end(job, "failed", Problem(code="bad_input", detail=str(error)))
             return
         except Exception as error:
-            if job.attempts + 1 >= MOST_ATTEMPTS or not isinstance(error, OSError):
+            waits = isinstance(error, BrokenSetup) and not isinstance(error, Unreadable)
+            again = isinstance(error, OSError) and job.attempts + 1 < MOST_ATTEMPTS
+            if not waits and not again:
                 log.error("job %s: its sources", job.id, exc_info=error)
                 self._end(job, "failed", Problem(code="internal_error", detail=str(error)))
-            else:
+                return
+            log.error("jobs wait: %s", error)
+            if again:
                 self._keep(job, attempts=job.attempts + 1)
-                self._untaken.append(job.id)
+            self._untaken[job.id] = time.monotonic() + PAUSE_SECONDS
             return
         usable = any(upload is not None for upload in taken.uploads)
         if not usable and (taken.refusals or not self._has_uploads(taken)):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from okla_assets.doors.jobs.requests import JobRequest, Operation, Source
 from okla_assets.doors.jobs.results import JobResult, Problem
 from okla_assets.doors.jobs.work import Ended, Unit, WorkerLost, WorkerUnavailable
 from okla_assets.options import read_options
+from resources.errors import BrokenSetup, Unreadable
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
 
@@ -297,6 +299,39 @@ def test_a_store_that_is_away_when_sources_are_there_is_waited_for(
     start(bench)
     assert bench.next(1)[0].jobs[0].uploads == ("raw/x.jpg",)
     assert failures == []
+
+
+@pytest.mark.parametrize("error", [BrokenSetup("no space left"), ConnectionError("no bucket")])
+def test_a_store_that_is_away_while_sources_are_taken_is_waited_for(
+    door: Door, start: Start, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A full disk until somebody has made space, a bucket for some pauses."""
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher, "PAUSE_SECONDS", 0.3)
+    failures = 5 if isinstance(error, BrokenSetup) else MOST_ATTEMPTS - 1
+    at: list[float] = []
+
+    def take_late(job: Job) -> Job:
+        at.append(time.monotonic())
+        if len(at) <= failures:
+            raise error
+        return taken(job)
+
+    ask(door.jobs)
+    bench = Bench()
+    start(bench, take=take_late)
+    bench.next(1)
+    assert len(at) == failures + 1
+    assert min(later - sooner for sooner, later in pairwise(at)) >= 0.3
+
+
+def test_a_file_of_a_source_that_may_not_be_read_fails_its_job(door: Door, start: Start) -> None:
+    def denied(job: Job) -> Job:
+        raise Unreadable("raw/CAR-1/a.jpg may not be read")
+
+    job = ask(door.jobs)
+    start(Bench(), take=denied)
+    until(lambda: door.jobs.get(job.id).state == "failed")
 
 
 def no_database() -> Exception:
