@@ -60,7 +60,7 @@ def would_remove(
         return []
     check_known(vehicle, store, instance)
     folders = [
-        *([keys.processed_folder(vehicle)] if processed else []),
+        *([keys.processed_folder(vehicle), *_drawn_for_jobs(vehicle, store)] if processed else []),
         *keys.vehicle_work(vehicle),
         *([keys.raw_folder(vehicle)] if raw else []),
     ]
@@ -90,7 +90,8 @@ def archive(
 ) -> int:
     """Retires the vehicle and returns how many files were removed; may be repeated.
 
-    `processed` also removes what buyers see, `raw` what the seller uploaded. Raises BadInput where
+    `processed` also removes what buyers see and what was drawn for its jobs alone, on which plates
+    may be seen; `raw` what the seller uploaded. Raises BadInput where
     a run of the vehicle waits or is in progress, `UnknownVehicle` where there is no such vehicle.
     """
     marker = keys.archived_marker(vehicle)
@@ -110,7 +111,8 @@ def archive(
     if processed:
         # The listing first, so that no reader is sent to a file that is gone.
         removed += _remove([keys.listing(vehicle)], store)
-        removed += _remove_folder(keys.processed_folder(vehicle), store)
+        for folder in (keys.processed_folder(vehicle), *_drawn_for_jobs(vehicle, store)):
+            removed += _remove_folder(folder, store)
     removed += remove_work(vehicle, store)
     if raw:
         removed += _remove([key for key in uploads if key != marker], store)
@@ -124,6 +126,12 @@ def remove_work(vehicle: keys.VehicleId, store: MediaStore) -> int:
     Its next run computes everything anew. No run of it may be in progress.
     """
     return sum(_remove_folder(folder, store) for folder in keys.vehicle_work(vehicle))
+
+
+def _drawn_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> list[str]:
+    """Prefixes of what was drawn for jobs of the vehicle."""
+    listed = (keys.listed_job(info.key) for info in store.list(keys.jobs_of_vehicle(vehicle)))
+    return [keys.job_files(job.id) for job in listed if job is not None]
 
 
 def _remove_folder(prefix: str, store: MediaStore) -> int:

@@ -1,13 +1,14 @@
 """Retired vehicles: what goes, what stays, and what brings one back."""
 
+import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from okla_assets import keys
-from okla_assets.operations.archive import archive, archive_vehicles, is_archived
+from okla_assets.operations.archive import archive, archive_vehicles, is_archived, would_remove
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
@@ -69,6 +70,25 @@ def test_uploads_go_on_request_and_leave_no_marker(
     assert left(made) == set()
     with pytest.raises(BadInput, match="there is no vehicle"):
         archive(VEHICLE, made, instance)
+
+
+def test_what_was_drawn_for_its_jobs_goes_with_what_buyers_see(
+    made: LocalMediaStore, instance: dg.DagsterInstance
+) -> None:
+    """Plates may be seen on it; it lies beside the vehicle's own folders."""
+    drawn = {}
+    for vehicle in (VEHICLE, OTHER):
+        job = keys.JobId(str(uuid.uuid4()))
+        name = keys.job_in_list(job, datetime.now(UTC), 1)
+        made.put(keys.jobs_of_vehicle(vehicle) + name, b"")
+        drawn[vehicle] = keys.job_file(job, "0.png")
+        made.put(drawn[vehicle], b"a cut-out")
+    archive(VEHICLE, made, instance)
+    assert made.stat(drawn[VEHICLE]) is not None
+    assert drawn[VEHICLE] in would_remove(VEHICLE, made, instance, processed=True)
+    archive(VEHICLE, made, instance, processed=True)
+    assert made.stat(drawn[VEHICLE]) is None
+    assert made.stat(drawn[OTHER]) is not None
 
 
 @pytest.mark.parametrize(

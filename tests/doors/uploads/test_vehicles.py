@@ -237,6 +237,7 @@ def test_a_vehicle_from_its_photos_to_its_end(
     answer = place.ann("DELETE", f"vehicles/{CAR}")
     assert (answer.status_code, job.id in answer.json()["detail"]) == (409, True)
     place.door.jobs.end(job.model_copy(update={"state": "cancelled"}))
+    store.put(keys.job_file(job.job_id, "0.png"), b"a cut-out with its plate")
     run = pipeline.instance.create_run_for_job(
         _job(),
         tags={"dagster/partition": CAR},
@@ -246,6 +247,7 @@ def test_a_vehicle_from_its_photos_to_its_end(
     assert store.stat(keys.listing(CAR)) is not None
     pipeline.instance.delete_run(run.run_id)
     assert place.ann("DELETE", f"vehicles/{CAR}").status_code == 204
+    assert list(store.list(keys.job_files(job.job_id))) == []
     assert list(store.list(f"raw/{CAR}/")) == list(store.list(f"processed/{CAR}/")) == []
     assert not pipeline.instance.has_dynamic_partition(str(vehicles.name), CAR)
     assert place.ann("GET", f"vehicles/{CAR}").status_code == 404
