@@ -35,7 +35,7 @@ from okla_assets.doors.okla.models import (
     WebAddress,
 )
 from okla_assets.doors.okla.words import KINDS
-from okla_assets.doors.uploads.bodies import content_type, discard, take_files
+from okla_assets.doors.uploads.bodies import content_type, discard, form_with_files
 
 router = APIRouter(tags=["ai-process"], prefix="/api/ai-process")
 
@@ -88,8 +88,7 @@ async def _asked(request: Request, door: Door, uploads: list[Upload]) -> Process
     kind = content_type(request)
     try:
         if kind == "multipart/form-data":
-            take_files(request, door)
-            async with request.form(max_files=MOST_IMAGES, max_fields=MOST_FIELDS) as form:
+            async with form_with_files(request, door, MOST_IMAGES, MOST_FIELDS) as form:
                 fields: dict[str, Any] = {}
                 for name, value in form.multi_items():
                     if isinstance(value, UploadFile):

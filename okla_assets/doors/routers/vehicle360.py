@@ -25,7 +25,7 @@ from okla_assets.doors.okla.models import JobPage, VideoBody
 from okla_assets.doors.okla.words import Url, folded, is_option
 from okla_assets.doors.routers.caller_first import CallerFirst
 from okla_assets.doors.routers.system import stored
-from okla_assets.doors.uploads.bodies import content_type, take_files
+from okla_assets.doors.uploads.bodies import content_type, form_with_files
 from resources.settings import settings
 
 newest = APIRouter(tags=["vehicle360"], prefix="/api/vehicle360", route_class=CallerFirst)
@@ -186,8 +186,7 @@ async def upload(
     door = door_of(request)
     if content_type(request) != "multipart/form-data":
         raise DoorError(415, "send the video as a file of multipart/form-data")
-    take_files(request, door)
-    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+    async with form_with_files(request, door, 1, MOST_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = dict(request.query_params) | {
             name: value for name, value in form.items() if isinstance(value, str)

@@ -20,7 +20,7 @@ from okla_assets.doors.door import Door, Upload, door_of
 from okla_assets.doors.errors import PROBLEM_JSON, DoorError
 from okla_assets.doors.routers.caller_first import CallerFirst
 from okla_assets.doors.uploads import vehicles
-from okla_assets.doors.uploads.bodies import content_type, discard, take_files
+from okla_assets.doors.uploads.bodies import content_type, discard, form_with_files, take_files
 from okla_assets.doors.uploads.files import stored_file
 from okla_assets.doors.uploads.received import Kind, Received, kind_of, take
 from okla_assets.operations.status import State, VehicleStatus
@@ -35,7 +35,7 @@ class _OfVehicles(CallerFirst):
 
 router = APIRouter(prefix="/api/vehicles", tags=["vehicles"], route_class=_OfVehicles)
 
-MOST_FILES = 400
+MOST_FILES, MOST_FIELDS = 400, 50
 MOST_JOBS = 20
 """Of a vehicle's jobs that its document names, the newest first."""
 
@@ -348,7 +348,7 @@ async def _files(request: Request, door: Door, largest: int, name: str) -> Async
     if content_type(request) != "multipart/form-data":
         yield await door.received(request.stream(), largest, name)
         return
-    async with request.form(max_files=MOST_FILES) as form:
+    async with form_with_files(request, door, MOST_FILES, MOST_FIELDS) as form:
         for _, value in form.multi_items():
             if isinstance(value, UploadFile):
                 yield await door.upload(value, largest)

@@ -3,15 +3,20 @@ text, files to forget."""
 
 import base64
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import Scope
 
 from okla_assets.doors.door import CHUNK, Door, Upload
+from okla_assets.doors.errors import DoorError
 
 JSON_BYTES = 2 * 2**20
-"""The largest body, unless its route takes more."""
+"""The largest body, unless its route takes more; and all that is no file of a form with files."""
 
 
 def take_body(request: Request, largest: int) -> None:
@@ -26,6 +31,49 @@ def take_body(request: Request, largest: int) -> None:
 def take_files(request: Request, door: Door) -> None:
     """Lets this request have a body with files, none of which is held in memory."""
     take_body(request, door.upload_bytes + JSON_BYTES)
+
+
+@asynccontextmanager
+async def form_with_files(
+    request: Request, door: Door, files: int, fields: int
+) -> AsyncIterator[FormData]:
+    """The form of at most so many files and other fields, while the context lasts.
+
+    Called when the caller is known. Raises `DoorError`: 400 for what is no form, 413 where its
+    fields that are no files are larger than JSON_BYTES together.
+    """
+    take_files(request, door)
+    parser = _Form(request.headers, request.stream(), max_files=files, max_fields=fields)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise DoorError(400, error.message) from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+class _Form(MultiPartParser):
+    """Holds little of a form in memory, however many fields and files it has."""
+
+    spool_max_size = 64 * 2**10
+    """Of each file so much is held in memory; a larger one is on disk."""
+
+    def __init__(self, *args: Any, **limits: Any) -> None:
+        super().__init__(*args, max_part_size=JSON_BYTES, **limits)
+        self._texts = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Counts what is no file."""
+        if self._current_part.file is None:
+            self._texts += end - start
+            if self._texts > JSON_BYTES:
+                raise DoorError(
+                    413,
+                    f"what is no file is larger than {JSON_BYTES >> 20} MB; send files as files",
+                )
+        super().on_part_data(data, start, end)
 
 
 def largest_body(scope: Scope) -> int:
