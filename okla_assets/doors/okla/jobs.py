@@ -1,7 +1,7 @@
 """What OKLA's HTTP contracts have in common: jobs asked for, told of, cancelled and tried again."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Annotated, Any
@@ -254,13 +254,19 @@ async def jobs_of(door: Door, vehicle: keys.VehicleId, caller: Caller | None) ->
     """The vehicle's newest jobs that the caller may see, the newest first."""
 
     def read() -> list[Job]:
-        names = [one.id for one in islice(door.jobs.of_vehicle(vehicle), MOST_LISTED)]
-        with ThreadPoolExecutor(READERS) as pool:
-            jobs = list(pool.map(door.jobs.find, names))
+        listed = islice(door.jobs.of_vehicle(vehicle), MOST_LISTED)
         return [
             job
-            for job in jobs
-            if job is not None and (caller is None or caller.sees in (None, job.request.caller))
+            for job in read_listed(listed, door.jobs.find)
+            if caller is None or caller.sees in (None, job.request.caller)
         ]
 
     return await run_in_threadpool(read)
+
+
+def read_listed(
+    listed: Iterable[keys.ListedJob], read: Callable[[keys.JobId], Job | None]
+) -> list[Job]:
+    """The jobs of a list, READERS at a time, in their order, without those that `read` has not."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return [job for job in pool.map(read, [one.id for one in listed]) if job is not None]

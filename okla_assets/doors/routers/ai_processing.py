@@ -353,14 +353,14 @@ async def queue_stats(request: Request, _caller: Annotated[Caller, Depends(_admi
 def _stats(door: Door) -> QueueStats:
     waiting = [*door.jobs.unfinished()]
     now = datetime.now(UTC)
-    done = [
-        job
+    today = (
+        one
         for caller in door.jobs.callers()
         for one in takewhile(
             lambda one: one.at.date() == now.date(), door.jobs.of_caller(caller, f"{now:%Y-%m}")
         )
-        if (job := door.jobs.ended(one.id)) is not None
-    ]
+    )
+    done = okla_jobs.read_listed(today, door.jobs.ended)
     by_type: dict[str, int] = {}
     for job in (*waiting, *done):
         name = job.request.kind or job.request.operation.value

@@ -4,6 +4,7 @@
 (/api/vehicle360processing), `video` Video360Service (/api/video360). All answer with one document.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Annotated, Any
@@ -37,6 +38,8 @@ video = APIRouter(tags=["video360"], prefix="/api/video360", route_class=CallerF
 JSON = "application/json"
 MOST_FIELDS = 50
 MOST_SEARCHED = 1000
+_CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""What callers may be called, of whatever kind."""
 _FORMATS = ("imageformat", "outputformat", "format", "backgroundcolor")
 """Wishes of the old contracts for frames; ours are JPEG and WebP on the scene, and the document's
 `hasTransparentBackground` says so."""
@@ -138,11 +141,9 @@ async def user_jobs(
 
     def read() -> list[Job]:
         listed = islice(door.jobs.of_caller(name), MOST_SEARCHED)
-        found = (door.jobs.find(one.id) for one in listed)
-        return [job for job in found if job is not None and okla_jobs.makes_spin(job)]
+        return [*filter(okla_jobs.makes_spin, okla_jobs.read_listed(listed, door.jobs.find))]
 
-    known = "/" not in name and name not in ("", ".", "..")
-    jobs = await run_in_threadpool(read) if known else []
+    jobs = await run_in_threadpool(read) if _CALLER.fullmatch(name) else []
     first = (page - 1) * page_size
     return JobPage(
         items=[_told_job(request, job) for job in jobs[first : first + page_size]],

@@ -1,5 +1,7 @@
 """The contracts of 360° views over HTTP, and their document on a page in a real browser."""
 
+import threading
+import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -215,6 +217,43 @@ def test_jobs_are_listed_cancelled_and_tried_again(keyed: Door, url: str) -> Non
     assert [job["jobId"] for job in page["items"]] == [first]
     other = requests.get(f"{url}/api/vehicle360/user/other/jobs", headers=KEY, timeout=5)
     assert other.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["a%00b", ".x", "a%5Cb", "%F0%9F%9A%97", "x" * 300])
+def test_of_what_no_caller_can_be_called_there_are_no_jobs(url: str, name: str) -> None:
+    answer = requests.get(
+        f"{url}/api/vehicle360/user/{name}/jobs", headers={"X-Api-Key": "root"}, timeout=5
+    )
+    assert (answer.status_code, answer.json()["items"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "path", ["vehicle360/user/okla/jobs", f"vehicle360/vehicles/{VEHICLE}/jobs", "stats"]
+)
+def test_jobs_of_a_list_are_read_several_at_a_time(
+    keyed: Door, url: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket takes its time for each of hundreds."""
+    for _ in range(8):
+        asked = _send(f"{url}/api/vehicle360/jobs/upload?vehicleId={VEHICLE}").json()
+        end(keyed, keyed.jobs.get(asked["jobId"]), "cancelled")
+    reading, together, get = set[int](), 0, LocalMediaStore.get
+
+    def slow(self: LocalMediaStore, key: str) -> bytes:
+        nonlocal together
+        if not key.startswith("jobs/ended/"):
+            return get(self, key)
+        reading.add(threading.get_ident())
+        together = max(together, len(reading))
+        time.sleep(0.05)
+        reading.discard(threading.get_ident())
+        return get(self, key)
+
+    monkeypatch.setattr(LocalMediaStore, "get", slow)
+    address = "aiprocessing/stats/queue" if path == "stats" else path
+    answer = requests.get(f"{url}/api/{address}", headers={"X-Api-Key": "root"}, timeout=10)
+    assert answer.status_code == 200
+    assert together > 1
 
 
 def test_errors_are_told_in_the_words_of_each_contract(keyed: Door, url: str) -> None:
