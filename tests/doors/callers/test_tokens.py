@@ -1,6 +1,7 @@
 """Tokens over real HTTP: what they have to say, and where the keys come from that check them."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -206,6 +207,58 @@ def test_whoever_makes_tokens_up_has_no_keys_fetched(
     assert [code(f"made-up-{number}") for number in range(7)] == [401] * 3 + [429] * 4
     assert len(server.received) == 3
     assert code("one") == 200
+
+
+def test_keys_are_asked_for_ahead_and_no_token_waits_for_that(
+    who: Callable[..., Who],
+    server: Web,
+    signer: rsa.RSAPrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(public_keys, "RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "REFRESH_SECONDS", 0.0)
+    told = {"keys": [public(signer, "one")]}
+    server.answers["/jwks.json"] = gives(json.dumps(told).encode())
+    ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
+    good = f"Bearer {token(signer, 'RS256', 'one')}"
+    assert ask(Authorization=good).status_code == 200
+    asked, go_on = Event(), Event()
+
+    def silent(handler: Handler) -> None:
+        asked.set()
+        go_on.wait(10)
+        handler.reply(500)
+
+    server.answers["/jwks.json"] = silent
+    with ThreadPoolExecutor(1) as senders:
+        first = senders.submit(ask, Authorization=good)
+        assert asked.wait(5)
+        assert ask(Authorization=good).status_code == 200
+        assert not first.done()
+        go_on.set()
+        assert first.result().status_code == 200  # what was known is good until it is old
+    assert len(server.received) == 2
+
+
+def test_a_key_that_was_known_is_asked_for_whoever_makes_tokens_up_beside(
+    who: Callable[..., Who],
+    server: Web,
+    signer: rsa.RSAPrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both come through the same proxy, say."""
+    monkeypatch.setattr(stored_callers, "FAILURES_A_MINUTE", 1)
+    monkeypatch.setattr(public_keys, "GOOD_SECONDS", 0.5)
+    monkeypatch.setattr(public_keys, "REFRESH_SECONDS", 0.0)
+    told = {"keys": [public(signer, "one")]}
+    server.answers["/jwks.json"] = gives(json.dumps(told).encode())
+    ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
+    good = f"Bearer {token(signer, 'RS256', 'one')}"
+    assert ask(Authorization=good).status_code == 200
+    for _ in range(2):
+        assert ask(Authorization="Bearer a.b.c").status_code in (401, 429)
+    time.sleep(0.6)  # until it is old
+    assert ask(Authorization=good).status_code == 200
 
 
 def test_a_secret_that_can_be_guessed_is_no_setup(store: LocalMediaStore) -> None:
