@@ -122,6 +122,7 @@ def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
     app.state.door = door
     app.state.metrics = Metrics()
     app.state.readiness = system.Readiness(door.store)
+    app.state.scene_pictures = backgrounds.Pictures(door.store)
     every = families()
     for family in every:
         app.include_router(family.router)

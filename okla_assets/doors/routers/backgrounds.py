@@ -1,7 +1,7 @@
 """The scenes, as OKLA's pages choose among them: /api/backgrounds."""
 
-import threading
-from functools import lru_cache
+import asyncio
+from collections import OrderedDict
 from typing import Literal, get_args
 from urllib.parse import quote
 
@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from okla_assets import keys
 from okla_assets.doors.door import Door, door_of
 from okla_assets.doors.errors import DoorError
 from okla_assets.doors.okla.jobs import JobsCaller, told
@@ -19,6 +20,8 @@ from okla_assets.imaging.studio.scenes import SCENES
 from okla_assets.options import StudioOptions
 from okla_assets.owner_scenes import own_scenes, scene_of
 from resources.errors import BadInput
+from resources.storage.media_store import MediaStore
+from resources.storage.odd_entries import BadKey
 
 router = APIRouter(tags=["backgrounds"], prefix="/api/backgrounds")
 
@@ -38,7 +41,8 @@ NAMES = {
     "outdoor_day": "Exterior Día",
 }
 """As OKLA's pages have always called them."""
-_PAINTS = threading.Lock()
+MOST_KEPT = 128
+"""Pictures, of some 100 kB each."""
 
 
 @router.get("", summary="The scenes there are", response_model_exclude_none=True, responses=told())
@@ -72,7 +76,7 @@ def _every(door: Door, base: str) -> Backgrounds:
 async def one(request: Request, code: str, _caller: JobsCaller) -> Background:
     """404 where there is none of this code."""
     door = door_of(request)
-    scene = await run_in_threadpool(_scene, door, code)
+    scene = await run_in_threadpool(_scene, door.store, code)
     return _told(scene, door.base(request))
 
 
@@ -88,26 +92,58 @@ async def picture(request: Request, code: str, size: str) -> Response:
     width = next((WIDTHS[known] for known in get_args(Size) if known == size), None)
     if width is None:
         raise DoorError(404, f"there is no picture {size[:80]!r}; there are {', '.join(WIDTHS)}")
-    scene = await run_in_threadpool(_scene, door_of(request), code)
-    data = await run_in_threadpool(_picture, scene, width)
+    pictures = request.app.state.scene_pictures
+    assert isinstance(pictures, Pictures)
+    data = await pictures.of(code, width)
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
 
-def _scene(door: Door, code: str) -> Scene:
-    if code not in SCENES and code not in own_scenes(door.store):
-        raise DoorError(404, f"there is no background {code[:80]!r}")
+class Pictures:
+    """Our sample car on scenes, each painted once: anybody may ask, and painting takes a second."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self._store = store
+        self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._painting = asyncio.Lock()
+
+    async def of(self, code: str, width: int) -> bytes:
+        """The JPEG of a scene. Raises `DoorError` 404 where there is none of this code."""
+        name = (*await run_in_threadpool(_version, self._store, code), str(width))
+        if name not in self._kept:
+            async with self._painting:  # whoever waits for another's picture holds no thread
+                if name not in self._kept:
+                    await self._paint(name, code, width)
+        return self._kept[name]
+
+    async def _paint(self, name: tuple[str, ...], code: str, width: int) -> None:
+        scene = await run_in_threadpool(_scene, self._store, code)
+        data = await run_in_threadpool(_painted, scene, width)
+        while len(self._kept) >= MOST_KEPT:
+            self._kept.popitem(last=False)
+        self._kept[name] = data
+
+
+def _version(store: MediaStore, code: str) -> tuple[str, ...]:
+    """Changes when the scene does. Raises `DoorError` 404 where there is none."""
+    if code in SCENES:
+        return (code,)
     try:
-        return scene_of(code, door.store)
+        told, *shown = map(store.stat, (keys.own_scene(code), *keys.own_scene_pictures(code)))
+    except BadKey:
+        told, shown = None, []
+    if told is None:
+        raise DoorError(404, f"there is no background {code[:80]!r}")
+    return code, *("" if info is None else info.etag for info in (told, *shown))
+
+
+def _scene(store: MediaStore, code: str) -> Scene:
+    _version(store, code)
+    try:
+        return scene_of(code, store)
     except BadInput as error:
         raise DoorError(404, str(error)) from None
 
 
-def _picture(scene: Scene, width: int) -> bytes:
-    with _PAINTS:  # one at a time, so that many who ask for one picture have it painted once
-        return _painted(scene, width)
-
-
-@lru_cache(maxsize=32)
 def _painted(scene: Scene, width: int) -> bytes:
     from okla_assets.imaging.photo import codec
     from okla_assets.sample.preview import preview
