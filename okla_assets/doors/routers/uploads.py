@@ -1,11 +1,13 @@
 """Uploads in parts that go on where they broke off: tus 1.0, core, creation, termination and
 expiration (https://tus.io/protocols/resumable-upload)."""
 
+import asyncio
 import base64
 import binascii
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ router = APIRouter(prefix="/api/uploads", tags=["uploads"])
 
 VERSION = "1.0.0"
 PART_TYPE = "application/offset+octet-stream"
-_busy: set[str] = set()
-"""Uploads that a request of this process is changing."""
+GIVE_WAY_SECONDS = 5.0
+"""How long a request waits until the one before it has stored what it had."""
+_busy: dict[str, asyncio.Event] = {}
+"""Uploads that a request of this process is changing; set where another one goes on with it."""
 
 _OFFSET = {"in": "header", "name": "Upload-Offset", "schema": {"type": "integer"}, "required": True}
 _PART = {"content": {PART_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
@@ -149,7 +153,7 @@ async def arrived(request: Request, upload_id: str) -> Response:
     offset = await run_in_threadpool(_uploads(door).offset, upload)
     # The answer to its last part may have been lost, and the server with it.
     if upload.received is None and (offset == upload.length or upload.refused is not None):
-        with _alone(upload):
+        async with _alone(upload):
             await run_in_threadpool(_uploads(door).finish, upload)
     headers = {
         "Upload-Offset": str(offset),
@@ -168,15 +172,17 @@ async def arrived(request: Request, upload_id: str) -> Response:
 )
 async def send(request: Request, upload_id: str) -> Response:
     """From `Upload-Offset` on, which must be where the last ones ended. With the last byte the file
-    becomes one of the vehicle's."""
+    becomes one of the vehicle's. A request that still waits for bytes of the same upload gives way:
+    its connection may be one that a phone has lost."""
     _check_version(request)
     door, upload = await _seen(request, upload_id)
     if content_type(request) != PART_TYPE:
         raise DoorError(415, f"the content type of a part is {PART_TYPE}")
-    if upload.refused is not None:
-        raise DoorError(upload.status, upload.refused)
-    take_files(request, door)
-    with _alone(upload):
+    async with _alone(upload, GIVE_WAY_SECONDS) as wanted:
+        upload = await run_in_threadpool(_uploads(door).get, upload.id, None)  # as it is by now
+        if upload.refused is not None:
+            raise DoorError(upload.status, upload.refused)
+        take_files(request, door)
         offset = await run_in_threadpool(_uploads(door).offset, upload)
         if _number(request, "Upload-Offset") != offset:
             raise DoorError(
@@ -184,7 +190,7 @@ async def send(request: Request, upload_id: str) -> Response:
                 f"{offset} bytes have arrived: go on there",
                 headers={"Upload-Offset": str(offset)},
             )
-        offset = await _receive(request, door, upload, offset)
+        offset = await _receive(request, door, upload, offset, wanted)
         if offset == upload.length:
             await run_in_threadpool(_uploads(door).finish, upload)
     return _empty(204, {"Upload-Offset": str(offset), **_expires(upload)})
@@ -197,7 +203,7 @@ async def forget(request: Request, upload_id: str) -> Response:
     """What has arrived is deleted; a file that has become the vehicle's stays."""
     _check_version(request)
     door, upload = await _seen(request, upload_id)
-    with _alone(upload):
+    async with _alone(upload):
         await run_in_threadpool(_uploads(door).remove, upload)
     return _empty(204, {})
 
@@ -213,8 +219,11 @@ async def overridden(request: Request, upload_id: str) -> Response:
     return await meant(request, upload_id)
 
 
-async def _receive(request: Request, door: Door, upload: Resumable, offset: int) -> int:
-    """Stores what arrives, a part at a time; what came before a broken connection stays.
+async def _receive(
+    request: Request, door: Door, upload: Resumable, offset: int, wanted: asyncio.Event
+) -> int:
+    """Stores what arrives, a part at a time, until another request wants the upload; what came
+    before a broken connection stays.
 
     Returns where the next bytes go.
     """
@@ -225,8 +234,8 @@ async def _receive(request: Request, door: Door, upload: Resumable, offset: int)
             size = 0
             while more and size < PART_BYTES:
                 try:
-                    piece = await anext(pieces, None)
-                except HTTPException as error:  # it comes too slowly, say
+                    piece = await _next(pieces, wanted)
+                except (HTTPException, DoorError) as error:  # it comes too slowly, say
                     piece, failed = None, error
                 except ClientDisconnect:
                     piece, failed = None, DoorError(499, "the caller went away")
@@ -245,16 +254,40 @@ async def _receive(request: Request, door: Door, upload: Resumable, offset: int)
     return offset
 
 
-@contextmanager
-def _alone(upload: Resumable) -> Iterator[None]:
-    """Keeps other requests from changing the upload. Raises `DoorError` 423 where one does."""
+async def _next(pieces: AsyncIterator[bytes], wanted: asyncio.Event) -> bytes | None:
+    """What arrives next, None at the end. Raises `DoorError` 423 where another request wants the
+    upload before."""
+    reading = asyncio.ensure_future(anext(pieces, None))
+    waiting = asyncio.ensure_future(wanted.wait())
+    try:
+        await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            return reading.result()
+        raise DoorError(423, "another request goes on with this upload")
+    finally:
+        waiting.cancel()
+        if reading.cancel():
+            await asyncio.wait((reading,))
+
+
+@asynccontextmanager
+async def _alone(upload: Resumable, patience: float = 0.0) -> AsyncIterator[asyncio.Event]:
+    """Keeps other requests from changing the upload; gives what is set when one wants to.
+
+    With patience the one that is changing it is told to give way. Raises `DoorError` 423 where it
+    does not in so many seconds.
+    """
+    until = time.monotonic() + patience
+    while patience and upload.id in _busy and time.monotonic() < until:
+        _busy[upload.id].set()
+        await asyncio.sleep(0.02)
     if upload.id in _busy:
         raise DoorError(423, "another request is changing this upload; try again")
-    _busy.add(upload.id)
+    wanted = _busy[upload.id] = asyncio.Event()
     try:
-        yield
+        yield wanted
     finally:
-        _busy.discard(upload.id)
+        del _busy[upload.id]
 
 
 async def _seen(request: Request, upload_id: str) -> tuple[Door, Resumable]:

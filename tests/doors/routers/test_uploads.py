@@ -35,6 +35,7 @@ from resources.storage.media_store import LocalMediaStore
 from tests.doors.conftest import Serve
 from tests.doors.places import CAR, PHOTO, VIDEO
 from tests.rabbitmq import free_ports
+from tests.running import wait_for
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PART = TUS | {"Content-Type": "application/offset+octet-stream"}
@@ -125,21 +126,73 @@ def test_what_came_before_the_connection_broke_is_kept(url: str, store: LocalMed
     assert store.get(requests.get(place, timeout=5).json()["received"]["key"]) == BIG
 
 
-def test_two_senders_of_one_upload_do_not_mix(url: str) -> None:
+def test_a_sender_gives_way_to_the_next_and_what_he_has_sent_is_kept(
+    url: str, store: LocalMediaStore
+) -> None:
+    """A phone that changes its network sends on by another connection; the first one is lost, and
+    nobody tells the server."""
     place = begin(url, len(BIG))
-    connection = sending(place, 10)
-    connection.send(BIG[:5])
-    # Asked too early, the second would be the first, and the other the one that is refused.
+    connection = sending(place, len(BIG))
+    connection.send(BIG[:700_000])
+    # Asked too early, the second would be the first, and the other the one that gives way.
+    wait_for(lambda: place.rpartition("/")[2] in router._busy, 5)
     time.sleep(0.3)
-    until, status = time.monotonic() + 5, 0
-    while status != 423 and time.monotonic() < until:
-        status = send(place, b"", 0).status_code
-        time.sleep(0.1)
-    assert status == 423
-    connection.send(BIG[5:10])
-    assert connection.getresponse().status == 204
+    there = 0
+    while (answer := send(place, BIG[there:], there)).status_code == 409:
+        before, there = there, int(answer.headers["Upload-Offset"])
+        assert before < there <= 700_000
+    assert answer.status_code == 204
+    lost = connection.getresponse()
+    assert (lost.status, lost.headers["Tus-Resumable"]) == (423, "1.0.0")
     connection.close()
-    assert offset(place) == 10
+    assert store.get(requests.get(place, timeout=5).json()["received"]["key"]) == BIG
+
+
+Slow = tuple[threading.Event, threading.Event]
+
+
+@pytest.fixture
+def slow_store(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    """Complete uploads take their time to be stored: set when one is, and to let it go on."""
+    storing, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Received:
+        storing.set()
+        go_on.wait(10)
+        return take(*args)
+
+    monkeypatch.setattr(resumable, "take", slow)
+    return storing, go_on
+
+
+def test_of_two_senders_the_one_that_was_finished_meanwhile_is_told_so(
+    url: str, slow_store: Slow
+) -> None:
+    storing, go_on = slow_store
+    place = begin(url, len(VIDEO))
+    with ThreadPoolExecutor(2) as senders:
+        first = senders.submit(send, place, VIDEO, 0)
+        assert storing.wait(5)
+        second = senders.submit(send, place, VIDEO, 0)
+        time.sleep(0.3)
+        go_on.set()
+        assert first.result().status_code == 204
+        answer = second.result()
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (409, str(len(VIDEO)))
+
+
+def test_a_sender_who_cannot_give_way_is_not_waited_for_long(
+    url: str, slow_store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router, "GIVE_WAY_SECONDS", 0.2)
+    storing, go_on = slow_store
+    place = begin(url, len(VIDEO))
+    with ThreadPoolExecutor(1) as sender:
+        first = sender.submit(send, place, VIDEO, 0)
+        assert storing.wait(5)
+        assert send(place, VIDEO, 0).status_code == 423
+        go_on.set()
+        assert first.result().status_code == 204
 
 
 def test_a_sender_who_falls_silent_is_let_go(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,17 +211,10 @@ def test_a_sender_who_falls_silent_is_let_go(url: str, monkeypatch: pytest.Monke
 
 
 def test_one_request_at_a_time_finishes_an_upload(
-    url: str, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+    url: str, store: LocalMediaStore, slow_store: Slow
 ) -> None:
     """While it is being stored, nothing else finishes it or gives it up."""
-    storing, go_on = threading.Event(), threading.Event()
-
-    def slow(*args: Any) -> Received:
-        storing.set()
-        go_on.wait(10)
-        return take(*args)
-
-    monkeypatch.setattr(resumable, "take", slow)
+    storing, go_on = slow_store
     place = begin(url, len(VIDEO))
     with ThreadPoolExecutor(1) as sender:
         last = sender.submit(send, place, VIDEO, 0)
