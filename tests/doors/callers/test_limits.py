@@ -1,8 +1,9 @@
 """How often somebody may ask, and what that costs whoever counts."""
 
+import time
+
 import pytest
 
-from okla_assets.doors.callers import limits
 from okla_assets.doors.callers.limits import Limits
 
 MANY = 12_000
@@ -12,7 +13,7 @@ MANY = 12_000
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time by which limits count, to be set."""
     now = [1000.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
