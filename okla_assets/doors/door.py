@@ -162,6 +162,8 @@ class Door:
         owner = self.jobs.owner_of(vehicle)
         if owner is None and (caller.sees is None or self.is_new(vehicle)):
             owner = self.jobs.own(vehicle, caller.name)
+        elif owner == caller.name:
+            self.jobs.list_for(owner, vehicle)
         if caller.sees not in (None, owner):
             raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
 

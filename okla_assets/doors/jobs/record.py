@@ -278,6 +278,18 @@ class Jobs:
             self.store.delete(listed)
         return owner
 
+    def list_for(self, owner: str, vehicle: keys.VehicleId) -> None:
+        """Has the vehicle in its owner's list, where it is not since it was deleted."""
+        listed = keys.vehicles_of(owner) + vehicle
+        if self.store.stat(listed) is None:
+            self.store.put(listed, b"")
+
+    def unlist(self, vehicle: keys.VehicleId) -> None:
+        """Takes a deleted vehicle from its owner's list; it stays his."""
+        owner = self.owner_of(vehicle)
+        if owner is not None:
+            self.store.delete(keys.vehicles_of(owner) + vehicle)
+
     def _listed(self, prefix: str) -> Iterator[keys.ListedJob]:
         for info in self.store.list(prefix):
             if (listed := keys.listed_job(info.key)) is not None:

@@ -109,11 +109,13 @@ def remove(door: Door, vehicle: keys.VehicleId) -> int:
         if job.vehicle == vehicle:
             raise DoorError(409, f"job {job.id} of {vehicle} has not ended; cancel it or wait")
     try:
-        return archive(vehicle, door.store, records(door), processed=True, raw=True)
+        removed = archive(vehicle, door.store, records(door), processed=True, raw=True)
     except UnknownVehicle:
         raise DoorError(404, f"there is no vehicle {vehicle}") from None
     except BadInput as error:
         raise DoorError(409, str(error)) from None
+    door.jobs.unlist(vehicle)  # else each page of those he has would pass over it
+    return removed
 
 
 def has_uploads(store: MediaStore, vehicle: keys.VehicleId) -> bool:

@@ -72,6 +72,20 @@ def test_vehicles_come_in_pages(place: Place, store: LocalMediaStore) -> None:
     assert place.ann("GET", "vehicles?limit=0").status_code == 400
 
 
+def test_a_vehicle_that_is_deleted_is_its_callers_and_in_no_list_until_it_comes_again(
+    place: Place, store: LocalMediaStore
+) -> None:
+    """Of thousands that were sold each page would be looked for among all of them."""
+    place.ann("POST", f"vehicles/{CAR}/photos", data=PHOTO)
+    assert place.ann("DELETE", f"vehicles/{CAR}").status_code == 204
+    assert list(store.list(keys.vehicles_of("ann"))) == []
+    assert place.bob("POST", f"vehicles/{CAR}/photos", data=PHOTO).status_code == 403
+    assert place.ann("GET", "vehicles").json()["vehicles"] == []
+    place.ann("POST", f"vehicles/{CAR}/photos", data=PHOTO)
+    (listed,) = place.ann("GET", "vehicles").json()["vehicles"]
+    assert listed["vehicleId"] == CAR
+
+
 def test_a_page_goes_on_after_a_folder_that_no_new_vehicle_may_be_called(
     place: Place, store: LocalMediaStore
 ) -> None:
