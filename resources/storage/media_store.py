@@ -211,7 +211,7 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            if error.errno == errno.ELOOP:  # a link that leads to itself: no object
+            if error.errno in _NO_OBJECT:
                 return None
             raise Unreadable(f"{key} {may_not(error)}") from None
         return _info(key, found) if S_ISREG(found.st_mode) else None
@@ -253,6 +253,8 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(f"{key} is not in the media store {self.folder}") from None
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise FileNotFoundError(f"{key[:80]}... is longer than any key") from None
             raise Unreadable(f"{key} {may_not(error)}") from None
 
     def _walk(
@@ -350,6 +352,10 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> str:
         with self._writing():
             return _etag(write_whole(self.folder, self._path(key), fill, durable=durable, new=new))
+
+
+_NO_OBJECT = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
+"""A link that leads to itself, and a name that no file can have."""
 
 
 def _etag(stat: os.stat_result) -> str:

@@ -1,6 +1,7 @@
 """The scenes, as OKLA's pages choose among them: /api/backgrounds."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from typing import Literal, get_args
 from urllib.parse import quote
@@ -17,11 +18,10 @@ from okla_assets.doors.okla.jobs import JobsCaller, told
 from okla_assets.doors.okla.models import Background, Backgrounds
 from okla_assets.imaging.studio.scene import Scene
 from okla_assets.imaging.studio.scenes import SCENES
-from okla_assets.options import StudioOptions
+from okla_assets.options import SCENE_NAME, StudioOptions
 from okla_assets.owner_scenes import own_scenes, scene_of
 from resources.errors import BadInput
 from resources.storage.media_store import MediaStore
-from resources.storage.odd_entries import BadKey
 
 router = APIRouter(tags=["backgrounds"], prefix="/api/backgrounds")
 
@@ -60,7 +60,7 @@ async def every(request: Request, _caller: JobsCaller) -> Backgrounds:
 
 def _every(door: Door, base: str) -> Backgrounds:
     scenes: list[Scene] = list(SCENES.values())
-    for name in own_scenes(door.store):
+    for name in filter(_may_be_chosen, own_scenes(door.store)):
         try:
             scenes.append(scene_of(name, door.store))
         except BadInput:  # `okla scenes` says what is wrong with it
@@ -127,13 +127,16 @@ def _version(store: MediaStore, code: str) -> tuple[str, ...]:
     """Changes when the scene does. Raises `DoorError` 404 where there is none."""
     if code in SCENES:
         return (code,)
-    try:
+    if _may_be_chosen(code):
         told, *shown = map(store.stat, (keys.own_scene(code), *keys.own_scene_pictures(code)))
-    except BadKey:
-        told, shown = None, []
-    if told is None:
-        raise DoorError(404, f"there is no background {code[:80]!r}")
-    return code, *("" if info is None else info.etag for info in (told, *shown))
+        if told is not None:
+            return code, *("" if info is None else info.etag for info in (told, *shown))
+    raise DoorError(404, f"there is no background {code[:80]!r}")
+
+
+def _may_be_chosen(code: str) -> bool:
+    """Whether `background_id` may be this."""
+    return re.fullmatch(SCENE_NAME, code) is not None
 
 
 def _scene(store: MediaStore, code: str) -> Scene:

@@ -48,6 +48,8 @@ def test_the_owners_scenes_are_among_them(door: Door, serve: Serve) -> None:
     door.store.put("brand/scenes/green/scene.jpg", codec.encode_jpeg(room, 90))
     door.store.put(keys.own_scene("green"), b'name = "Green room"\nhorizon = 0.3\nwheels = 0.8\n')
     door.store.put(keys.own_scene("broken"), b"horizon = 1")
+    for name in ("scene.jpg", "scene.toml"):  # no option can have such a name
+        door.store.put(f"brand/scenes/My Room/{name}", door.store.get(f"brand/scenes/green/{name}"))
     url = serve(make_app(door))
     scenes = requests.get(f"{url}/api/backgrounds", timeout=5).json()["backgrounds"]
     assert [scene["code"] for scene in scenes] == [*SCENES, "green"]
@@ -133,6 +135,8 @@ def test_a_scene_that_is_none_is_not_found(door: Door, serve: Serve) -> None:
         "..%2f..%2fraw",
         "a%00b/preview.jpg",
         "%2e%2e/preview.jpg",
+        "x" * 300,
+        "x" * 300 + "/preview.jpg",
     ):
         answer = requests.get(f"{url}/api/backgrounds/{path}", timeout=5)
         assert answer.status_code == 404, path

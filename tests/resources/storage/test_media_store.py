@@ -442,6 +442,18 @@ def test_a_write_that_fails_leaves_nothing(
     assert list((store.folder / TEMP_FOLDER).iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000 + "x"], ids=["name", "path"])
+def test_a_key_that_no_file_can_have_names_nothing(store: LocalMediaStore, name: str) -> None:
+    """Callers of the doors may ask for whatever they like."""
+    store.put("raw/CAR-1/photos/a.jpg", b"x")
+    key = f"raw/CAR-1/photos/{name}"
+    assert store.stat(key) is None
+    with pytest.raises(FileNotFoundError):
+        store.get(key)
+    with pytest.raises(FileNotFoundError):
+        store.head(key, 1)
+
+
 def test_an_upload_counts_from_when_it_arrived(store: LocalMediaStore, tmp_path: Path) -> None:
     # Copies keep the time at which a photo was taken (cp -p, unzip, a file manager), and cameras'
     # clocks run fast as well as slow. The quiet period of the sensor needs the time of arrival.
