@@ -38,7 +38,7 @@ from okla_assets.doors.routers import (
     vehicles,
 )
 from okla_assets.doors.uploads.bodies import largest_body
-from okla_assets.runtime.instance import may_be_mended
+from okla_assets.runtime.instance import waited_out
 from resources.errors import Unreadable
 
 log = logging.getLogger("okla.doors")
@@ -157,7 +157,7 @@ def make_app(door: Door, origins: Sequence[str] = ()) -> FastAPI:
 
     async def broken(request: Request, error: Exception) -> Response:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
-        if may_be_mended(error) and not isinstance(error, Unreadable):
+        if isinstance(error, waited_out()) and not isinstance(error, Unreadable):
             said = "what is stored here cannot be reached now; try again"
             return answer(request, DoorError(503, said, headers={"Retry-After": AGAIN_SECONDS}))
         return answer(request, DoorError(500, "this is our fault; the log has the details"))
