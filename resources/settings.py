@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     """the number of vehicles that a night makes again"""
     report_cron: str = "0 6 * * *"
     """the five cron fields of the schedule `nightly_report`"""
+    review_below: int = Field(default=600, ge=0, examples=[600])
+    """the pixels of a photo's shorter side below which a person should look at its studio picture
+    (`needs_review`), as so small a photo seldom gives a clean one; 0 for never"""
     price_cpu_hour: Amount | None = Field(default=None, examples=[0.45])
     """the price of an hour of the machine while its CPU works, in dollars"""
     price_gpu_hour: Amount | None = Field(default=None, examples=[2.5])

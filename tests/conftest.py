@@ -23,6 +23,7 @@ pytest_plugins = ["tests.s3_servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = "tests/viewer/"
+os.environ["OKLA_REVIEW_BELOW"] = "0"  # made photos are small, and nobody looks at them
 ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b", re.MULTILINE)
 
 

@@ -48,9 +48,10 @@ from okla_assets.tables import (
 from okla_assets.vehicle_runs import vehicle_asset, vehicle_of
 from okla_assets.viewer import pages
 from resources.alerts import Alerts
+from resources.settings import settings
 from resources.storage.media_store import MediaStore
 
-VERSION = "8"
+VERSION = "9"
 NOT_COMPARED = {"generated_at", "cost"}
 
 
@@ -189,7 +190,9 @@ def build(tables: Tables, pipeline: Pipeline, prices: costs.Prices) -> Listing:
         *(_failed(*both) for both in joined(raw.photos, tables.failed)),
         *_failed_videos(tables),
     )
-    status, reasons = judge(raw, tables.problems, tables.masks.rows, photos, failed)
+    status, reasons = judge(
+        raw, tables.problems, tables.masks.rows, photos, failed, settings().review_below
+    )
     made = Listing(
         schema_version=1,
         vehicle_id=raw.vehicle_id,
@@ -230,11 +233,13 @@ def judge(
     masks: Sequence[Mask],
     photos: Sequence[ListingPhoto],
     failed: Sequence[RefusedFile] = (),
+    review_below: int = 0,
 ) -> tuple[Status, tuple[str, ...]]:
     """The listing's status and what a person should look at.
 
     `problems` are what of the vehicle's options could not be used, `failed` the photos and videos
-    that were accepted and that a step could not do.
+    that were accepted and that a step could not do. A studio picture of a photo whose shorter side
+    has less than `review_below` pixels is to be looked at.
     """
     if not photos:
         return "failed", (
@@ -254,6 +259,9 @@ def judge(
             missing or mask.status in ("unsure", "obstructed", "no_vehicle")
         ):
             reasons.append(f"{name}: {photo.treatment_reason}")
+        if photo.treatment == "studio" and min(photo.width, photo.height) < review_below:
+            size = f"{photo.width} x {photo.height} pixels"
+            reasons.append(f"{name}: {size} seldom give a clean cut-out; look at the picture")
         if photo.withheld:
             reasons.append(f"{name}: {photo.withheld}")
         if "damaged_data" in photo.quality.issues:

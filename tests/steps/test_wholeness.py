@@ -121,3 +121,18 @@ def test_a_vehicle_that_lacks_a_mirror_is_not_ready(
     assert photo.treatment == treatment
     assert photo.treatment_reason == (None if treatment == "studio" else reason)
     assert "part_missing" in photo.quality.issues
+
+
+def test_a_studio_picture_of_a_small_photo_is_to_be_looked_at(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
+    assert pipeline.run().listing.status == "ready"
+    monkeypatch.setenv("OKLA_REVIEW_BELOW", str(pictures.HEIGHT))
+    assert pipeline.run().listing.status == "ready"
+    monkeypatch.setenv("OKLA_REVIEW_BELOW", str(pictures.HEIGHT + 1))
+    listing = pipeline.run().listing
+    assert listing.status == "needs_review"
+    assert listing.reasons == (
+        "exterior_001: 360 x 270 pixels seldom give a clean cut-out; look at the picture",
+    )
