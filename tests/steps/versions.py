@@ -43,6 +43,7 @@ THROUGH_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "resources.decoding.video_reader": ("walkaround_frames",),
     "resources.decoding.video_worker": ("walkaround_frames",),
     "resources.decoding.moviepy_encoder": ("promo_video",),
+    "resources.decoding.worker_process": ("raw_photos", "walkaround_frames"),
     "resources.fonts": ("promo_video",),
     "resources.models.centerface": ("license_plates",),
     "resources.models.fused_matte": ("masks",),
