@@ -11,8 +11,10 @@ from itertools import takewhile
 import dagster as dg
 
 from okla_assets import dagster_tags, keys
+from okla_assets.runtime.instance import on_this_host, owner_of
 from okla_assets.vehicle_runs import LISTING, makes_listing, vehicles
 from resources.errors import UnknownVehicle
+from resources.settings import settings
 from resources.storage.media_store import MediaStore
 
 PAGE = 1000
@@ -92,13 +94,17 @@ def busy(
 
 
 def under_way(instance: dg.DagsterInstance, vehicle: keys.VehicleId) -> bool:
-    """Whether a run of the vehicle is in progress.
+    """Whether a run of the vehicle is in progress; call `close_dead_runs` before.
 
-    One that began LONGEST_RUN ago is lost: where the name of its machine has changed since, nobody
-    can tell that its process is gone."""
+    Whether the process of a run on another host is gone nobody can tell. In a database, which hosts
+    share, such a run is lost after LONGEST_RUN; in a folder at once: this machine had another name
+    when it began, or it was a container's that was killed.
+    """
     since = datetime.now(UTC) - LONGEST_RUN
     filters = of_vehicles([vehicle], statuses=list(UNDER_WAY), updated_after=since)
-    return bool(instance.get_runs(filters, limit=1))
+    shared = bool(settings().postgres_url)
+    owners = [owner_of(run) for run in instance.get_runs(filters)]
+    return any(shared or owner is None or on_this_host(owner) for owner in owners)
 
 
 def materialized(instance: dg.DagsterInstance, page: Collection[str]) -> Mapping[str, int]:

@@ -202,13 +202,18 @@ def owner_of(run: "dg.DagsterRun") -> str | None:
     return run.tags.get(PROCESS_TAG) or None
 
 
+def on_this_host(name: str) -> bool:
+    """Whether a process named by `name_of_process` is, or was, of a host that is called as this."""
+    return name.rsplit(":", 2)[0] == socket.gethostname()
+
+
 def lives(name: str) -> bool:
     """Whether a process named by `name_of_process` still runs; on another host it is taken to."""
     import psutil
 
-    host, pid, started = name.rsplit(":", 2)
-    if host != socket.gethostname():
+    if not on_this_host(name):
         return True
+    _, pid, started = name.rsplit(":", 2)
     try:
         process = psutil.Process(int(pid))
         # One that ended and was not yet waited for runs no more.

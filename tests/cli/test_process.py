@@ -24,7 +24,7 @@ from okla_assets.cli.terminal import BAD_INPUT, FAILED
 from okla_assets.operations import run_index
 from okla_assets.operations.folder_import import import_folder
 from okla_assets.options import StudioOptions, merge_options, read_options, save_options
-from okla_assets.runtime.instance import open_instance
+from okla_assets.runtime.instance import PROCESS_TAG, open_instance
 from okla_assets.vehicle_runs import RUN_KEY_TAG, run_key_of
 from resources.errors import BadInput
 from resources.models import onnx
@@ -768,6 +768,19 @@ def test_two_runs_of_a_vehicle_never_go_on_at_once(
     assert f"a run of {VEHICLE} is in progress" in result.err
     assert store.stat(keys.listing(VEHICLE)) is None
     monkeypatch.setattr(run_index, "LONGEST_RUN", timedelta(0))
+    assert command(*arguments).code == 0
+    assert store.stat(keys.listing(VEHICLE)) is not None
+
+
+def test_a_run_of_a_container_that_was_killed_holds_nobody_up(
+    faked: dict[str, object], command: Command, folder: Path, store: LocalMediaStore
+) -> None:
+    """The next container, or the laptop in another network, has another name."""
+    (folder / "a.jpg").write_bytes(PHOTOS["1 cut.jpg"])
+    with open_instance(store.folder) as instance:
+        run_id = mark_run(instance, VEHICLE, dg.DagsterRunStatus.STARTED)
+        instance.add_run_tags(run_id, {PROCESS_TAG: "3f2a9c:1:1796000000"})
+    arguments = ("process", folder, "--vehicle-id", VEHICLE, "--out", store.folder)
     assert command(*arguments).code == 0
     assert store.stat(keys.listing(VEHICLE)) is not None
 
