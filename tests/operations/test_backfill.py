@@ -307,6 +307,7 @@ def test_a_batch_of_which_nothing_came_through_is_red(pipeline: Pipeline) -> Non
     assert not result.success
 
 
+@pytest.mark.slow
 def test_a_batch_begins_no_vehicle_after_its_time(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
