@@ -67,6 +67,12 @@ def _nothing() -> None:
     pass
 
 
+@dg.job
+def nothing() -> None:
+    """A job of no vehicle."""
+    _nothing()
+
+
 @dg.job(name="vehicle_media")
 def _job() -> None:
     _nothing()

@@ -232,8 +232,8 @@ def judge(
     problems: Sequence[str],
     masks: Sequence[Mask],
     photos: Sequence[ListingPhoto],
-    failed: Sequence[RefusedFile] = (),
-    review_below: int = 0,
+    failed: Sequence[RefusedFile],
+    review_below: int,
 ) -> tuple[Status, tuple[str, ...]]:
     """The listing's status and what a person should look at.
 

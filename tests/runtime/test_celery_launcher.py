@@ -23,16 +23,7 @@ from okla_assets.runtime.instance import (
     open_instance,
     this_process,
 )
-
-
-@dg.op
-def _nothing() -> None:
-    pass
-
-
-@dg.job(name="nothing")
-def _job() -> None:
-    _nothing()
+from tests.runs_made import nothing
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def dead() -> str:
 
 def a_run(instance: dg.DagsterInstance, owner: str | None) -> dg.DagsterRun:
     tags = {} if owner is None else {PROCESS_TAG: owner}
-    return instance.create_run_for_job(_job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    return instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
 
 
 def test_a_run_that_a_process_makes_by_itself_ends_with_it(

@@ -30,6 +30,7 @@ from okla_assets.runtime.run_launcher import WatchedRunLauncher
 from resources.errors import BrokenSetup
 from tests.conftest import REPOSITORY
 from tests.names import FOLDER_NAMES
+from tests.runs_made import nothing
 
 A_DEAD_PROCESS = """
 from okla_assets.runtime.instance import this_process
@@ -48,19 +49,9 @@ def a_run(
     status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
 ) -> str:
     run = instance.create_run_for_job(
-        _job, tags={} if owner is None else {PROCESS_TAG: owner}, status=status
+        nothing, tags={} if owner is None else {PROCESS_TAG: owner}, status=status
     )
     return run.run_id
-
-
-@dg.op
-def _nothing() -> None:
-    pass
-
-
-@dg.job(name="nothing")
-def _job() -> None:
-    _nothing()
 
 
 def test_only_runs_of_dead_processes_are_closed(home: Path) -> None:

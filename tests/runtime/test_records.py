@@ -15,6 +15,7 @@ from okla_assets.runtime.instance import POSTGRES_URL, open_instance
 from okla_assets.runtime.records_sqlite import MOST_ENGINES, PooledSqliteEventLog
 from tests.conftest import REPOSITORY
 from tests.postgres import running_postgres
+from tests.runs_made import nothing
 
 VEHICLES = "vehicles"
 
@@ -32,18 +33,8 @@ def instance(media: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dagste
         yield opened
 
 
-@dg.op
-def _nothing() -> None:
-    pass
-
-
-@dg.job(name="nothing")
-def _job() -> None:
-    _nothing()
-
-
 def ran(instance: dg.DagsterInstance) -> str:
-    return _job.execute_in_process(instance=instance).run_id
+    return nothing.execute_in_process(instance=instance).run_id
 
 
 def messages(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:

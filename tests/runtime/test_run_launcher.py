@@ -11,6 +11,7 @@ from dagster._core.launcher import WorkerStatus
 
 from okla_assets.runtime.instance import PROCESS_TAG, name_of_process, open_instance, this_process
 from okla_assets.runtime.run_launcher import WatchedRunLauncher
+from tests.runs_made import nothing
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +22,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
             yield opened
 
 
-@dg.op
-def _nothing() -> None:
-    pass
-
-
-@dg.job(name="nothing")
-def _job() -> None:
-    _nothing()
-
-
 def health(instance: dg.DagsterInstance, tags: dict[str, str]) -> WorkerStatus:
-    run = instance.create_run_for_job(_job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    run = instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
     return instance.run_launcher.check_run_worker_health(run).status
 
 

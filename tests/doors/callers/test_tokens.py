@@ -158,6 +158,20 @@ def test_an_address_of_keys_that_was_down_is_asked_again(
     assert ask(Authorization=bearer).status_code == 200
 
 
+def falls_silent(server: Web) -> tuple[Event, Event]:
+    """From now on nobody is told the keys: what is set when they are asked for, and what has the
+    server fail instead of keeping silent."""
+    asked, go_on = Event(), Event()
+
+    def silent(handler: Handler) -> None:
+        asked.set()
+        go_on.wait(10)
+        handler.reply(500)
+
+    server.answers["/jwks.json"] = silent
+    return asked, go_on
+
+
 def test_tokens_of_known_keys_are_checked_while_the_address_of_keys_is_silent(
     who: Callable[..., Who],
     server: Web,
@@ -170,14 +184,7 @@ def test_tokens_of_known_keys_are_checked_while_the_address_of_keys_is_silent(
     ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
     good = f"Bearer {token(signer, 'RS256', 'one')}"
     assert ask(Authorization=good).status_code == 200
-    asked, go_on = Event(), Event()
-
-    def silent(handler: Handler) -> None:
-        asked.set()
-        go_on.wait(10)
-        handler.reply(500)
-
-    server.answers["/jwks.json"] = silent
+    asked, go_on = falls_silent(server)
     made_up = f"Bearer {token(signer, 'RS256', 'two')}"
     with ThreadPoolExecutor(2) as senders:
         first = senders.submit(ask, Authorization=made_up)
@@ -222,14 +229,7 @@ def test_keys_are_asked_for_ahead_and_no_token_waits_for_that(
     ask = who(jwt_jwks_url=f"{server.url}/jwks.json")
     good = f"Bearer {token(signer, 'RS256', 'one')}"
     assert ask(Authorization=good).status_code == 200
-    asked, go_on = Event(), Event()
-
-    def silent(handler: Handler) -> None:
-        asked.set()
-        go_on.wait(10)
-        handler.reply(500)
-
-    server.answers["/jwks.json"] = silent
+    asked, go_on = falls_silent(server)
     with ThreadPoolExecutor(1) as senders:
         first = senders.submit(ask, Authorization=good)
         assert asked.wait(5)
