@@ -5,7 +5,7 @@ made of the masked copies.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import dagster as dg
@@ -57,7 +57,7 @@ from resources.models.base import FaceDetector, FaceFound, PlateDetector
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "9"
+VERSION = "10"
 
 
 @vehicle_asset("vision", VERSION, {"python", "onnx"}, pool=GPU_POOL)
@@ -185,9 +185,10 @@ def mask_frames(
         masking.fingerprint,
     )
     meter = Meter()
+    covering = replace(masking, on_frames=True)
     find = partial(
         find_on_frames,
-        *(vehicle, frames, masks, digest, masking, store, detector, quick, faces),
+        *(vehicle, frames, masks, digest, covering, store, detector, quick, faces),
         *(meter, progress.advance),
     )
     kept = "frame_plates"

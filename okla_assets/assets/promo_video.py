@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.promo.timeline import Look, Picture, Timeline
     from okla_assets.imaging.types import Rgb
 
-VERSION = "10"
+VERSION = "11"
 TITLE = "Promo video"
 LEAST_SPIN_FRAMES = 12
 """Fewer pictures of a turn are a slide show."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.types import Rgb
 
-VERSION = "13"
+VERSION = "14"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
@@ -87,12 +87,13 @@ def spin_frames(
     cache = StepCache(store, vehicle, "spin", SpinFrames)
 
     options = options_used(raw_photos.options, license_plates.style)
+    masking, _ = choose_masking(options, store)
     search = LeakSearch(
         Finders(plate_detector, quick_plate_detector),
         plate_reader,
-        choose_masking(options, store)[0],
+        replace(masking, on_frames=True),
     )
-    look = look_of_searched(options, composites.room, search.masking, store)
+    look = look_of_searched(options, composites.room, masking, store)
     rows = list(
         joined(
             upright_photos(raw_photos.photos, masks.rows),

@@ -153,7 +153,7 @@ def find_on_frames(
             digest=own,
         )
         shown = codec.decode_trusted(copy)
-        picture = masked_copy(copy, shown, quads, masking, faces[i], is_frame=True)
+        picture = masked_copy(copy, shown, quads, masking, faces[i])
         advance(f"frame {row.number}")
         return row, picture
 

@@ -205,11 +205,8 @@ class Cleared:
 
 def with_covers(picture: Rgb, covers: Iterable[Sequence[Quad]], masking: Masking) -> Rgb:
     """The picture with quads covered, round by round."""
-    from okla_assets.imaging import plates
-
     for quads in covers:
-        corners = [np.array(quad, np.float32) for quad in quads]
-        picture = plates.mask_plates(picture, corners, masking.style, masking.picture())
+        picture = masking.covered(picture, quads)
     return picture
 
 

@@ -1,7 +1,7 @@
 """How a vehicle's plates are covered and faces blurred, on photos and on frames alike."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,15 @@ from resources.storage.media_store import MediaStore
 
 @dataclass(frozen=True)
 class Masking:
-    """How plates are covered; `logo` holds the owner's PNG where the style is logo."""
+    """How plates are covered; `logo` holds the owner's PNG where the style is logo.
+
+    `on_frames` of a walk-around plates are drawn as they were tracked: an edge found on each frame
+    anew would flicker.
+    """
 
     style: PlateStyle
     logo: bytes | None = None
+    on_frames: bool = False
 
     @property
     def fingerprint(self) -> tuple[str, str | None]:
@@ -31,6 +36,15 @@ class Masking:
         from okla_assets.imaging.photo import codec
 
         return None if self.logo is None else codec.decode_rgba(self.logo)
+
+    def covered(self, picture: Rgb, quads: Iterable[Quad]) -> Rgb:
+        """A copy of the picture with these quads covered."""
+        from okla_assets.imaging import plates
+
+        corners = [np.array(quad, np.float32) for quad in quads]
+        return plates.mask_plates(
+            picture, corners, self.style, self.picture(), is_frame=self.on_frames
+        )
 
 
 def chosen_style(options: StudioOptions) -> PlateStyle:
@@ -67,29 +81,17 @@ def choose_masking(options: StudioOptions, store: MediaStore) -> tuple[Masking, 
 
 
 def masked_copy(
-    copy: bytes,
-    picture: Rgb,
-    quads: Sequence[Quad],
-    masking: Masking,
-    faces: Sequence[Box] = (),
-    *,
-    is_frame: bool = False,
+    copy: bytes, picture: Rgb, quads: Sequence[Quad], masking: Masking, faces: Sequence[Box] = ()
 ) -> bytes:
     """The copy (JPEG) whose pixels are `picture`, its plates covered and its faces blurred.
 
-    Without either it is handed on as it is, not encoded once more. On a frame plates are drawn as
-    they were tracked: an edge found on each frame anew would flicker.
+    Without either it is handed on as it is, not encoded once more.
     """
-
-    from okla_assets.imaging import plates
     from okla_assets.imaging.faces import blur_faces
 
     masked = picture
     if quads and masking.style != "none":
-        corners = [np.array(quad, np.float32) for quad in quads]
-        masked = plates.mask_plates(
-            masked, corners, masking.style, masking.picture(), to_edges=not is_frame
-        )
+        masked = masking.covered(masked, quads)
     if faces:
         masked = blur_faces(masked, faces)
     return copy if masked is picture else encode_working(masked)

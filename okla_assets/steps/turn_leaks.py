@@ -131,17 +131,11 @@ class _Crop:
 
     def covered(self, quads: Sequence[Quad], search: "LeakSearch") -> SearchedFrame:
         """The frame with these places covered, and whatever the full detector then finds."""
-        from okla_assets.imaging import plates
-
-        masking = search.masking
-        here = [
-            np.array(geometry.move_quad(quad, 1.0, -self.left, -self.top), np.float32)
-            for quad in quads
-        ]
-        picture = plates.mask_plates(self.picture, here, masking.style, masking.picture())
+        here = [geometry.move_quad(quad, 1.0, -self.left, -self.top) for quad in quads]
+        picture = search.masking.covered(self.picture, here)
         region = self._region([*self.frame.plates, *quads])
         (cleared,) = cover_leaks(
-            [picture], [region], search.finders, search.reader, masking, search.allowed
+            [picture], [region], search.finders, search.reader, search.masking, search.allowed
         )
         whole = self.frame.picture.copy()
         height, width = self.picture.shape[:2]

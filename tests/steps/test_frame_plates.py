@@ -23,9 +23,9 @@ def test_a_plate_is_as_large_as_tracked_on_frames_and_as_it_is_on_photos() -> No
     picture[120:180, 160:340] = 230
     copy = codec.encode_jpeg(picture, 95)
     quad = ((150.0, 116.0), (350.0, 116.0), (350.0, 184.0), (150.0, 184.0))
-    for is_frame, beside in ((True, 200), (False, 60)):
+    for on_frames, beside in ((True, 200), (False, 60)):
         masked = codec.decode_trusted(
-            masked_copy(copy, picture, [quad], Masking("fill"), is_frame=is_frame)
+            masked_copy(copy, picture, [quad], Masking("fill", on_frames=on_frames))
         )
         assert abs(float(masked[130:170, 153:156].mean()) - beside) < 30
         assert masked[140:160, 200:300].min() > 180

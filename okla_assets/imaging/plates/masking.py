@@ -11,7 +11,9 @@ from okla_assets.imaging.plates.blank import (
     FLAT_WIDTH,
     WHITEST,
     Light,
+    black,
     drawn,
+    lies_in_the_dark,
     light_of,
     softness,
     surroundings,
@@ -53,14 +55,16 @@ def mask_plates(
     style: Style,
     logo: Rgba | None = None,
     *,
-    to_edges: bool = True,
+    is_frame: bool = False,
 ) -> Rgb:
     """A copy of the photo on which nobody can read the plates.
 
     `blur` leaves a smooth patch of the plate's mean colours, `fill` a blank plate in its light,
     `logo` the owner's RGBA picture (h, w, 4) on that blank plate; `none` changes nothing. The blank
-    plate ends where the photo shows the plate's edge, `to_edges`, or where the quad does; what else
-    is covered keeps the lines of frame and bumper. Raises ValueError for `logo` without a picture.
+    plate ends where the photo shows the plate's edge; what else is covered keeps the lines of frame
+    and bumper. It is white, or black where a dark one lies in the dark. On a walk-around's frame,
+    `is_frame`, it ends where the quad does and is white: neither may change from frame to frame.
+    Raises ValueError for `logo` without a picture.
     """
     if style == "logo" and logo is None:
         raise ValueError("masking by a logo needs the logo")
@@ -68,7 +72,7 @@ def mask_plates(
     if style == "none":
         return masked
     for quad in _outermost(quads):
-        _mask(photo, masked, quad, style, logo, to_edges)
+        _mask(photo, masked, quad, style, logo, is_frame)
     return masked
 
 
@@ -125,9 +129,9 @@ def _framed(quad: Corners, rim: Rim) -> Corners:
 
 
 def _mask(
-    photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None, to_edges: bool
+    photo: Rgb, masked: Rgb, quad: Corners, style: Style, logo: Rgba | None, is_frame: bool
 ) -> None:
-    rim = rim_near(photo, quad, IN_QUAD) if style != "blur" and to_edges else None
+    rim = rim_near(photo, quad, IN_QUAD) if style != "blur" and not is_frame else None
     covered = cover(quad, (photo.shape[0], photo.shape[1]), rim)
     if covered is None:
         return
@@ -144,6 +148,8 @@ def _mask(
         around, changed = surroundings(masked, quad, soft, alpha.shape, origin, seen)
         beside = masked[rows, columns] * (1 - a) + around * a
         light = light_of(photo, quad)
+        if style == "fill" and not is_frame and light.on_dark and lies_in_the_dark(photo, quad):
+            light = black(light)
         plate, there = drawn(quad - origin, light, soft, alpha.shape)
         if style == "logo" and logo is not None and mean_sides(quad)[1] >= LEAST_LOGO_ROWS:
             aspect = true_aspect(quad, photo.shape[1], photo.shape[0])

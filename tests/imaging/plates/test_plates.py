@@ -349,7 +349,7 @@ def test_the_blank_plate_ends_where_the_plate_does() -> None:
 
 def test_a_frames_plate_ends_where_it_was_tracked() -> None:
     photo = scene(TILTED)
-    masked = plates.mask_plates(photo, [LOOSE], "fill", to_edges=False)
+    masked = plates.mask_plates(photo, [LOOSE], "fill", is_frame=True)
     ring = inside(plates.padded(TILTED, 0.06), photo.shape) & ~inside(
         plates.padded(TILTED, 0.02, 2), photo.shape
     )
@@ -366,6 +366,36 @@ def test_the_blank_plate_is_neutral_on_any_ground(ground: tuple[int, int, int]) 
     plain = np.median(masked[inside(plates.padded(LEVEL, -0.15, -99), photo.shape)], axis=0)
     assert np.ptp(plain) <= (0.09 * plain.max() if min(ground) > 100 else 2)  # warm light, a card
     assert plain.min() > 150
+
+
+@pytest.mark.parametrize(
+    ("ground", "paint", "is_black"),
+    [
+        ((25, 25, 25), (35, 35, 40), True),
+        ((20, 60, 160), (35, 35, 40), True),  # a dealer's card on a grille
+        ((235, 235, 235), (35, 35, 40), False),  # a plate on black paint
+        ((25, 25, 25), (230, 230, 230), False),
+        ((25, 25, 25), (200, 15, 25), False),  # red paint has little luminance and is not dark
+    ],
+)
+def test_a_dark_card_in_the_dark_becomes_a_black_plate(
+    ground: tuple[int, int, int], paint: tuple[int, int, int], is_black: bool
+) -> None:
+    photo = np.full((480, 640, 3), 240, np.uint8)  # the yard
+    photo[inside(plates.padded(LEVEL, 0.9), photo.shape)] = paint
+    photo[inside(LEVEL, photo.shape)] = ground
+    ink = (235,) * 3 if max(ground) < 200 else (20,) * 3
+    cv2.putText(photo, "OKLA", (330, 240), cv2.FONT_HERSHEY_DUPLEX, 1.3, ink, 3)
+    middle = inside(plates.padded(LEVEL, -0.15, -99), photo.shape)
+    plain = np.median(plates.mask_plates(photo, [LEVEL], "fill")[middle], axis=0)
+    assert np.ptp(plain) <= 2
+    assert plain.max() < 60 if is_black else plain.min() > 90
+    if is_black:  # the turn's frames and the owner's logo have the white one
+        for made in (
+            plates.mask_plates(photo, [LEVEL], "fill", is_frame=True),
+            plates.mask_plates(photo, [LEVEL], "logo", np.zeros((8, 24, 4), np.uint8)),
+        ):
+            assert np.median(made[middle]) > 90
 
 
 def test_the_blank_plate_has_round_corners_and_a_rim() -> None:
