@@ -80,8 +80,8 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     if is_light:
         colour = np.median(inner[ground].astype(np.float64), axis=0)
         cast = np.clip((colour - colour.mean()) / 2, -MOST_CAST * white, MOST_CAST * white)
-    colour = np.asarray(white + cast, np.float32)
-    return Light(colour, float(slopes[0]), float(slopes[1]), on_dark=not is_light)
+    lit = np.asarray(white + cast, np.float32)
+    return Light(lit, float(slopes[0]), float(slopes[1]), on_dark=not is_light)
 
 
 def lies_in_the_dark(photo: Rgb, quad: Corners) -> bool:
