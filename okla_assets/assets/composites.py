@@ -46,7 +46,7 @@ from resources.models.base import PlateDetector, TextReader
 from resources.progress import Progress
 from resources.storage.media_store import MediaStore
 
-VERSION = "18"
+VERSION = "19"
 THUMBNAIL_SIDE = 400
 
 

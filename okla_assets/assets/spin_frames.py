@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from okla_assets.imaging.studio.studio import Look
     from okla_assets.imaging.types import Rgb
 
-VERSION = "13"
+VERSION = "14"
 TITLE = "Turning"
 MOST_MEASURED = 12
 """Pictures that the turn's one exposure is measured on."""
