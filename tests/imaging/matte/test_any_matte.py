@@ -22,7 +22,8 @@ def mattes(draw: st.DrawFn) -> Alpha:
     alpha = np.zeros((height, width), np.float32)
     part = alpha[top:bottom, left:right]
     noise = np.random.default_rng(draw(st.integers(0, 9))).random(part.shape)
-    part[:] = draw(st.sampled_from((1.0, 0.5, 0.51, noise)))
+    level = draw(st.sampled_from((1.0, 0.5, 0.51, None)))
+    part[:] = noise if level is None else level
     return alpha
 
 
