@@ -50,10 +50,11 @@ def something_accepted(
 def no_plate_shown(
     context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[MediaStore]
 ) -> dg.AssetCheckResult:
-    """Every finished picture was searched for plates, and none that shows one is in processed/.
+    """Every finished photo was searched for plates, and none that shows one is in processed/.
 
-    A picture that was kept back is a warning and the vehicle needs review. A picture that was not
-    searched, or that was to be kept back and is there all the same, stops publication.
+    A photo that was kept back is a warning and the vehicle needs review. A photo that was not
+    searched, or that was to be kept back and is there all the same, stops publication. Frames of
+    the 360° view come later: `spin_frames` searches them, and leaves out those that can be read.
     """
     finished = table_of(context, store, "composites", Composites)
     masking = table_of(context, store, "license_plates", LicensePlates)

@@ -347,7 +347,7 @@ def _suspects(plates: PhotoPlates, scale: float) -> list[Suspect]:
             geometry.move_quad(suspect.quad, scale),
             suspect.confidence,
             sure=False,
-            away_from_vehicles=suspect.vehicle == "none",
+            out_of_place=suspect.vehicle == "none",
         )
         for suspect in plates.suspects
     ]

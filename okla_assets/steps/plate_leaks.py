@@ -37,13 +37,14 @@ class Suspect:
     """A place, not covered, of which the detector was suspicious.
 
     A `sure` one is a leak even where nothing can be read, unless it shows a badge of the vehicle
-    whose covered plates are `beside`.
+    whose covered plates are `beside`. One that is `out_of_place`, away from every vehicle or across
+    a side window, is one only where it reads as a registration may.
     """
 
     quad: Quad
     score: float
     sure: bool
-    away_from_vehicles: bool
+    out_of_place: bool
     beside: Sequence[Quad] = ()
 
 
@@ -136,7 +137,7 @@ def _suspects(shown: SearchRegion, seen: Sequence[Sighting]) -> list[Suspect]:
                 sighting.quad,
                 sighting.found.score,
                 sure=new and plates.is_certain(*judged),
-                away_from_vehicles=owner is None,
+                out_of_place=owner is None or plates.across_a_window(*judged[:4]),
                 beside=shown.plates if owner == 0 else (),
             )
         )
@@ -149,7 +150,7 @@ def _judged(
     from okla_assets.imaging import plates
 
     suspect = place.suspect
-    count = _characters(read, allowed, suspect.away_from_vehicles)
+    count = _characters(read, allowed, suspect.out_of_place)
     if count >= plates.READABLE:
         kind: Literal["covered", "read"] = "covered" if place.covered else "read"
         return Leak(suspect.quad, kind, suspect.score, count)
@@ -163,7 +164,7 @@ def _judged(
 
 
 def _characters(
-    read: Sequence[Sequence[Reading]], allowed: Sequence[str], away_from_vehicles: bool
+    read: Sequence[Sequence[Reading]], allowed: Sequence[str], out_of_place: bool
 ) -> int:
     """Most characters that any strip of the place can be read as; 0 where an allowed text stands.
 
@@ -177,7 +178,7 @@ def _characters(
         texts = [text if sure >= plates.LEAST_READER_CONFIDENCE else "" for text, sure in way]
         if any(plates.is_allowed(text, allowed) for text in texts):
             return 0
-        if not away_from_vehicles or plates.may_be_a_registration(texts):
+        if not out_of_place or plates.may_be_a_registration(texts):
             most = max(most, plates.most_characters(texts))
     return most
 

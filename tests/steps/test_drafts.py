@@ -50,7 +50,7 @@ def test_what_the_detector_has_seen_is_read_and_not_searched(
 ) -> None:
     shown = draft(tmp_path, category, 1.2).shown
     assert shown.suspects is not None
-    assert [(s.quad, s.away_from_vehicles) for s in shown.suspects] == [(PLACE, True)]
+    assert [(s.quad, s.out_of_place) for s in shown.suspects] == [(PLACE, True)]
 
 
 def test_a_photo_that_was_brightened_is_searched_again(tmp_path: Path) -> None:

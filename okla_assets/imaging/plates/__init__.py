@@ -25,6 +25,7 @@ from okla_assets.imaging.plates.candidates import (
 from okla_assets.imaging.plates.leaks import (
     LEAST_READER_CONFIDENCE as LEAST_READER_CONFIDENCE,
     READABLE as READABLE,
+    across_a_window as across_a_window,
     is_allowed as is_allowed,
     is_badge as is_badge,
     is_certain as is_certain,

@@ -5,7 +5,13 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from okla_assets.imaging.plates.candidates import accept_plate, owner
+from okla_assets.imaging.plates.candidates import (
+    CUT_OFF,
+    PANE_AGREEMENT,
+    PANE_SCORE,
+    accept_plate,
+    owner,
+)
 from okla_assets.imaging.plates.quads import apparent_aspect, padded, rectified
 from okla_assets.imaging.types import Box, Corners, Rgb
 
@@ -26,6 +32,12 @@ BADGE_CONFIDENCE, BADGE_LETTERS = 0.95, 3
 more, and one of which so little can be read is not read so surely."""
 BADGE_WIDTH = 0.5
 """Of the vehicle's covered plate: wider is no badge."""
+SIDE_VIEW = 2.3  # width to height from which a vehicle is seen from a side
+WINDOWS, ACROSS = 0.33, 0.14
+"""Of such a vehicle's height and width: what one network alone doubtfully finds, with its middle
+above the first and wider than the second, is what a side window mirrors. Of 34 plates on dealers'
+vehicles those as wide lie at .45 and lower, on vehicles that are 1.9 times as wide as high at most;
+the one that lies higher than .33, a sign behind a windscreen, is .05 wide."""
 LINE_HEIGHT = 48
 LONG = 1.4
 """Width to height from which text runs along the longer side for sure."""
@@ -85,6 +97,19 @@ def is_certain(
     )
 
 
+def across_a_window(box: Box, score: float, agreement: float, vehicles: Sequence[Box]) -> bool:
+    """Whether a candidate lies where a vehicle seen from a side has a window, and no plate.
+
+    Not on a vehicle whose roof the picture's upper edge cuts off.
+    """
+    index = owner(box, vehicles)
+    if index is None or score >= PANE_SCORE or agreement >= PANE_AGREEMENT:
+        return False
+    _, top, width, height = vehicles[index]
+    high = box[1] + box[3] / 2 < top + WINDOWS * height
+    return top > CUT_OFF and width > SIDE_VIEW * height and high and box[2] > ACROSS * width
+
+
 def is_badge(quad: Corners, known: Sequence[Corners], texts: Sequence[tuple[str, float]]) -> bool:
     """Whether a place on a vehicle whose plate is `known` shows a model's badge.
 
@@ -115,7 +140,7 @@ def most_characters(texts: Sequence[str]) -> int:
 
 
 def may_be_a_registration(texts: Sequence[str]) -> bool:
-    """Whether what a place away from every vehicle reads as is more likely a plate than a sign.
+    """Whether what a place where no plate is expected reads as is more likely one than a sign.
 
     `texts` are those of its strips: of two lines, one may have no digit.
     """

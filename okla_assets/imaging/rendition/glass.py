@@ -77,12 +77,12 @@ class SeenThrough:
 def seen_through(photo: Rgb, alpha: Alpha, source_width: int) -> SeenThrough | None:
     """What is seen through the panes of a photo `source_width` pixels wide; None where nothing is
     told."""
-    if not (alpha > 0.5).any():
-        return None
     scale = min(1.0, WORK_WIDTH / alpha.shape[1])
     size = max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale))
     small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
     matte = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
+    if not (matte > 0.5).any():
+        return None
     found = panes_of(small, matte)
     if found is None:
         return None

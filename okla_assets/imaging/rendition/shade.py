@@ -79,15 +79,15 @@ def shade_of(
 
     `car` is what our studio's lamps leave under it, where the matte tells how it stands; `drop` its
     outline, moved and blurred; `3D` its outline lying on the floor behind it. `focal` as of
-    `camera.view_of`. None for an empty matte.
+    `camera.view_of`. None for a matte that is empty, or too thin to cast one.
     """
-    if not (alpha > 0.5).any():
+    scale = min(1.0, WORK_WIDTH / alpha.shape[1])
+    small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if not (small > 0.5).any():
         return None
     view = view_of(alpha, None, focal=focal, any_lens=True) if kind == "car" else None
     if kind == "car" and view is None:
         return None  # too small to tell how it stands
-    scale = min(1.0, WORK_WIDTH / alpha.shape[1])
-    small = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     room = round(ROOM * extent(np.asarray(small, np.float32)).width)
     around = np.asarray(
         cv2.copyMakeBorder(small, room, room, room, room, cv2.BORDER_CONSTANT), np.float32

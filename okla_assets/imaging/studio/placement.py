@@ -63,16 +63,17 @@ class Extent:
 
 
 def extent(alpha: Alpha) -> Extent:
-    """Where the matte is solid; a stray pixel or an antenna's tip does not count.
+    """Where the matte is solid; a stray pixel or an antenna's tip beside the rest does not count.
 
-    Raises ValueError on a matte that is empty but for such.
+    Raises ValueError where nothing is solid.
     """
     solid = alpha > 0.5
     columns, rows = solid.sum(axis=0), solid.sum(axis=1)
-    xs = np.flatnonzero(columns >= max(2, 0.01 * columns.max()))
-    ys = np.flatnonzero(rows >= max(2, 0.015 * rows.max()))
-    if not (xs.size and ys.size):
+    tallest, widest = columns.max(initial=0), rows.max(initial=0)
+    if not tallest:
         raise ValueError("the matte is empty")
+    xs = np.flatnonzero(columns >= min(tallest, max(2, 0.01 * tallest)))
+    ys = np.flatnonzero(rows >= min(widest, max(2, 0.015 * widest)))
     return Extent(int(xs[0]), int(ys[0]), int(xs[-1]), int(ys[-1]))
 
 

@@ -59,6 +59,9 @@ def reflected(
     solid = np.flatnonzero(alpha.any(axis=1))
     stands = np.flatnonzero(np.isfinite(floor.line) & (floor.line > 1))
     tall = floor.view.vehicle_height
+    if not stands.size or float(np.nanmax(floor.line)) < solid[0]:  # no vehicle above its line
+        nothing = slice(0, 0), slice(0, 0)
+        return nothing, np.zeros_like(wall[nothing])
     scale = min(1.0, WORK_WIDTH / width)
     beyond = round(BEYOND * tall)
     left, right = max(0, int(stands[0]) - beyond), min(width, int(stands[-1]) + 1 + beyond)

@@ -165,6 +165,20 @@ def test_a_matte_that_is_too_small_casts_no_shadow() -> None:
     assert shade_of(tiny, 300, "car", 1.0) is None
 
 
+@pytest.mark.parametrize("kind", ["car", "drop", "3D"])
+@pytest.mark.parametrize("size", [(1, 40), (2, 200), (3, 900), (90, 1), (1, 1)])
+@pytest.mark.parametrize("width", [300, 1600])
+def test_a_matte_a_few_pixels_thin_is_drawn_with_its_shadow_or_without(
+    size: tuple[int, int], width: int, kind: Kind
+) -> None:
+    alpha = np.zeros((200, width), np.float32)
+    alpha[100 : 100 + size[0], 20 : 20 + size[1]] = 1
+    shade = shade_of(alpha, width, kind, 1.0)
+    assert shade is None or np.isfinite(shade.layer).all()
+    photo = np.full((*alpha.shape, 3), 90, np.uint8)
+    assert glass.seen_through(photo, alpha, width) is None
+
+
 def _glazed(behind: tuple[int, int, int], paint: tuple[int, int, int]) -> tuple[Rgb, Alpha]:
     """A box of a car with one dark pane, through the right half of which one sees the yard."""
     photo = np.full((300, 600, 3), behind, np.uint8)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -90,5 +92,20 @@ def test_a_flat_silhouette_at_the_pictures_end_mirrors_nothing() -> None:
     left = np.ones(alpha.shape, np.float32)
     colour = photo_of(alpha, (20, 20, 20))
     window, layer = reflected(colour, alpha, scene, left, floor_of(alpha, view), 0.5, 0.02)
+    assert layer.shape == scene[window].shape
+    assert not layer.any()
+
+
+@pytest.mark.parametrize("row", [0.5, 12.0])
+def test_a_vehicle_below_its_own_floor_line_mirrors_nothing(row: float) -> None:
+    """Of a silhouette like a comb, the lower edge is told to lie above its roof."""
+    alpha = car_alpha()
+    view = view_of(alpha, 90.0)
+    assert view is not None
+    floor = floor_of(alpha, view)
+    wrong = replace(floor, line=np.where(np.isfinite(floor.line), np.float32(row), np.nan))
+    scene = np.full((*alpha.shape, 3), WALL, np.float32)
+    colour, left = photo_of(alpha, (20, 20, 20)), np.ones(alpha.shape, np.float32)
+    window, layer = reflected(colour, alpha, scene, left, wrong, 0.5, 0.02)
     assert layer.shape == scene[window].shape
     assert not layer.any()
