@@ -6,7 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from okla_assets.imaging.promo import cards
+from okla_assets.imaging.promo import cards, text
 from okla_assets.imaging.promo.layers import draw_layer
 from okla_assets.imaging.promo.timeline import Picture, TemplateName, load_template, plan
 from okla_assets.imaging.promo.yuv import planes_of
@@ -63,13 +63,13 @@ def test_a_text_that_reads_from_the_right_stands_on_the_right() -> None:
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines that are drawn from now on."""
     drawn: list[str] = []
-    draw = cards.words.draw_line
+    draw = text.draw_line
 
-    def noted(text: str, *given: Any) -> Any:
-        drawn.append(text)
-        return draw(text, *given)
+    def noted(line: str, *given: Any) -> Any:
+        drawn.append(line)
+        return draw(line, *given)
 
-    monkeypatch.setattr(cards.words, "draw_line", noted)
+    monkeypatch.setattr(text, "draw_line", noted)
     return drawn
 
 
@@ -103,7 +103,7 @@ def test_the_opening_card_is_whole_in_the_first_frame() -> None:
         shown.append(cards.card(size, TEMPLATE.look))
         for layer in layers:
             draw_layer(shown[-1], layer, seconds)
-    assert np.array_equal(*shown)
+    assert np.array_equal(shown[0], shown[1])
 
 
 @pytest.mark.parametrize("name", get_args(TemplateName))
