@@ -269,7 +269,7 @@ def make(
     from okla_assets.imaging.promo import cards, frames
 
     began = time.perf_counter()
-    music: Music | None = None
+    music: dict[float, Music | None] = {}  # by the seconds of the clip that it is for
     problems = list(plan.problems)
     with tempfile.TemporaryDirectory(prefix="okla-promo-") as folder:
         outputs: dict[str, Path] = {}
@@ -287,8 +287,8 @@ def make(
                 plan.spin,
                 composed=composed,
             )
-            if not outputs:
-                music = _music(plan, timeline.seconds, store, encoder, problems)
+            if timeline.seconds not in music:
+                music[timeline.seconds] = _music(plan, timeline.seconds, store, encoder, problems)
             upright = size[0] < size[1]
             poster_key = (keys.promo_vertical_poster if upright else keys.promo_poster)(vehicle)
             poster = frames.poster(timeline, stage, POSTER_MOMENT)
@@ -296,7 +296,7 @@ def make(
             outputs[poster_key].write_bytes(codec.encode_jpeg(poster, 90))
             outputs[key] = Path(folder, f"{size[0]}x{size[1]}.mp4")
             drawn = frames.frames(timeline, stage)
-            encoder.encode(drawn, timeline.frames, size, outputs[key], music)
+            encoder.encode(drawn, timeline.frames, size, outputs[key], music[timeline.seconds])
         row = PromoVideo(
             key=keys.promo(vehicle),
             vertical_key=keys.promo_vertical(vehicle),
@@ -304,7 +304,7 @@ def make(
             vertical_poster_key=keys.promo_vertical_poster(vehicle),
             duration=round(plan.timelines[0].seconds, 3),
             reason=None,
-            problems=tuple(problems),
+            problems=tuple(dict.fromkeys(problems)),
         )
         return cache.put(plan.digest, row, outputs, time.perf_counter() - began)
 

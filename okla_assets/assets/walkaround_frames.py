@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = "4"
+VERSION = "5"
 MOST_LOOKS = 32
 """Moments at which the models look at a video to tell whether it goes round the vehicle."""
 NOT_REMEMBERED = PASSING_REASONS | {"step_failed"}

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 import dagster as dg
+from pydantic import Field
 
 from resources.errors import BadInput, BrokenSetup
 
@@ -38,6 +39,11 @@ COLOURS = (
 LONGEST_SECONDS = 60
 """Of a music file, at most this is read."""
 
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast",
+    "medium", "slow", "slower", "veryslow", "placebo",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Music:
@@ -50,15 +56,15 @@ class Music:
 class PromoEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
     """H.264 High, 4:2:0, video range, BT.709, moov first; the same frames give the same bytes.
 
-    `short_side` and `fps` are those of the clip; `crf` and `preset` are x264's. The number of
-    threads is part of what x264 writes, so it is set here and not by the machine.
+    `short_side`, even, and `fps` are those of the clip; `crf` and `preset` are x264's. The number
+    of threads is part of what x264 writes, so it is set here and not by the machine.
     """
 
-    short_side: int = 1080
-    fps: int = 30
-    crf: int = 20
-    preset: str = "superfast"
-    threads: int = 4
+    short_side: int = Field(default=1080, ge=90, le=2160, multiple_of=2)
+    fps: int = Field(default=30, ge=1, le=60)
+    crf: int = Field(default=20, ge=1, le=51)  # 0 is lossless, which High is not
+    preset: Preset = "superfast"
+    threads: int = Field(default=4, ge=1, le=64)
 
     def fingerprint(self) -> str:
         """Identifies everything that decides the file but the frames."""

@@ -72,7 +72,7 @@ class VideoReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self, path: Path, side: int) -> Iterator[OpenVideo]:
-        """The video's moments with their longest side at most `side`.
+        """The video's moments, at most `side` pixels wide (`VideoLimits`).
 
         Raises Refused as `imaging.turn.video.read_moments` does, and with file_too_large,
         decode_timeout and decoder_crashed.
@@ -101,7 +101,7 @@ class _VideoWorker(WorkerProcess):
             START_SECONDS,
         )
         self._moments: tuple[MomentInfo, ...] = ()
-        self._side = 0
+        self._longest_side = 0
 
     @property
     def moments(self) -> tuple[MomentInfo, ...]:
@@ -127,7 +127,7 @@ class _VideoWorker(WorkerProcess):
             raise refusal_in(answer)
         found = answer["moments"][:MOST_MOMENTS]
         self._moments = tuple(MomentInfo(float(t), float(s)) for t, s in found)
-        self._side = limits.side
+        self._longest_side = limits.longest_side
 
     def picture(self, index: int) -> Rgb:
         """The upright picture of one moment; raises Refused where the process has died."""
@@ -140,7 +140,7 @@ class _VideoWorker(WorkerProcess):
                 answer = None
             if answer is None:
                 self._fail()
-            rgb = read_picture(self.answers, answer["shape"], self._side)
+            rgb = read_picture(self.answers, answer["shape"], self._longest_side)
             if rgb is None:
                 self._fail()
         return rgb

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from okla_assets import keys
 from okla_assets.assets.promo_video import film_set_of, promo_video
 from okla_assets.imaging.photo import codec
+from okla_assets.imaging.promo.audio import RATE
 from okla_assets.imaging.studio.white_studio import WHITE_STUDIO
 from okla_assets.options import StudioOptions
 from okla_assets.steps.promo_pictures import FilmSet
@@ -34,7 +36,7 @@ from okla_assets.tables import (
     SpinFrames,
 )
 from okla_assets.vehicle_runs import vehicles
-from resources.decoding.promo_encoder import PromoEncoder
+from resources.decoding.promo_encoder import Music, PromoEncoder
 from resources.storage.media_store import LocalMediaStore
 from resources.storage.table_io import table_io_manager
 from tests.fakes import VEHICLE, Quiet
@@ -333,24 +335,52 @@ def test_where_there_is_none_the_reason_is_named(
     assert run.store.stat(keys.promo(VEHICLE)) is None
 
 
-def test_a_turn_becomes_a_shot(run: Run) -> None:
+def a_turn(store: LocalMediaStore) -> SpinFrames:
+    """A finished turn of which nobody knows any more what it was made of."""
     frames = []
     for i in range(12):
         key = keys.spin_frame(VEHICLE, i + 1)
         scene = cv2.convertScaleAbs(WHITE_STUDIO.render(320, 240, 0.3, 0.82))
         cv2.ellipse(scene, (160, 150), (60 + 5 * i, 40), 0, 0, 360, (30, 40, 200), -1)
-        run.store.put(key, codec.encode_jpeg(np.asarray(scene, np.uint8)))
+        store.put(key, codec.encode_jpeg(np.asarray(scene, np.uint8)))
         frames.append(SpinFrame(key=key, azimuth_deg=30 * i, source=i))
-    spin = SpinFrames(
+    return SpinFrames(
         made_from="video", frames=tuple(frames), width=320, height=240, gaps=(30.0,) * 12,
         reason=None,
     )  # fmt: skip
+
+
+def test_a_turn_becomes_a_shot(run: Run) -> None:
     without, _ = run(FRONT_QUARTER, SEAT)
     still = run.store.get(keys.promo(VEHICLE))
-    row, computed = run(FRONT_QUARTER, SEAT, spin=spin)
+    row, computed = run(FRONT_QUARTER, SEAT, spin=a_turn(run.store))
     assert computed == 1 and row.reason is None
     assert run.store.get(keys.promo(VEHICLE)) != still
     assert row.duration >= without.duration
+
+
+def test_each_film_has_music_of_its_own_length(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A turn that cannot be composed anew is in the wide film only: that is longer."""
+    heard: list[tuple[float, Music]] = []
+    encode = PromoEncoder.encode
+
+    def listening(self: PromoEncoder, *given: Any) -> None:
+        _, count, *_, music = given
+        heard.append((count / self.fps, music))
+        encode(self, *given)
+
+    monkeypatch.setattr(PromoEncoder, "encode", listening)
+    run.store.put(keys.own_music(VEHICLE, "song.wav"), wav(tmp_path / "s.wav", song()).read_bytes())
+    spin, music = a_turn(run.store), {"promo_music": "song.wav"}
+    row, _ = run(FRONT_QUARTER, spin=spin, options=music)
+    assert row.problems == ()
+    (wide, _), (upright, _) = heard
+    assert wide != upright
+    for seconds, played in heard:
+        assert len(played.samples) == round(seconds * RATE)
+        assert np.abs(played.samples[-RATE // 100 :]).max() < 0.01 * np.abs(played.samples).max()
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ PHONE_FOOT = 0.20
 """The same at the foot of an upright frame, where phone players put their buttons."""
 SEPARATOR = "   ·   "
 BOLD, MEDIUM, REGULAR = 700, 600, 500
+STANDS = -1.0
+"""Seconds into its shot at which a layer begins that stands there in the first frame already."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +128,21 @@ def stage(
 def layers(
     timeline: Timeline, given: Words, fonts: Fonts, style: Look, size: tuple[int, int]
 ) -> list[list[Layer]]:
+    """What is drawn over each shot.
+
+    Nothing of the opening card comes in late: messengers show a film's first frame.
+    """
     drawn: list[list[Layer]] = []
     for shot in timeline.shots:
-        seconds = shot.length / timeline.fps
         if shot.shows == "opening":
-            drawn.append(_card_layers(_opening(given, style), fonts, style, size))
+            found = _card_layers(_opening(given, style), fonts, style, size)
+            drawn.append([replace(one, begin=STANDS) for one in found])
         elif shot.shows == "closing":
             drawn.append(_card_layers(_closing(given, style), fonts, style, size))
         elif shot.caption is not None:
             blocks = _caption(given, style, shot.caption)
-            drawn.append(_panel_layers(blocks, fonts, style, size, seconds))
+            seconds, entered = shot.length / timeline.fps, shot.overlap / timeline.fps
+            drawn.append(_panel_layers(blocks, fonts, style, size, seconds, entered))
         else:
             drawn.append([])
     return drawn
@@ -144,7 +151,7 @@ def layers(
 def _opening(given: Words, style: Look) -> list[_Block]:
     return [
         _Block(given.title, 104, 60, BOLD, colour(style.text), 3),
-        _Block(given.price, 72, 44, MEDIUM, colour(style.accent), 1, above=8),
+        _Block(given.price, 72, 34, MEDIUM, colour(style.accent), 1, above=8),
         _Block(SEPARATOR.join(given.specs), 40, 32, REGULAR, colour(style.soft_text), 3, above=26),
     ]
 
@@ -152,7 +159,7 @@ def _opening(given: Words, style: Look) -> list[_Block]:
 def _closing(given: Words, style: Look) -> list[_Block]:
     return [
         _Block(given.title, 76, 48, BOLD, colour(style.text), 2),
-        _Block(given.price, 88, 48, BOLD, colour(style.accent), 1, above=4),
+        _Block(given.price, 88, 34, BOLD, colour(style.accent), 1, above=4),
         _Block(given.contact, 48, 34, MEDIUM, colour(style.text), 2, above=40),
     ]
 
@@ -176,8 +183,11 @@ def _set(
             continue
         sizes = max(6, round(block.size * unit)), max(6, round(block.least * unit))
         fitted = words.fit(block.text, fonts, block.weight, *sizes, width, block.lines)
+        listed = SEPARATOR in block.text
         for i, line in enumerate(fitted.lines):
-            drawn = words.draw_line(line, fonts, fitted.size, block.weight)
+            # Between two lines nothing needs to be separated.
+            shown = line.strip(SEPARATOR) if listed else line
+            drawn = words.draw_line(shown, fonts, fitted.size, block.weight)
             drawn = drawn[:, words.side_room(fitted.size) :]
             # Lines are drawn with room for tall accents; set solid they would stand apart.
             gap = round(block.above * unit) if i == 0 else 0
@@ -227,8 +237,14 @@ def _card_layers(
 
 
 def _panel_layers(
-    blocks: Sequence[_Block], fonts: Fonts, style: Look, size: tuple[int, int], seconds: float
+    blocks: Sequence[_Block],
+    fonts: Fonts,
+    style: Look,
+    size: tuple[int, int],
+    seconds: float,
+    entered: float,
 ) -> list[Layer]:
+    """The panel over a shot of `seconds`, of which the transition into it takes `entered`."""
     width, height = size
     unit = min(size) / 1080
     wide_frame = width > height
@@ -247,8 +263,9 @@ def _panel_layers(
         left = width - left - panel.shape[1]
     foot = SAFE * height if wide_frame else PHONE_FOOT * height
     top = round(height - foot - panel.shape[0])
-    shown = layer(panel, left, top, begin=0.55, end=seconds - 0.25, rise=14 * unit)
-    return [replace(shown, fade=min(0.45, seconds / 5))]
+    begin = min(0.55, entered + 0.1)
+    shown = layer(panel, left, top, begin=begin, end=seconds - 0.25, rise=14 * unit)
+    return [replace(shown, fade=min(0.45, seconds / 8))]
 
 
 def _panel(width: int, height: int, unit: float, style: Look, rtl: bool) -> Rgba:

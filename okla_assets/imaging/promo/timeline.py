@@ -55,11 +55,15 @@ class Scene(_Data):
 
 
 class Pace(_Data):
-    """Bounds of the whole clip; with fewer than `least_pictures` shots pictures come again."""
+    """Bounds of the whole clip; with fewer than `least_pictures` shots pictures come again.
+
+    A shot with a caption takes at least `least_captioned` seconds: it is read.
+    """
 
     least_seconds: float
     most_seconds: float
     least_pictures: int
+    least_captioned: float
     transition_seconds: float
 
 
@@ -212,10 +216,12 @@ def _shots(
             most = scene.most_beside_spin
         kind = scene.shows
         chosen = _varied([p for p in pictures if p.kind == kind and p != hero], hero, size)[:most]
-    return [
+    shots = [
         replace(plain, picture=p, move=moves[i % len(moves)], caption=None if i else scene.caption)
         for i, p in enumerate(chosen)
     ]
+    read = template.pace.least_captioned
+    return [replace(s, seconds=max(s.seconds, read)) if s.caption else s for s in shots]
 
 
 def _varied(pictures: Sequence[Picture], hero: Picture, size: tuple[int, int]) -> list[Picture]:
@@ -242,12 +248,13 @@ def _repeated(shots: list[Shot], template: Template) -> list[Shot]:
     again: list[Shot] = []
     moves = list(template.moves.values())
     sources = [s for s in shown if s.picture is not None]
+    into = next(scene.into for scene in template.scenes if scene.shows == "exterior")
     while len(shown) + len(again) < template.pace.least_pictures:
         source = sources[len(again) % len(sources)]
         used = [s.move for s in (*shown, *again) if s.picture == source.picture]
         move = next((m for m in moves if m not in used), moves[0])
         caption: Caption | None = None if again else "specs"
-        again.append(replace(source, move=move, caption=caption, into="wipe"))
+        again.append(replace(source, move=move, caption=caption, into=into))
     end = len(shots) - (shots[-1].shows == "closing")
     return [*shots[:end], *again, *shots[end:]]
 

@@ -60,15 +60,24 @@ CODECS = frozenset(
 """What is read at all: each of ffmpeg's other parsers is attack surface and nothing phones film."""
 
 
+TALLEST = 1.5  # heights of an upright picture to the width that any may have: 1080 x 1920
+
+
 @dataclass(frozen=True)
 class VideoLimits:
-    """What a video may be; `side` is the longest side of the moments, in pixels."""
+    """What a video may be; `side` is the most width of the moments in pixels: a car is as wide in a
+    film of a phone that is held upright. Those are at most `longest_side` high."""
 
     side: int = 1280
     most_pixels: int = 36_000_000
     shortest: float = 1.0
     longest: float = 300.0
     threads: int = 2
+
+    @property
+    def longest_side(self) -> int:
+        """Of any picture, in pixels."""
+        return round(TALLEST * self.side)
 
 
 @dataclass(frozen=True)
@@ -261,7 +270,7 @@ class _Slots:
         self._kept: dict[int, Moment] = {}
         self._slot = -1
         self._best: tuple[float, float, VideoFrame, Film] | None = None
-        self._developer = Developer(limits.side)
+        self._developer = Developer(limits)
         self._believed, self._longest = believed, limits.longest
 
     def add(self, time: float, frame: VideoFrame, film: Film) -> None:
@@ -323,10 +332,10 @@ def _luma(frame: VideoFrame) -> Pixels:
 
 
 class Developer:
-    """Makes pictures of one video's frames, their longest side at most `side`."""
+    """Makes pictures of one video's frames, of the size that the limits allow."""
 
-    def __init__(self, side: int) -> None:
-        self._side = side
+    def __init__(self, limits: VideoLimits) -> None:
+        self._limits = limits
         self._peak: float | None = None
 
     def picture_of(self, frame: VideoFrame, film: Film) -> Rgb:
@@ -354,7 +363,8 @@ class Developer:
         aspect = film.pixel_aspect
         stretch = aspect if 1 / MOST_STRETCH <= aspect <= MOST_STRETCH else 1.0
         width, height = frame.width * stretch, float(frame.height)
-        scale = min(1.0, self._side / max(width, height))
+        across, down = (height, width) if _lies(frame) else (width, height)
+        scale = min(1.0, self._limits.side / across, self._limits.longest_side / down)
         matrix = _told(frame.colorspace, film.matrix)
         if matrix == UNTAGGED:
             matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
@@ -389,15 +399,26 @@ def upright(picture: Rgb, frame: VideoFrame) -> Rgb:
 
     The matrix (ISO/IEC 14496-12, 6.2.2) takes x, y to ax + cy, bx + dy.
     """
-    found = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(found, SideData):
-        return np.ascontiguousarray(picture)
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
+    a, b, c, d = _display_matrix(frame)
     across, down = a, d
-    if abs(b) + abs(c) > abs(a) + abs(d):
+    if _lies(frame):
         picture = picture.swapaxes(0, 1)
         across, down = c, b
     return np.ascontiguousarray(picture[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+
+def _lies(frame: VideoFrame) -> bool:
+    """Whether the frame is stored on its side."""
+    a, b, c, d = _display_matrix(frame)
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(found, SideData):
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
+    return a, b, c, d
 
 
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:

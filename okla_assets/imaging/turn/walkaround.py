@@ -217,11 +217,13 @@ def _at_a_pace(angles: Doubles, times: Doubles, weights: Doubles) -> Doubles:
 
 
 def without_strays(part: Sequence[Observation]) -> list[Observation]:
-    """The observations without those that contradict both neighbours while these agree."""
-    azimuths = [one.azimuth or 0.0 for one in part]
+    """The observations without those that contradict the walk: a front that was taken for a rear,
+    at an end of the walk too, and what contradicts both neighbours while these agree."""
+    walk = _one_way(part)
+    azimuths = [one.azimuth or 0.0 for one in walk]
     kept = []
-    for i, one in enumerate(part):
-        if 0 < i < len(part) - 1:
+    for i, one in enumerate(walk):
+        if 0 < i < len(walk) - 1:
             before, after = azimuths[i - 1], azimuths[i + 1]
             if (
                 apart(before, after) <= STRAY
@@ -231,6 +233,31 @@ def without_strays(part: Sequence[Observation]) -> list[Observation]:
                 continue
         kept.append(one)
     return kept
+
+
+def _one_way(part: Sequence[Observation]) -> list[Observation]:
+    """The observations that one walk can have seen, as many as possible (dynamic programming).
+
+    Each that is left out costs 1, each step the square of what it goes beyond STRAY, in STRAYs: two
+    looks that are far apart because they are few stay, one that is half a turn off goes.
+    """
+    count = len(part)
+    azimuths = np.array([one.azimuth or 0.0 for one in part])
+    off = np.abs((azimuths[:, None] - azimuths[None, :] + 180) % 360 - 180)
+    steps = (np.maximum(off - STRAY, 0) / STRAY) ** 2
+    costs = np.arange(count, dtype=np.float64)  # of a walk that begins with this one
+    came_from = [-1] * count
+    for i in range(1, count):
+        ways = costs[:i] + steps[:i, i] + np.arange(i - 1, -1, -1)
+        best = i - 1 - int(ways[::-1].argmin())  # of equal ones that which leaves out the fewest
+        if ways[best] <= costs[i]:
+            costs[i], came_from[i] = ways[best], best
+    last = count - 1 - int((costs + np.arange(count - 1, -1, -1))[::-1].argmin())
+    kept = []
+    while last >= 0:
+        kept.append(part[last])
+        last = came_from[last]
+    return kept[::-1]
 
 
 def apart(a: float, b: float) -> float:

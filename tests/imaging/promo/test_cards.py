@@ -1,11 +1,14 @@
 """Cards and captions: everything written stays inside the safe margins."""
 
+from dataclasses import replace
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 
-from okla_assets.imaging.promo import cards
+from okla_assets.imaging.promo import cards, text
 from okla_assets.imaging.promo.layers import draw_layer
-from okla_assets.imaging.promo.timeline import Picture, load_template, plan
+from okla_assets.imaging.promo.timeline import Picture, TemplateName, load_template, plan
 from okla_assets.imaging.promo.yuv import planes_of
 from resources.fonts import fonts_for
 
@@ -22,6 +25,7 @@ LONG = cards.Words(
 )
 ARABIC = cards.Words("تويوتا كورولا", "1,250,000$", ("أوتوماتيك",), "جديدة")
 SHORT = cards.Words("Kia", "", (), "")
+SPOKEN = cards.Words("Kia Rio", "RD$ 495,000", ("61,000 km", "Automática"), "")
 
 
 @pytest.mark.parametrize("size", [(640, 360), (360, 640)])
@@ -53,6 +57,67 @@ def test_a_text_that_reads_from_the_right_stands_on_the_right() -> None:
         title = layers[0][1]
         middles.append(title.x + title.weights.shape[1] / 2)
     assert middles[0] < 320 < middles[1]
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that are drawn from now on."""
+    drawn: list[str] = []
+    draw = text.draw_line
+
+    def noted(line: str, *given: Any) -> Any:
+        drawn.append(line)
+        return draw(line, *given)
+
+    monkeypatch.setattr(text, "draw_line", noted)
+    return drawn
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640)])
+def test_lines_of_specs_begin_and_end_with_words(size: tuple[int, int], lines: list[str]) -> None:
+    timeline = plan(TEMPLATE, PICTURES, 30, size, has_spin=False)
+    cards.layers(timeline, LONG, fonts_for(LONG.texts), TEMPLATE.look, size)
+    specs = [line for line in lines if set(line.split()) & {"Automática", "azul"}]
+    assert len(specs) >= 3
+    assert all(line == line.strip(" ·") for line in specs)
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640)])
+@pytest.mark.parametrize(
+    "price", ["US$ 35,900 / RD$ 2,150,000 NEGOCIABLE", "DESDE RD$ 45,000 MENSUALES CON INICIAL"]
+)
+def test_a_price_is_never_cut(price: str, size: tuple[int, int], lines: list[str]) -> None:
+    given = cards.Words("Kia", price, (), "")
+    timeline = plan(TEMPLATE, PICTURES, 30, size, has_spin=False)
+    cards.layers(timeline, given, fonts_for(given.texts), TEMPLATE.look, size)
+    assert lines.count(price) == 3
+
+
+def test_the_opening_card_is_whole_in_the_first_frame() -> None:
+    """Messengers show a film's first frame."""
+    size = (640, 360)
+    timeline = plan(TEMPLATE, PICTURES, 30, size, has_spin=False)
+    layers = cards.layers(timeline, LONG, fonts_for(LONG.texts), TEMPLATE.look, size)[0]
+    shown = []
+    for seconds in (0.0, 2.0):
+        shown.append(cards.card(size, TEMPLATE.look))
+        for layer in layers:
+            draw_layer(shown[-1], layer, seconds)
+    assert np.array_equal(shown[0], shown[1])
+
+
+@pytest.mark.parametrize("name", get_args(TemplateName))
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_captions_stay_long_enough_to_be_read(name: TemplateName, count: int) -> None:
+    template, size = load_template(name), (64, 36)
+    pictures = [replace(PICTURES[i % 2], key=str(i)) for i in range(count)]
+    timeline = plan(template, pictures, 30, size, has_spin=True)
+    drawn = cards.layers(timeline, SPOKEN, fonts_for(SPOKEN.texts), template.look, size)
+    panels = [layers[0] for shot, layers in zip(timeline.shots, drawn, strict=True) if shot.caption]
+    assert panels
+    for panel in panels:
+        assert panel.end is not None
+        assert panel.end - panel.begin - 2 * panel.fade >= 1
 
 
 def test_a_title_is_drawn_light_on_the_card() -> None:

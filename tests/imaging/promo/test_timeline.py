@@ -86,6 +86,19 @@ def test_one_picture_is_shown_under_different_moves() -> None:
     assert len(set(map(str, moves))) == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "into"), [("standard", "wipe"), ("lively", "cut"), ("calm", "dip")]
+)
+def test_a_picture_that_comes_again_comes_as_the_templates_others_do(
+    name: TemplateName, into: str
+) -> None:
+    timeline = plan(load_template(name), [MANY[0]], 30, WIDE, has_spin=False)
+    assert {shot.into for shot in timeline.shots if shot.shows == "hero"} == {
+        timeline.shots[1].into,
+        into,
+    }
+
+
 def test_close_ups_that_fill_the_frame_come_first() -> None:
     pictures = [MANY[2], close_up("lying"), close_up("standing", upright=True)]
     assert shown(pictures, WIDE)[2:4] == ["lying", "standing"]

@@ -225,10 +225,24 @@ def test_a_duration_that_is_declared_far_too_long_costs_no_moment(tmp_path: Path
     assert len(read_moments(path, LIMITS)) == 100
 
 
-def test_a_large_picture_is_made_smaller(tmp_path: Path) -> None:
-    path = clips.write(tmp_path / "a.mp4", [clips.square(0)] * 8)
+@pytest.mark.parametrize(
+    ("stored", "turned", "shape"),
+    [
+        ((240, 320), 0, (120, 160, 3)),
+        ((640, 360), 0, (240, 135, 3)),
+        ((360, 640), 90, (240, 135, 3)),
+        ((240, 320), 270, (213, 160, 3)),
+    ],
+)
+def test_a_large_picture_is_made_smaller_and_a_car_is_as_wide_in_an_upright_one(
+    tmp_path: Path, stored: tuple[int, int], turned: int, shape: tuple[int, int, int]
+) -> None:
+    picture = codec.resize(clips.square(0), stored[1], stored[0])
+    path = clips.write(tmp_path / "a.mp4", [picture] * 8)
+    if turned:
+        clips.turned(path, turned)
     (moment, *_) = read_moments(path, VideoLimits(side=160, shortest=0.5))
-    assert codec.decode_trusted(moment.jpeg).shape == (120, 160, 3)
+    assert codec.decode_trusted(moment.jpeg).shape == shape
 
 
 def test_a_file_that_ends_early_counts_as_far_as_it_goes(tmp_path: Path) -> None:

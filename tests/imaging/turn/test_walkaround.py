@@ -38,6 +38,20 @@ def test_a_look_that_takes_front_for_rear_is_left_out() -> None:
     assert find_turn(looks(flipped)).azimuth_at(12) == pytest.approx(ONE_WAY[12], abs=3)
 
 
+@pytest.mark.parametrize("wrong", [(0,), (39,), (0, 39), (9, 11), (3, 9, 11, 20), (20, 21)])
+def test_looks_half_a_turn_off_cost_no_part_of_the_walk(wrong: tuple[int, ...]) -> None:
+    azimuths = [a + 180 if i in wrong else a for i, a in enumerate(ONE_WAY)]
+    turn = find_turn(looks(azimuths))
+    assert turn.turned[-1] == pytest.approx(351, abs=20)
+    for right in set(range(1, 39)) - set(wrong):
+        assert turn.azimuth_at(right) == pytest.approx(ONE_WAY[right], abs=4)
+
+
+def test_few_looks_of_a_quick_walk_all_count() -> None:
+    turn = find_turn(looks([0, 88, 170, 262, 345]))
+    assert turn.turned[-1] == pytest.approx(345, abs=1)
+
+
 def test_two_rounds_count_once() -> None:
     turn = find_turn(looks([2.0 * a for a in ONE_WAY]))
     assert turn.turned[-1] <= 360

@@ -26,6 +26,11 @@ def test_moments_and_their_pictures_come_over(clip: Path) -> None:
         assert (video.picture(19) != video.picture(0)).any()
 
 
+def test_the_pictures_of_an_upright_phone_come_over(clip: Path) -> None:
+    with VideoReader().open(clips.turned(clip, 90), 240) as video:
+        assert video.picture(0).shape == (320, 240, 3)
+
+
 def test_a_reader_that_dies_later_is_a_refusal_too(clip: Path) -> None:
     with VideoReader().open(clip, 160) as video:
         assert isinstance(video, WorkerProcess)
