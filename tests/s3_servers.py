@@ -94,12 +94,14 @@ class Front:
     """Passes requests on, after it has given each of `answers` to one of them.
 
     An answer is a status (with S3's error of that kind), or "cut": the true answer, but the
-    connection breaks in the middle of its body. `seen` has the method and path of each request.
+    connection breaks in the middle of its body. `seen` has the method and path of each request,
+    `sent` the bytes of all answers.
     """
 
     def __init__(self, behind: str) -> None:
         self.answers: list[int | str] = []
         self.seen: list[str] = []
+        self.sent = 0
         front, target = self, urlsplit(behind).netloc
 
         class Handler(BaseHTTPRequestHandler):
@@ -133,6 +135,7 @@ class Front:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if self.command != "HEAD":
+                    front.sent += len(data)
                     self.wfile.write(data)
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815

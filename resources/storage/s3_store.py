@@ -23,7 +23,7 @@ import dagster as dg
 from okla_assets.keys import named_by_content
 from resources.settings import settings
 from resources.storage.links import SERVED, file_link
-from resources.storage.media_store import ObjectInfo
+from resources.storage.media_store import ObjectInfo, Replaced
 from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
@@ -124,6 +124,15 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return self._read(key, lambda body: bytes(body.read()), Range=f"bytes=0-{count - 1}")
         except EmptyRange:
             return b""
+
+    def part(self, of: ObjectInfo, first: int, count: int) -> bytes:
+        from resources.storage.s3_client import AlreadyThere
+
+        asked = {"Range": f"bytes={first}-{first + count - 1}", "IfMatch": f'"{of.etag}"'}
+        try:
+            return self._read(of.key, lambda body: bytes(body.read()), **asked)
+        except AlreadyThere:
+            raise Replaced(of.key) from None
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
