@@ -20,6 +20,13 @@ from urllib.parse import urlsplit
 import pytest
 
 BUCKET = "okla-media"
+CODES = {
+    403: "AccessDenied",
+    409: "ConditionalRequestConflict",
+    501: "NotImplemented",
+    503: "SlowDown",
+}
+"""S3's words for what a `Front` answers instead of the server behind it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class Front:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 answer = front.answers.pop(0) if front.answers else "pass"
                 if isinstance(answer, int):
-                    code = {403: "AccessDenied", 503: "SlowDown"}.get(answer, "InternalError")
+                    code = CODES.get(answer, "InternalError")
                     self.answer(answer, {}, f"<Error><Code>{code}</Code></Error>".encode())
                     return
                 behind = HTTPConnection(target)
@@ -198,7 +205,7 @@ def forget_clients() -> None:
     """The next request reads the credentials anew; making a client takes a quarter of a second."""
     from resources.storage import s3_client
 
-    s3_client._client.cache_clear()
+    s3_client.forget_clients()
 
 
 def free_port() -> int:
