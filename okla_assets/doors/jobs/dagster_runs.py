@@ -15,7 +15,6 @@ import dagster as dg
 
 from okla_assets import dagster_tags
 from okla_assets.asked_runs import AskedRun, ask, forget
-from okla_assets.doors.jobs.intake import options_asked
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import ASSETS, Ended, Unit, Worker
 from okla_assets.operations.failures import problem_of
@@ -122,7 +121,7 @@ class DagsterRuns:
             name=_name(unit),
             vehicle=unit.vehicle,
             assets=ASSETS[unit.operation],
-            options=options_asked(unit.jobs[0], self.worker.store),
+            options=unit.jobs[0].request.options,
         )
 
     def _newest(self, unit: Unit) -> dg.DagsterRun | None:
