@@ -109,10 +109,13 @@ class DagsterRuns:
         if run.status is dg.DagsterRunStatus.SUCCESS:
             return self.worker.told(unit, run.run_id)
         if run.status is dg.DagsterRunStatus.CANCELED:
-            return Ended(run_id=run.run_id, again=True)
+            # By a person in its UI: of `stop` the dispatcher knows, and else it would have failed.
+            return Ended(run_id=run.run_id, cancelled=True)
         if run.tags.get(dagster_tags.WILL_RETRY) == "true":
             return None
         problem = problem_of(self.worker.instance, run.run_id)
+        if problem.interrupted:  # its worker was stopped
+            return Ended(run_id=run.run_id, again=True)
         failed = Problem(code="processing_failed", detail=f"{problem.step}: {problem.error}")
         return Ended(run_id=run.run_id, problems={job.id: failed for job in unit.jobs})
 

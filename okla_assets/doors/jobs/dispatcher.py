@@ -310,7 +310,7 @@ class Dispatcher:
             log.error("jobs wait: %s", ended.unavailable)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
         for job in unit.jobs:
-            if job.id in self._cancelled:
+            if job.id in self._cancelled or ended.cancelled:
                 self._end(job, "cancelled", None)
             elif job.id in ended.results:
                 done = job.model_copy(

@@ -192,6 +192,16 @@ def test_jobs_of_one_vehicle_are_answered_by_one_run(door: Door, start: Start) -
     assert [job.id for job in bench.next(4)[0].jobs] == [other.id]
 
 
+def test_jobs_whose_run_a_person_cancelled_are_cancelled(door: Door, start: Start) -> None:
+    bench = Bench()
+    start(bench)
+    job = ask(door.jobs, vehicle="CAR-1")
+    bench.next(1)[1].set_result(Ended(run_id="1", cancelled=True))
+    until(lambda: door.jobs.get(job.id).has_ended)
+    ended = door.jobs.get(job.id)
+    assert (ended.state, ended.problem, len(bench.begun)) == ("cancelled", None, 1)
+
+
 def dark(door: Door, vehicle: str = "CAR-1") -> bool:
     options, _ = read_options(keys.VehicleId(vehicle), door.store)
     return options.background_id == "dark_studio"
