@@ -160,12 +160,22 @@ class Door:
         bucket, to callers that see all.
         """
         owner = self.jobs.owner_of(vehicle)
-        if owner is None and (caller.sees is None or self.is_new(vehicle)):
+        if owner is None and self._may_have(vehicle, caller):
             owner = self.jobs.own(vehicle, caller.name)
         elif owner == caller.name:
             self.jobs.list_for(owner, vehicle)
         if caller.sees not in (None, owner):
-            raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
+            raise _of_another(vehicle)
+
+    def check_claim(self, vehicle: keys.VehicleId, caller: Caller) -> None:
+        """Raises what `claim` would, and changes nothing: before files are received."""
+        owner = self.jobs.owner_of(vehicle)
+        free = owner is None and self._may_have(vehicle, caller)
+        if not free and caller.sees not in (None, owner):
+            raise _of_another(vehicle)
+
+    def _may_have(self, vehicle: keys.VehicleId, caller: Caller) -> bool:
+        return caller.sees is None or self.is_new(vehicle)
 
     def is_new(self, vehicle: keys.VehicleId) -> bool:
         """Whether nothing of it is here."""
@@ -223,6 +233,10 @@ class Door:
                 path.unlink(missing_ok=True)
                 raise
         return Upload(path, digest.hexdigest(), size, name)
+
+
+def _of_another(vehicle: keys.VehicleId) -> DoorError:
+    return DoorError(403, f"vehicle {vehicle} belongs to another caller")
 
 
 def door_of(request: Request) -> Door:
