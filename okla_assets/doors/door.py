@@ -116,16 +116,23 @@ class Door:
         self._check_urls(request)
         if request.vehicle_id is not None:
             self.claim(request.vehicle_id, caller)
-        if random or self.jobs.find(named) is None:  # what is sent again counts once
-            self.callers.counts(caller, max(1, len(request.sources)))
-        for key, one in files.items():
-            if self.store.stat(key) is None:
-                self.store.put_file(key, one.path, durable=True)
+        # What is sent again counts once, also where both come at the same moment.
+        pictures = max(1, len(request.sources))
+        counted = random or self.jobs.find(named) is None
+        if counted:
+            self.callers.counts(caller, pictures)
+        new = False
         try:
+            for key, one in files.items():
+                if self.store.stat(key) is None:
+                    self.store.put_file(key, one.path, durable=True)
             job, new = self.jobs.accept(request, named, random=random)
         except OtherRequest as error:
             self._delete_after_the_end(named, files)
             raise DoorError(409, str(error)) from None
+        finally:
+            if counted and not new:
+                self.callers.uncounts(caller, pictures)
         if new:
             self.woken(job.job_id)
         else:

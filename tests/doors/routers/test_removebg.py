@@ -260,6 +260,9 @@ class Strict(Anybody):
             raise DoorError(402, "no pictures are left this month")
         self.pictures -= pictures
 
+    def uncounts(self, caller: Caller, pictures: int) -> None:
+        self.pictures += pictures
+
     def left(self, caller: Caller) -> int | None:
         return self.pictures
 
