@@ -25,6 +25,8 @@ from okla_assets.options import read_options
 from resources.errors import BrokenSetup, Unreadable
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.stores import store_for
+from tests.s3_servers import Front
 
 
 @dataclass
@@ -158,6 +160,21 @@ def test_a_job_of_another_process_is_found(door: Door, start: Start) -> None:
     start(bench)
     job = ask(door.jobs)  # nobody wakes the dispatcher
     assert bench.next(1)[0].jobs[0].id == job.id
+
+
+def test_a_look_for_work_is_one_request_to_a_bucket(front: Front, s3_place: str) -> None:
+    jobs = Jobs(store_for(s3_place))
+    job = ask(jobs)
+    jobs.ask_to_end(job)
+    idle = Dispatcher(jobs, Bench(), lambda job: job, lambda job: None)
+    idle._look()
+    assert list(idle._known) == [job.id] and idle._cancelled == {job.id}
+    front.seen.clear()
+    empty = Dispatcher(
+        Jobs(store_for(f"{s3_place}/empty")), Bench(), lambda job: job, lambda job: None
+    )
+    empty._look()
+    assert len(front.seen) == 1
 
 
 def test_what_is_quick_goes_before_what_is_long(door: Door, start: Start) -> None:
@@ -432,7 +449,7 @@ def test_a_job_that_waits_is_cancelled_at_once(door: Door, start: Start) -> None
     door.jobs.ask_to_end(waiting)
     until(lambda: door.jobs.get(waiting.id).state == "cancelled")
     door.jobs.ask_to_end(waiting)  # the record is of before
-    until(lambda: not door.jobs.to_be_cancelled())
+    until(lambda: not door.jobs.look()[1])
     assert len(bench.begun) == 1
 
 
