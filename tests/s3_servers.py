@@ -10,6 +10,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,21 +70,30 @@ def strict_place(
 
     The key's user may do everything below this place, and nothing elsewhere.
     """
-    from moto.core.authorization import enable_iam_authentication
-
-    iam = client_of(moto_server, "iam")
-    user = f"seller-{uuid.uuid4().hex}"
-    iam.create_user(UserName=user)
     below = s3_place.replace("s3://", "arn:aws:s3:::")
     objects = {"Effect": "Allow", "Action": "s3:*", "Resource": f"{below}/*"}
     listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": below.partition("/")[0]}
     policy = {"Version": "2012-10-17", "Statement": [objects, listing]}
+    with only_allowed(moto_server, policy, monkeypatch):
+        yield s3_place
+
+
+@contextmanager
+def only_allowed(
+    server: S3Server, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The server checks everything, and the environment has a key to what this policy allows."""
+    from moto.core.authorization import enable_iam_authentication
+
+    iam = client_of(server, "iam")
+    user = f"seller-{uuid.uuid4().hex}"
+    iam.create_user(UserName=user)
     iam.put_user_policy(UserName=user, PolicyName="media", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName=user)["AccessKey"]
-    with_credentials(monkeypatch, moto_server, key["AccessKeyId"], key["SecretAccessKey"])
+    with_credentials(monkeypatch, server, key["AccessKeyId"], key["SecretAccessKey"])
     forget_clients()
     with enable_iam_authentication():
-        yield s3_place
+        yield
     forget_clients()
 
 

@@ -1,5 +1,6 @@
 """What a bucket promises beyond the contract in `test_media_store.py`, on real S3 servers."""
 
+import json
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
 from okla_assets import keys
@@ -21,8 +23,15 @@ from resources.storage.odd_entries import OddEntry
 from resources.storage.s3_client import client_for
 from resources.storage.s3_store import PART_BYTES, S3MediaStore
 from resources.storage.stores import absolute, bucket_of, location_of, store_for
+from tests.conftest import REPOSITORY
 from tests.fakes import VEHICLE
-from tests.s3_servers import Front, forget_clients, free_port
+from tests.s3_servers import (
+    Front,
+    S3Server,
+    forget_clients,
+    free_port,
+    only_allowed,
+)
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
 
@@ -536,6 +545,44 @@ def test_what_the_key_may_not_do_is_told(strict_place: str) -> None:
     for name in ("put", "get", "stat", "delete"):
         with pytest.raises(BrokenSetup, match=r"refuses access \(.*get, put and delete"):
             every_use(elsewhere)[name]()
+
+
+def test_the_policy_of_deploy_is_all_that_a_store_needs(
+    moto_server: S3Server, s3_place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = (REPOSITORY / "deploy" / "bucket" / "okla-policy.json").read_text()
+    policy = json.loads(text.replace("BUCKET", moto_server.bucket))
+    with only_allowed(moto_server, policy, monkeypatch):
+        store, path = bucket_at(s3_place), large_file(tmp_path)
+        for use in every_use(store).values():
+            use()
+        assert store.stat(PHOTO) is None
+        assert store.put_new(PHOTO, b"1") is True
+        store.put_file("raw/v/video/walk.mp4", path)
+        info = store.stat("raw/v/video/walk.mp4")
+        assert info is not None
+        assert store.part(info, PART_BYTES, 9) == path.read_bytes()[PART_BYTES : PART_BYTES + 9]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            raw_client(store).put_bucket_versioning(
+                Bucket=store.bucket, VersioningConfiguration={"Status": "Suspended"}
+            )
+
+
+def test_the_lifecycle_of_deploy_is_one_that_s3_takes(bucket: S3MediaStore) -> None:
+    text = (REPOSITORY / "deploy" / "bucket" / "lifecycle.json").read_text()
+    client = raw_client(bucket)
+    client.put_bucket_lifecycle_configuration(
+        Bucket=bucket.bucket, LifecycleConfiguration=json.loads(text)
+    )
+    try:
+        rules = client.get_bucket_lifecycle_configuration(Bucket=bucket.bucket)["Rules"]
+        days = {
+            rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
+            for rule in rules
+        }
+        assert days == {None, 2}
+    finally:
+        client.delete_bucket_lifecycle(Bucket=bucket.bucket)
 
 
 def test_threads_share_one_client(bucket: S3MediaStore) -> None:
