@@ -17,7 +17,8 @@ from typing import Literal
 from okla_assets import keys
 from resources.errors import BadInput, BrokenSetup
 from resources.storage.media_store import MediaStore
-from resources.storage.stores import bucket_of, location_of
+from resources.storage.s3_store import S3MediaStore
+from resources.storage.stores import location_of
 
 BEAT_SECONDS = 30.0
 GONE_SECONDS = 120.0
@@ -34,9 +35,11 @@ def alone_in_bucket(
 
     Raises BadInput where there is one already.
     """
-    if bucket_of(location_of(store)) is None:
+    if not isinstance(store, S3MediaStore):
         yield
         return
+    # The next beat is the next attempt, and who stops waits for one at most.
+    once = store.model_copy(update={"max_attempts": 1})
     prefix = keys.leaders(command)
     own = prefix + _id_of(home)
     told = f"process {os.getpid()} of {socket.gethostname()}".encode()
@@ -44,16 +47,16 @@ def alone_in_bucket(
     stop = threading.Event()
     try:
         _check_others(store, command, prefix, own)
-        beating = threading.Thread(target=_beat, args=(store, own, told, stop), daemon=True)
+        beating = threading.Thread(target=_beat, args=(once, own, told, stop), daemon=True)
         beating.start()
         try:
             yield
         finally:
             stop.set()
-            beating.join()
+            beating.join(BEAT_SECONDS)  # the bucket may be away
     finally:
         with suppress(OSError, BrokenSetup):
-            store.delete(own)
+            once.delete(own)
 
 
 def _check_others(store: MediaStore, command: str, prefix: str, own: str) -> None:
