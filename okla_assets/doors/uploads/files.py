@@ -49,7 +49,7 @@ async def stored_file(
             "X-Content-Type-Options": "nosniff",
             "Accept-Ranges": "bytes",
         }
-        if request.headers.get("if-none-match") == headers["ETag"]:
+        if _has(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
         try:
             return await _answer(request, store, info, headers)
@@ -84,6 +84,11 @@ async def _answer(
     rest: Iterator[bytes] = pieces(store, info, part)
     first = await run_in_threadpool(next, rest, b"")
     return StreamingResponse(chain([first], rest), status, headers, media_type)
+
+
+def _has(known: str, etag: str) -> bool:
+    """Whether an ETag is among those of If-None-Match; a proxy that compresses makes them weak."""
+    return etag in (one.strip().removeprefix("W/") for one in known.split(","))
 
 
 def _range(request: Request, headers: dict[str, str]) -> str:
