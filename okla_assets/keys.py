@@ -141,6 +141,8 @@ OUTBOX = "outbox/"
 """What callers have still to be told; private."""
 CALLERS = "callers/"
 """Who may use the doors: keys, hashed; private."""
+LEADERS = "leaders/"
+"""What processes that have to be the only ones of their kind write into a bucket."""
 TRANSIENT = "job-"
 """How the ids of vehicles begin that were made for one job, and that go away by themselves."""
 
@@ -335,6 +337,11 @@ def archived_marker(vehicle: VehicleId) -> str:
 def source_record(vehicle: VehicleId) -> str:
     """Which folders `okla process` took the uploads from, and what it left out there."""
     return f"{RAW}{vehicle}/{SOURCE_RECORD}"
+
+
+def leaders(command: str) -> str:
+    """Where each `okla up` or `okla serve` on a bucket has its object."""
+    return f"{LEADERS}{command}/"
 
 
 def jobs_marker(vehicle: VehicleId) -> str:

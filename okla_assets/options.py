@@ -169,6 +169,25 @@ def read_options(
     return StudioOptions.model_validate(usable), (*no_scene, *named)
 
 
+def options_of_run(
+    vehicle: keys.VehicleId, store: MediaStore
+) -> tuple[StudioOptions, tuple[str, ...]]:
+    """The same as a run of the vehicle has them now.
+
+    A film takes a minute: of a vehicle whose runs only jobs ask for it is made where `promo` is
+    said. Nothing of that is stored, as its seller may upload to it later.
+    """
+    options, problems = read_options(vehicle, store)
+    if options.promo and "promo" not in options.model_fields_set and _is_for_jobs(vehicle, store):
+        options = options.model_copy(update={"promo": False})
+    return options, problems
+
+
+def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+    marked = store.stat(keys.jobs_marker(vehicle)) is not None
+    return marked and store.stat(keys.ready_marker(vehicle)) is None
+
+
 def _with_a_scene(
     options: dict[str, object], store: MediaStore
 ) -> tuple[dict[str, object], tuple[str, ...]]:
@@ -220,9 +239,15 @@ def merge_options(
 
 
 def save_options(vehicle: keys.VehicleId, store: MediaStore, options: StudioOptions) -> None:
-    """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same."""
+    """Stores the options with the vehicle, so that a rerun from Dagster's UI makes the same.
+
+    Of defaults only a `promo` that was said, which counts for more (`options_of_run`).
+    """
     key = keys.options(vehicle)
-    text = options.model_dump_json(indent=2, exclude_defaults=True).encode()
+    told = options.model_dump(mode="json", exclude_defaults=True)
+    if "promo" in options.model_fields_set:
+        told["promo"] = options.promo
+    text = json.dumps(told, indent=2, ensure_ascii=False).encode()
     if text != (store.get(key) if store.stat(key) else b"{}"):
         store.put(key, text, "application/json")
 

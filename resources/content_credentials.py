@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from resources.errors import BrokenSetup
+from resources.errors import BrokenSetup, system_reason
 from resources.settings import settings
 
 
@@ -82,9 +82,18 @@ def content_signer() -> ContentSigner | None:
     for variable, path in named.items():
         if not path:
             raise BrokenSetup(f"{variable} is not set, but the other one of the two is: name both")
-        if not Path(path).is_file():
-            raise BrokenSetup(f"{variable} names {path}, which is no file")
     if find_spec("c2pa") is None:
         raise BrokenSetup("OKLA_C2PA_CERT needs `pip install 'okla-media[c2pa]'`")
-    chain, key = (Path(path).read_bytes() for path in named.values())
+    chain, key = (_read(variable, path) for variable, path in named.items())
     return ContentSigner(chain, key)
+
+
+def _read(variable: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise BrokenSetup(f"{variable} names {path}, which is no file") from None
+    except OSError as error:
+        raise BrokenSetup(
+            f"{variable} names {path}, which cannot be read: {system_reason(error)}"
+        ) from None

@@ -10,6 +10,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,13 @@ from urllib.parse import urlsplit
 import pytest
 
 BUCKET = "okla-media"
+CODES = {
+    403: "AccessDenied",
+    409: "ConditionalRequestConflict",
+    501: "NotImplemented",
+    503: "SlowDown",
+}
+"""S3's words for what a `Front` answers instead of the server behind it."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +70,30 @@ def strict_place(
 
     The key's user may do everything below this place, and nothing elsewhere.
     """
-    from moto.core.authorization import enable_iam_authentication
-
-    iam = client_of(moto_server, "iam")
-    user = f"seller-{uuid.uuid4().hex}"
-    iam.create_user(UserName=user)
     below = s3_place.replace("s3://", "arn:aws:s3:::")
     objects = {"Effect": "Allow", "Action": "s3:*", "Resource": f"{below}/*"}
     listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": below.partition("/")[0]}
     policy = {"Version": "2012-10-17", "Statement": [objects, listing]}
+    with only_allowed(moto_server, policy, monkeypatch):
+        yield s3_place
+
+
+@contextmanager
+def only_allowed(
+    server: S3Server, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The server checks everything, and the environment has a key to what this policy allows."""
+    from moto.core.authorization import enable_iam_authentication
+
+    iam = client_of(server, "iam")
+    user = f"seller-{uuid.uuid4().hex}"
+    iam.create_user(UserName=user)
     iam.put_user_policy(UserName=user, PolicyName="media", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName=user)["AccessKey"]
-    with_credentials(monkeypatch, moto_server, key["AccessKeyId"], key["SecretAccessKey"])
+    with_credentials(monkeypatch, server, key["AccessKeyId"], key["SecretAccessKey"])
     forget_clients()
     with enable_iam_authentication():
-        yield s3_place
+        yield
     forget_clients()
 
 
@@ -94,12 +111,14 @@ class Front:
     """Passes requests on, after it has given each of `answers` to one of them.
 
     An answer is a status (with S3's error of that kind), or "cut": the true answer, but the
-    connection breaks in the middle of its body. `seen` has the method and path of each request.
+    connection breaks in the middle of its body. `seen` has the method and path of each request,
+    `sent` the bytes of all answers.
     """
 
     def __init__(self, behind: str) -> None:
         self.answers: list[int | str] = []
         self.seen: list[str] = []
+        self.sent = 0
         front, target = self, urlsplit(behind).netloc
 
         class Handler(BaseHTTPRequestHandler):
@@ -110,7 +129,7 @@ class Front:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 answer = front.answers.pop(0) if front.answers else "pass"
                 if isinstance(answer, int):
-                    code = {403: "AccessDenied", 503: "SlowDown"}.get(answer, "InternalError")
+                    code = CODES.get(answer, "InternalError")
                     self.answer(answer, {}, f"<Error><Code>{code}</Code></Error>".encode())
                     return
                 behind = HTTPConnection(target)
@@ -133,6 +152,7 @@ class Front:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if self.command != "HEAD":
+                    front.sent += len(data)
                     self.wfile.write(data)
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815
@@ -195,7 +215,7 @@ def forget_clients() -> None:
     """The next request reads the credentials anew; making a client takes a quarter of a second."""
     from resources.storage import s3_client
 
-    s3_client._client.cache_clear()
+    s3_client.forget_clients()
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from okla_assets import keys
 from okla_assets.asked_runs import give_asked_options
 from okla_assets.digests import digest_of
-from okla_assets.options import hotspot_problems, read_options
+from okla_assets.options import hotspot_problems, options_of_run
 from okla_assets.steps import metadata
 from okla_assets.steps.costs import Laps
 from okla_assets.steps.pictures import WORKING_QUALITY, WORKING_SIDE, encode_working
@@ -92,7 +92,7 @@ def take_in(
     vehicle: keys.VehicleId, store: MediaStore, decoder: PhotoDecoder, progress: Progress
 ) -> tuple[RawPhotos, int]:
     """The vehicle's table of uploads, and how many files had to be decoded."""
-    options, problems = read_options(vehicle, store)
+    options, problems = options_of_run(vehicle, store)
     found = uploads_of(vehicle, store)
     progress.step("Reading photos", len(found.photos))
     seen = UploadFacts(store, vehicle, "photos")

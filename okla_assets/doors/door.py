@@ -116,16 +116,23 @@ class Door:
         self._check_urls(request)
         if request.vehicle_id is not None:
             self.claim(request.vehicle_id, caller)
-        if random or self.jobs.find(named) is None:  # what is sent again counts once
-            self.callers.counts(caller, max(1, len(request.sources)))
-        for key, one in files.items():
-            if self.store.stat(key) is None:
-                self.store.put_file(key, one.path, durable=True)
+        # What is sent again counts once, also where both come at the same moment.
+        pictures = max(1, len(request.sources))
+        counted = random or self.jobs.find(named) is None
+        if counted:
+            self.callers.counts(caller, pictures)
+        new = False
         try:
+            for key, one in files.items():
+                if self.store.stat(key) is None:
+                    self.store.put_file(key, one.path, durable=True)
             job, new = self.jobs.accept(request, named, random=random)
         except OtherRequest as error:
             self._delete_after_the_end(named, files)
             raise DoorError(409, str(error)) from None
+        finally:
+            if counted and not new:
+                self.callers.uncounts(caller, pictures)
         if new:
             self.woken(job.job_id)
         else:
@@ -160,12 +167,22 @@ class Door:
         bucket, to callers that see all.
         """
         owner = self.jobs.owner_of(vehicle)
-        if owner is None and (caller.sees is None or self.is_new(vehicle)):
+        if owner is None and self._may_have(vehicle, caller):
             owner = self.jobs.own(vehicle, caller.name)
         elif owner == caller.name:
             self.jobs.list_for(owner, vehicle)
         if caller.sees not in (None, owner):
-            raise DoorError(403, f"vehicle {vehicle} belongs to another caller")
+            raise _of_another(vehicle)
+
+    def check_claim(self, vehicle: keys.VehicleId, caller: Caller) -> None:
+        """Raises what `claim` would, and changes nothing: before files are received."""
+        owner = self.jobs.owner_of(vehicle)
+        free = owner is None and self._may_have(vehicle, caller)
+        if not free and caller.sees not in (None, owner):
+            raise _of_another(vehicle)
+
+    def _may_have(self, vehicle: keys.VehicleId, caller: Caller) -> bool:
+        return caller.sees is None or self.is_new(vehicle)
 
     def is_new(self, vehicle: keys.VehicleId) -> bool:
         """Whether nothing of it is here."""
@@ -223,6 +240,10 @@ class Door:
                 path.unlink(missing_ok=True)
                 raise
         return Upload(path, digest.hexdigest(), size, name)
+
+
+def _of_another(vehicle: keys.VehicleId) -> DoorError:
+    return DoorError(403, f"vehicle {vehicle} belongs to another caller")
 
 
 def door_of(request: Request) -> Door:

@@ -33,6 +33,7 @@ from okla_assets.doors.telling.callbacks import CallbackSender, shown_in_dagster
 from okla_assets.operations.archive import archive
 from okla_assets.operations.run_index import busy
 from okla_assets.runtime.instance import dagster_home, open_instance, waited_out
+from okla_assets.runtime.leading import alone_in_bucket
 from okla_assets.runtime.processes import dagster_environment
 from resources.errors import BadInput, BrokenSetup, UnknownVehicle, Unreadable
 from resources.settings import Settings, settings
@@ -98,6 +99,7 @@ def run(plan: Plan, store: MediaStore) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, _end))
         _alone(home, stack)
+        stack.enter_context(alone_in_bucket(store, "serve", home))
         listening = stack.enter_context(_listening(plan.host, plan.port))
         instance = stack.enter_context(open_instance(plan.out))
         jobs = Jobs(store)
@@ -178,7 +180,7 @@ def _beside(tasks: Sequence[Task]) -> Iterator[threading.Event]:
 
 
 def _alone(home: Path, stack: ExitStack) -> None:
-    """Only one process leads the jobs of a media folder."""
+    """Only one process of this machine leads the jobs of a media folder."""
     lock = FileLock(home / "serve.lock", timeout=0)
     try:
         stack.enter_context(lock)

@@ -12,6 +12,7 @@ from okla_assets import dagster_tags, keys
 from okla_assets.code_links import code_link
 from okla_assets.operations.run_index import busy, check_known
 from okla_assets.vehicle_runs import vehicles
+from resources.ahead import mapped
 from resources.errors import BadInput, Unreadable
 from resources.storage.media_store import MediaStore, ObjectInfo
 
@@ -110,7 +111,8 @@ def archive(
     removed = 0
     if processed:
         # The listing first, so that no reader is sent to a file that is gone.
-        removed += _remove([keys.listing(vehicle)], store)
+        if store.stat(keys.listing(vehicle)) is not None:
+            removed += _remove([keys.listing(vehicle)], store)
         for folder in (keys.processed_folder(vehicle), *_drawn_for_jobs(vehicle, store)):
             removed += _remove_folder(folder, store)
     removed += remove_work(vehicle, store)
@@ -138,11 +140,10 @@ def _remove_folder(prefix: str, store: MediaStore) -> int:
     return _remove([info.key for info in store.list(prefix)], store)
 
 
-def _remove(keys_to_remove: Sequence[str], store: MediaStore) -> int:
-    present = [key for key in keys_to_remove if store.stat(key) is not None]
-    for key in present:
-        store.delete(key)
-    return len(present)
+def _remove(there: Sequence[str], store: MediaStore) -> int:
+    """Deletes what was just listed, some at a time: in a bucket, each is a request and a wait."""
+    mapped(there, store.delete, "delete")
+    return len(there)
 
 
 class ArchiveConfig(dg.Config):

@@ -4,7 +4,6 @@ A read-only server on loopback beside Dagster, over the media folder or bucket. 
 alone, so nothing of raw/ or private/, which show plates; no link leads out of those folders.
 """
 
-import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,20 +12,24 @@ from functools import partial
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from socket import socket
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from resources.errors import BadInput, Unreadable
+from okla_assets import keys
+from resources.errors import BadInput, BrokenSetup, Unreadable
 from resources.storage.links import SERVED
-from resources.storage.media_store import LocalMediaStore, MediaStore
+from resources.storage.media_store import LocalMediaStore, MediaStore, Replaced
 from resources.storage.odd_entries import BadKey, check_key
+from resources.storage.parts import OutsideFile, Part, asked_part, pieces
 from resources.storage.s3_store import CONTENT_TYPES
 
 HOST = "127.0.0.1"
-CHUNK = 2**18
 MOST_LISTED = 2000
 """Names on the page of one folder."""
+_BROWSER_LEFT = (BrokenPipeError, ConnectionAbortedError, ConnectionResetError)
+"""What is raised of its connection; of a bucket's, plain ConnectionError."""
 
 
 class Files(BaseHTTPRequestHandler):
@@ -34,6 +37,8 @@ class Files(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "okla-files", ""
+    begun = False
+    """Whether the head of the answer has gone."""
 
     def __init__(self, store: MediaStore, *arguments: Any) -> None:
         self.store = store
@@ -43,6 +48,7 @@ class Files(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.begun = False
         # A page of another site, whose name was pointed at this machine, may not read it.
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in (HOST, "localhost"):
             self._refuse(HTTPStatus.FORBIDDEN, f"ask for http://{HOST}")
@@ -61,6 +67,12 @@ class Files(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, f"there is no {key}; the vehicle's run writes it")
         except Unreadable as error:
             self._refuse(HTTPStatus.FORBIDDEN, str(error))
+        except Replaced:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{key} is being written; ask again")
+        except (BrokenSetup, ConnectionError) as error:
+            if isinstance(error, _BROWSER_LEFT):
+                raise
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _folder(self, key: str) -> None:
         self._check_inside(key)
@@ -88,23 +100,28 @@ class Files(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _file(self, key: str) -> None:
-        with self.store.as_file(key) as path:
-            self._check_inside(key)
-            if not path.is_file():
-                raise FileNotFoundError(key)
-            size = path.stat().st_size
-            kind = CONTENT_TYPES.get(path.suffix[1:].lower(), "application/octet-stream")
-            first, last, status = self._asked_range(size)
-            with path.open("rb") as file:
-                if status is HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    self._head(status, 0, kind, f"bytes */{size}")
-                    return
-                partial_of = f"bytes {first}-{last}/{size}"
-                told = partial_of if status is HTTPStatus.PARTIAL_CONTENT else ""
-                self._head(status, last - first + 1, kind, told)
-                if self.command == "GET":
-                    file.seek(first)
-                    _copy(file, self.wfile, last - first + 1)
+        self._check_inside(key)
+        info = self.store.stat(key)
+        if info is None:
+            raise FileNotFoundError(key)
+        kind = CONTENT_TYPES.get(keys.suffix_of(key), "application/octet-stream")
+        try:
+            asked = asked_part(self.headers.get("Range", ""), info.size)
+        except OutsideFile:
+            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            self._head(status, 0, kind, f"bytes */{info.size}")
+            return
+        part = asked or Part(0, info.size, info.size)
+        rest = pieces(self.store, info, part)
+        # The first piece before the head: from then on nothing can be told.
+        first = b"" if self.command == "HEAD" else next(rest, b"")
+        if asked is None:
+            self._head(HTTPStatus.OK, part.count, kind)
+        else:
+            self._head(HTTPStatus.PARTIAL_CONTENT, part.count, kind, part.content_range)
+        if self.command == "GET":
+            for piece in chain([first], rest):
+                self.wfile.write(piece)
 
     def _check_inside(self, key: str) -> None:
         """Raises FileNotFoundError for a link that leads out of what is served."""
@@ -115,20 +132,8 @@ class Files(BaseHTTPRequestHandler):
             if not any(real.is_relative_to((top / served).resolve()) for served in SERVED):
                 raise FileNotFoundError(key)
 
-    def _asked_range(self, size: int) -> tuple[int, int, HTTPStatus]:
-        """First and last byte that are asked for: browsers seek in videos by a range."""
-        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        if asked is None or not any(asked.groups()):
-            return 0, size - 1, HTTPStatus.OK
-        if not asked[1]:
-            first, last = max(0, size - int(asked[2])), size - 1
-        else:
-            first, last = int(asked[1]), min(int(asked[2] or size - 1), size - 1)
-        if first > last:
-            return 0, -1, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-        return first, last, HTTPStatus.PARTIAL_CONTENT
-
     def _head(self, status: HTTPStatus, length: int, kind: str, content_range: str = "") -> None:
+        self.begun = True
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
@@ -140,6 +145,10 @@ class Files(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        """Tells why there is no answer; one that has begun can only be broken off."""
+        if self.begun:
+            self.close_connection = True
+            return
         body = sentence.encode(errors="replace")
         self._head(status, len(body), "text/plain; charset=utf-8")
         if self.command == "GET":
@@ -149,18 +158,12 @@ class Files(BaseHTTPRequestHandler):
         """Nothing: a person who looks at pictures is no news."""
 
 
-def _copy(source: Any, target: Any, count: int) -> None:
-    while count > 0 and (chunk := source.read(min(count, CHUNK))):
-        target.write(chunk)
-        count -= len(chunk)
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         """A browser that leaves early is no error; anything else is told."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], _BROWSER_LEFT):
             super().handle_error(request, client_address)
 
 

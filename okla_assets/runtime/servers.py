@@ -33,6 +33,7 @@ from okla_assets.runtime.instance import (
     open_instance,
     write_config,
 )
+from okla_assets.runtime.leading import alone_in_bucket
 from okla_assets.runtime.overruled import overruled
 from okla_assets.runtime.processes import (
     OUR_FOLDER,
@@ -158,7 +159,8 @@ def run(plan: Plan) -> None:
     else:
         check_writable(store)
         Path(plan.out, keys.RAW).mkdir(exist_ok=True)
-    with _alone(dagster_home(plan.out)):
+    home = dagster_home(plan.out)
+    with _alone(home), alone_in_bucket(store, "up", home):
         if closed := prepare(plan.out, plan.runs, plan.gpu_slots, plan.say):
             plan.say(f"{closed} runs of killed processes reported as failed")
         with serving(store, plan.files_port, plan.port + 1) as files_url:
@@ -170,7 +172,7 @@ def run(plan: Plan) -> None:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Two daemons would start each run twice."""
+    """Two daemons would start each run twice. On one machine; of others `alone_in_bucket` sees."""
     home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home / "up.lock", timeout=0)
     try:

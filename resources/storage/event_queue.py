@@ -17,6 +17,11 @@ HIDDEN_SECONDS = 120
 """A message that was received and not deleted comes again after this: a sensor tick is shorter."""
 _WAIT_SECONDS = 1  # with 0, SQS asks only some of its servers and may find none of ten messages
 _MOST_AT_ONCE = 10  # of a receive or delete: SQS's own limit
+_FOR_A_PERSON = (
+    "NonExistentQueue|QueueDoesNotExist|AccessDenied"
+    "|ExpiredToken|InvalidClient|SignatureDoesNotMatch|UnrecognizedClient"
+)
+"""Refusals that nothing but a person, or what renews the credentials, can end."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,15 @@ class SqsEventQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
             client = _client(_region(url), os.environ.get("AWS_ENDPOINT_URL", ""))
             answer: dict[str, Any] = getattr(client, operation)(QueueUrl=url, **parameters)
         except NoCredentialsError:
+            _client.cache_clear()  # there may be some by the next time
             raise BrokenSetup(f"no AWS credentials were found for {QUEUE_ENV} {url}") from None
         except NoRegionError:
             raise BrokenSetup(f"set AWS_DEFAULT_REGION: {QUEUE_ENV} {url} names none") from None
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if not re.search("NonExistentQueue|QueueDoesNotExist|AccessDenied|InvalidClient", code):
+            if not re.search(_FOR_A_PERSON, code):
                 raise
+            _client.cache_clear()  # new credentials may have been given
             raise BrokenSetup(f"the queue of {QUEUE_ENV} cannot be used: {error}") from None
         return answer
 

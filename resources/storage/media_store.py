@@ -53,6 +53,10 @@ class ObjectInfo:
     digest: str = field(default="", compare=False)
 
 
+class Replaced(Exception):
+    """The object was written anew since its facts were asked for."""
+
+
 @runtime_checkable
 class MediaStore(Protocol):
     """What the pipeline needs of storage; the local folder and S3 are siblings behind it."""
@@ -78,6 +82,13 @@ class MediaStore(Protocol):
 
     def head(self, key: str, count: int) -> bytes:
         """The object's first `count` bytes, or all there are; raises as `get` does."""
+        ...
+
+    def part(self, of: ObjectInfo, first: int, count: int) -> bytes:
+        """`count` bytes of the object from `first` on; not to be asked for behind its end.
+
+        Raises as `get` does, and `Replaced` where its bytes are not those of `of` any more.
+        """
         ...
 
     def as_file(self, key: str) -> AbstractContextManager[Path]:
@@ -177,6 +188,13 @@ class LocalMediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def head(self, key: str, count: int) -> bytes:
         with self._reading(key), self._path(key).open("rb") as file:
+            return file.read(count)
+
+    def part(self, of: ObjectInfo, first: int, count: int) -> bytes:
+        with self._reading(of.key), self._path(of.key).open("rb") as file:
+            if _etag(os.fstat(file.fileno())) != of.etag:
+                raise Replaced(of.key)
+            file.seek(first)
             return file.read(count)
 
     @contextmanager

@@ -50,6 +50,9 @@ class AnyS3(S3Resource):
         # boto3 1.36 and newer add checksums that older stores refuse or store as part of the body.
         checksums = "when_required" if self.endpoint_url else "when_supported"
         config = Config(
+            # Links are signed by the second version else, where there is no region or us-east-1:
+            # AWS refuses it for objects that are encrypted with a key, other stores for all.
+            signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": self.max_attempts},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -68,6 +71,14 @@ def client_for(endpoint_url: str, max_attempts: int, location: str) -> Any:
     with _making, errors_named(location):
         # By process: a pool of connections must not be shared with a fork.
         return _client(os.getpid(), endpoint_url, max_attempts)
+
+
+def forget_clients() -> None:
+    """The next request looks for credentials anew: those of a file, say, may have been renewed.
+
+    Credentials that a role gives are renewed by the client itself, before they expire.
+    """
+    _client.cache_clear()
 
 
 @lru_cache
@@ -105,6 +116,10 @@ class AlreadyThere(Exception):
     """An object was to be written where there is none, and there is one, or is about to be."""
 
 
+class NotOffered(BrokenSetup):
+    """The store does not know what was asked for, such as a condition of a write."""
+
+
 _NOT_NEW = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _OF_ONE_OBJECT = frozenset({"AccessDenied", "InvalidObjectState", "InvalidRequest"})
 """Refusals that may be about the object alone: its own rights, the archive that it has been moved
@@ -139,11 +154,14 @@ def _of_answer(error: ClientError, location: str, key: str) -> Exception:
         return FileNotFoundError(f"{key} is not in the media store {location}")
     if code in _NOT_NEW:
         return AlreadyThere(key)
+    if code == "NotImplemented":
+        return NotOffered(f"{location} does not offer what was asked for: {message}")
     if code == "RequestTimeTooSkewed":
         return BrokenSetup(
             f"{location} refuses requests dated by this machine: set its clock right"
         )
     if code in _BAD_CREDENTIALS or status == 401:
+        forget_clients()
         return BrokenSetup(f"{location} refuses the credentials ({code}): {CREDENTIALS}")
     if status == 403:
         return BrokenSetup(
@@ -164,6 +182,7 @@ def _of_no_answer(error: BotoCoreError, location: str) -> Exception:
         | broken.TokenRetrievalError
         | broken.ProfileNotFound,
     ):
+        forget_clients()
         return BrokenSetup(f"no credentials for {location} ({error}): {CREDENTIALS}")
     if isinstance(
         error,

@@ -23,7 +23,7 @@ import dagster as dg
 from okla_assets.keys import named_by_content
 from resources.settings import settings
 from resources.storage.links import SERVED, file_link
-from resources.storage.media_store import ObjectInfo
+from resources.storage.media_store import ObjectInfo, Replaced
 from resources.storage.odd_entries import OddEntries, check_key, odd_name, warn_once
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ PART_BYTES = 8 * 1024 * 1024
 """Files up to this go in one request, larger ones in parts of it; aws-cli draws the same line."""
 PARTS_AT_ONCE = 4
 LONGEST_SUFFIX = 12
+LONGEST_KEY = 1024
+"""Bytes of a key with its prefix; longer ones S3 refuses, and does not say that there is none."""
 DIGEST = "sha256"
 """Metadata of each object that is written here: the digest of its bytes."""
 
@@ -125,6 +127,15 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except EmptyRange:
             return b""
 
+    def part(self, of: ObjectInfo, first: int, count: int) -> bytes:
+        from resources.storage.s3_client import AlreadyThere
+
+        asked = {"Range": f"bytes={first}-{first + count - 1}", "IfMatch": f'"{of.etag}"'}
+        try:
+            return self._read(of.key, lambda body: bytes(body.read()), **asked)
+        except AlreadyThere:
+            raise Replaced(of.key) from None
+
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
         """A copy of the object, deleted when the context ends."""
@@ -146,17 +157,21 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._put(key, data, content_type, hashlib.sha256(data).hexdigest())
 
     def put_new(self, key: str, data: bytes, content_type: str | None = None) -> bool:
-        """By a conditional write; of a store that ignores the condition, by looking first."""
-        from resources.storage.s3_client import AlreadyThere
+        """By a conditional write; of a store that knows no condition, by looking first."""
+        from resources.storage.s3_client import AlreadyThere, NotOffered
 
-        if self.stat(key) is not None:
-            return False
         digest = hashlib.sha256(data).hexdigest()
-        try:
-            self._put(key, data, content_type, digest, IfNoneMatch="*")
-        except AlreadyThere:
-            return False
-        return True
+        for _ in range(self.max_attempts):
+            if self.stat(key) is not None:
+                return False
+            try:
+                self._put(key, data, content_type, digest, IfNoneMatch="*")
+            except AlreadyThere:  # or about to be, or about to go: S3 wants to be asked again
+                continue
+            except NotOffered:
+                self._put(key, data, content_type, digest)
+            return True
+        raise ConnectionError(f"{key} is written and deleted by others all the time")
 
     def put_file(
         self, key: str, path: Path, content_type: str | None = None, *, durable: bool = False
@@ -205,8 +220,8 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
     def stat(self, key: str) -> ObjectInfo | None:
-        where = self._where(key)
         try:
+            where = self._there(key)
             with self._errors_named(key):
                 found = self._client().head_object(**where)
         except FileNotFoundError:
@@ -301,6 +316,13 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         check_key(key)
         return {"Bucket": self.bucket, "Key": self._full(key)}
 
+    def _there(self, key: str) -> dict[str, str]:
+        """The same of what is to be there. Raises FileNotFoundError for what no bucket can hold."""
+        where = self._where(key)
+        if len(where["Key"].encode()) > LONGEST_KEY:
+            raise FileNotFoundError(f"{key[:80]}... is longer than any key")
+        return where
+
     def _pages(self, prefix: str, **how: str) -> Iterator[Any]:
         request = {"Bucket": self.bucket, "Prefix": self._full(prefix), **how}
         pages = iter(self._client().get_paginator("list_objects_v2").paginate(**request))
@@ -315,7 +337,7 @@ class S3MediaStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """`take(body)`, called again with a new body when a download breaks off."""
         from resources.storage.s3_client import BROKEN_STREAM, object_errors_named
 
-        where = self._where(key)
+        where = self._there(key)
         for attempt in range(1, self.max_attempts + 1):
             with (
                 object_errors_named(self.location, key),

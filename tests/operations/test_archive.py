@@ -12,8 +12,10 @@ from okla_assets.operations.archive import archive, archive_vehicles, is_archive
 from okla_assets.vehicle_runs import vehicles
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.stores import store_for
 from tests.fakes import VEHICLE
 from tests.runs_made import listing_of, mark_run, publish
+from tests.s3_servers import Front
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
 OTHER = keys.parse_vehicle_id("other")
@@ -53,6 +55,24 @@ def test_working_files_and_the_partition_go(
     assert partitions(instance) == [OTHER]
     assert left(made, OTHER) == before
     assert archived(made)
+
+
+def test_a_vehicle_of_a_bucket_leaves_by_one_request_a_file(
+    front: Front, s3_place: str, instance: dg.DagsterInstance
+) -> None:
+    bucket = store_for(s3_place)
+    instance.add_dynamic_partitions(str(vehicles.name), [VEHICLE])
+    bucket.put(keys.raw_photos(VEHICLE) + "a.jpg", b"1")
+    made = [
+        keys.private_file(VEHICLE, "photos", f"{n:02}".ljust(64, "0"), "jpg") for n in range(20)
+    ]
+    for key in made:
+        bucket.put(key, b"1")
+    front.seen.clear()
+    assert archive(VEHICLE, bucket, instance) == 20
+    assert len(front.requests("DELETE")) == 20
+    assert front.requests("HEAD") == []
+    assert list(bucket.list("private/")) == []
 
 
 def test_what_buyers_see_goes_on_request(

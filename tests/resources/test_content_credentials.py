@@ -1,10 +1,13 @@
 """Finished pictures are signed where a certificate is configured, and say what was done."""
 
+import importlib.util
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +15,12 @@ import pytest
 from okla_assets.imaging.photo import codec
 from okla_assets.imaging.types import Pixels
 from okla_assets.options import StudioOptions
-from okla_assets.steps.credentials import PROVENANCE_LABEL, signed
+from okla_assets.steps.credentials import PROVENANCE_LABEL, finishing, signed
 from okla_assets.steps.provenance import provenance_of
 from resources.content_credentials import content_signer
 from resources.errors import BrokenSetup
 from tests import pictures
+from tests.denied import deny
 from tests.fakes import Pipeline
 from tests.viewer import made
 
@@ -154,6 +158,73 @@ def test_what_is_configured_wrongly_is_named(
     assert signer is not None
     with pytest.raises(BrokenSetup, match="no private key"):
         signer.signed(codec.encode_jpeg(pictures.car()), "image/jpeg", {})
+
+
+@pytest.mark.parametrize("variable", ["OKLA_C2PA_CERT", "OKLA_C2PA_KEY"])
+def test_a_file_that_is_not_there_or_may_not_be_read_is_named(
+    configured: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    for path in (tmp_path / "none.pem", tmp_path):
+        with monkeypatch.context() as wrong:
+            wrong.setenv(variable, str(path))
+            with pytest.raises(BrokenSetup, match=f"{variable} names .* no file"):
+                content_signer()
+    with monkeypatch.context() as denied:
+        deny(denied, Path(os.environ[variable]))
+        with pytest.raises(BrokenSetup, match=f"{variable} names .*cannot be read.*allow this"):
+            content_signer()
+
+
+def test_the_extra_that_is_not_installed_is_named(
+    configured: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: None if name == "c2pa" else find(name, *more),
+    )
+    with pytest.raises(BrokenSetup, match=r"okla-media\[c2pa\]"):
+        content_signer()
+
+
+def test_a_key_of_another_certificate_or_kind_is_named(
+    configured: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, x25519
+
+    picture = codec.encode_jpeg(pictures.car())
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path / "other.pem"
+    monkeypatch.setenv("OKLA_C2PA_KEY", str(path))
+    for key, told in (
+        (x25519.X25519PrivateKey.generate(), "of a kind that C2PA does not know"),
+        (ec.generate_private_key(ec.SECP256R1()), "cannot sign a picture"),
+    ):
+        path.write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
+        signer = content_signer()
+        assert signer is not None
+        with pytest.raises(BrokenSetup, match=told):
+            signer.signed(picture, "image/jpeg", {})
+
+
+def test_what_is_not_published_is_not_signed(configured: None) -> None:
+    known: Any = (None,) * 4
+    kept_back: Any = (SimpleNamespace(number=1, processed_key=None), {"work/matte.png": b"a matte"})
+    finish = finishing(content_signer(), known, StudioOptions(), lambda searched: kept_back)
+    assert finish("searched") == kept_back
+
+
+def test_the_pipeline_stops_where_it_cannot_sign(
+    pems: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pipeline: Pipeline
+) -> None:
+    monkeypatch.setenv("OKLA_C2PA_CERT", str(pems[0]))
+    monkeypatch.setenv("OKLA_C2PA_KEY", str(tmp_path / "lost.pem"))
+    pipeline.upload({"1.jpg": pictures.jpeg(pictures.car())})
+    with pytest.raises(BrokenSetup, match=r"OKLA_C2PA_KEY names .*lost\.pem, which is no file"):
+        pipeline.run()
+    assert not list(pipeline.store.list("processed/"))
 
 
 def test_the_pipeline_signs_what_it_publishes(configured: None, pipeline: Pipeline) -> None:

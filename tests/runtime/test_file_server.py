@@ -1,6 +1,7 @@
 """What a browser gets of the file server, and what nobody gets."""
 
 import http.client
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,8 +11,11 @@ import pytest
 from okla_assets.runtime.file_server import serving
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.parts import PIECE
+from resources.storage.s3_store import S3MediaStore
 from resources.storage.stores import store_for
 from tests.rabbitmq import free_ports
+from tests.s3_servers import Front
 
 PICTURE = b"\xff\xd8" + bytes(range(256)) * 8
 
@@ -131,6 +135,29 @@ def test_a_private_bucket_is_served_too(s3_place: str) -> None:
         assert ask(address, "/processed/v1/index.html")[2] == b"<h1>gallery</h1>"
         assert ask(address, "/raw/v1/photos/a.jpg")[0] == 404
         assert b"index.html" in ask(address, "/processed/v1/")[2]
+
+
+def test_a_part_of_a_film_in_a_bucket_is_all_that_is_read(front: Front, s3_place: str) -> None:
+    store, film = store_for(s3_place), os.urandom(3 * PIECE + 7)
+    store.put("processed/v1/promo.mp4", film)
+    before = front.sent
+    with serving(store, None, 0) as address:
+        part = ask(address, "/processed/v1/promo.mp4", Range="bytes=5000000-5000099")
+        assert (part[0], part[2]) == (206, film[5_000_000:5_000_100])
+        assert front.sent - before == 100
+        assert ask(address, "/processed/v1/promo.mp4")[2] == film
+
+
+def test_a_bucket_that_cannot_be_read_is_told(front: Front, s3_place: str) -> None:
+    store = store_for(s3_place)
+    store.put("processed/v1/index.html", b"<h1>gallery</h1>")
+    assert isinstance(store, S3MediaStore)
+    with serving(store.model_copy(update={"max_attempts": 1}), None, 0) as address:
+        for answer in (503, 403):
+            front.answers = [answer]
+            status, _, body = ask(address, "/processed/v1/index.html")
+            assert status == 503
+            assert s3_place.encode() in body
 
 
 def test_a_port_that_is_taken_is_named_where_it_was_asked_for(

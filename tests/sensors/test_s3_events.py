@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -253,6 +254,21 @@ def test_a_queue_that_does_not_exist_is_named(
     monkeypatch.setenv(QUEUE_ENV, f"{server.endpoint}/123456789012/nowhere")
     with pytest.raises(BrokenSetup, match=r"OKLA_SQS_QUEUE_URL.*does not exist"):
         take_events(daemon)
+
+
+def test_credentials_that_came_late_are_found_without_a_restart(
+    daemon: Daemon, server: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_queue._client.cache_clear()
+    with monkeypatch.context() as before:
+        before.delenv("AWS_ACCESS_KEY_ID")
+        before.delenv("AWS_SECRET_ACCESS_KEY")
+        before.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        before.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        with pytest.raises(BrokenSetup, match="no AWS credentials"):
+            take_events(daemon)
+    server.send("junk")
+    assert take_events(daemon) == "1 events named 0 vehicles"
 
 
 def notification(*names: str) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class Callers(Protocol):
         """Notes pictures that the caller asks for. Raises `DoorError` 402 where none are left."""
         ...
 
+    def uncounts(self, caller: Caller, pictures: int) -> None:
+        """Takes back what `counts` has noted: nothing new came of it."""
+        ...
+
     def left(self, caller: Caller) -> int | None:
         """Pictures that he may still ask for this month; None: as many as he likes."""
         ...
@@ -69,6 +73,9 @@ class Anybody:
         return LOCAL
 
     def counts(self, caller: Caller, pictures: int) -> None:
+        return None
+
+    def uncounts(self, caller: Caller, pictures: int) -> None:
         return None
 
     def left(self, caller: Caller) -> int | None:

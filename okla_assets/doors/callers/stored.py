@@ -74,6 +74,10 @@ class StoredCallers:
         if record is not None and record.pictures_a_month is not None:
             self._quotas.count(caller.name, pictures, record.pictures_a_month, self.now())
 
+    def uncounts(self, caller: Caller, pictures: int) -> None:
+        """Takes back what `counts` has noted: nothing new came of it."""
+        self._quotas.uncount(caller.name, pictures, self.now())
+
     def left(self, caller: Caller) -> int | None:
         """Pictures that he may still ask for this month; None: as many as he likes."""
         record = self._record(caller.name)
@@ -142,6 +146,14 @@ class _Quotas:
                     f"{pictures}; the count begins anew on the first, in UTC",
                 )
             self._used[caller] = (month, used + pictures)
+
+    def uncount(self, caller: str, pictures: int, now: datetime) -> None:
+        """Takes so many off again; of a month that has ended meanwhile there is nothing to take."""
+        month = f"{now:%Y-%m}"
+        with self._lock(caller):
+            counted, used = self._used.get(caller, ("", 0))
+            if counted == month:
+                self._used[caller] = (month, max(0, used - pictures))
 
     def _lock(self, caller: str) -> threading.Lock:
         """Counting a month's jobs takes seconds, in which others go on."""

@@ -15,7 +15,6 @@ import dagster as dg
 
 from okla_assets import dagster_tags
 from okla_assets.asked_runs import AskedRun, ask, forget
-from okla_assets.doors.jobs.intake import options_asked
 from okla_assets.doors.jobs.results import Problem
 from okla_assets.doors.jobs.work import ASSETS, Ended, Unit, Worker
 from okla_assets.operations.failures import problem_of
@@ -110,10 +109,13 @@ class DagsterRuns:
         if run.status is dg.DagsterRunStatus.SUCCESS:
             return self.worker.told(unit, run.run_id)
         if run.status is dg.DagsterRunStatus.CANCELED:
-            return Ended(run_id=run.run_id, again=True)
+            # By a person in its UI: of `stop` the dispatcher knows, and else it would have failed.
+            return Ended(run_id=run.run_id, cancelled=True)
         if run.tags.get(dagster_tags.WILL_RETRY) == "true":
             return None
         problem = problem_of(self.worker.instance, run.run_id)
+        if problem.interrupted:  # its worker was stopped
+            return Ended(run_id=run.run_id, again=True)
         failed = Problem(code="processing_failed", detail=f"{problem.step}: {problem.error}")
         return Ended(run_id=run.run_id, problems={job.id: failed for job in unit.jobs})
 
@@ -122,7 +124,7 @@ class DagsterRuns:
             name=_name(unit),
             vehicle=unit.vehicle,
             assets=ASSETS[unit.operation],
-            options=options_asked(unit.jobs[0], self.worker.store),
+            options=unit.jobs[0].request.options,
         )
 
     def _newest(self, unit: Unit) -> dg.DagsterRun | None:

@@ -153,13 +153,14 @@ class Dispatcher:
 
     def _look(self) -> None:
         """Finds what other processes have accepted, or want to end."""
-        for job in self.jobs.unfinished(self._known.keys()):
+        jobs, to_be_cancelled = self.jobs.look(self._known.keys())
+        for job in jobs:
             ended = self.jobs.ended(job.job_id)
             if ended is not None:  # killed between the two writes of an end
                 self.jobs.end(ended)
             else:
                 self._learn(job)
-        for job_id in self.jobs.to_be_cancelled():
+        for job_id in to_be_cancelled:
             known = self.jobs.find(keys.JobId(job_id))
             if known is None or known.has_ended:
                 self.jobs.store.delete(keys.inbox_cancel(keys.JobId(job_id)))
@@ -310,7 +311,7 @@ class Dispatcher:
             log.error("jobs wait: %s", ended.unavailable)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
         for job in unit.jobs:
-            if job.id in self._cancelled:
+            if job.id in self._cancelled or ended.cancelled:
                 self._end(job, "cancelled", None)
             elif job.id in ended.results:
                 done = job.model_copy(

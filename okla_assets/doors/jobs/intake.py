@@ -8,10 +8,9 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from okla_assets import keys
 from okla_assets.doors.fetching.addresses import CannotFetch
@@ -36,6 +35,9 @@ from resources.storage.odd_entries import BadKey, check_key
 NAME_DIGITS = 16
 """Of a file's SHA-256, which its name is made of."""
 
+_MARKING = threading.Lock()
+"""Held until a vehicle is marked, before any job stores a file of it: all jobs are taken over by
+one process."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8", "jpg"),
@@ -99,26 +101,10 @@ def give_options(job: Job, store: MediaStore) -> None:
         save_options(job.vehicle_id, store, options)
 
 
-def options_asked(job: Job, store: MediaStore) -> dict[str, Any]:
-    """The options that the job asks for, and the one that goes without saying."""
-    given = dict(job.request.options)
-    if not job.request.operation.is_quick and _is_for_jobs(job.vehicle_id, store):
-        given.setdefault("promo", False)  # a film takes a minute: it is made where it is asked for
-    return given
-
-
 def _options(job: Job, store: MediaStore) -> StudioOptions | None:
     """The vehicle's options with those of the job over them; None where it asks for none."""
-    given = options_asked(job, store)
+    given = job.request.options
     return merge_options(None, job.vehicle_id, store, given) if given else None
-
-
-def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
-    """Whether jobs alone ask for its runs, or it is new."""
-    if store.stat(keys.jobs_marker(vehicle)) is not None:
-        return True
-    records = keys.records(vehicle)
-    return all(info.key in records for info in store.list(keys.raw_folder(vehicle)))
 
 
 @dataclass(frozen=True)
@@ -126,7 +112,6 @@ class _Intake:
     job: Job
     store: MediaStore
     fetcher: Fetcher
-    marking: threading.Lock = field(default_factory=threading.Lock)
 
     def upload_of(self, index: int) -> str | Problem:
         """Key of the upload that a source has become, or what is wrong with it."""
@@ -216,12 +201,17 @@ class _Intake:
         """Says that jobs ask for the vehicle's runs, unless it has uploads that came otherwise."""
         vehicle = self.job.vehicle_id
         marker = keys.jobs_marker(vehicle)
-        with self.marking:
-            if self.store.stat(marker) is None:
-                ours = keys.records(vehicle)
-                uploads = self.store.list(keys.raw_folder(vehicle))
-                if all(info.key in ours for info in uploads):
-                    self.store.put(marker, b"")
+        with _MARKING:
+            if self.store.stat(marker) is None and not self._has_others():
+                self.store.put(marker, b"")
+                if self._has_others():  # it came while we looked: whoever sent it waits for a run
+                    self.store.delete(marker)
+
+    def _has_others(self) -> bool:
+        """Whether the vehicle, of which no job has stored anything yet, has uploads."""
+        ours = keys.records(self.job.vehicle_id)
+        uploads = self.store.list(keys.raw_folder(self.job.vehicle_id))
+        return any(info.key not in ours for info in uploads)
 
 
 def suffix_of(head: bytes, kind: MediaKind) -> str:

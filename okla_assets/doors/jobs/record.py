@@ -14,7 +14,7 @@ of power; a list may lack the last jobs of before it where the file system forge
 import json
 import logging
 import uuid
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -228,22 +228,28 @@ class Jobs:
         except FileNotFoundError:
             return None
 
-    def unfinished(self, but: Container[str] = ()) -> Iterator[Job]:
-        """The jobs of the inbox, but for these ids and those that cannot be read."""
-        for info in self.store.list(keys.INBOX):
-            named = info.key.removeprefix(keys.INBOX).removesuffix(".json")
-            if not info.key.endswith(".json") or named in but:
+    def unfinished(self) -> Iterator[Job]:
+        """The jobs of the inbox, but for those that cannot be read."""
+        return self.look()[0]
+
+    def look(self, but: Container[str] = ()) -> tuple[Iterator[Job], set[str]]:
+        """The same without these ids, and the ids of jobs whose end was asked for: by one listing,
+        as in a bucket each of them is paid for."""
+        listed = [info.key for info in self.store.list(keys.INBOX)]
+        ends = {key.removeprefix(keys.CANCELS) for key in listed if key.startswith(keys.CANCELS)}
+        return self._unfinished(listed, but), ends
+
+    def _unfinished(self, listed: Iterable[str], but: Container[str]) -> Iterator[Job]:
+        for key in listed:
+            named = key.removeprefix(keys.INBOX).removesuffix(".json")
+            if not key.endswith(".json") or named in but:
                 continue
             try:
-                yield _read(self.store.get(info.key))
+                yield _read(self.store.get(key))
             except FileNotFoundError:  # ended meanwhile
                 continue
             except BadInput as error:  # the others do not wait for whoever repairs it
                 log.error("%s", error)
-
-    def to_be_cancelled(self) -> set[str]:
-        """Ids of jobs whose end was asked for."""
-        return {info.key.removeprefix(keys.CANCELS) for info in self.store.list(keys.CANCELS)}
 
     def of_vehicle(self, vehicle: keys.VehicleId) -> Iterator[keys.ListedJob]:
         """The vehicle's jobs, the newest first; read as far as they are asked for."""

@@ -65,8 +65,8 @@ class Unit(BaseModel):
 class Ended(BaseModel):
     """How a unit's run ended: a result or a problem for each of its jobs, by id.
 
-    `again` says that the run was broken off and may be started anew, `unavailable` why nothing can
-    be made at present.
+    `again` says that the run was broken off and may be started anew, `cancelled` that a person has
+    ended it, `unavailable` why nothing can be made at present.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +75,7 @@ class Ended(BaseModel):
     results: dict[str, JobResult] = Field(default={})
     problems: dict[str, Problem] = Field(default={})
     again: bool = False
+    cancelled: bool = False
     unavailable: str = ""
 
 

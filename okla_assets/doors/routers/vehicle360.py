@@ -26,6 +26,7 @@ from okla_assets.doors.okla.models import JobPage, VideoBody
 from okla_assets.doors.okla.words import Url, folded, is_option
 from okla_assets.doors.routers.caller_first import CallerFirst
 from okla_assets.doors.routers.system import stored
+from okla_assets.doors.uploads import vehicles
 from okla_assets.doors.uploads.bodies import content_type, form_with_files
 from resources.settings import settings
 
@@ -187,6 +188,8 @@ async def upload(
     door = door_of(request)
     if content_type(request) != "multipart/form-data":
         raise DoorError(415, "send the video as a file of multipart/form-data")
+    if vehicle_id:
+        await run_in_threadpool(door.check_claim, vehicles.named(vehicle_id), caller)
     async with form_with_files(request, door, 1, MOST_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = dict(request.query_params) | {

@@ -314,8 +314,8 @@ def _document(
 
 async def _taken(request: Request, vehicle_id: str, name: str, kind: Kind) -> UploadedFiles:
     """The files of the request, each on this machine before the first goes to the store."""
-    door, _ = await _caller(request)
-    vehicles.named(vehicle_id)
+    door, caller = await _caller(request)
+    await run_in_threadpool(door.check_claim, vehicles.named(vehicle_id), caller)
     take_files(request, door)
     largest = door.photo_bytes if kind == "photo" else door.upload_bytes
     files: list[Upload] = []

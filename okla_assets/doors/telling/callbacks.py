@@ -138,7 +138,7 @@ class CallbackSender:
         if entry is None or entry.due > datetime.now(UTC) or (job and not job.has_ended):
             return
         url = None if job is None else job.request.callback
-        if job is None or url is None or job.delivery == "delivered":
+        if job is None or url is None or (job.delivery == "delivered" and not entry.again):
             outbox.remove(store, "http", job_id)
             return
         body = json.dumps(body_of(job, self.links, self.base), ensure_ascii=False).encode()

@@ -24,7 +24,8 @@ class Entry(Row):
     """A message that is still to be sent, or that was given up.
 
     It is `due` at a moment, after so many `attempts`; the time to give up counts from `since`.
-    `host` is where it goes to, `said` what came of the last attempt.
+    `host` is where it goes to, `said` what came of the last attempt. One that a person asked for
+    is sent `again` where it was taken before.
     """
 
     job: str
@@ -33,6 +34,7 @@ class Entry(Row):
     attempts: int = 0
     host: str = ""
     said: str = ""
+    again: bool = False
 
     @property
     def job_id(self) -> keys.JobId:
@@ -54,24 +56,21 @@ def post(store: MediaStore, job: Job) -> None:
         put(store, "http", entry.model_copy(update={"host": _host(job.request.callback)}))
 
 
-def send_again(jobs: Jobs, job_id: str) -> Job:
+def send_again(jobs: Jobs, job_id: str) -> None:
     """Has the callback of an ended job sent once more, whatever came of it before.
 
-    Raises BadInput where there is no such job, it has not ended or names no callback.
+    The job's record is left to whoever sends, who may be writing it just now. Raises BadInput where
+    there is no such job, it has not ended or names no callback.
     """
     job = jobs.get(job_id)
     if not job.has_ended:
         raise BadInput(f"job {job.id} is {job.state}; its callback is sent when it ends")
     if job.request.callback is None:
         raise BadInput(f"job {job.id} names no callback")
-    now = datetime.now(UTC)
+    now, host = datetime.now(UTC), _host(job.request.callback)
     # In this order: a callback counts as dead until it is due again.
-    job = job.model_copy(update={"delivery": "pending"})
-    jobs.keep_ended(job)
-    host = _host(job.request.callback or "")
-    put(jobs.store, "http", Entry(job=job.id, since=now, due=now, host=host))
+    put(jobs.store, "http", Entry(job=job.id, since=now, due=now, host=host, again=True))
     remove(jobs.store, "dead", job.job_id)
-    return job
 
 
 def put(store: MediaStore, way: Way, entry: Entry) -> None:

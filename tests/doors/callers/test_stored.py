@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ from okla_assets.doors.callers.caller import Anybody, Caller
 from okla_assets.doors.callers.stored import StoredCallers, caller_named, callers_for, check_host
 from okla_assets.doors.door import Door
 from okla_assets.doors.errors import DoorError
+from okla_assets.doors.jobs.record import Job, Jobs
 from resources.errors import BadInput, BrokenSetup
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
@@ -169,6 +171,48 @@ def test_a_months_pictures_are_counted_from_its_jobs_and_on(
     assert again.left(dealer) == 2
     later = StoredCallers(store, Settings(), now=lambda: datetime.now(UTC) + timedelta(days=31))
     assert later.left(dealer) == 50
+
+
+def test_a_request_that_comes_twice_at_once_counts_once(door: Door, store: LocalMediaStore) -> None:
+    caller_records.create(store, "dealer", ["jobs"], pictures_a_month=50)
+    dealer, callers = Caller("dealer"), StoredCallers(store, Settings())
+    both = Barrier(2)
+
+    class Together(Jobs):
+        def find(self, job_id: keys.JobId) -> Job | None:
+            found = super().find(job_id)
+            if found is None:
+                both.wait(10)
+            return found
+
+    asked = replace(door, callers=callers, jobs=Together(store))
+    urls = [{"url": "https://example.org/1.jpg"}] * 3
+
+    def send(_: int) -> str:
+        fields = {"operation": "classify-image", "sources": urls, "idempotency": "once"}
+        return asked._accept(dealer, (), None, fields).id
+
+    with ThreadPoolExecutor(2) as senders:
+        assert len(set(senders.map(send, range(2)))) == 1
+    assert callers.left(dealer) == 47 == StoredCallers(store, Settings()).left(dealer)
+
+
+def test_a_request_that_could_not_be_stored_does_not_count(
+    door: Door, store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller_records.create(store, "dealer", ["jobs"], pictures_a_month=50)
+    dealer, callers = Caller("dealer"), StoredCallers(store, Settings())
+    assert callers.left(dealer) == 50
+    full = replace(door, callers=callers)
+
+    def no_room(*_: object, **__: object) -> bool:
+        raise BrokenSetup("no space is left")
+
+    monkeypatch.setattr(LocalMediaStore, "put_new", no_room)
+    with pytest.raises(BrokenSetup):
+        fields = {"operation": "classify-image", "sources": [{"url": "https://example.org/1.jpg"}]}
+        full._accept(dealer, (), None, fields)
+    assert callers.left(dealer) == 50
 
 
 def test_without_keys_the_door_is_for_this_machine_alone(store: LocalMediaStore) -> None:

@@ -25,6 +25,8 @@ from okla_assets.options import read_options
 from resources.errors import BrokenSetup, Unreadable
 from resources.settings import Settings
 from resources.storage.media_store import LocalMediaStore
+from resources.storage.stores import store_for
+from tests.s3_servers import Front
 
 
 @dataclass
@@ -160,6 +162,21 @@ def test_a_job_of_another_process_is_found(door: Door, start: Start) -> None:
     assert bench.next(1)[0].jobs[0].id == job.id
 
 
+def test_a_look_for_work_is_one_request_to_a_bucket(front: Front, s3_place: str) -> None:
+    jobs = Jobs(store_for(s3_place))
+    job = ask(jobs)
+    jobs.ask_to_end(job)
+    idle = Dispatcher(jobs, Bench(), lambda job: job, lambda job: None)
+    idle._look()
+    assert list(idle._known) == [job.id] and idle._cancelled == {job.id}
+    front.seen.clear()
+    empty = Dispatcher(
+        Jobs(store_for(f"{s3_place}/empty")), Bench(), lambda job: job, lambda job: None
+    )
+    empty._look()
+    assert len(front.seen) == 1
+
+
 def test_what_is_quick_goes_before_what_is_long(door: Door, start: Start) -> None:
     first, bench = ask(door.jobs), Bench()
     start(bench)
@@ -190,6 +207,16 @@ def test_jobs_of_one_vehicle_are_answered_by_one_run(door: Door, start: Start) -
     assert len(bench.begun) == 3  # never two runs of one vehicle at a time
     next(future for unit, future in bench.begun if unit is units[0]).set_result(all_done(units[0]))
     assert [job.id for job in bench.next(4)[0].jobs] == [other.id]
+
+
+def test_jobs_whose_run_a_person_cancelled_are_cancelled(door: Door, start: Start) -> None:
+    bench = Bench()
+    start(bench)
+    job = ask(door.jobs, vehicle="CAR-1")
+    bench.next(1)[1].set_result(Ended(run_id="1", cancelled=True))
+    until(lambda: door.jobs.get(job.id).has_ended)
+    ended = door.jobs.get(job.id)
+    assert (ended.state, ended.problem, len(bench.begun)) == ("cancelled", None, 1)
 
 
 def dark(door: Door, vehicle: str = "CAR-1") -> bool:
@@ -422,7 +449,7 @@ def test_a_job_that_waits_is_cancelled_at_once(door: Door, start: Start) -> None
     door.jobs.ask_to_end(waiting)
     until(lambda: door.jobs.get(waiting.id).state == "cancelled")
     door.jobs.ask_to_end(waiting)  # the record is of before
-    until(lambda: not door.jobs.to_be_cancelled())
+    until(lambda: not door.jobs.look()[1])
     assert len(bench.begun) == 1
 
 

@@ -1,6 +1,8 @@
 """Sources of every kind become uploads, and what cannot be used is refused by name."""
 
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from okla_assets.doors.fetching.fetch import Fetcher
 from okla_assets.doors.jobs.intake import give_options, suffix_of, take
 from okla_assets.doors.jobs.record import Job, Jobs
 from okla_assets.doors.jobs.requests import CutOutOptions, checked
+from okla_assets.doors.uploads import received
 from okla_assets.imaging.photo.signatures import media_kind
-from okla_assets.options import StudioOptions, read_options, save_options
+from okla_assets.options import StudioOptions, options_of_run, read_options, save_options
 from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
 from tests.doors.web import Web, gives, status
@@ -223,12 +226,70 @@ def test_a_film_is_made_where_it_is_asked_for(
         asked = checked(operation="full-pipeline", vehicle=vehicle, sources=[source], **fields)
         job = take(Jobs(store).accept(asked)[0], store, fetcher)
         give_options(job, store)
-        return read_options(job.vehicle_id, store)[0].promo
+        return options_of_run(job.vehicle_id, store)[0].promo
 
     assert not has_film("CAR-1")
     assert has_film("CAR-2", options={"promo": True})
+    assert has_film("CAR-2"), "it is the vehicle's since"
     store.put("raw/CAR-3/photos/a.jpg", b"came in by the folder")
     assert has_film("CAR-3")
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_seller_who_uploads_to_a_vehicle_of_jobs_gets_a_film(
+    store: LocalMediaStore, server: Web, fetcher: Fetcher, tmp_path: Path, ready: bool
+) -> None:
+    source = {"url": f"{server.url}/car.png"}
+    job = take(job_of(store, source, operation="full-pipeline"), store, fetcher)
+    give_options(job, store)
+    assert not options_of_run(CAR, store)[0].promo
+    if ready:
+        store.put(keys.ready_marker(CAR), b"")
+    else:
+        photo = tmp_path / "1.jpg"
+        photo.write_bytes(PNG)
+        received.take(store, CAR, photo, "photo", sha256(PNG).hexdigest(), "1.png")
+    assert options_of_run(CAR, store)[0].promo
+
+
+@pytest.mark.parametrize("moment", ["before the mark is set", "after it is"])
+def test_what_a_seller_uploads_while_a_job_marks_the_vehicle_is_not_passed_over(
+    store: LocalMediaStore, server: Web, fetcher: Fetcher, moment: str
+) -> None:
+    class Meanwhile(LocalMediaStore):
+        def put(self, key: str, data: bytes, *what: Any, **how: Any) -> str:
+            after = moment == "after it is"
+            if key == keys.jobs_marker(CAR) and not after:
+                store.put("raw/CAR-1/photos/seller.jpg", PNG)
+            etag = super().put(key, data, *what, **how)
+            if key == keys.jobs_marker(CAR) and after:
+                store.put("raw/CAR-1/photos/seller.jpg", PNG)
+            return etag
+
+    source = {"url": f"{server.url}/car.png"}
+    take(job_of(store, source), Meanwhile(root=store.root), fetcher)
+    assert len(uploads(store)) == 2
+    assert store.stat(keys.jobs_marker(CAR)) is None
+
+
+def test_two_jobs_of_a_new_vehicle_leave_it_the_jobs(
+    store: LocalMediaStore, server: Web, fetcher: Fetcher
+) -> None:
+    server.answers["/2.png"] = gives(PNG)
+    jobs = [
+        Jobs(store).accept(
+            checked(
+                operation="background-replace",
+                vehicle="CAR-1",
+                sources=[{"url": f"{server.url}/{name}.png"}],
+            )
+        )[0]
+        for name in ("car", "2")
+    ]
+    with ThreadPoolExecutor(2) as fetchers:
+        list(fetchers.map(lambda job: take(job, store, fetcher), jobs))
+    assert len(uploads(store)) == 2
+    assert store.stat(keys.jobs_marker(CAR))
 
 
 def test_a_scene_that_there_is_not_is_told(store: LocalMediaStore, fetcher: Fetcher) -> None:

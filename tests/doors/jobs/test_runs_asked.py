@@ -158,7 +158,40 @@ def test_a_database_that_is_away_is_waited_for_and_no_attempt(
         assert not future.done()
     a_run(worker, unit, dg.DagsterRunStatus.CANCELED)
     watched(runs, future)
-    assert future.result(0).again
+    assert future.done()
+
+
+def test_a_run_that_a_person_cancelled_ends_its_jobs(
+    store: LocalMediaStore, worker: Worker
+) -> None:
+    unit = a_unit(store)
+    runs, future = runs_of(worker, unit)
+    run_id = a_run(worker, unit, dg.DagsterRunStatus.CANCELED)
+    watched(runs, future)
+    ended = future.result(0)
+    assert (ended.cancelled, ended.again, ended.run_id) == (True, False, run_id)
+
+
+@dg.op
+def _told_to_end() -> None:
+    raise dg.DagsterExecutionInterruptedError
+
+
+@dg.job
+def _stopped() -> None:
+    _told_to_end()
+
+
+def test_a_run_whose_worker_was_stopped_is_made_again(
+    store: LocalMediaStore, worker: Worker
+) -> None:
+    unit = a_unit(store)
+    runs, future = runs_of(worker, unit)
+    tags = {JOB_TAG: f"{unit.jobs[0].id}.1"}
+    _stopped.execute_in_process(instance=worker.instance, tags=tags, raise_on_error=False)
+    watched(runs, future)
+    ended = future.result(0)
+    assert ended.again and not ended.problems
 
 
 def test_what_is_no_state_of_the_database_is_told(

@@ -215,7 +215,7 @@ def test_a_callback_is_given_up_after_its_hours_and_sent_again_by_hand(
     (dead,) = outbox.entries(store, "dead")
     assert (dead.attempts, dead.said, dead.host) == (2, "answered 500", "127.0.0.1")
     server.answers["/hook"] = status(200)
-    assert outbox.send_again(sender.jobs, job.id).delivery == "pending"
+    outbox.send_again(sender.jobs, job.id)
     assert not list(outbox.entries(store, "dead"))
     sender.send(job.job_id)
     known = Jobs(store).get(job.id)
@@ -224,6 +224,30 @@ def test_a_callback_is_given_up_after_its_hours_and_sent_again_by_hand(
     sender.send(job.job_id)
     assert {one.headers["X-OKLA-Delivery"] for one in server.received} == {job.id}
     assert len(server.received) == 4
+
+
+def test_a_retry_by_hand_in_the_middle_of_an_attempt_loses_nothing_of_its_record(
+    store: LocalMediaStore, server: Web
+) -> None:
+    server.answers["/hook"] = status(500)
+    sender = sender_for(store, server.host)
+    job = ended(store, f"{server.url}/hook")
+
+    class Meanwhile(Jobs):
+        """The jobs of `okla callbacks retry`: an attempt ends between its reading and writing."""
+
+        def get(self, job_id: str, caller: str | None = None) -> Job:
+            found = super().get(job_id, caller)
+            sender.send(job.job_id)
+            return found
+
+    outbox.send_again(Meanwhile(store), job.id)
+    assert [one.status for one in Jobs(store).get(job.id).deliveries] == [500]
+    server.answers["/hook"] = status(200)
+    sender.send(job.job_id)
+    known = Jobs(store).get(job.id)
+    assert [one.status for one in known.deliveries] == [500, 200]
+    assert known.delivery == "delivered"
 
 
 def test_a_receiver_that_wants_no_more_gets_no_more(store: LocalMediaStore, server: Web) -> None:

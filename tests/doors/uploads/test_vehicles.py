@@ -1,6 +1,8 @@
 """Vehicles over real HTTP: what a caller sees of his own, and nothing of another's."""
 
 import json
+from contextlib import closing
+from http.client import HTTPConnection
 
 import dagster as dg
 import pytest
@@ -43,6 +45,31 @@ def test_a_folder_that_a_person_filled_is_no_callers(place: Place, store: LocalM
     assert place.ann("GET", f"vehicles/{CAR}").status_code == 404
     assert place.ann("POST", f"vehicles/{CAR}/photos", data=PHOTO).status_code == 403
     assert place.boss("GET", f"vehicles/{CAR}").json()["state"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"vehicles/{CAR}/photos",
+        f"vehicles/{CAR}/video",
+        f"vehicle360/jobs/upload?vehicleId={CAR}",
+    ],
+)
+def test_files_for_anothers_vehicle_are_refused_before_they_are_sent(
+    place: Place, path: str
+) -> None:
+    place.ann("POST", f"vehicles/{CAR}/photos", data=PHOTO)
+    connection = HTTPConnection(place.bob.url.removeprefix("http://"), timeout=10)
+    with closing(connection):
+        connection.putrequest("POST", f"/api/{path}")
+        for name, value in {
+            "X-Api-Key": place.bob.key,
+            "Content-Type": "multipart/form-data; boundary=x",
+            "Content-Length": str(70 * 2**20),
+        }.items():
+            connection.putheader(name, value)
+        connection.endheaders(b"--x\r\n")
+        assert connection.getresponse().status == 403
 
 
 def test_vehicles_come_in_pages(place: Place, store: LocalMediaStore) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from resources.errors import BrokenSetup, Unreadable
 from resources.storage import odd_entries, whole_files
-from resources.storage.media_store import LocalMediaStore, MediaStore
+from resources.storage.media_store import LocalMediaStore, MediaStore, Replaced
 from resources.storage.odd_entries import BadKey, OddEntry
 from resources.storage.stores import store_for
 from resources.storage.whole_files import TEMP_FOLDER
@@ -57,6 +57,19 @@ class MediaStoreContract:
         assert store.head("empty.bin", 4) == b""
         with pytest.raises(FileNotFoundError, match="nowhere"):
             store.head("nowhere/at/all", 4)
+
+    def test_a_part_is_of_the_object_that_was_found(self, store: MediaStore) -> None:
+        store.put("a.bin", b"0123456789")
+        info = store.stat("a.bin")
+        assert info is not None
+        assert store.part(info, 3, 4) == b"3456"
+        assert store.part(info, 8, 100) == b"89"
+        store.put("a.bin", b"abcdefghij")
+        with pytest.raises(Replaced):
+            store.part(info, 3, 4)
+        store.delete("a.bin")
+        with pytest.raises(FileNotFoundError, match=r"a\.bin"):
+            store.part(info, 3, 4)
 
     def test_a_file_on_disk_is_copied_in_and_stays(self, store: MediaStore, tmp_path: Path) -> None:
         path = tmp_path / "upload.jpg"

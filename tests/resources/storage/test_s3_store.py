@@ -1,5 +1,6 @@
 """What a bucket promises beyond the contract in `test_media_store.py`, on real S3 servers."""
 
+import json
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
 from okla_assets import keys
@@ -21,8 +23,15 @@ from resources.storage.odd_entries import OddEntry
 from resources.storage.s3_client import client_for
 from resources.storage.s3_store import PART_BYTES, S3MediaStore
 from resources.storage.stores import absolute, bucket_of, location_of, store_for
+from tests.conftest import REPOSITORY
 from tests.fakes import VEHICLE
-from tests.s3_servers import Front, forget_clients, free_port
+from tests.s3_servers import (
+    Front,
+    S3Server,
+    forget_clients,
+    free_port,
+    only_allowed,
+)
 
 PHOTO = f"{keys.raw_photos(VEHICLE)}a.jpg"
 
@@ -442,11 +451,138 @@ def test_only_the_right_secret_is_let_in(
     assert store.get(PHOTO) == b"picture"
 
 
+def test_credentials_that_were_renewed_are_found_without_a_restart(
+    strict_place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = {
+        name: os.environ[f"AWS_{name.upper()}"] for name in ("access_key_id", "secret_access_key")
+    }
+    for name in good:
+        monkeypatch.delenv(f"AWS_{name.upper()}")
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(**keys_of: str) -> None:
+        lines = [f"aws_{name} = {value}" for name, value in keys_of.items()]
+        file.write_text("\n".join(["[default]", *lines]))
+
+    forget_clients()
+    store = bucket_at(strict_place)
+    with pytest.raises(BrokenSetup, match="no credentials"):
+        store.put(PHOTO, b"picture")
+    write(**(good | {"secret_access_key": "of the last hour"}))
+    with pytest.raises(BrokenSetup, match="refuses the credentials"):
+        store.put(PHOTO, b"picture")
+    write(**good)
+    store.put(PHOTO, b"picture")
+    assert store.get(PHOTO) == b"picture"
+
+
+@pytest.mark.parametrize("region", ["", "us-east-1", "eu-central-1"])
+def test_links_are_signed_as_every_store_takes_them(
+    bucket: S3MediaStore, monkeypatch: pytest.MonkeyPatch, region: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.delenv("OKLA_FILES_URL", raising=False)
+    forget_clients()
+    key = keys.processed_photo(VEHICLE, "exterior", 1, "jpg")
+    bucket.put(key, b"picture")
+    link = bucket.link(key)
+    assert link is not None
+    assert "X-Amz-Signature=" in link
+    with urlopen(link, timeout=10) as answer:
+        assert answer.read() == b"picture"
+
+
+def test_a_store_without_conditions_takes_jobs_all_the_same(
+    bucket: S3MediaStore, front: Front, s3_place: str
+) -> None:
+    store = bucket_at(s3_place)
+    front.answers = ["pass", 501]
+    assert store.put_new("inbox/a.json", b"first") is True
+    assert store.put_new("inbox/a.json", b"second") is False
+    assert bucket.get("inbox/a.json") == b"first"
+
+
+def test_what_is_to_be_new_is_tried_again_where_others_write_and_delete(
+    bucket: S3MediaStore, front: Front, s3_place: str
+) -> None:
+    front.answers = ["pass", 409]
+    assert bucket_at(s3_place).put_new("inbox/a.json", b"first") is True
+    assert bucket.get("inbox/a.json") == b"first"
+
+
+def test_a_key_that_no_bucket_can_hold_is_not_there(front: Front, s3_place: str) -> None:
+    store, key = bucket_at(s3_place), f"raw/v/photos/{'ñ' * 510}.jpg"
+    assert store.stat(key) is None
+    for read in (store.get, lambda key: store.head(key, 16)):
+        with pytest.raises(FileNotFoundError, match="longer than any key"):
+            read(key)
+    assert front.seen == []
+
+
+def test_deleted_is_gone_in_a_bucket_that_keeps_versions(bucket: S3MediaStore) -> None:
+    client = raw_client(bucket)
+    kept = {"Status": "Enabled"}
+    client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration=kept)
+    try:
+        bucket.put(PHOTO, b"1")
+        bucket.put(PHOTO, b"2")
+        bucket.delete(PHOTO)
+        assert bucket.stat(PHOTO) is None
+        assert list(bucket.list("raw/")) == []
+        with pytest.raises(FileNotFoundError, match=PHOTO):
+            bucket.get(PHOTO)
+        assert bucket.put_new(PHOTO, b"3") is True
+        assert bucket.get(PHOTO) == b"3"
+    finally:
+        kept = {"Status": "Suspended"}
+        client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration=kept)
+
+
 def test_what_the_key_may_not_do_is_told(strict_place: str) -> None:
     elsewhere = bucket_at(strict_place, prefix="of-others")
     for name in ("put", "get", "stat", "delete"):
         with pytest.raises(BrokenSetup, match=r"refuses access \(.*get, put and delete"):
             every_use(elsewhere)[name]()
+
+
+def test_the_policy_of_deploy_is_all_that_a_store_needs(
+    moto_server: S3Server, s3_place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = (REPOSITORY / "deploy" / "bucket" / "okla-policy.json").read_text()
+    policy = json.loads(text.replace("BUCKET", moto_server.bucket))
+    with only_allowed(moto_server, policy, monkeypatch):
+        store, path = bucket_at(s3_place), large_file(tmp_path)
+        for use in every_use(store).values():
+            use()
+        assert store.stat(PHOTO) is None
+        assert store.put_new(PHOTO, b"1") is True
+        store.put_file("raw/v/video/walk.mp4", path)
+        info = store.stat("raw/v/video/walk.mp4")
+        assert info is not None
+        assert store.part(info, PART_BYTES, 9) == path.read_bytes()[PART_BYTES : PART_BYTES + 9]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            raw_client(store).put_bucket_versioning(
+                Bucket=store.bucket, VersioningConfiguration={"Status": "Suspended"}
+            )
+
+
+def test_the_lifecycle_of_deploy_is_one_that_s3_takes(bucket: S3MediaStore) -> None:
+    text = (REPOSITORY / "deploy" / "bucket" / "lifecycle.json").read_text()
+    client = raw_client(bucket)
+    client.put_bucket_lifecycle_configuration(
+        Bucket=bucket.bucket, LifecycleConfiguration=json.loads(text)
+    )
+    try:
+        rules = client.get_bucket_lifecycle_configuration(Bucket=bucket.bucket)["Rules"]
+        days = {
+            rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
+            for rule in rules
+        }
+        assert days == {None, 2}
+    finally:
+        client.delete_bucket_lifecycle(Bucket=bucket.bucket)
 
 
 def test_threads_share_one_client(bucket: S3MediaStore) -> None:
