@@ -115,7 +115,7 @@ class OklaSpin extends HTMLElement {
       views: ["frente", "frente izquierdo", "lado izquierdo", "trasera izquierda", "trasera", "trasera derecha",
         "lado derecho", "frente derecho"],
       hint: "Arrastre para girar", loading: "Cargando", start: "Cargar la vista de 360\u00b0", tools: "Vista",
-      play: "Girar solo", pause: "Detener el giro", in: "Acercar", out: "Alejar", full: "Pantalla completa",
+      play: "Girar autom\u00e1ticamente", pause: "Detener el giro", in: "Acercar", out: "Alejar", full: "Pantalla completa",
       close: "Cerrar", retry: "Intentar de nuevo", failed: "No se pudo cargar la vista de 360\u00b0.",
       missing: "No se pudieron cargar {few} de {all} im\u00e1genes.",
     },
