@@ -154,6 +154,15 @@ def test_parts_can_be_styled_from_outside(embedded: Embedding) -> None:
     assert bar.evaluate("b => getComputedStyle(b).backgroundColor") == "rgb(1, 2, 3)"
 
 
+def test_its_shape_is_the_pictures_unless_the_page_says_otherwise(embedded: Embedding) -> None:
+    page = embedded()
+    ready(page)
+    height = f"{SPIN}.getBoundingClientRect().height"
+    assert page.evaluate(height) == pytest.approx(400 * 3 / 4)
+    page.add_style_tag(content="okla-spin { aspect-ratio: 2 }")
+    assert page.evaluate(height) == pytest.approx(200)
+
+
 MODULE = """<!doctype html><title>OKLA</title><link rel="icon" href="data:,">
 <script type="module">import { OklaSpin, OklaPanorama } from "./viewer/okla-viewer.mjs";
   window.found = [OklaSpin?.name, OklaPanorama?.name];</script>"""

@@ -30,7 +30,7 @@ const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
 :host { all: initial; display: block; position: relative; overflow: hidden; contain: content;
-  aspect-ratio: 4 / 3; background: var(--okla-spin-background, #eceeef); color: #16191d;
+  aspect-ratio: var(--okla-spin-ratio, 4 / 3); background: var(--okla-spin-background, #eceeef); color: #16191d;
   font: 500 14px/1.4 system-ui, sans-serif; user-select: none; -webkit-user-select: none; container-type: inline-size;
   --accent: var(--okla-spin-accent, #0b66d8); }
 :host(:fullscreen), :host([over]) { width: 100vw !important; height: 100dvh !important; max-width: none !important;
@@ -325,7 +325,8 @@ class OklaSpin extends HTMLElement {
     for (const spot of data.hotspots ?? []) photos.set(spot.photo, [...(photos.get(spot.photo) ?? []), spot]);
     this.#dots = [...photos.values()].map((spots) => [spots, this.#dot(spots[0])]);
     this.#$(".dots").replaceChildren(...this.#dots.map(([, dot]) => dot));
-    this.style.aspectRatio = `${data.width} / ${data.height}`;
+    // No aspect-ratio of its own, which would override that of the page's style.
+    this.style.setProperty("--okla-spin-ratio", `${data.width} / ${data.height}`);
     this.#$(".stage").ariaValueMax = n;
     this.#$(".track b").style.width = `${100 / n}%`;
     this.#label();
