@@ -51,7 +51,7 @@ from resources.alerts import Alerts
 from resources.settings import settings
 from resources.storage.media_store import MediaStore
 
-VERSION = "9"
+VERSION = "10"
 NOT_COMPARED = {"generated_at", "cost"}
 
 

@@ -14,7 +14,29 @@ if (spanish) {
 
 for (const divide of document.querySelectorAll(".divide")) {
   const follow = () => divide.parentElement.style.setProperty("--at", `${divide.value}%`);
-  divide.addEventListener("input", follow);
+  // A finger is followed once it goes across: Chrome's own slider jumps to one that scrolls the page, and
+  // an iPhone's needs its thumb, of which nothing is seen here.
+  let from = null, kept = "";
+  divide.addEventListener("pointerdown", (event) => {
+    from = event.pointerType === "mouse" ? null : [event.clientX, event.clientY];
+    kept = divide.value;
+  });
+  for (const type of ["pointermove", "pointerup", "pointercancel"]) {
+    divide.addEventListener(type, ({ clientX, clientY }) => {
+      if (!from) return;
+      const across = Math.abs(clientX - from[0]);
+      if (type === "pointerup" || (across > 4 && across > Math.abs(clientY - from[1]))) {
+        const box = divide.getBoundingClientRect();
+        divide.value = kept = (100 * (clientX - box.left)) / box.width;
+        follow();
+      }
+      if (type !== "pointermove") from = null;
+    });
+  }
+  divide.addEventListener("input", () => {
+    if (from) divide.value = kept;
+    follow();
+  });
   divide.addEventListener("keydown", (event) => {
     const steps = { ArrowLeft: -5, ArrowDown: -5, PageDown: -20, ArrowRight: 5, ArrowUp: 5, PageUp: 20 };
     if (!(event.key in steps)) return;
@@ -65,6 +87,7 @@ const enlarge = (index) => {
   picture.removeAttribute("src"); // else the photo before stays over the next one's words
   picture.src = links[current].href;
   picture.alt = photo.querySelector(".after").alt;
+  lightbox.classList.toggle("single", links.length < 2);
   words.textContent = `${photo.querySelector("h3").textContent} · ${current + 1} ${spanish ? "de" : "of"} ${links.length}`;
   if (!lightbox.open) lightbox.showModal();
 };
@@ -74,6 +97,13 @@ links.forEach((link, index) => link.addEventListener("click", (event) => {
   event.preventDefault();
   enlarge(index);
 }));
+// What has no slider over it is enlarged by a click on itself, too.
+links.forEach((link, index) => {
+  const picture = link.closest(".photo").querySelector(".picture");
+  if (picture.querySelector(".divide")) return;
+  picture.style.cursor = "zoom-in";
+  picture.addEventListener("click", (event) => event.target.closest("a") || enlarge(index));
+});
 for (const spot of document.querySelectorAll(".spot")) {
   spot.addEventListener("click", (event) => {
     const photo = document.querySelector(spot.hash);
@@ -97,6 +127,13 @@ let swipe = 0;
 lightbox.addEventListener("pointerdown", (event) => { swipe = event.clientX; });
 lightbox.addEventListener("pointerup", (event) => {
   const way = event.clientX - swipe;
-  if (event.pointerType !== "mouse" && Math.abs(way) > 50) enlarge(current - Math.sign(way));
+  if (event.pointerType === "mouse" || magnified()) return;
+  if (Math.abs(way) > 50) enlarge(current - Math.sign(way));
+});
+// Once two fingers have magnified it, one moves it, and no other photo comes.
+const magnified = () => visualViewport.scale > 1.01;
+visualViewport.addEventListener("resize", () => lightbox.classList.toggle("magnified", magnified()));
+lightbox.firstElementChild.addEventListener("load", () => { // the next one, while one looks
+  if (!navigator.connection?.saveData) new Image().src = links[(current + 1) % links.length].href;
 });
 lightbox.addEventListener("close", () => lightbox.firstElementChild.removeAttribute("src"));

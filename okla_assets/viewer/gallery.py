@@ -35,15 +35,19 @@ def context(listing: Listing, *, own_scripts: bool = True) -> dict[str, Any]:
 
     `own_scripts`: the vehicle has its own copies of the elements.
     """
-    promo = listing.promo
+    promo, sections = listing.promo, list(_sections(listing))
     return {
         "listing": listing,
         "status": STATUS[listing.status],
         "summary": list(_summary(listing)),
+        "price": listing.options.promo_price.strip(),
+        "specs": [spec for spec in listing.options.promo_specs if spec.strip()],
         "say": say,
         "dots": list(_dots(listing.photos)),
         "widest_gap": f"{max(listing.spin.gaps, default=0):.0f}" if listing.spin else None,
-        "sections": list(_sections(listing)),
+        "sections": sections,
+        # What the eye meets first where no view is on top: it does not wait until it is near.
+        "first_seen": sections[0]["photos"][0] if sections and not listing.spin else None,
         "panoramas": panoramas(listing),
         "promo_seconds": f"{promo.seconds:.0f}" if promo else None,
         "videos": [

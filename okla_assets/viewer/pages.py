@@ -97,7 +97,7 @@ def spin_page(listing: Listing, where: Addresses = BESIDE) -> bytes:
     data = _spin_data(listing)
     return whole_page(
         "spin.html",
-        f"360° view of {gallery.title(listing)}",
+        f"{gallery.title(listing)}, 360°",
         asset("spin.css") + _shape(data),
         [f"{where.scripts}/{SPIN_SCRIPT}" if where.scripts else SPIN_SCRIPT],
         spin=_spin_element(data, None),

@@ -30,6 +30,7 @@ def open_graph(listing: Listing, title: str, page_url: str) -> list[tuple[str, s
         rows.append(("og:image", urljoin(page_url, _link(listing, cover.processed_key))))
         width, height = cover.processed_size or (0, 0)
         rows += [("og:image:width", str(width or "")), ("og:image:height", str(height or ""))]
+        rows += [("og:image:alt", title), ("twitter:card", "summary_large_image")]
     return [(name, content) for name, content in rows if content]
 
 

@@ -61,5 +61,6 @@ def _attribute(name: str, text: Text) -> "Markup":
 
 def _compact(template: str) -> str:
     """Without line breaks: none between elements, a space between a tag's attributes."""
-    joined = re.sub(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])", "", template)
+    tags = re.sub(r"<[a-z][^<>]*>", lambda tag: re.sub(r"\s*\n\s*", " ", tag[0]), template)
+    joined = re.sub(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])", "", tags)
     return re.sub(r"\s*\n\s*", " ", joined)

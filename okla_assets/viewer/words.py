@@ -61,7 +61,7 @@ SPANISH = {
     "360° view": "Vista de 360°",
     "360° interior": "Interior en 360°",
     "{frames}, widest gap {gap}° · ": "{frames}, mayor salto {gap}° · ",
-    "open alone": "abrir sola",
+    "open alone": "abrir aparte",
     "drag to look around": "arrastre para mirar alrededor",
     "Film": "Video",
     "Promo video, wide": "Video promocional, horizontal",

@@ -154,6 +154,15 @@ def test_parts_can_be_styled_from_outside(embedded: Embedding) -> None:
     assert bar.evaluate("b => getComputedStyle(b).backgroundColor") == "rgb(1, 2, 3)"
 
 
+def test_its_shape_is_the_pictures_unless_the_page_says_otherwise(embedded: Embedding) -> None:
+    page = embedded()
+    ready(page)
+    height = f"{SPIN}.getBoundingClientRect().height"
+    assert page.evaluate(height) == pytest.approx(400 * 3 / 4)
+    page.add_style_tag(content="okla-spin { aspect-ratio: 2 }")
+    assert page.evaluate(height) == pytest.approx(200)
+
+
 MODULE = """<!doctype html><title>OKLA</title><link rel="icon" href="data:,">
 <script type="module">import { OklaSpin, OklaPanorama } from "./viewer/okla-viewer.mjs";
   window.found = [OklaSpin?.name, OklaPanorama?.name];</script>"""
@@ -198,3 +207,130 @@ def test_a_small_picture_gives_way_to_a_larger_one_where_that_is_seen(
         name for name in asked if name.startswith(("frame_001_1280w", "frame_002_1280w"))
     }
     assert [name for name in asked if name.endswith(".jpg")] == []  # as the browser knows WebP
+
+
+# --- within the pages of others ------------------------------------------------------------------
+
+OBSERVED = """window.observed = 0;
+for (const name of ['ResizeObserver', 'IntersectionObserver']) {
+  window[name] = class extends window[name] {
+    observe(...one) { observed++; super.observe(...one); }
+    disconnect() { observed--; super.disconnect(); }
+  };
+}"""
+
+
+def test_of_one_that_is_taken_out_nothing_is_left_behind(embedded: Embedding) -> None:
+    page = embedded()
+    page.add_init_script(OBSERVED)
+    page.reload()
+    ready(page)
+    at_first = page.evaluate("observed")
+    page.evaluate(f"for (let i = 0; i < 3; i++) document.body.prepend({SPIN})")
+    assert page.evaluate("observed") == at_first
+    page.evaluate(f"{SPIN}.remove()")
+    assert page.evaluate("observed") == 0
+
+
+def test_one_that_is_taken_out_fetches_no_more(embedded: Embedding) -> None:
+    page = embedded('load="click"')
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(f"""() => {{
+      window.spin = {SPIN};
+      addEventListener('okla-spin-progress', () => spin.remove(), {{ once: true }});
+      spin.load();
+    }}""")
+    until(page, "!spin.isConnected")
+    page.wait_for_timeout(500)
+    assert len(asked) == 4  # those that were under way
+    page.evaluate("document.body.append(spin)")  # put in again, it goes on
+    ready(page)
+
+
+def test_properties_do_what_attributes_do_as_react_and_vue_set_them(
+    root: Path, address: str, open_page: Open
+) -> None:
+    """They set a property where an element has one of the attribute's name."""
+    page = Embedding(root, address, open_page)("hidden")
+    page.evaluate("""() => {
+      told.length = 0;
+      const old = document.querySelector('okla-spin'), spin = document.createElement('okla-spin');
+      for (const [name, value] of [['load', 'click'], ['frame', 7]]) {
+        if (name in spin) spin[name] = value;
+        else spin.setAttribute(name, value);
+      }
+      spin.setAttribute('src', old.getAttribute('src'));
+      old.replaceWith(spin);
+    }""")
+    page.get_by_role("button", name="Load the 360° view").wait_for()
+    until(page, f"{SPIN}.frame === 7")
+    assert told(page, "progress") == []
+    page.evaluate(f"{SPIN}.load()")
+    ready(page)
+    assert page.evaluate(f"{SPIN}.frame") == 7
+
+
+@pytest.mark.parametrize("capturing", ["pointerdown", "pointermove"])
+def test_a_carousel_that_takes_the_pointer_leaves_no_drag_behind(
+    embedded: Embedding, capturing: str
+) -> None:
+    page = embedded()
+    ready(page)
+    page.evaluate(
+        "(type) => document.body.addEventListener(type, (event) =>"
+        " event.buttons && document.body.setPointerCapture(event.pointerId))",
+        capturing,
+    )
+    page.mouse.move(100, 100)
+    page.mouse.down()
+    page.mouse.move(110, 100, steps=3)
+    page.mouse.up()
+    rest = page.evaluate(f"{SPIN}.frame")
+    page.mouse.move(110, 120)
+    page.mouse.move(300, 120, steps=5)
+    assert page.evaluate(f"{SPIN}.frame") == rest
+
+
+def test_inside_another_component_it_knows_that_it_fills_the_screen(embedded: Embedding) -> None:
+    page = embedded()
+    page.evaluate(f"""() => {{
+      const host = document.body.appendChild(document.createElement('div'));
+      host.attachShadow({{ mode: 'open' }}).append({SPIN});
+    }}""")
+    full = page.get_by_role("button", name="Full screen")
+    for pressed in ("true", "false"):
+        full.click()
+        until(page, f"told.at(-1)[0] === 'fullscreen' && told.at(-1)[1].on === {pressed}")
+        assert full.get_attribute("aria-pressed") == pressed
+
+
+def test_what_the_observer_saw_last_counts(embedded: Embedding) -> None:
+    """A busy page is told of several changes at once, the newest last."""
+    page = embedded()
+    page.add_init_script("""window.IntersectionObserver = class extends IntersectionObserver {
+      constructor(heard, ...more) {
+        super((entries, self) => heard([{ isIntersecting: false }, ...entries], self), ...more);
+      }
+    };""")
+    page.reload()
+    ready(page)
+
+
+def test_what_a_person_does_while_it_plays_is_the_persons(embedded: Embedding) -> None:
+    page = embedded("autoplay")
+    until(page, f"{SPIN}.playing")
+    page.get_by_role("button", name="Full screen").click()
+    until(page, "told.some(([name]) => name === 'fullscreen')")
+    page.get_by_role("button", name="Zoom in").click()
+    assert told(page, "fullscreen") == [{"on": True, "by": "person"}]
+    assert told(page, "zoom") == [{"zoom": 1.5, "by": "person"}]
+
+
+def test_on_paper_there_is_the_vehicle_and_no_control(embedded: Embedding) -> None:
+    page = embedded()
+    ready(page)
+    page.emulate_media(media="print")
+    for part in ("bar", "hint", "track"):
+        assert not page.locator(f"okla-spin [part={part}]").is_visible(), part
+    assert page.locator("okla-spin canvas").is_visible()

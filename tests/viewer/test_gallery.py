@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import CDPSession, Locator, Page
 
 from okla_assets import keys
 from okla_assets.steps import selling
@@ -363,3 +363,92 @@ def test_on_paper_there_are_pictures_and_no_controls(gallery: Callable[..., Page
     assert page.locator("#photo-1 .after").is_visible()
     for name in (".divide", ".quiet", ".files", ".status"):
         assert not page.locator(name).first.is_visible(), name
+
+
+# --- fingers --------------------------------------------------------------------------------------
+
+
+def touch(cdp: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+
+def draw(cdp: CDPSession, start: tuple[float, float], way: tuple[float, float]) -> None:
+    """One finger, from the start by this way."""
+    touch(cdp, "touchStart", start)
+    for part in range(1, 11):
+        touch(cdp, "touchMove", (start[0] + way[0] * part / 10, start[1] + way[1] * part / 10))
+    touch(cdp, "touchEnd")
+
+
+def test_a_finger_moves_the_slider_where_the_browsers_own_needs_its_thumb(
+    gallery: Callable[..., Page],
+) -> None:
+    """As on an iPhone: here the browser's own is kept from hearing the finger."""
+    page = gallery(**PHONE)
+    picture_of(page, 1)
+    page.evaluate("""() => document.querySelector('.divide').addEventListener(
+      'touchstart', (event) => event.preventDefault(), { passive: false })""")
+    slider = page.get_by_role("slider", name="Before and after, exterior 1")
+    box = slider.bounding_box()
+    assert box is not None
+    cdp = page.context.new_cdp_session(page)
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    draw(cdp, middle, (box["width"] * 0.3, 5))
+    until(page, "document.querySelector('.divide').value > 79")
+    shown = page.locator("#photo-1 .picture").evaluate("p => p.style.getPropertyValue('--at')")
+    assert float(shown.removesuffix("%")) == pytest.approx(80, abs=1)
+    touch(cdp, "touchStart", (box["x"] + box["width"] * 0.1, middle[1]))
+    touch(cdp, "touchEnd")
+    until(page, "document.querySelector('.divide').value < 11")
+
+
+def test_a_finger_that_scrolls_the_page_leaves_the_slider_alone(
+    gallery: Callable[..., Page],
+) -> None:
+    page = gallery(**PHONE)
+    picture_of(page, 1)
+    slider = page.get_by_role("slider", name="Before and after, exterior 1")
+    box = slider.bounding_box()
+    assert box is not None
+    before = page.evaluate("scrollY")
+    cdp = page.context.new_cdp_session(page)
+    draw(cdp, (box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2), (6, -150))
+    until(page, f"scrollY > {before} + 50")
+    assert float(slider.input_value()) == 50
+
+
+def test_a_magnified_photo_is_moved_by_a_finger_and_else_swiped_away(
+    gallery: Callable[..., Page],
+) -> None:
+    page = gallery(**PHONE)
+    page.get_by_role("link", name="Enlarge exterior 1").click()
+    box = page.get_by_role("dialog", name="Enlarged photo")
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Input.synthesizePinchGesture", {"x": 180, "y": 370, "scaleFactor": 2.5})
+    until(page, "visualViewport.scale > 2")
+    across = page.evaluate("visualViewport.offsetLeft")
+    draw(cdp, (250, 370), (-150, 0))
+    until(page, f"visualViewport.offsetLeft > {across} + 30")
+    assert "1 of 5" in box.inner_text()
+    cdp.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 1})
+    until(page, "visualViewport.scale < 1.01")
+    draw(cdp, (250, 370), (-150, 0))
+    until(page, "document.querySelector('#lightbox p').textContent.includes('2 of 5')")
+
+
+def test_a_photo_without_a_slider_is_enlarged_by_a_click_on_it(
+    gallery: Callable[..., Page],
+) -> None:
+    page = gallery()
+    picture_of(page, 5).click()
+    assert "Interior 5 · 4 of 5" in page.get_by_role("dialog", name="Enlarged photo").inner_text()
+
+
+def test_the_next_photo_is_fetched_while_one_looks(gallery: Callable[..., Page]) -> None:
+    page = gallery()
+    link = page.get_by_role("link", name="Enlarge exterior 1")
+    link.scroll_into_view_if_needed()
+    with page.expect_request("**/exterior_002_processed.jpg"):
+        link.click()
+    assert page.locator("#lightbox p").get_attribute("aria-live") == "polite"

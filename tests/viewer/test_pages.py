@@ -174,6 +174,15 @@ def test_elements_stand_without_space_between_them() -> None:
     assert not re.search(r">\s+<", body)
 
 
+def test_attributes_have_a_space_between_them() -> None:
+    listing = selling.ordered(made.listing())
+    for page in (pages.gallery_page(listing), pages.spin_page(listing)):
+        markup = re.sub(rb"<(script|style).*?</\1>", b"", page, flags=re.DOTALL)
+        tags = re.findall(rb"<[a-z][^<>]*>", markup)
+        assert len(tags) > 5
+        assert [tag for tag in tags if re.search(rb'="[^"]*"[^\s/>]', tag)] == []
+
+
 def test_a_template_that_lacks_a_name_fails() -> None:
     with pytest.raises(UndefinedError, match="policy"):
         render("page.html", title="")
@@ -266,6 +275,14 @@ def test_the_page_is_called_as_the_options_say_and_tells_messengers_and_search_e
     assert all(picture.startswith("https://cdn.example/") for picture in data["image"])
     page = pages.gallery_page(listing).decode()
     assert "<h1>2021 Honda &lt;CR-V&gt;</h1>" in page
+    # What is told to programs is on the page for people, too.
+    offer = page.split('class="offer"')[1].split("</p>")[0]
+    assert re.sub(r"<[^>]*>", "|", offer) == ">|US$ 24,900||48,000 km · automatic|"
+    assert (graph["og:image:alt"], graph["og:title"]) == (graph["og:title"],) * 2
+    assert 'class="offer"' not in pages.gallery_page(made.listing()).decode()
+    title = re.search(r"<title>(.*?)</title>", pages.spin_page(listing).decode())
+    assert title is not None
+    assert title[1] == "2021 Honda &lt;CR-V&gt;, 360°"  # in no language
 
 
 @pytest.mark.parametrize("price", ["$ 24,900", "24900", "negotiable", ""])
@@ -316,3 +333,14 @@ def test_the_first_picture_is_asked_for_before_anything_else() -> None:
         assert "frame_001_640w_" in preload[1]
         assert preload.start() < page.index("<style>") < page.index("<script src=")
         assert not re.search(r"<video[^>]* poster=", page)
+
+
+def test_where_no_view_is_on_top_the_first_photo_does_not_wait() -> None:
+    for treatment in ("studio", "enhanced"):
+        photos = tuple(made.photo(number, treatment=treatment) for number in (1, 2))
+        listing = made.listing(photos=photos, hotspots=(), spin=None, promo=None)
+        images = re.findall(r'<img class="after"[^>]*>', pages.gallery_page(listing).decode())
+        assert ['fetchpriority="high"' in image for image in images] == [True, False]
+        assert ['loading="lazy"' in image for image in images] == [False, True]
+    images = re.findall(r'<img class="after"[^>]*>', pages.gallery_page(made.listing()).decode())
+    assert all('loading="lazy"' in image for image in images)

@@ -182,3 +182,40 @@ def test_no_other_try_is_offered_where_none_can_help(open_page: Open, sphere_sit
     page.locator("okla-panorama").scroll_into_view_if_needed()
     page.get_by_text("This browser cannot show 360° views.").wait_for()
     assert page.get_by_role("button", name="Try again").count() == 0
+
+
+def test_of_one_that_is_taken_out_nothing_is_left_behind(look: Callable[..., Page]) -> None:
+    from tests.viewer.test_embedding import OBSERVED
+
+    page = look()
+    page.add_init_script(OBSERVED)
+    page.reload()
+    page.evaluate(f"document.body.replaceChildren({ELEMENT})")
+    at_first = page.evaluate("observed")
+    page.evaluate(f"for (let i = 0; i < 3; i++) document.body.append({ELEMENT})")
+    assert page.evaluate("observed") == at_first
+    page.evaluate(f"window.alone = {ELEMENT}; alone.remove()")
+    assert page.evaluate("observed") == at_first - 2
+
+
+def test_a_carousel_that_takes_the_pointer_leaves_no_drag_behind(look: Callable[..., Page]) -> None:
+    page = look()
+    page.evaluate(
+        "document.body.addEventListener('pointerdown', (event) =>"
+        " document.body.setPointerCapture(event.pointerId))"
+    )
+    box = page.locator("okla-panorama").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.up()
+    page.mouse.move(x + 10, y)
+    page.mouse.move(x + 200, y, steps=5)
+    assert page.evaluate(f"{ELEMENT}.yaw") == 0
+
+
+def test_on_paper_there_are_no_controls(look: Callable[..., Page]) -> None:
+    page = look()
+    page.emulate_media(media="print")
+    assert not page.locator("okla-panorama [part=bar]").is_visible()

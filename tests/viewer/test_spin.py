@@ -166,7 +166,7 @@ def test_zoom_keeps_the_place_under_the_pointer_and_a_drag_pans(
     dot.wait_for()
     at = middle(page, dot)
     page.mouse.move(*at)
-    # The dot itself takes no wheel: zoom from beside it, where all moves away from the pointer.
+    # From beside it, where all moves away from the pointer.
     page.mouse.move(at[0] + 60, at[1])
     page.keyboard.down("Control")
     page.mouse.wheel(0, -60)
@@ -181,6 +181,38 @@ def test_zoom_keeps_the_place_under_the_pointer_and_a_drag_pans(
     page.mouse.up()
     moved = middle(page, dot)
     assert moved == pytest.approx((now[0] - 30, now[1] + 20), abs=1.5)
+
+
+def test_ctrl_and_the_wheel_zoom_over_a_hotspot_too(spin: Callable[..., Page]) -> None:
+    page = spin()
+    page.evaluate("document.querySelector('okla-spin').frame = 3")
+    dot = page.get_by_role("button", name="Detail 4")
+    dot.wait_for()
+    at = middle(page, dot)
+    page.mouse.move(*at)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -60)
+    page.keyboard.up("Control")
+    until(page, ZOOMED)
+    assert middle(page, dot) == pytest.approx(at, abs=1.5)
+
+
+def test_shift_and_arrows_move_what_is_zoomed_in(spin: Callable[..., Page]) -> None:
+    page = spin()
+    page.evaluate("document.querySelector('okla-spin').frame = 3")
+    dot = page.get_by_role("button", name="Detail 4")
+    dot.wait_for()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("+")
+    before = middle(page, dot)
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    after = middle(page, dot)
+    assert before[0] - after[0] > 50
+    assert before[1] - after[1] > 50
+    assert frame(page) == 3
+    page.keyboard.press("ArrowRight")
+    assert frame(page) == 4
 
 
 def middle(page: Page, locator: object) -> tuple[float, float]:
@@ -368,7 +400,7 @@ def test_a_missing_picture_is_told_and_the_others_are_shown(
     assert shown(page) in (3, 5)  # its neighbour
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"frames": null}'])
+@pytest.mark.parametrize("content", [None, "{", '{"frames": null}', '{"frames": []}'])
 def test_a_spin_json_that_cannot_be_used_is_told(
     open_page: Open, elsewhere: tuple[Path, str], content: str | None
 ) -> None:

@@ -250,7 +250,7 @@ def _moment(seconds: int) -> str:
 def _embed(page: str) -> str:
     return (
         f'<iframe src="{escape(page)}" title="360°" width="800" height="600" loading="lazy" '
-        'style="border:0" allow="fullscreen"></iframe>'
+        'style="border:0;max-width:100%" allow="fullscreen"></iframe>'
     )
 
 

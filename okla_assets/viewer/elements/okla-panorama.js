@@ -42,7 +42,8 @@ button[aria-pressed=true] { color: var(--accent); }
 .note button { text-decoration: underline; }
 .start { position: absolute; inset: 0; margin: auto; width: fit-content; padding: 0 20px; background: #16191d; color: #fff; }
 svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round;
-  stroke-linejoin: round; }`);
+  stroke-linejoin: round; }
+@media print { :host > :not(.stage) { display: none !important; } }`);
 
 const icon = (path) => `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${path}"/></svg>`;
 const tool = (name, path) => `<button type="button" id="${name}" part="button">${icon(path)}</button>`;
@@ -89,6 +90,7 @@ class OklaPanorama extends HTMLElement {
   #words = WORDS.en; #gl = null; #spots = {}; #ready = false; #asked = false; #visible = false; #size = [1, 1];
   #yaw = 0; #pitch = 0; #fov = AT_FIRST; #speed = [0, 0]; #trail = []; #clock = 0; #then = 0;
   #pointers = new Map(); #pinch = 0; #life = null; #gyro = null; #offset = null; #ticket = 0; // of the last load
+  #observers = [];
 
   constructor() {
     super();
@@ -129,20 +131,20 @@ class OklaPanorama extends HTMLElement {
     });
     on(this.#$("canvas"), "webglcontextrestored", () => this.#load());
     const resized = new ResizeObserver(() => this.#resize());
-    const seen = new IntersectionObserver(([entry]) => {
-      this.#visible = entry.isIntersecting;
+    const seen = new IntersectionObserver((entries) => {
+      this.#visible = entries.at(-1).isIntersecting;
       if (!this.#lazy()) this.#load();
     }, { rootMargin: "200px" });
-    for (const observer of [resized, seen]) {
-      observer.observe(this);
-      on(signal, "abort", () => observer.disconnect());
-    }
+    this.#observers = [resized, seen];
+    for (const observer of this.#observers) observer.observe(this);
   }
 
   disconnectedCallback() {
+    this.#visible = false;
     this.#follow(false);
     this.#full(false);
     this.#life.abort();
+    for (const observer of this.#observers) observer.disconnect();
     this.#pointers.clear();
     cancelAnimationFrame(this.#clock);
     this.#clock = 0;
@@ -323,6 +325,7 @@ class OklaPanorama extends HTMLElement {
     this.#speed = [0, 0];
     this.#trail = [];
     this.#pinch = 0;
+    if (event.isPrimary) this.#pointers.clear(); // one whose end was not heard
     this.#$(".stage").setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, this.#at(event));
   }
@@ -330,6 +333,7 @@ class OklaPanorama extends HTMLElement {
   #move(event) {
     const from = this.#pointers.get(event.pointerId);
     if (!from) return;
+    if (!event.buttons) return this.#up(event); // a carousel around it took the pointer and heard its end
     const to = this.#at(event);
     this.#pointers.set(event.pointerId, to);
     if (this.#pointers.size > 1) {
@@ -388,12 +392,12 @@ class OklaPanorama extends HTMLElement {
       this.#load();
     }
     else if (name === "escape") this.#full(false);
-    else if (name === "full" && document.fullscreenElement) document.exitFullscreen();
+    else if (name === "full" && this.matches(":fullscreen")) document.exitFullscreen();
     else if (name === "full" && document.fullscreenEnabled) this.requestFullscreen();
     else if (name === "full") this.#full(!this.hasAttribute("over"));
   }
 
-  #isFull() { return document.fullscreenElement === this || this.hasAttribute("over"); }
+  #isFull() { return this.matches(":fullscreen, [over]"); }
 
   /* An iPhone makes no element fullscreen: there it lies over the page, above all else of it. */
   #full(on) {

@@ -8,6 +8,7 @@
    direction ("reverse"), poster, lang (es, en; else the page's, the browser's), words (JSON). A child
    <script type="application/json"> saves the fetch, which a page from a folder may not do.
    Script: frame, playing, play(), pause(), load(); words of all in customElements.get("okla-spin").words.
+   Keys on it: arrows, PageUp, PageDown, Home, End, Space, + and -, with Shift what is zoomed in moves, f, Escape.
    Events: okla-spin-progress -ready -frame -play -drag -zoom -fullscreen -hotspot -error; detail.by is
    "person", "script" or "autoplay".
    CSS: --okla-spin-accent, --okla-spin-background, ::part(stage poster bar button hint note card hotspot
@@ -24,11 +25,12 @@ const SHARP = 1.1; // screen pixels to one of a small picture's from which a lar
 const MOST_ZOOM = 5;
 const GLIDE_SECONDS = 0.28; // time constant of inertia
 const SLOWEST = 2; // frames a second at which gliding ends
+const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
 :host { all: initial; display: block; position: relative; overflow: hidden; contain: content;
-  aspect-ratio: 4 / 3; background: var(--okla-spin-background, #eceeef); color: #16191d;
+  aspect-ratio: var(--okla-spin-ratio, 4 / 3); background: var(--okla-spin-background, #eceeef); color: #16191d;
   font: 500 14px/1.4 system-ui, sans-serif; user-select: none; -webkit-user-select: none; container-type: inline-size;
   --accent: var(--okla-spin-accent, #0b66d8); }
 :host(:fullscreen), :host([over]) { width: 100vw !important; height: 100dvh !important; max-width: none !important;
@@ -68,7 +70,8 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: -3px; }
 .card button { position: absolute; right: 0; top: 0; }
 .card svg { padding: 6px; border-radius: 50%; background: #fffd; }
 svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round;
-  stroke-linejoin: round; }`);
+  stroke-linejoin: round; }
+@media print { :host > :not(.stage) { display: none !important; } }`);
 
 const PLAY = "M8 5.5v13l10.5-6.5z", PAUSE = "M9 5.5v13M15 5.5v13";
 const TURN = "M6 15c-5-3-2-7 6-7s11 4 6 7-6 2-7 2m3-3-3 3 3 3";
@@ -112,7 +115,7 @@ class OklaSpin extends HTMLElement {
       views: ["frente", "frente izquierdo", "lado izquierdo", "trasera izquierda", "trasera", "trasera derecha",
         "lado derecho", "frente derecho"],
       hint: "Arrastre para girar", loading: "Cargando", start: "Cargar la vista de 360\u00b0", tools: "Vista",
-      play: "Girar solo", pause: "Detener el giro", in: "Acercar", out: "Alejar", full: "Pantalla completa",
+      play: "Girar autom\u00e1ticamente", pause: "Detener el giro", in: "Acercar", out: "Alejar", full: "Pantalla completa",
       close: "Cerrar", retry: "Intentar de nuevo", failed: "No se pudo cargar la vista de 360\u00b0.",
       missing: "No se pudieron cargar {few} de {all} im\u00e1genes.",
     },
@@ -126,6 +129,7 @@ class OklaSpin extends HTMLElement {
   #zoom = 1; #centre = [0.5, 0.5]; #size = [0, 0]; // what of the picture is seen
   #speed = 0; #playing = false; #left = 0; #waiting = false; #visible = false; #then = 0; #clock = 0; // motion
   #pointers = new Map(); #trail = []; #pinch = null; #opener = null; #opening; #life = null; #dragged = null;
+  #observers = []; #first = null; // the frame that a script wants before there are any
 
   constructor() {
     super();
@@ -142,34 +146,34 @@ class OklaSpin extends HTMLElement {
     on(stage, "pointerdown", (event) => this.#down(event));
     on(stage, "pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) on(stage, end, (event) => this.#up(event));
-    on(stage, "wheel", (event) => this.#wheel(event));
+    on(this, "wheel", (event) => this.#wheel(event));
     on(stage, "dblclick", (event) => this.#zoomTo(this.#zoom > 1 ? 1 : 2.5, this.#at(event)));
     on(this.#root, "keydown", (event) => this.#key(event));
     on(this.#root, "click", (event) => this.#tool(event.target.closest("button")?.id));
     on(stillness, "change", () => stillness.matches && this.#settle());
     on(window, "resize", () => this.#resize());
     on(window, "online", () => this.#retry());
-    on(document, "fullscreenchange", () => this.#full(document.fullscreenElement === this));
+    on(document, "fullscreenchange", () => this.#full(this.matches(":fullscreen")));
     const resized = new ResizeObserver(() => this.#resize());
-    const seen = new IntersectionObserver(([entry]) => {
-      this.#visible = entry.isIntersecting;
+    const seen = new IntersectionObserver((entries) => {
+      this.#visible = entries.at(-1).isIntersecting;
       if (this.#visible) this.#show(), this.#open();
       this.#load();
       this.#wake();
     });
-    for (const observer of [resized, seen]) {
-      observer.observe(this);
-      on(signal, "abort", () => observer.disconnect());
-    }
+    this.#observers = [resized, seen];
+    for (const observer of this.#observers) observer.observe(this);
     if (!this.#data) return this.#reset();
     this.#show(); // it was only moved on the page
     if (!this.#touched) this.#autoplay();
   }
 
   disconnectedCallback() {
+    this.#visible = false; // nothing more is fetched
     this.#settle();
     this.#full(false);
     this.#life.abort();
+    for (const observer of this.#observers) observer.disconnect();
     this.#pointers.clear();
     cancelAnimationFrame(this.#clock);
     this.#clock = 0;
@@ -186,13 +190,19 @@ class OklaSpin extends HTMLElement {
   get playing() { return this.#playing; }
   get frame() { return this.#frame; }
   set frame(value) {
-    if (this.#data && Number.isInteger(+value)) this.#step(value - this.#frame, "script");
+    if (!Number.isInteger(+value)) return;
+    if (this.#data) this.#step(value - this.#frame, "script");
+    else this.#first = +value;
   }
 
   play() { this.#play("script"); }
   pause() { this.#settle(false, "script"); }
-  /* Loads it now, whatever `load` says. */
-  load() {
+  /* load() loads it now, whatever the attribute says. React and Vue set a property where there is one
+     of an attribute's name: set, it is the attribute. */
+  get load() { return this.#start; }
+  set load(when) { this.setAttribute("load", when); }
+
+  #start() {
     this.#started = true;
     this.#label();
     this.#open();
@@ -202,6 +212,7 @@ class OklaSpin extends HTMLElement {
   #play(by) {
     if (!this.#data) return;
     this.#started = true;
+    this.#by = by;
     this.#zoomTo(1);
     this.#settle(true, by);
     this.#label();
@@ -293,7 +304,9 @@ class OklaSpin extends HTMLElement {
 
   #begin(data) {
     const n = data.frames.length;
-    const start = modulo(Math.round(+this.getAttribute("frame")) || 0, n);
+    if (!n) throw new Error("no frames");
+    const start = modulo(this.#first ?? (Math.round(+this.getAttribute("frame")) || 0), n);
+    this.#first = null;
     this.#data = data;
     this.#sizes = sizesOf(data);
     this.#images = this.#sizes.map(() => Array(n));
@@ -312,7 +325,8 @@ class OklaSpin extends HTMLElement {
     for (const spot of data.hotspots ?? []) photos.set(spot.photo, [...(photos.get(spot.photo) ?? []), spot]);
     this.#dots = [...photos.values()].map((spots) => [spots, this.#dot(spots[0])]);
     this.#$(".dots").replaceChildren(...this.#dots.map(([, dot]) => dot));
-    this.style.aspectRatio = `${data.width} / ${data.height}`;
+    // No aspect-ratio of its own, which would override that of the page's style.
+    this.style.setProperty("--okla-spin-ratio", `${data.width} / ${data.height}`);
     this.#$(".stage").ariaValueMax = n;
     this.#$(".track b").style.width = `${100 / n}%`;
     this.#label();
@@ -559,7 +573,7 @@ class OklaSpin extends HTMLElement {
   #used(by = "person") {
     this.#settle(false, by);
     this.#close();
-    if (by === "person" && !this.#started) this.load();
+    if (by === "person" && !this.#started) this.#start();
     this.#touched = true;
     this.#hint();
   }
@@ -574,6 +588,7 @@ class OklaSpin extends HTMLElement {
   #down(event) {
     if (!this.#data || event.button) return;
     this.#used();
+    if (event.isPrimary) this.#pointers.clear(); // one whose end was not heard
     this.#$(".stage").setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, this.#at(event));
     this.#trail = [];
@@ -584,6 +599,7 @@ class OklaSpin extends HTMLElement {
   #move(event) {
     const from = this.#pointers.get(event.pointerId);
     if (!from) return;
+    if (!event.buttons) return this.#up(event); // a carousel around it took the pointer and heard its end
     const to = this.#at(event);
     this.#pointers.set(event.pointerId, to);
     if (this.#pointers.size > 1) {
@@ -618,7 +634,7 @@ class OklaSpin extends HTMLElement {
 
   /* Plain scrolling belongs to the page: Ctrl, Cmd or a pinch on the trackpad zooms. */
   #wheel(event) {
-    if (!(event.ctrlKey || event.metaKey || document.fullscreenElement === this || this.hasAttribute("over"))) return;
+    if (!(event.ctrlKey || event.metaKey || this.matches(":fullscreen, [over]"))) return;
     event.preventDefault();
     const way = clamp(event.deltaY * (event.deltaMode ? 20 : 1), -60, 60);
     this.#zoomTo(this.#zoom * Math.exp(-way / 150), this.#at(event));
@@ -640,7 +656,11 @@ class OklaSpin extends HTMLElement {
       event.stopPropagation();
     }
     event.preventDefault();
-    if (event.key in steps) this.#step(steps[event.key]);
+    const along = event.shiftKey && this.#zoom > 1 && PANS[event.key];
+    if (along) {
+      const middle = this.#size.map((side) => side / 2);
+      this.#zoomTo(this.#zoom, middle, middle.map((half, i) => half * (1 - along[i] / 3)));
+    } else if (event.key in steps) this.#step(steps[event.key]);
     else this.#tool(tools[event.key]);
   }
 
@@ -651,7 +671,7 @@ class OklaSpin extends HTMLElement {
     else if (name === "out") this.#zoomTo(this.#zoom / 1.5);
     else if (name === "start" || name === "retry") {
       this.#$(".stage").focus({ preventScroll: true }); // the button goes
-      if (name === "start") this.load();
+      if (name === "start") this.#start();
       else this.#retry();
     }
     else if (name === "close" || (name === "escape" && !this.#$(".card").hidden)) this.#close();
@@ -660,7 +680,7 @@ class OklaSpin extends HTMLElement {
       this.#settle();
       this.#zoomTo(1);
     }
-    else if (name === "full" && document.fullscreenElement) document.exitFullscreen();
+    else if (name === "full" && this.matches(":fullscreen")) document.exitFullscreen();
     else if (name === "full" && document.fullscreenEnabled) this.requestFullscreen();
     else if (name === "full") this.#full(!this.hasAttribute("over"));
   }
@@ -675,7 +695,7 @@ class OklaSpin extends HTMLElement {
       else if (this.showPopover) this.hidePopover(), (this.popover = null);
     } else if (on === (this.#$("#full").ariaPressed === "true")) return;
     this.#$("#full").ariaPressed = on;
-    this.#emit("fullscreen", { on });
+    this.#emit("fullscreen", { on }, "person");
   }
 
   /* Zooms so that what was under `from` comes under `to`; about the middle without them. */
@@ -693,11 +713,12 @@ class OklaSpin extends HTMLElement {
       const side = rect[i + 2] * (next / this.#zoom);
       return (v - rect[i]) / rect[i + 2] - (to[i] - this.#size[i] / 2) / side;
     });
-    if (next !== this.#zoom) this.#emit("zoom", { zoom: next });
+    const before = this.#zoom;
     this.#zoom = next;
     this.#$(".stage").classList.toggle("zoomed", next > 1);
     if (next > 1) this.#settle();
     else this.#paint();
+    if (next !== before) this.#emit("zoom", { zoom: next });
     this.#load();
   }
 
@@ -719,7 +740,7 @@ class OklaSpin extends HTMLElement {
       card.ariaLabel = picture.alt = text.textContent = label;
       card.hidden = false;
       close.focus();
-      this.#emit("hotspot", { photo: spot.photo, frame: this.#drawn, label });
+      this.#emit("hotspot", { photo: spot.photo, frame: this.#drawn, label }, "person");
     };
     return dot;
   }
@@ -733,8 +754,8 @@ class OklaSpin extends HTMLElement {
 
   #$(selector) { return this.#root.querySelector(selector); }
   #name(id, text) { this.#$(`#${id}`).ariaLabel = this.#$(`#${id}`).title = text; }
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(`okla-spin-${name}`, { detail: { ...detail, by: this.#by }, bubbles: true, composed: true }));
+  #emit(name, detail, by = this.#by) {
+    this.dispatchEvent(new CustomEvent(`okla-spin-${name}`, { detail: { ...detail, by }, bubbles: true, composed: true }));
   }
 }
 

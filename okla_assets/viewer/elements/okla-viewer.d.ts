@@ -57,7 +57,9 @@ export declare class OklaSpin extends HTMLElement {
   readonly playing: boolean;
   play(): void;
   pause(): void;
-  load(): void;
+  /** load() loads it now; set, it is the attribute. */
+  get load(): () => void;
+  set load(when: "visible" | "click");
 }
 
 export declare class OklaPanorama extends HTMLElement {

@@ -84,6 +84,7 @@ def test_one_document_answers_all_pages(listed: Door, url: str, viewer: str) -> 
     assert told["extractedFrameUrls"] == told["frameUrls"]
     assert told["extractedFrameCount"] == count and told["thumbnailUrl"]
     assert "<iframe src=" in told["spinEmbedCode"] and told["spinViewerUrl"]
+    assert "max-width:100%" in told["spinEmbedCode"]  # a phone is narrower than it
     spot = told["hotspots"][0]
     assert 0 <= spot["x"] <= 100 and 0 <= spot["y"] <= 100 and spot["type"] == "feature"
     assert spot["id"] and spot["label"] and 0 <= spot["degrees"] < 360
