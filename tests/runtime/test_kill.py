@@ -22,8 +22,8 @@ from tests.instances import forgetful_instance
 
 pytestmark = pytest.mark.slow
 
-# Of about 100 moments. A write has three and a removal two: a multiple would miss some of them.
-EVERY = 7
+# Of about 200 moments. A write has three and a removal two: a multiple would miss some of them.
+EVERY = 13
 
 
 @pytest.fixture(scope="module")
