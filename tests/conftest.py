@@ -10,6 +10,7 @@ from typing import Any
 
 import alembic.util
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from resources import weights as catalogue
 from resources.storage.media_store import LocalMediaStore
 from resources.weights.puller import PullFailed
 from tests.fakes import Pipeline
+from tests.instances import forgetful_instance
 
 pytest_plugins = ["tests.s3_servers"]
 
@@ -32,10 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Of `-n auto`, which is the default: a worker a core, four at most, for each may take 3 GB;
-    one more for the quick tests, half of whose time is waiting; none where tests are named."""
+    """Of `-n auto`, which is the default: a worker a core, four at most, and one more, for of the
+    quick tests half the time is waiting and of the slow ones a fifth; of these each worker may take
+    3 GB, so that it is there only where the memory is. None where tests are named."""
+    if _named(config):
+        return 0
     workers = min(4, os.cpu_count() or 1)
-    return 0 if _named(config) else workers + (not config.option.all)
+    roomy = psutil.virtual_memory().available > (workers + 1) * 4e9
+    return workers + (roomy or not config.option.all)
 
 
 class Files(LoadFileScheduling):  # type: ignore[misc]
@@ -57,6 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # The tests start hundreds of processes, each of which would compile all modules anew.
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if config.option.numprocesses:
+        # Workers and what they start have the cores in common: threads that wait for one turn round
+        # meanwhile. Networks go by `resources.models.onnx.thread_count`, and theirs do not.
+        for library in ("OMP", "OPENBLAS"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+        os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 
 def _named(config: pytest.Config) -> bool:
@@ -152,7 +164,7 @@ def store(tmp_path: Path) -> LocalMediaStore:
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance that forgets."""
-    with dg.DagsterInstance.ephemeral() as ephemeral:
+    with forgetful_instance() as ephemeral:
         yield ephemeral
 
 

@@ -17,10 +17,10 @@ from typing import Any
 from unittest import mock
 
 import cv2
-import dagster as dg
 
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Pipeline
+from tests.instances import forgetful_instance
 
 
 def run(folder: Path, kill_at: int = 0) -> int:
@@ -60,7 +60,7 @@ def run(folder: Path, kill_at: int = 0) -> int:
         "replace": dying(Path.replace),
         "unlink": dying(Path.unlink),
     }
-    with mock.patch.multiple(Path, **changes), dg.DagsterInstance.ephemeral() as instance:
+    with mock.patch.multiple(Path, **changes), forgetful_instance() as instance:
         Pipeline(LocalMediaStore(root=str(folder)), instance).run()
     return moments
 

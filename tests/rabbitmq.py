@@ -42,6 +42,7 @@ class Rabbit:
             if self.running():
                 return
             time.sleep(0.2)
+        raise AssertionError("RabbitMQ takes no clients")
 
     def crash(self) -> None:
         """Kills the server; what it has on disk stays."""

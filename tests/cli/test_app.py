@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from okla_assets.cli import process, terminal
 from okla_assets.contract import listing_schema
 from okla_assets.imaging.photo import codec
 from okla_assets.options import StudioOptions
-from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL
+from okla_assets.runtime.instance import BROKER_URL, POSTGRES_URL, write_config
 from okla_assets.vehicle_runs import FINISHED_PHOTOS
 from resources import profiles, weights
 from resources.profiles import resources_for
@@ -40,7 +39,7 @@ from tests.test_owner_scenes import TOML
 def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for all: making Dagster's database takes seconds."""
     home = tmp_path_factory.mktemp("dagster")
-    shutil.copyfile(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
+    write_config(home)
     return home
 
 

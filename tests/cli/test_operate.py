@@ -1,7 +1,6 @@
 """What a person at a terminal sees of the commands of operations."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from okla_assets.vehicle_runs import vehicles
 from resources.storage.media_store import LocalMediaStore
 from tests import pictures
 from tests.cli.conftest import Command
-from tests.conftest import REPOSITORY
 
 CAR, TORN = keys.parse_vehicle_id("car-1"), keys.parse_vehicle_id("torn")
 
@@ -21,9 +19,6 @@ CAR, TORN = keys.parse_vehicle_id("car-1"), keys.parse_vehicle_id("torn")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A media folder with a good vehicle and one whose only photo is none, never run."""
     media = tmp_path_factory.mktemp("media")
-    home = media / ".dagster"
-    home.mkdir()
-    shutil.copyfile(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
     store = LocalMediaStore(root=str(media))
     for vehicle, photo in ((CAR, pictures.jpeg(pictures.car())), (TORN, b"no picture")):
         store.put(keys.raw_photos(vehicle) + "a.jpg", photo)

@@ -42,6 +42,7 @@ from tests.fakes import (
     contents,
     finished_key,
 )
+from tests.instances import forgetful_instance
 from tests.runs_made import mark_run
 from tests.s3_servers import Front
 
@@ -105,7 +106,7 @@ class Vehicle:
 @pytest.fixture(scope="module")
 def vehicle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vehicle]:
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("media")))
-    with dg.DagsterInstance.ephemeral() as instance:
+    with forgetful_instance() as instance:
         pipeline = Pipeline(store, instance)
         pipeline.upload(PHOTOS)
         first = pipeline.run()

@@ -33,6 +33,7 @@ from tests.doors.conftest import answering
 from tests.doors.cutting import Cutting
 from tests.doors.places import Client
 from tests.fakes import FakeSegmenter, Quiet, fake_models
+from tests.instances import forgetful_instance
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def whole(folder: Path, quick: bool = False) -> Iterator[Whole]:
     ]
     nowhere = Fetcher(AddressRules((HostRule("nowhere.example"),), every=False))
     with ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        instance = stack.enter_context(forgetful_instance())
         jobs, stop = Jobs(store), threading.Event()
         pool = stack.enter_context(ThreadPoolExecutor(1))
         workers = InProcess(_cut(store) if quick else _worker(store, instance).make, pool)

@@ -16,6 +16,7 @@ from resources.errors import BadInput
 from resources.storage.media_store import LocalMediaStore
 from tests import clips, pictures
 from tests.fakes import VEHICLE, Pipeline
+from tests.instances import forgetful_instance
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """A vehicle with a video and a promo, run twice."""
     folder = tmp_path_factory.mktemp("lineage")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with forgetful_instance() as instance:
         pipeline = Pipeline(LocalMediaStore(root=str(folder / "media")), instance)
         pipeline.models["views"] = clips.TurningViews()
         pipeline.upload(
@@ -181,7 +182,7 @@ def test_uploads_that_changed_since_are_told(made: Made) -> None:
 
 
 def test_without_daggers_records_the_rest_is_still_told(made: Made) -> None:
-    with dg.DagsterInstance.ephemeral() as empty:
+    with forgetful_instance() as empty:
         found = trace(made.listing.photos[0].files[0], made.pipeline.store, empty)
     assert found.made is None
     assert sources(found) == [FRONT]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import dagster as dg
 import pytest
 from PIL import Image
 
@@ -19,11 +18,12 @@ from resources.storage.whole_files import TEMP_FOLDER
 from tests import pictures
 from tests.conftest import REPOSITORY
 from tests.fakes import VEHICLE, Pipeline, contents
+from tests.instances import forgetful_instance
 
 pytestmark = pytest.mark.slow
 
-# Of about 100 moments. A write has three and a removal two: a multiple would miss some of them.
-EVERY = 7
+# Of about 200 moments. A write has three and a removal two: a multiple would miss some of them.
+EVERY = 13
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A vehicle published, changed in every way, and run again; see `killed_runs`."""
     before = tmp_path_factory.mktemp("before")
     out = tmp_path_factory.mktemp("runs")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with forgetful_instance() as instance:
         pipeline = Pipeline(LocalMediaStore(root=str(before)), instance)
         pipeline.upload(
             {

@@ -19,6 +19,7 @@ from okla_assets.runtime.instance import POSTGRES_URL, PROCESS_TAG, open_instanc
 from okla_assets.vehicle_runs import GPU_POOL, RUN_KEY_TAG
 from resources.storage.media_store import LocalMediaStore
 from tests.fakes import Pipeline
+from tests.instances import forgetful_instance
 from tests.postgres import Postgres, running_postgres
 from tests.rabbitmq import free_ports
 from tests.running import PHOTOS, Up, published, wait_for
@@ -58,7 +59,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator
 def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What a run that nobody disturbs makes."""
     store = LocalMediaStore(root=str(tmp_path_factory.mktemp("calm")))
-    with dg.DagsterInstance.ephemeral() as instance:
+    with forgetful_instance() as instance:
         pipeline = Pipeline(store, instance)
         pipeline.upload(PHOTOS, CALM)
         store.put(keys.options(CALM), b'{"promo": false}')

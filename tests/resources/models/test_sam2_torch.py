@@ -84,6 +84,7 @@ def test_a_box_beside_its_photo_is_refused(smallest: Path) -> None:
         sam2.segment([noise(90, 120)] * 2, [Subject(box) for box in boxes])
 
 
+@pytest.mark.weights
 def test_the_fingerprint_says_what_decides_a_result(smallest: Path, weights: object) -> None:
     plain = Sam2Torch(weights=str(smallest), device="cpu")
     assert plain.fingerprint() == Sam2Torch(weights=str(smallest), device="cpu").fingerprint()
