@@ -36,9 +36,9 @@ BLACK = 0.17  # of a white plate's luminance in the same light: a black one's
 BLACKEST = 6.0  # levels: of a black plate in no light
 AROUND_DARK = 0.45  # of the plate's width and height: how far round it its surroundings count
 MOST_AROUND_DARK = 0.55
-"""Of what is bright on the photo: three quarters of dark surroundings are darker. Of thirty plates a
-blind judge liked the black one better in six of eleven dark cards there and as well in the rest,
-the white one better or as well in eighteen of the others (docs/measured.md)."""
+"""Of what is bright on the photo: three quarters of dark surroundings are darker. A blind judge
+liked the black plate better in six of eleven dark cards there and as well in the rest, the white
+one better or as well in eighteen of nineteen other places (docs/measured.md)."""
 
 
 @dataclass(frozen=True)
