@@ -178,12 +178,13 @@ def options_of_run(
     said. Nothing of that is stored, as its seller may upload to it later.
     """
     options, problems = read_options(vehicle, store)
-    if options.promo and "promo" not in options.model_fields_set and _is_for_jobs(vehicle, store):
+    if options.promo and "promo" not in options.model_fields_set and is_for_jobs(vehicle, store):
         options = options.model_copy(update={"promo": False})
     return options, problems
 
 
-def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+def is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+    """Whether jobs alone ask for its runs; not once its seller says that all is there."""
     marked = store.stat(keys.jobs_marker(vehicle)) is not None
     return marked and store.stat(keys.ready_marker(vehicle)) is None
 

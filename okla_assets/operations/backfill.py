@@ -34,6 +34,7 @@ from okla_assets.operations.run_index import (
     vehicle_named,
 )
 from okla_assets.operations.vehicle_runner import VehicleRunner
+from okla_assets.options import is_for_jobs
 from okla_assets.steps.pipeline import parse_listing_version
 from okla_assets.steps.uploads import may_hold_media
 from resources.errors import BrokenSetup, Unreadable
@@ -90,7 +91,7 @@ def due(
 
     def candidates() -> Iterator[_Candidate]:
         for candidate in _all(instance, fingerprint, uploaded, finished):
-            if candidate.attempt == NEVER_ATTEMPTED and _is_for_jobs(candidate.vehicle, store):
+            if candidate.attempt == NEVER_ATTEMPTED and _is_left_out(candidate.vehicle, store):
                 continue
             if candidate.reason:
                 yield candidate
@@ -178,14 +179,14 @@ def _waits_for_a_run(vehicle: keys.VehicleId, store: MediaStore) -> bool:
     """Whether a folder of uploads that is no partition is to become one."""
     try:
         retired = is_archived(vehicle, store.list(keys.raw_folder(vehicle)))
-        return not retired and not _is_for_jobs(vehicle, store)
+        return not retired and not _is_left_out(vehicle, store)
     except Unreadable:  # its run says so
         return True
 
 
-def _is_for_jobs(vehicle: keys.VehicleId, store: MediaStore) -> bool:
+def _is_left_out(vehicle: keys.VehicleId, store: MediaStore) -> bool:
     """Whether only single photos of it were asked for, and never a listing."""
-    return keys.is_transient(vehicle) or store.stat(keys.jobs_marker(vehicle)) is not None
+    return keys.is_transient(vehicle) or is_for_jobs(vehicle, store)
 
 
 def _candidate(

@@ -377,13 +377,15 @@ def test_the_clock_is_the_owners(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_are_also_those_that_dagster_has_not_heard_of(pipeline: Pipeline) -> None:
     """But for archived ones, those of jobs, and folders whose name no vehicle can have."""
-    known, new, retired, of_jobs = map(vehicle_id, range(4))
+    known, new, said_ready, retired, of_jobs = map(vehicle_id, range(5))
     upload(pipeline, known)
-    for vehicle in (new, retired, of_jobs):
+    for vehicle in (new, said_ready, retired, of_jobs):
         pipeline.upload({"a.jpg": CABIN}, vehicle)
     pipeline.store.put(keys.archived_marker(retired), b"")
-    pipeline.store.put(keys.jobs_marker(of_jobs), b"")
+    for vehicle in (said_ready, of_jobs):
+        pipeline.store.put(keys.jobs_marker(vehicle), b"")
+    pipeline.store.put(keys.ready_marker(said_ready), b"")
     pipeline.store.put("raw/a b/photos/a.jpg", CABIN)
     for limit in (None, 5):
         found = backfill.every(pipeline.instance, pipeline.store, limit)
-        assert [one.vehicle for one in found] == [known, new]
+        assert [one.vehicle for one in found] == [known, new, said_ready]

@@ -57,6 +57,8 @@ FILES = {
     "imaging/matte/__init__.py": "from okla_assets.imaging.matte.cutout import cut\n",
     "imaging/matte/cutout.py": "def cut(x):\n    return f'{x!r:>{3}}' + 'a' 'b'\n",
     "imaging/matte/templates/one.toml": "a = 1\n",
+    "imaging/promo/__init__.py": "",
+    "imaging/promo/templates/one.toml": "a = 1\n",
     "tables.py": "class Row:\n    pass\n",
 }
 
@@ -144,6 +146,7 @@ def test_a_change_of_what_a_step_computes_is_noticed(
         ("assets/outlines.py", 'VERSION = "3"', 'VERSION = "4"'),
         ("assets/shared.py", "return 1", "return 2"),
         ("steps/batches.py", "return 1", "return 2"),
+        ("imaging/promo/templates/one.toml", "1", "2"),  # of a package that the step does not use
         ("tables.py", "pass", "x = 1"),
     ],
 )

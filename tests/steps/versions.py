@@ -167,9 +167,11 @@ class Module:
 
     @property
     def data_files(self) -> Iterator[Path]:
-        """What lies beside it, and in folders there that are no packages, and is no source."""
-        for path in self.path.parent.rglob("*"):
-            beside = path.parent == self.path.parent or not (path.parent / "__init__.py").exists()
+        """What lies beside it, and in folders there of the same package, and is no source."""
+        package = self.path.parent
+        for path in package.rglob("*"):
+            between = path.relative_to(package).parents[:-1]
+            beside = not any((package / folder / "__init__.py").exists() for folder in between)
             if path.is_file() and beside and path.suffix not in (".py", ".pyc"):
                 yield path
 
