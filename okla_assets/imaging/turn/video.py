@@ -12,7 +12,6 @@ Pictures are RGB uint8 (H, W, 3), upright, in sRGB.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +20,17 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
-from okla_assets.imaging.photo import colour
-from okla_assets.imaging.photo.codec import encode_jpeg, resize
+from okla_assets.imaging.photo.codec import encode_jpeg
 from okla_assets.imaging.photo.refusals import Refused
 from okla_assets.imaging.photo.signatures import HEAD_BYTES, media_kind
 from okla_assets.imaging.turn.container import is_cut_off, is_live_photo, live_photo
-from okla_assets.imaging.types import Pixels, Rgb
+from okla_assets.imaging.turn.developer import Developer, Film, one_field
+from okla_assets.imaging.types import Pixels
 
 MOST_SLOTS = 288
 FIRST_SLOT = 1 / 24  # seconds
@@ -41,15 +39,7 @@ KEPT_QUALITY = 97  # of the JPEG that a moment waits in; its frame is encoded on
 SHARPNESS_SIDE = 640  # pixels: where sharpness is measured, so that sensor noise does not count
 NOMINAL_STEP = 1 / 30  # seconds, where the file gives frames no time
 LONGEST_STEP = 2.0  # seconds between frames; more is a broken clock, not a slow camera
-MOST_STRETCH = 4.0  # of pixels that are not square
 MOST_FAULTS = 50  # packets that cannot be decoded, before the rest of the file is given up
-HD_HEIGHT = 720  # from here on, untagged video is BT.709: what players assume
-
-PEAK_MEMORY = 20.0  # frames over which the brightest light is averaged, as libplacebo has it
-
-# Code points of ITU-T H.273, which ffmpeg uses.
-UNTAGGED = 2
-BT2020_CONSTANT = 10  # swscale knows its sibling, BT.2020 with non-constant luminance
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf"
 CODECS = frozenset(
@@ -147,19 +137,6 @@ def cut_off(left: str) -> Refused:
         f"The recording was cut off: {left}. Upload the file again, or film once more if the phone "
         "cannot play it either.",
     )
-
-
-@dataclass(frozen=True)
-class Film:
-    """What the file says of all its frames: their duration in seconds, the width of a pixel in
-    heights, and code points of primaries, transfer and matrix, for frames that do not say them
-    themselves."""
-
-    seconds: float = 0.0
-    pixel_aspect: float = 1.0
-    primaries: int = UNTAGGED
-    transfer: int = UNTAGGED
-    matrix: int = UNTAGGED
 
 
 def _frames(path: Path, limits: VideoLimits) -> Iterator[tuple[float, VideoFrame, Film]]:
@@ -270,7 +247,7 @@ class _Slots:
         self._kept: dict[int, Moment] = {}
         self._slot = -1
         self._best: tuple[float, float, VideoFrame, Film] | None = None
-        self._developer = Developer(limits)
+        self._developer = Developer(limits.side, limits.longest_side)
         self._believed, self._longest = believed, limits.longest
 
     def add(self, time: float, frame: VideoFrame, film: Film) -> None:
@@ -328,97 +305,7 @@ def _luma(frame: VideoFrame) -> Pixels:
         threads=1,
     )
     grey = np.asarray(small.to_ndarray(), np.uint8)
-    return _one_field(grey) if frame.interlaced_frame else grey
-
-
-class Developer:
-    """Makes pictures of one video's frames, of the size that the limits allow."""
-
-    def __init__(self, limits: VideoLimits) -> None:
-        self._limits = limits
-        self._peak: float | None = None
-
-    def picture_of(self, frame: VideoFrame, film: Film) -> Rgb:
-        """The frame upright, in sRGB, with square pixels.
-
-        HDR is tone-mapped from a peak that follows the frames slowly, so that neighbours look
-        alike. Colours in a space that is not known are taken for sRGB.
-        """
-        space = colour.of_code_points(
-            _told(frame.color_primaries, film.primaries), _told(frame.color_trc, film.transfer)
-        )
-        if space is None:
-            space = colour.SRGB
-        picture = self._rgb(frame, film, "rgb48le" if space.hdr else "rgb24")
-        if space.hdr:
-            peak = colour.peak_of(picture, space, video=True)
-            known = peak if self._peak is None else self._peak
-            self._peak = known + (peak - known) / PEAK_MEMORY
-        if space != colour.SRGB:
-            picture = colour.to_srgb(picture, space, self._peak, video=True)
-        return upright(np.asarray(picture, np.uint8), frame)
-
-    def _rgb(self, frame: VideoFrame, film: Film, pixel_format: str) -> Any:
-        """(H, W, 3) at its final size, as stored: coded, and not turned."""
-        aspect = film.pixel_aspect
-        stretch = aspect if 1 / MOST_STRETCH <= aspect <= MOST_STRETCH else 1.0
-        width, height = frame.width * stretch, float(frame.height)
-        across, down = (height, width) if _lies(frame) else (width, height)
-        scale = min(1.0, self._limits.side / across, self._limits.longest_side / down)
-        matrix = _told(frame.colorspace, film.matrix)
-        if matrix == UNTAGGED:
-            matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
-        if matrix == BT2020_CONSTANT:
-            matrix = Colorspace.BT2020
-        size = max(2, round(width * scale)), max(2, round(height * scale))
-        smaller = Interpolation.AREA if scale < 1 else Interpolation.BICUBIC
-        whole = frame.interlaced_frame
-        picture = frame.reformat(
-            width=size[0],
-            height=frame.height if whole else size[1],
-            format=pixel_format,
-            src_colorspace=None if matrix == frame.colorspace else matrix,
-            interpolation=smaller,
-            threads=1,
-        ).to_ndarray()
-        return resize(_one_field(picture), *size) if whole else picture
-
-
-def _one_field(picture: Any) -> Any:
-    """The upper lines of an interlaced picture: the lower ones were taken 1/50 s apart."""
-    return np.ascontiguousarray(picture[::2])
-
-
-def _told(by_frame: int, by_file: int) -> int:
-    """A code point: the frame's, or the file's where that is unspecified."""
-    return int(by_file if by_frame == UNTAGGED else by_frame)
-
-
-def upright(picture: Rgb, frame: VideoFrame) -> Rgb:
-    """The picture turned and mirrored as the frame's display matrix says, to whole quarter turns.
-
-    The matrix (ISO/IEC 14496-12, 6.2.2) takes x, y to ax + cy, bx + dy.
-    """
-    a, b, c, d = _display_matrix(frame)
-    across, down = a, d
-    if _lies(frame):
-        picture = picture.swapaxes(0, 1)
-        across, down = c, b
-    return np.ascontiguousarray(picture[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
-
-
-def _lies(frame: VideoFrame) -> bool:
-    """Whether the frame is stored on its side."""
-    a, b, c, d = _display_matrix(frame)
-    return abs(b) + abs(c) > abs(a) + abs(d)
-
-
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    found = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(found, SideData):
-        return 1, 0, 0, 1
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
-    return a, b, c, d
+    return one_field(grey) if frame.interlaced_frame else grey
 
 
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:
