@@ -47,6 +47,7 @@ No stroke of a character is an edge on so much of a side.
 WITHIN = 0.15  # of the plate's height and width: what is covered at least, wherever its edge is
 FRAME = 0.18  # of the plate's height: what is covered beyond an edge that was found, for its frame
 LEAST_FRAME = 2.5  # pixels
+DARK_GRAIN = 0.4  # of the grain beside it: a black plate's, as noise goes by the root of the light
 
 
 def mask_plates(
@@ -147,16 +148,16 @@ def _mask(
         seen = (False,) * 4 if rim is None else tuple(s >= LEAST_SUPPORT for s in rim.support)
         around, changed = surroundings(masked, quad, soft, alpha.shape, origin, seen)
         beside = masked[rows, columns] * (1 - a) + around * a
-        light = light_of(photo, quad)
+        light, grain = light_of(photo, quad), 1.0
         if style == "fill" and not is_frame and light.on_dark and lies_in_the_dark(photo, quad):
-            light = black(light)
+            light, grain = black(light), DARK_GRAIN
         plate, there = drawn(quad - origin, light, soft, alpha.shape)
         if style == "logo" and logo is not None and mean_sides(quad)[1] >= LEAST_LOGO_ROWS:
             aspect = true_aspect(quad, photo.shape[1], photo.shape[0])
             plate = _with_logo(plate, logo, quad - origin, aspect, light)
         window = beside * (1 - there[..., None]) + plate * there[..., None]
         drawn_on = (alpha * np.maximum(changed, there))[..., None]
-        blended = window + _grain(photo[rows, columns], alpha) * drawn_on
+        blended = window + grain * _grain(photo[rows, columns], alpha) * drawn_on
     masked[rows, columns] = np.rint(blended.clip(0, 255)).astype(np.uint8)
 
 
