@@ -301,7 +301,7 @@ def test_inside_another_component_it_knows_that_it_fills_the_screen(embedded: Em
     full = page.get_by_role("button", name="Full screen")
     for pressed in ("true", "false"):
         full.click()
-        until(page, f"told.at(-1)[0] === 'fullscreen' && told.at(-1)[1].on === {pressed}")
+        until(page, f"told.findLast(([name]) => name === 'fullscreen')?.[1].on === {pressed}")
         assert full.get_attribute("aria-pressed") == pressed
 
 
