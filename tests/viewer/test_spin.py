@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import CDPSession, Page
+from playwright.sync_api import CDPSession, Locator, Page
 
 from okla_assets import keys
 from okla_assets.viewer import pages
@@ -157,13 +157,19 @@ def test_the_wheel_zooms_with_ctrl_and_scrolls_the_page_without(
     until(page, f"!({ZOOMED})")
 
 
+def turned_to_a_hotspot(page: Page) -> Locator:
+    """The hotspot of the frame that is turned to."""
+    page.evaluate("document.querySelector('okla-spin').frame = 3")
+    dot = page.get_by_role("button", name="Detail 4")
+    dot.wait_for()
+    return dot
+
+
 def test_zoom_keeps_the_place_under_the_pointer_and_a_drag_pans(
     spin: Callable[..., Page],
 ) -> None:
     page = spin()
-    page.evaluate("document.querySelector('okla-spin').frame = 3")
-    dot = page.get_by_role("button", name="Detail 4")
-    dot.wait_for()
+    dot = turned_to_a_hotspot(page)
     at = middle(page, dot)
     page.mouse.move(*at)
     # From beside it, where all moves away from the pointer.
@@ -185,9 +191,7 @@ def test_zoom_keeps_the_place_under_the_pointer_and_a_drag_pans(
 
 def test_ctrl_and_the_wheel_zoom_over_a_hotspot_too(spin: Callable[..., Page]) -> None:
     page = spin()
-    page.evaluate("document.querySelector('okla-spin').frame = 3")
-    dot = page.get_by_role("button", name="Detail 4")
-    dot.wait_for()
+    dot = turned_to_a_hotspot(page)
     at = middle(page, dot)
     page.mouse.move(*at)
     page.keyboard.down("Control")

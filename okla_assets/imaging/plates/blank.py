@@ -35,6 +35,7 @@ MOST_CAST = 0.04  # of it: how far a channel may be from grey, by the light's co
 BLACK = 0.17  # of a white plate's luminance in the same light: a black one's
 BLACKEST = 6.0  # levels: of a black plate in no light
 AROUND_DARK = 0.45  # of the plate's width and height: how far round it its surroundings count
+FRAMED = 1.2  # of the same: the plate with its frame, which do not
 MOST_AROUND_DARK = 0.55
 """Of what is bright on the photo: three quarters of dark surroundings are darker. A blind judge
 liked the black plate better in six of eleven dark cards there and as well in the rest, the white
@@ -73,7 +74,7 @@ def light_of(photo: Rgb, quad: Corners) -> Light:
     middle, across, down = np.linalg.lstsq(design, luma, rcond=None)[0]
     most = MOST_SLOPE if is_light else MOST_DARK_SLOPE
     slopes = np.clip(np.array([across, down]) / max(middle, 40.0), -most, most)
-    bright = float(np.percentile(photo[::16, ::16].max(axis=2), 95))
+    bright = _bright(photo)
     brightest = float(np.median(luma)) if is_light else SHEETING * float(np.percentile(grey, 98))
     white = min(max(brightest, LEAST_LIGHT * bright), WHITEST)
     cast = np.zeros(3)
@@ -93,10 +94,15 @@ def lies_in_the_dark(photo: Rgb, quad: Corners) -> bool:
     width, height = round(FLAT_WIDTH * share), round(FLAT_ROWS * share)
     levels = rectified(photo, padded(quad, AROUND_DARK, 0), width, height).max(axis=2)
     beside = np.ones(levels.shape, bool)
-    x, y = round(width * (1 - 1.2 / share) / 2), round(height * (1 - 1.2 / share) / 2)
-    beside[y:-y, x:-x] = False  # the plate, and its frame
-    bright = float(np.percentile(photo[::16, ::16].max(axis=2), 95))
-    return float(np.percentile(levels[beside], 75)) < MOST_AROUND_DARK * bright
+    margin = (1 - FRAMED / share) / 2
+    x, y = round(width * margin), round(height * margin)
+    beside[y:-y, x:-x] = False
+    return float(np.percentile(levels[beside], 75)) < MOST_AROUND_DARK * _bright(photo)
+
+
+def _bright(photo: Rgb) -> float:
+    """The level of what is bright on the photo."""
+    return float(np.percentile(photo[::16, ::16].max(axis=2), 95))
 
 
 def black(light: Light) -> Light:
