@@ -238,11 +238,16 @@ def test_one_that_is_taken_out_fetches_no_more(embedded: Embedding) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate(f"""() => {{
       window.spin = {SPIN};
-      addEventListener('okla-spin-progress', () => spin.remove(), {{ once: true }});
+      addEventListener('okla-spin-progress', () => {{
+        spin.remove();
+        window.removed = performance.now();
+      }}, {{ once: true }});
       spin.load();
     }}""")
     until(page, "!spin.isConnected")
     page.wait_for_timeout(500)
+    begun = "performance.getEntriesByType('resource').map((one) => one.startTime)"
+    assert page.evaluate(f"{begun}.filter((time) => time > removed)") == []
     assert len(asked) <= 6  # the four that were under way and what came meanwhile; before, 13
     page.evaluate("document.body.append(spin)")  # put in again, it goes on
     ready(page)
